@@ -1,0 +1,288 @@
+"""Edits: `ROWS.FIELD=VALUE`, pure changes of a spec.
+
+ROWS is `all`, an op (`fuse`), an id (`12`, and `5/2` for one repeat), a range (`5-12`), or an op
+within a range (`fuse@5-12`). FIELD is a cell of the row, or `op` or `depth`; without ROWS it is
+one of the spec's own keys. VALUE sets the cell or, for channels, scales it (`x0.5`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fuseablate.errors import InputError, unknown
+from fuseablate.layers import Add
+from fuseablate.ops import OPS, Row
+from fuseablate.ops.cells import Choice, Rule, Whole
+from fuseablate.spec import SPEC_RULES, Spec, repeated
+
+SPEC_KEYS = (*SPEC_RULES, "input")
+STRUCTURE: dict[str, Rule] = {"op": Choice(tuple(OPS)), "depth": Whole()}
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One edit as written: `rows` is None for a key of the spec itself."""
+
+    text: str
+    rows: str | None
+    field: str
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> Edit:
+        """Return the edit that `text` writes, or say what an edit looks like."""
+        match = re.fullmatch(r"(?:([^.=\s]+)\.)?([^.=\s]+)=(\S+)", text.strip())
+        if not match:
+            raise InputError(
+                f"edit '{text}': is not of the form ROWS.FIELD=VALUE, such as fuse.kernel=5"
+            )
+        return cls(text.strip(), *match.groups())
+
+    def new_value(self, rule: Rule, old: Any, divisor: int) -> Any:
+        """Return what a cell becomes that held `old`."""
+        factor = re.fullmatch(r"x(\d+\.?\d*|\.\d+)", self.value)
+        if not factor:
+            return rule.read(self.value)
+        if not rule.scales:
+            raise InputError(
+                f"{self.field} cannot be scaled, only channels (exp, out) can; write a value"
+            )
+        if float(factor[1]) == 0:
+            raise InputError("channels cannot be scaled by 0; use a factor such as x0.5")
+        if not isinstance(old, int):
+            raise InputError(f"there is no number of {self.field} to scale; write a value")
+        return rule.check(scaled(old * float(factor[1]), divisor))
+
+
+def scaled(channels: float, divisor: int) -> int:
+    """Return `channels` rounded to the divisor, never below it, nor under 0.9 of `channels`.
+
+    This is the rule of the MobileNet family (`make_divisible` in the published code).
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def edited(spec: Spec, texts: Iterable[str]) -> Spec:
+    """Return `spec` with all edits made at once; see `Spec.edit`."""
+    edits = [Edit.parse(text) for text in texts]
+    if not edits:
+        return spec
+    head = _edited_head(spec, [edit for edit in edits if edit.rows is None])
+    table = _Table(spec, head.get("divisor", spec.divisor))
+    for group in _widest_first(spec, [edit for edit in edits if edit.rows is not None]):
+        table.apply(*group)
+    rows, dropped = table.rows()
+    try:
+        after = dataclasses.replace(
+            spec,
+            **head,
+            rows=rows,
+            edits=spec.edits + tuple(edit.text for edit in edits),
+            dropped=tuple(dict.fromkeys((*spec.dropped, *dropped))),
+        )
+    except InputError as error:
+        raise error.within(f"edit '{' '.join(edit.text for edit in edits)}'") from None
+    _check_residuals(spec, after, edits)
+    return after
+
+
+def _edited_head(spec: Spec, edits: Sequence[Edit]) -> dict[str, Any]:
+    head: dict[str, Any] = {}
+    for edit in edits:
+        try:
+            if edit.field not in SPEC_KEYS:
+                if any(edit.field in (*op.rules(), *STRUCTURE) for op in OPS.values()):
+                    raise InputError(
+                        f"'{edit.field}' is a field of rows; say which, as in all.{edit.text}"
+                    )
+                raise unknown("key of the spec", edit.field, SPEC_KEYS)
+            if edit.field in head:
+                raise InputError(f"'{edit.field}' is set twice")
+            old = getattr(spec, edit.field)
+            head[edit.field] = (
+                parse_size(edit.value)
+                if edit.field == "input"
+                else edit.new_value(SPEC_RULES[edit.field], old, spec.divisor)
+            )
+            if head[edit.field] == old:
+                raise InputError(f"changes nothing: '{edit.field}' is {edit.value} already")
+        except InputError as error:
+            raise error.within(f"edit '{edit.text}'") from None
+    return head
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return the size (H, W) that `224` or `224x160` writes."""
+    match = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text)
+    if not match:
+        raise InputError(f"'{text}' is not a size; write 224 or, height first, 224x160")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _base(row: Row) -> str:
+    return row.id.partition("/")[0]
+
+
+def select(spec: Spec, rows: str) -> list[Row]:
+    """Return the rows that a selector names; raise `InputError` where there are none."""
+    if rows == "all":
+        return list(spec.rows)
+    op, at, ids = rows.rpartition("@")
+    if not at and ids in OPS:
+        found = [row for row in spec.rows if row.op == ids]
+        if not found:
+            raise InputError(f"the spec has no row of op '{ids}'")
+        return found
+    if at and op not in OPS:
+        raise unknown("op", op, OPS)
+    found = _in_range(spec, ids)
+    if at:
+        found = [row for row in found if row.op == op]
+        if not found:
+            raise InputError(f"rows {ids} have no row of op '{op}'")
+    return found
+
+
+def _in_range(spec: Spec, ids: str) -> list[Row]:
+    bases = list(dict.fromkeys(_base(row) for row in spec.rows))
+    if ids in bases:
+        return [row for row in spec.rows if _base(row) == ids]
+    exact = [row for row in spec.rows if row.id == ids.removesuffix("/1")]
+    if exact:
+        return exact
+    first, dash, last = ids.partition("-")
+    for end in (first, last) if dash else (ids,):
+        if end not in bases:
+            raise InputError(
+                f"'{ids}' selects no row; rows go from {bases[0]} to {bases[-1]}, "
+                f"and ops are {', '.join(OPS)}"
+            )
+    start, stop = bases.index(first), bases.index(last)
+    if start > stop:
+        raise InputError(f"range '{ids}' runs backwards; write {last}-{first}")
+    chosen = set(bases[start : stop + 1])
+    return [row for row in spec.rows if _base(row) in chosen]
+
+
+def _widest_first(spec: Spec, edits: Sequence[Edit]) -> list[tuple[Edit, list[Row], bool]]:
+    """Return (edit, its rows, whether one id names them), and refuse edits of equal width."""
+    groups = []
+    for edit in edits:
+        assert edit.rows is not None
+        try:
+            rows = select(spec, edit.rows)
+        except InputError as error:
+            raise error.within(f"edit '{edit.text}'") from None
+        explicit = all(_base(row) == edit.rows.partition("/")[0] for row in rows)
+        groups.append((edit, rows, explicit))
+    for place, (edit, rows, _) in enumerate(groups):
+        for other, theirs, _ in groups[:place]:
+            both = [row.id for row in rows if row in theirs]
+            if edit.field == other.field and len(rows) == len(theirs) and both:
+                raise InputError(
+                    f"edits '{other.text}' and '{edit.text}' are equally wide and meet in row "
+                    f"{both[0]}; keep one of them, or select fewer rows with one"
+                )
+    return sorted(groups, key=lambda group: -len(group[1]))
+
+
+class _Table:
+    """The cells while edits are made: structure (op, depth) is noted and carried out last."""
+
+    def __init__(self, spec: Spec, divisor: int) -> None:
+        self._spec = spec
+        self._divisor = divisor
+        self._cells: dict[str, dict[str, Any]] = {row.id: row.cells() for row in spec.rows}
+        self._structure: dict[str, dict[str, Any]] = {row.id: {} for row in spec.rows}
+
+    def apply(self, edit: Edit, rows: list[Row], explicit: bool) -> None:
+        """Make one edit; an error where it selects no cell, or changes none."""
+        try:
+            selected = [row for row in rows if self._has_cell(edit, row, explicit)]
+            if not selected:
+                raise self._no_cell(edit, rows)
+            changed = [self._set(edit, row) for row in selected]
+            if not any(changed):
+                raise InputError(f"changes nothing: {edit.field} is {edit.value} already")
+        except InputError as error:
+            raise error.within(f"edit '{edit.text}'") from None
+
+    def _op(self, row: Row) -> type[Row]:
+        return OPS[self._structure[row.id].get("op", row.op)]
+
+    def _has_cell(self, edit: Edit, row: Row, explicit: bool) -> bool:
+        if edit.field == "op":
+            return True
+        if edit.field == "depth":
+            return explicit or row.repeats
+        rules = {**self._op(row).rules(), **row.rules()}
+        if getattr(row, edit.field, None) == "classes":
+            if explicit:
+                raise InputError(
+                    f"row {row.id} puts out one number for each class; write classes={edit.value}"
+                )
+            return False
+        if explicit or edit.field not in row.rules():
+            return edit.field in rules
+        return getattr(row, edit.field) is not None
+
+    def _no_cell(self, edit: Edit, rows: list[Row]) -> InputError:
+        fields = dict.fromkeys(name for row in rows for name in self._op(row).rules())
+        if edit.field not in fields:
+            return unknown("field", edit.field, (*fields, *STRUCTURE))
+        return InputError(
+            f"selects no cell: the table shows '-' for {edit.field} in all its rows; "
+            f"name one row by its id, as in {rows[0].id}.{edit.field}={edit.value}"
+        )
+
+    def _set(self, edit: Edit, row: Row) -> bool:
+        """Set one cell and return whether that changed it."""
+        if edit.field in STRUCTURE:
+            value = edit.new_value(STRUCTURE[edit.field], None, self._divisor)
+            old = row.op if edit.field == "op" else _depth(self._spec, row)
+            before = self._structure[row.id].get(edit.field, old)
+            self._structure[row.id][edit.field] = value
+            return bool(value != before)
+        rules = {**self._op(row).rules(), **row.rules()}
+        value = edit.new_value(rules[edit.field], getattr(row, edit.field, None), self._divisor)
+        before = self._cells[row.id].get(edit.field)
+        self._cells[row.id][edit.field] = value
+        return bool(value != before)
+
+    def rows(self) -> tuple[tuple[Row, ...], list[str]]:
+        """Return the rows that the cells now mean, and the fields that fell away."""
+        dropped: list[str] = []
+        groups: dict[str, list[Row]] = {}
+        for row in self._spec.rows:
+            op, cells = self._op(row), self._cells[row.id]
+            dropped += [name for name in cells if name not in op.rules()]
+            kept = {name: value for name, value in cells.items() if name in op.rules()}
+            groups.setdefault(_base(row), []).append(op.from_cells(row.id, kept))
+        for base, group in groups.items():
+            depth = self._structure[group[0].id].get("depth")
+            if depth is not None:
+                groups[base] = group[:depth] + repeated(group[-1], depth, after=len(group))
+        return tuple(row for group in groups.values() for row in group), dropped
+
+
+def _depth(spec: Spec, row: Row) -> int:
+    return sum(_base(other) == _base(row) for other in spec.rows)
+
+
+def _check_residuals(before: Spec, after: Spec, edits: Sequence[Edit]) -> None:
+    """Refuse a residual that no selected row can take; a row that cannot is passed over."""
+    for edit in edits:
+        if edit.rows is None or edit.field != "residual" or edit.value != "true":
+            continue
+        bases = {_base(row) for row in select(before, edit.rows)}
+        traced = [one for one in after.trace() if _base(one.row) in bases]
+        if not any(isinstance(one.layer, Add) for one in traced):
+            raise InputError(
+                f"edit '{edit.text}': no selected row can take a residual; "
+                "it needs stride 1 and as many channels in as out"
+            )

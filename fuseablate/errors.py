@@ -1,0 +1,26 @@
+"""The one exception for input that a user can mend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """Bad input from a user: a spec, an edit, a recipe, a data folder, a flag.
+
+    The message is one line that names the place, the value, the rule and, where there is one,
+    the nearest valid choice. The command line prints it and exits with code 2.
+    """
+
+    def within(self, place: str) -> InputError:
+        """Return the same error with the place it was found in put before it."""
+        return InputError(f"{place}: {self}")
+
+
+def unknown(what: str, value: object, choices: Iterable[str]) -> InputError:
+    """Return the error for a value outside a closed set, naming the nearest choice and all."""
+    names = list(choices)
+    near = get_close_matches(str(value), names, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return InputError(f"unknown {what} '{value}'{hint} (choices: {', '.join(names)})")

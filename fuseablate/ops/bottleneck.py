@@ -1,0 +1,139 @@
+"""Inverted bottlenecks: expand by 1x1, filter each channel in space, project by 1x1.
+
+`fuse` filters with a pair of one-dimensional depthwise convolutions (FuSeConv, Selvam et al.,
+DATE 2021); `mbconv` with one KxK depthwise convolution (MobileNetV2, Sandler et al., CVPR 2018)
+and is the control for the pair.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fuseablate.errors import InputError
+from fuseablate.layers import Add, Concat, Conv, Layer, Named, Shape, Split, as_map, seq
+from fuseablate.ops.cells import Choice, Flag, Whole, cell
+from fuseablate.ops.row import (
+    NL,
+    NON_LINEARITIES,
+    NORM,
+    Row,
+    Settings,
+    act_layer,
+    check_kernel,
+    conv_norm,
+    same_padding,
+    squeeze_excite,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bottleneck(Row):
+    """What `fuse` and `mbconv` share.
+
+    1. 1x1 conv to `exp`, norm, NL (`expand=wider` leaves it out where exp equals in)
+    2. the spatial filter with stride, each convolution with its norm
+    3. SE where `se`, then the second NL (`nl2=same` is the row's own)
+    4. 1x1 conv to `out`, norm, no activation
+    5. with `residual`, the input is added wherever stride is 1 and in equals out
+    """
+
+    repeats: ClassVar[bool] = True
+
+    kernel: int = cell(Whole())
+    norm: str = cell(NORM, "batch")
+    exp: int = cell(Whole(scales=True))
+    out: int = cell(Whole(scales=True))
+    se: bool | None = cell(Flag())
+    nl: str = cell(NL)
+    stride: int = cell(Whole(), 1)
+    residual: bool = cell(Flag(), False)
+    expand: str = cell(Choice(("always", "wider")), "always")
+    nl2: str = cell(Choice(("same", *NON_LINEARITIES)), "same")
+    se_place: str = cell(Choice(("before_nl", "after_nl", "after_project")), "before_nl")
+    se_reduction: int = cell(Whole(), 4)
+
+    @abstractmethod
+    def filter(self) -> tuple[Layer, int]:
+        """Return the spatial filter over `exp` channels, and how many channels it puts out."""
+
+    def residual_fits(self, cin: int) -> bool:
+        """Whether the shape permits a residual: stride 1, and as many channels in as out."""
+        return self.stride == 1 and cin == self.out
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        """Return the block's tree."""
+        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        check_kernel(self.kernel, self.stride)
+        leave_out = self.expand == "wider" and self.exp == cin
+        spatial, channels = self.filter()
+        gated = self.out if self.se_place == "after_project" else channels
+        se = squeeze_excite(gated, self.se_reduction) if self.se else None
+        body = seq(
+            expand=None if leave_out else conv_norm(Conv(cin, self.exp), self.norm, self.nl),
+            depthwise=spatial,
+            se=se if self.se_place == "before_nl" else None,
+            act=act_layer(self.nl if self.nl2 == "same" else self.nl2),
+            se_after=se if self.se_place == "after_nl" else None,
+            project=conv_norm(Conv(channels, self.out), self.norm),
+            se_last=se if self.se_place == "after_project" else None,
+        )
+        return Add(body.children) if self.residual and self.residual_fits(cin) else body
+
+    def depthwise(self, channels: int, kernel: tuple[int, int]) -> Layer:
+        """Return a depthwise convolution with its norm."""
+        stride = (self.stride, self.stride)
+        conv = Conv(channels, channels, kernel, stride, same_padding(kernel), groups=channels)
+        return conv_norm(conv, self.norm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fuse(Bottleneck):
+    """The FuSe block.
+
+    `variant=full` gives both one-dimensional convolutions all `exp` channels and ends in
+    2 x exp; `half` gives each one half of them and ends in exp.
+    """
+
+    op: ClassVar[str] = "fuse"
+    title: ClassVar[str] = "Fuse"
+
+    variant: str = cell(Choice(("full", "half")), "full")
+    order: str = cell(Choice(("1xK,Kx1", "Kx1,1xK")), "1xK,Kx1")
+
+    def kernel_text(self, shape: Shape) -> str:
+        """Return the pair as the source's table writes it: `Kx1,1xK`."""
+        return f"{self.kernel}x1,1x{self.kernel}"
+
+    def filter(self) -> tuple[Layer, int]:
+        """Return the pair."""
+        if self.variant == "half" and self.exp % 2:
+            raise InputError(
+                f"variant=half deals exp out to two convolutions, and {self.exp} is odd; "
+                f"use {self.exp + 1}"
+            )
+        channels = self.exp if self.variant == "full" else self.exp // 2
+        pair: Named = (
+            ("row", self.depthwise(channels, (1, self.kernel))),
+            ("column", self.depthwise(channels, (self.kernel, 1))),
+        )
+        if self.order == "Kx1,1xK":
+            pair = pair[::-1]
+        return (Concat(pair) if self.variant == "full" else Split(pair)), 2 * channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class MBConv(Bottleneck):
+    """The inverted bottleneck with one KxK depthwise convolution."""
+
+    op: ClassVar[str] = "mbconv"
+    title: ClassVar[str] = "MBConv"
+
+    def kernel_text(self, shape: Shape) -> str:
+        """Return `KxK`."""
+        return f"{self.kernel}x{self.kernel}"
+
+    def filter(self) -> tuple[Layer, int]:
+        """Return the depthwise convolution."""
+        return self.depthwise(self.exp, (self.kernel, self.kernel)), self.exp

@@ -1,0 +1,132 @@
+"""The cells of a row: what values each takes, how it is read from text, and whether it scales."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fuseablate.errors import InputError, unknown
+
+Value = int | float | bool | str
+
+
+class Rule(Protocol):
+    """What a cell may hold."""
+
+    scales: bool
+
+    def check(self, value: object) -> Value:
+        """Return the value, or raise an `InputError` that says the rule."""
+        ...
+
+    def read(self, text: str) -> Value:
+        """Return the value that `text` writes, or raise an `InputError`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number from `least` up; channel counts may be scaled by an edit (`x0.5`)."""
+
+    least: int = 1
+    scales: bool = False
+
+    def check(self, value: object) -> int:
+        """Return the number, or say that it is none, or too small."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InputError(f"{value!r} is not a whole number, such as {max(self.least, 1)}")
+        if value < self.least:
+            raise InputError(f"{value} is too small; it must be at least {self.least}")
+        return value
+
+    def read(self, text: str) -> int:
+        """Return the number that `text` writes."""
+        try:
+            number = int(text)
+        except ValueError:
+            raise InputError(f"'{text}' is not a whole number, such as 24") from None
+        return self.check(number)
+
+
+@dataclass(frozen=True)
+class Fraction:
+    """A number from 0 up to, but not including, 1: a probability."""
+
+    scales: bool = False
+
+    def check(self, value: object) -> float:
+        """Return the number, or say that it is none, or out of range."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"{value!r} is not a number, such as 0.2")
+        if not 0 <= value < 1:
+            raise InputError(f"{value} is out of range; it must be at least 0 and less than 1")
+        return float(value)
+
+    def read(self, text: str) -> float:
+        """Return the number that `text` writes."""
+        try:
+            number = float(text)
+        except ValueError:
+            raise InputError(f"'{text}' is not a number, such as 0.2") from None
+        return self.check(number)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Yes or no."""
+
+    scales: bool = False
+
+    def check(self, value: object) -> bool:
+        """Return the flag, or say that it is none."""
+        if not isinstance(value, bool):
+            raise InputError(f"{value!r} is not true or false")
+        return value
+
+    def read(self, text: str) -> bool:
+        """Return the flag that `text` writes: `true` or `false`."""
+        if text not in ("true", "false"):
+            raise InputError(f"'{text}' is not true or false")
+        return text == "true"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One word of a closed set."""
+
+    words: tuple[str, ...]
+    scales: bool = False
+
+    def check(self, value: object) -> str:
+        """Return the word, or name the nearest one."""
+        if not isinstance(value, str) or value not in self.words:
+            raise unknown("value", value, self.words)
+        return value
+
+    def read(self, text: str) -> str:
+        """Return the word."""
+        return self.check(text)
+
+
+@dataclass(frozen=True)
+class ChannelsOut:
+    """Channels that a row puts out: a whole number, or `classes`, which follows the spec."""
+
+    scales: bool = True
+
+    def check(self, value: object) -> int | str:
+        """Return the number or the word `classes`."""
+        return "classes" if value == "classes" else Whole().check(value)
+
+    def read(self, text: str) -> int | str:
+        """Return the number or the word that `text` writes."""
+        return "classes" if text == "classes" else Whole().read(text)
+
+
+def cell(rule: Rule, default: Any = dataclasses.MISSING) -> Any:
+    """Declare a cell of a row type; without a default a row must name it.
+
+    A default of None makes the cell absent ("-" in the table): wide edits pass over it.
+    """
+    return dataclasses.field(default=default, metadata={"rule": rule})

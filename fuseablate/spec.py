@@ -1,0 +1,271 @@
+"""The spec: the table of a network, validated when it is made, read from and written to TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from fuseablate.errors import InputError, unknown
+from fuseablate.layers import Cost, Flatten, Layer, Seq, Shape, written
+from fuseablate.ops import OPS, Row, Settings
+from fuseablate.ops.cells import Fraction, Rule, Whole
+
+IMAGE_CHANNELS = 3
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Why:
+    """Where one choice of a spec comes from: `origin` is `source` or `inferred`."""
+
+    field: str
+    value: str
+    origin: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TracedRow:
+    """A row at one input size: its layers, its shapes for one image, what it costs."""
+
+    row: Row
+    layer: Layer
+    in_shape: Shape
+    out_shape: Shape
+    cost: Cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """A network as a table of rows.
+
+    input: the size (H, W) of the published table; any other size can be asked for. classes:
+    what the row with `out = "classes"` puts out. divisor: what scaled channel counts are rounded
+    to. dropout: the probability at the row with `dropout = true`. edits: what was changed since
+    the table was read, as text; dropped: fields that a change of op did away with. name, title,
+    source, why, edits and dropped say nothing about the function.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    input: Size
+    classes: int
+    divisor: int = 8
+    dropout: float = 0.0
+    title: str = ""
+    source: str = ""
+    why: tuple[Why, ...] = ()
+    edits: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the table by tracing it at its own input size."""
+        for side in self.input:
+            _check("input", Whole(), side)
+        for key, rule in SPEC_RULES.items():
+            _check(key, rule, getattr(self, key))
+        if not self.rows:
+            raise InputError("a spec needs at least one row")
+        ids = [row.id for row in self.rows]
+        for id in ids:
+            if ids.count(id) > 1:
+                raise InputError(f"row {id} is there twice; a row's id must be its own")
+        out = self.trace()[-1].out_shape
+        if out not in ((self.classes,), (self.classes, 1, 1)):
+            raise InputError(
+                f"row {ids[-1]}: the network ends in {'x'.join(map(str, out))}, and must end in "
+                f"one number for each of the {self.classes} classes; "
+                'use out = "classes" after pooling'
+            )
+
+    @property
+    def label(self) -> str:
+        """The edits as one text, with the fields that fell away; empty for the published table."""
+        without = f" (without {', '.join(self.dropped)})" if self.dropped else ""
+        return " ".join(self.edits) + without
+
+    def trace(self, size: Size | None = None) -> tuple[TracedRow, ...]:
+        """Return each row at input `size` (H, W), the table's own where it is None."""
+        shape: Shape = (IMAGE_CHANNELS, *(size or self.input))
+        settings = Settings(self.classes, self.dropout)
+        traced = []
+        for row in self.rows:
+            try:
+                layer = row.layers(shape, settings)
+                out, cost = layer.trace(shape)
+            except InputError as error:
+                raise error.within(f"row {row.id}") from None
+            traced.append(TracedRow(row, layer, shape, out, cost))
+            shape = out
+        return tuple(traced)
+
+    def layers(self, size: Size | None = None) -> Seq:
+        """Return the whole network's tree: `rows.<name>`, then `flatten` to (classes,)."""
+        rows = Seq(tuple((traced.row.name, traced.layer) for traced in self.trace(size)))
+        return Seq((("rows", rows), ("flatten", Flatten())))
+
+    def digest(self, size: Size | None = None) -> str:
+        """Return the SHA-256 of what the table means: its tree of layers at input `size`.
+
+        Tables that mean the same network have the same digest, however they are written.
+        """
+        return hashlib.sha256(written(self.layers(size)).encode()).hexdigest()
+
+    def edit(self, *edits: str) -> Spec:
+        """Return the spec with edits `ROWS.FIELD=VALUE` made; raise `InputError` for a bad one.
+
+        All edits of one call are made at once: a narrower selection overrides a wider one.
+        """
+        from fuseablate.edits import edited
+
+        return edited(self, edits)
+
+    def with_classes(self, classes: int) -> Spec:
+        """Return the spec for data of so many classes (not an edit: the data asks for it)."""
+        return dataclasses.replace(self, classes=classes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table as JSON can hold it; `from_dict` reads it back."""
+        keys = ("name", "title", "source", "input", "classes", "divisor", "dropout")
+        head = {key: getattr(self, key) for key in keys}
+        rows = [{"id": row.id, "op": row.op, **row.cells()} for row in self.rows]
+        return {**head, "input": list(self.input), **self._history(), "rows": rows}
+
+    def _history(self) -> dict[str, Any]:
+        return {"edits": list(self.edits), "dropped": list(self.dropped)}
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> Spec:
+        """Return the spec that a TOML file (or `to_dict`) writes; raise `InputError`."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        for key in table:
+            if key not in known:
+                raise unknown("key", key, sorted(known))
+        for key in ("input", "classes", "rows"):
+            if key not in table:
+                raise InputError(f"the spec needs a value for '{key}'")
+        values = dict(table)
+        for key in ("name", "title", "source"):
+            if not isinstance(values.setdefault(key, ""), str):
+                raise InputError(f"{key}: {values[key]!r} is not a text")
+        values["input"] = _size(values["input"])
+        values["rows"] = tuple(_rows(values["rows"]))
+        values["why"] = tuple(_why(entry) for entry in values.get("why", ()))
+        for key in ("edits", "dropped"):
+            values[key] = tuple(values.get(key, ()))
+        return cls(**values)
+
+
+SPEC_RULES: Mapping[str, Rule] = {"classes": Whole(2), "divisor": Whole(), "dropout": Fraction()}
+
+
+def _check(key: str, rule: Rule, value: object) -> None:
+    try:
+        rule.check(value)
+    except InputError as error:
+        raise error.within(key) from None
+
+
+def _size(value: Any) -> Size:
+    sides = value if isinstance(value, list | tuple) else [value, value]
+    if len(sides) != 2:
+        raise InputError(f"input: {value!r} is no size; write 224 or [224, 224]")
+    for side in sides:
+        _check("input", Whole(), side)
+    return sides[0], sides[1]
+
+
+def _rows(tables: Any) -> list[Row]:
+    """Return the rows; `depth = n` stands for n rows, of which only the first strides."""
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InputError("rows: write each row as a [[rows]] table")
+    rows: list[Row] = []
+    for number, table in enumerate(tables, 1):
+        cells = dict(table)
+        id = str(cells.pop("id", number))
+        if "op" not in cells:
+            raise InputError(f"row {id}: needs a value for 'op' (choices: {', '.join(OPS)})")
+        name = cells.pop("op")
+        if name not in OPS:
+            raise unknown("op", name, OPS).within(f"row {id}")
+        depth = cells.pop("depth", 1)
+        row = OPS[name].from_cells(id, cells)
+        _check(f"row {id}: depth", Whole(), depth)
+        rows += [row, *repeated(row, depth)]
+    return rows
+
+
+def repeated(row: Row, depth: int, after: int = 1) -> list[Row]:
+    """Return the repeats of `row` that make `after` rows `depth`: `5/2`, `5/3`, with stride 1."""
+    if depth > 1 and not row.repeats:
+        raise InputError(f"row {row.id}: depth: op '{row.op}' is not repeated; use 1")
+    base = row.id.partition("/")[0]
+    changes: dict[str, Any] = {"stride": 1}
+    return [
+        dataclasses.replace(row, id=f"{base}/{number}", **changes)
+        for number in range(after + 1, depth + 1)
+    ]
+
+
+def _why(entry: Any) -> Why:
+    try:
+        why = entry if isinstance(entry, Why) else Why(**entry)
+    except TypeError:
+        raise InputError(f"why: {entry!r} needs field, value, origin and reason") from None
+    if why.origin not in ("source", "inferred"):
+        raise unknown("origin", why.origin, ("source", "inferred")).within(f"why {why.field}")
+    return why
+
+
+def shipped_specs() -> dict[str, Path]:
+    """Return the published tables that come with the package, by name."""
+    folder = resources.files("fuseablate") / "specs"
+    paths = sorted(Path(str(file)) for file in folder.iterdir() if file.name.endswith(".toml"))
+    return {path.stem: path for path in paths}
+
+
+def load_spec(name: str | Path) -> Spec:
+    """Return a shipped spec by its name, or one from a TOML file by its path.
+
+    Raise `InputError` with the file, the row and the field where anything is wrong.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        shipped = shipped_specs()
+        if str(name) not in shipped:
+            raise unknown("spec", name, shipped).within("a spec is a name or a path to a .toml")
+        path = shipped[str(name)]
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Spec.from_dict({"name": path.stem, **table})
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not valid TOML: {error}") from None
+    except InputError as error:
+        raise error.within(str(path)) from None
+
+
+def to_toml(spec: Spec) -> str:
+    """Return the spec as a TOML file that `load_spec` reads back, with every cell written out."""
+    table = spec.to_dict()
+    rows = table.pop("rows")
+    for key in spec._history():
+        del table[key]
+    lines = [f"# {spec.name} with {spec.label}"] if spec.edits else []
+    lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+    for row in rows:
+        lines += ["", "[[rows]]", *(f"{key} = {_toml(value)}" for key, value in row.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    # JSON's texts, numbers, booleans and flat lists are TOML's as well.
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,20 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def cifar100_root() -> Path:
+    """Return the folder that holds `cifar-100-python`, or skip with the reason."""
+    named = os.environ.get("FUSEABLATE_DATA")
+    root = Path(named) if named else REPOSITORY.parent / "shared" / "data"
+    if not (root / "cifar-100-python" / "train").is_file():
+        pytest.skip(f"no CIFAR-100 in {root}; name its folder in FUSEABLATE_DATA")
+    return root
