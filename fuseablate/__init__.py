@@ -1,0 +1,65 @@
+"""fuseablate: architecture exploration and ablation of small CNNs.
+
+A network is a table, an ablation is an edit of the table, a study is edits x seeds, and a report
+compares rows of results.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fuseablate.cost import measure
+    from fuseablate.data import load_data
+    from fuseablate.errors import InputError
+    from fuseablate.layers import Cost
+    from fuseablate.network import build
+    from fuseablate.recipe import Recipe, load_recipe
+    from fuseablate.record import Record
+    from fuseablate.runs import Store
+    from fuseablate.spec import Spec, load_spec
+    from fuseablate.training import train
+
+__version__ = "0.1.0"
+
+# Names are looked up when first used: torch takes seconds to import, and most commands need none.
+_HOMES = {
+    "Cost": "layers",
+    "InputError": "errors",
+    "Recipe": "recipe",
+    "Record": "record",
+    "Spec": "spec",
+    "Store": "runs",
+    "build": "network",
+    "load_data": "data",
+    "load_recipe": "recipe",
+    "load_spec": "spec",
+    "measure": "cost",
+    "train": "training",
+}
+
+__all__ = [
+    "Cost",
+    "InputError",
+    "Recipe",
+    "Record",
+    "Spec",
+    "Store",
+    "build",
+    "load_data",
+    "load_recipe",
+    "load_spec",
+    "measure",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fuseablate' has no attribute '{name}'")
+    return getattr(import_module(f"fuseablate.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -27,8 +27,8 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 }
 
 
-def _conv(conv: layers.Conv) -> nn.Module:
-    return nn.Conv2d(
+def _conv(conv: layers.Conv, kind: type[nn.Conv2d] = nn.Conv2d) -> nn.Module:
+    return kind(
         conv.cin,
         conv.cout,
         conv.kernel,
@@ -39,15 +39,21 @@ def _conv(conv: layers.Conv) -> nn.Module:
     )
 
 
+def _fast_conv(conv: layers.Conv) -> nn.Module:
+    same_padded = all(2 * p == k - 1 for p, k in zip(conv.padding, conv.kernel, strict=True))
+    if conv.kernel == conv.stride == (1, 1) and conv.padding == (0, 0) and conv.groups == 1:
+        return _conv(conv, modules.PointwiseConv2d)
+    if conv.groups == conv.cin == conv.cout and same_padded and not conv.bias:
+        return _conv(conv, modules.DepthwiseConv2d)
+    return _conv(conv)
+
+
 def _linear(linear: layers.Linear) -> nn.Module:
     return nn.Linear(linear.cin, linear.cout, bias=linear.bias)
 
 
-def _children(children: layers.Named) -> list[tuple[str, nn.Module]]:
-    return [(name, to_module(child)) for name, child in children]
-
-
-MODULES: Mapping[type[Layer], Callable[[Any], nn.Module]] = {
+Table = Mapping[type[Layer], Callable[[Any], nn.Module]]
+PRIMITIVES: Table = {
     layers.Conv: _conv,
     layers.Linear: _linear,
     layers.Norm: lambda norm: nn.BatchNorm2d(norm.channels),
@@ -55,27 +61,36 @@ MODULES: Mapping[type[Layer], Callable[[Any], nn.Module]] = {
     layers.GlobalPool: lambda pool: nn.AdaptiveAvgPool2d(1),
     layers.Flatten: lambda flatten: nn.Flatten(),
     layers.Dropout: lambda dropout: modules.Dropout(dropout.p),
-    layers.Seq: lambda seq: modules.Sequential(_children(seq.children)),
-    layers.Concat: lambda concat: modules.Concat(_children(concat.children)),
-    layers.Split: lambda split: modules.Split(_children(split.children)),
-    layers.Add: lambda add: modules.Add(_children(add.children)),
-    layers.Gate: lambda gate: modules.Gate(_children(gate.children)),
+}
+FAST_PRIMITIVES: Table = {**PRIMITIVES, layers.Conv: _fast_conv}
+COMBINATORS: Mapping[type[Layer], type[modules.Sequential]] = {
+    layers.Seq: modules.Sequential,
+    layers.Concat: modules.Concat,
+    layers.Split: modules.Split,
+    layers.Add: modules.Add,
+    layers.Gate: modules.Gate,
 }
 
 
-def to_module(layer: Layer) -> nn.Module:
+def to_module(layer: Layer, primitives: Table = PRIMITIVES) -> nn.Module:
     """Return the module of a tree of layers, with torch's default initialisation."""
-    return MODULES[type(layer)](layer)
+    children = getattr(layer, "children", None)
+    if children is None:
+        return primitives[type(layer)](layer)
+    return COMBINATORS[type(layer)]((name, to_module(c, primitives)) for name, c in children)
 
 
-def build(spec: Spec, seed: int = 0, size: Size | None = None) -> nn.Module:
+def build(
+    spec: Spec, seed: int = 0, *, size: Size | None = None, fast: bool = False
+) -> nn.Module:
     """Return the network of `spec`: images (N, 3, H, W) to logits (N, classes).
 
     Weights are drawn from `seed`, each parameter from a stream named after it, so that two
     variants share the initial values of all that they share. `size` is the (H, W) that the
-    network will see where a layer depends on it; any other size works for `fusenet`.
+    network will see, the table's own by default. `fast` takes the forms of modules that a CPU
+    computes faster: the same parameters and the same function, equal to rounding.
     """
-    network = to_module(spec.layers(size))
+    network = to_module(spec.layers(size), FAST_PRIMITIVES if fast else PRIMITIVES)
     initialise(network, seed)
     return network
 

@@ -38,7 +38,7 @@ NOT_MACS = frozenset(
 )  # fmt: skip
 
 
-class UnclassifiedOperator(RuntimeError):
+class UnclassifiedOperatorError(RuntimeError):
     """The network runs an operator that nobody has classified as MACs or as something else."""
 
 
@@ -64,7 +64,7 @@ def prove(spec: Spec, size: Size | None = None) -> list[Difference]:
     """Build `spec`, trace it at `size` (H, W), and return every number that differs.
 
     Compared a row: output shape, params, MACs; in total: activations and saved bytes. Raise
-    `UnclassifiedOperator` for an operator that is neither known to be MACs nor known not to be.
+    `UnclassifiedOperatorError` for an operator that is neither known to be MACs nor known not to be.
     """
     network = build(spec, size=size).eval()
     image = torch.zeros(1, IMAGE_CHANNELS, *(size or spec.input))
@@ -132,7 +132,7 @@ def _macs(network: nn.Module, image: torch.Tensor) -> Counter[str]:
     seen = set(analysis.by_operator()) | set(analysis.unsupported_ops())
     unknown = sorted(seen - MACS - NOT_MACS)
     if unknown:
-        raise UnclassifiedOperator(
+        raise UnclassifiedOperatorError(
             f"operator {unknown[0]} is not classified: add it to MACS or NOT_MACS in proof.py"
         )
     return Counter(

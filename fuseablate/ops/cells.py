@@ -14,7 +14,10 @@ Value = int | float | bool | str
 class Rule(Protocol):
     """What a cell may hold."""
 
-    scales: bool
+    @property
+    def scales(self) -> bool:
+        """Whether an edit may scale the cell, as channels are."""
+        ...
 
     def check(self, value: object) -> Value:
         """Return the value, or raise an `InputError` that says the rule."""
