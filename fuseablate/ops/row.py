@@ -43,12 +43,13 @@ class Settings:
 class Row:
     """One line of a spec's table.
 
-    `op` is the name in TOML and in edits, `title` the one in the printed table; `repeats` says
-    whether a depth edit may repeat such a row.
+    `op` is the name in TOML and in edits, `title` the one in the printed table (`short_title`
+    where that is narrow); `repeats` says whether a depth edit may repeat such a row.
     """
 
     op: ClassVar[str]
     title: ClassVar[str]
+    short_title: ClassVar[str] = ""
     repeats: ClassVar[bool] = False
 
     id: str
@@ -96,6 +97,12 @@ class Row:
         if needed:
             raise InputError(f"row {id}: op '{cls.op}' needs a value for '{needed[0]}'")
         return cls(id=id, **cells)
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return the default of each cell that has one."""
+        has = dataclasses.MISSING
+        return {f.name: f.default for f in dataclasses.fields(cls) if f.default is not has}
 
     def cells(self) -> dict[str, Any]:
         """Return the cells that are there, by name."""

@@ -1,0 +1,9 @@
+"""`python -m fuseablate` is the command line."""
+
+from __future__ import annotations
+
+import sys
+
+from fuseablate.cli import main
+
+sys.exit(main())

@@ -1,0 +1,53 @@
+"""The command line. Exit codes: 0 done, 1 a check failed, 2 bad input, 130 interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from fuseablate import __version__
+from fuseablate.errors import InputError
+
+COMMANDS = ("quickstart", "show", "cost", "train", "report", "bench")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and exit with 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = Parser(
+        prog="fuseablate",
+        description="Architecture exploration and ablation of small CNNs: "
+        "a network is a table, an ablation is an edit of it.",
+    )
+    top.add_argument("--version", action="version", version=f"fuseablate {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        import_module(f"fuseablate.commands.{name}").add(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    args = parser().parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except InputError as error:
+        print(f"fuseablate: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has left; what it wanted it has.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

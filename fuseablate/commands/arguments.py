@@ -1,0 +1,133 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from fuseablate.edits import parse_size
+from fuseablate.errors import InputError
+from fuseablate.spec import Size, Spec, load_spec
+
+if TYPE_CHECKING:
+    from fuseablate.data import Data
+    from fuseablate.runs import Store
+
+T = TypeVar("T")
+
+
+def checked(read: Callable[[str], T]) -> Callable[[str], T]:
+    """Return `read` as argparse wants it: an `InputError` becomes the flag's own error."""
+
+    def convert(text: str) -> T:
+        try:
+            return read(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def add_edits(parser: argparse.ArgumentParser) -> None:
+    """Declare `--set`."""
+    parser.add_argument(
+        "--set",
+        dest="edits",
+        metavar="EDIT",
+        action="append",
+        default=[],
+        help="an edit ROWS.FIELD=VALUE, such as all.se=false; may be given again, "
+        "and all are made at once",
+    )
+
+
+def add_input(parser: argparse.ArgumentParser) -> None:
+    """Declare `--input`."""
+    parser.add_argument(
+        "--input",
+        type=checked(parse_size),
+        metavar="N",
+        help="input size, such as 32 or, height first, 224x160 (default: the table's)",
+    )
+
+
+def edited_spec(name: str, edits: list[str]) -> Spec:
+    """Return the spec of that name or path with the edits of `--set`."""
+    return load_spec(name).edit(*(part for edit in edits for part in edit.split()))
+
+
+def input_json(size: Size) -> int | list[int]:
+    """Return an input size for JSON: one number where it is square."""
+    return size[0] if size[0] == size[1] else list(size)
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` up."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise InputError(f"'{text}' is not a whole number of at least {least}")
+        return int(text)
+
+    return checked(read)
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds that `0,1,2` or `0-2` writes."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise InputError(f"'{text}' is no list of seeds; write whole numbers, such as 0,1,2")
+        found += range(int(first), int(last or first) + 1)
+    if not found or len(set(found)) < len(found):
+        raise InputError(f"'{text}' names a seed twice, or none; write each once, such as 0,1,2")
+    return tuple(found)
+
+
+def add_data(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declare where the data come from."""
+    parser.add_argument(
+        "--data",
+        default=default,
+        metavar="NAME",
+        help=f"cifar100, cifar10, folder or generated (default: {default})",
+    )
+    parser.add_argument(
+        "--data-root",
+        type=Path,
+        metavar="DIR",
+        help="where the data lie; CIFAR is downloaded there if it is missing (default: data)",
+    )
+
+
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """Declare the run store."""
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        metavar="DIR",
+        help="the run store (default: $FUSEABLATE_RUNS, or else runs)",
+    )
+
+
+def run_store(root: Path | None) -> Store:
+    """Return the run store of `--runs`."""
+    from fuseablate.runs import Store
+
+    return Store(root) if root else Store.default()
+
+
+def fitted(spec: Spec, data: Data) -> Spec:
+    """Return `spec` with as many classes as the data have, and say so; an edit is not overruled."""
+    if spec.classes == data.classes:
+        return spec
+    if any(edit.startswith("classes=") for edit in spec.edits):
+        raise InputError(
+            f"edit 'classes={spec.classes}': {data.title} has {data.classes} classes; "
+            f"use classes={data.classes}, or leave the edit out"
+        )
+    print(f"{spec.name}: {data.title} has {data.classes} classes, so the classifier has as many")
+    return spec.with_classes(data.classes)

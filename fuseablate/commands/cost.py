@@ -1,0 +1,103 @@
+"""`fuseablate cost`: params, MACs, activations and size of specs, side by side, without torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from rich.table import Table
+
+from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
+from fuseablate.cost import measure
+from fuseablate.layers import Cost
+from fuseablate.spec import Size, Spec, load_spec
+from fuseablate.terminal import change, console
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("cost", help="params, MACs and size of specs, side by side")
+    parser.add_argument("spec", nargs="+", help="shipped specs or paths to .toml files")
+    add_edits(parser)
+    add_input(parser)
+    parser.add_argument("--json", action="store_true", help="print a JSON list")
+    parser.add_argument(
+        "--check", action="store_true", help="trace each with fvcore; any difference exits with 1"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the costs; return 1 where `--check` finds a difference."""
+    plain = [load_spec(name) for name in args.spec]
+    specs = [edited_spec(name, args.edits) for name in args.spec]
+    if args.json:
+        print(json.dumps([as_json(*pair, args.input) for pair in zip(specs, plain, strict=True)],
+                         indent=2))  # fmt: skip
+    else:
+        print_table(specs, plain, args.input)
+    return prove_all(specs, args) if args.check else 0
+
+
+def prove_all(specs: list[Spec], args: argparse.Namespace) -> int:
+    """Trace each spec and say the outcome on stderr, so that JSON stays JSON."""
+    from fuseablate.proof import prove
+
+    failed = 0
+    for spec in specs:
+        differences = prove(spec, args.input)
+        name = f"{spec.name} {spec.label}".strip()
+        for difference in differences:
+            console(stderr=True).print(f"[red]differs[/] {name}: {difference}", soft_wrap=True)
+        if not differences:
+            console(stderr=True).print(f"[green]proved[/] {name}: equal to fvcore's trace")
+        failed |= bool(differences)
+    return failed
+
+
+def as_json(spec: Spec, plain: Spec, size: Size | None) -> dict[str, Any]:
+    """Return one spec's costs for machines, with those of the unedited table beside them."""
+    entry = {
+        "spec": spec.name,
+        "edits": list(spec.edits),
+        "input": input_json(size or spec.input),
+        **fields(measure(spec, size)),
+    }
+    return {**entry, "unedited": fields(measure(plain, size))} if spec.edits else entry
+
+
+def fields(cost: Cost) -> dict[str, int]:
+    """Return the costs by name; all but params and bytes are for one image."""
+    names = ("params", "macs", "activations", "bytes", "norm", "pool", "elementwise")
+    return {name: getattr(cost, name) for name in names}
+
+
+def print_table(specs: list[Spec], plain: list[Spec], size: Size | None) -> None:
+    """Print a row for each spec, an edited one below its table with the changes in percent."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("Spec")
+    for name in ("Input", "Params", "MACs", "Activations", "Size MB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for spec, before in zip(specs, plain, strict=True):
+        base = measure(before, size)
+        table.add_row(before.name, *cells(before, size, base))
+        if spec.edits:
+            cost = measure(spec, size)
+            table.add_row(f"  {spec.label}", *cells(spec, size, cost))
+            pairs = [(getattr(cost, name), getattr(base, name))
+                     for name in ("params", "macs", "activations", "bytes")]  # fmt: skip
+            table.add_row("", "", *(change(*pair) for pair in pairs), style="cyan")
+    console().print(table)
+
+
+def cells(spec: Spec, size: Size | None, cost: Cost) -> list[str]:
+    """Return a row of the table."""
+    h, w = size or spec.input
+    return [
+        f"{h}x{w}",
+        f"{cost.params:,}",
+        f"{cost.macs:,}",
+        f"{cost.activations:,}",
+        f"{cost.bytes / 1e6:.2f}",
+    ]

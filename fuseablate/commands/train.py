@@ -1,0 +1,82 @@
+"""`fuseablate train` and `fuseablate baseline`: runs of one network, one for each seed."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from fuseablate.commands.arguments import (
+    add_data,
+    add_edits,
+    add_input,
+    add_runs,
+    checked,
+    edited_spec,
+    fitted,
+    run_store,
+    seeds,
+    whole,
+)
+from fuseablate.report import print_report
+from fuseablate.terminal import console
+
+
+def add(commands: Any) -> None:
+    """Declare both commands: the baseline is the published table, unedited."""
+    train = commands.add_parser("train", help="train a spec, with edits, once for each seed")
+    train.add_argument("spec", help="a shipped spec (fusenet) or a path to a .toml")
+    add_edits(train)
+    baseline = commands.add_parser("baseline", help="train the published FuSe table as it is")
+    baseline.set_defaults(spec="fusenet", edits=[])
+    for parser in (train, baseline):
+        add_data(parser, default="cifar100")
+        add_input(parser)
+        parser.add_argument(
+            "--recipe",
+            default="standard",
+            metavar="NAME|FILE",
+            help="a shipped recipe or a .toml (default: standard)",
+        )
+        parser.add_argument("--epochs", type=whole(1), metavar="N", help="instead of the recipe's")
+        parser.add_argument(
+            "--seeds", type=checked(seeds), default=(0,), metavar="0,1,2", help="(default: 0)"
+        )
+        parser.add_argument(
+            "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
+        )
+        parser.add_argument("--threads", type=whole(1), metavar="N", help="CPU threads")
+        add_runs(parser)
+        parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train what the store does not hold yet, then print the report of these runs."""
+    from fuseablate.recipe import load_recipe
+
+    spec = edited_spec(args.spec, args.edits)
+    recipe = load_recipe(args.recipe)
+    if args.epochs:
+        recipe = recipe.with_epochs(args.epochs)
+
+    from fuseablate.data import load_data
+    from fuseablate.training import train
+    from fuseablate.training.environment import check_precision, choose_device
+
+    check_precision(recipe, choose_device(args.device))
+    size = (args.input or spec.input)[0] if args.data == "folder" else None
+    data = load_data(args.data, args.data_root, size=size)
+    spec = fitted(spec, data)
+    records = [
+        train(
+            spec,
+            recipe,
+            data,
+            seed,
+            store=run_store(args.runs),
+            device=args.device,
+            threads=args.threads,
+        )
+        for seed in args.seeds
+    ]
+    print_report(records, console())
+    return 1 if any(record.status == "failed" for record in records) else 0

@@ -1,0 +1,19 @@
+"""The data: held in memory as bytes, split once, augmented a batch at a time."""
+
+from __future__ import annotations
+
+from fuseablate.data.batches import TrainBatches, eval_batches
+from fuseablate.data.load import MEMORY_LIMIT, NAMES, generated_data, load_data
+from fuseablate.data.parts import Data, Part, Progress
+
+__all__ = [
+    "MEMORY_LIMIT",
+    "NAMES",
+    "Data",
+    "Part",
+    "Progress",
+    "TrainBatches",
+    "eval_batches",
+    "generated_data",
+    "load_data",
+]

@@ -1,0 +1,92 @@
+"""Batches, made where training runs: no worker processes, no copy of the set but its bytes.
+
+All random numbers are drawn on the CPU, so that every device sees the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from fuseablate.data.parts import Data, Part
+from fuseablate.data.transforms import augment as augmented
+from fuseablate.data.transforms import crop_padding, normalise, normalised_bytes
+from fuseablate.errors import InputError
+
+
+class TrainBatches:
+    """The training batches of one epoch after another, shuffled, cropped and mirrored.
+
+    Each `iter()` is one epoch. It draws the epoch's order from `order`, and its offsets and
+    flips from `augment`, at once: the two generators' states between epochs are all that is
+    needed to go on from there.
+
+    The last images of the order are dropped where they don't fill a batch, so that each step
+    averages its gradient and its batch statistics over the same number of images; the next
+    epoch drops others.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        data: Data,
+        batch_size: int,
+        device: torch.device | str,
+        *,
+        order: torch.Generator,
+        augment: torch.Generator,
+    ) -> None:
+        if not 1 <= batch_size <= len(part):
+            raise InputError(
+                f"batch size {batch_size} must be from 1 to the {len(part):,} training images"
+            )
+        self._batch_size = batch_size
+        self._device = torch.device(device)
+        self._order = order
+        self._augment = augment
+        self._padding = crop_padding(part.images.shape[2])
+        self._table = normalised_bytes(data.mean, data.std).to(self._device)
+        # Pixel by pixel in memory: an image is then one copy, and the result is channels-last.
+        self._images = part.images.permute(0, 2, 3, 1).contiguous().to(self._device)
+        self._labels = part.labels.to(self._device)
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        return len(self._labels) // self._batch_size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Draw an epoch and return its batches.
+
+        A batch is float32 `(N, 3, H, W)`, normalised and channels-last, and int64 labels
+        `(N,)`, both on the device.
+        """
+        count = len(self) * self._batch_size
+        chosen = torch.randperm(len(self._labels), generator=self._order)[:count]
+        offsets = torch.randint(0, 2 * self._padding + 1, (2, count), generator=self._augment)
+        flips = torch.rand(count, generator=self._augment) < 0.5
+        return self._batches(chosen, *offsets, flips)
+
+    def _batches(self, *draws: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of the drawn order, left edges, top edges and flips."""
+        on_device = (torch.split(draw.to(self._device), self._batch_size) for draw in draws)
+        for chosen, dx, dy, flip in zip(*on_device, strict=True):
+            images = self._images.index_select(0, chosen).permute(0, 3, 1, 2)
+            batch = augmented(images, dx, dy, flip, padding=self._padding, table=self._table)
+            yield batch, self._labels.index_select(0, chosen)
+
+
+def eval_batches(
+    part: Part, data: Data, batch_size: int, device: torch.device | str
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield all images in their order, normalised and nothing else; the last batch may be short.
+
+    A batch is float32 `(N, 3, H, W)`, channels-last, and int64 labels `(N,)`, on `device`.
+    """
+    table = normalised_bytes(data.mean, data.std).to(device)
+    pairs = zip(
+        torch.split(part.images, batch_size), torch.split(part.labels, batch_size), strict=True
+    )
+    for images, labels in pairs:
+        yield normalise(images.to(device), table), labels.to(device)

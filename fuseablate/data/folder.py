@@ -1,0 +1,159 @@
+"""A folder of images, in the layout of torchvision's ImageFolder, decoded into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import functional as F
+
+from fuseablate.data.parts import (
+    Data,
+    Part,
+    Progress,
+    Triple,
+    check_memory,
+    make_data,
+    stratified_split,
+)
+from fuseablate.errors import InputError
+
+
+def load_folder(
+    root: Path,
+    size: int,
+    *,
+    split_seed: int = 0,
+    mean: Triple | None = None,
+    std: Triple | None = None,
+    memory_limit: int,
+    progress: Progress | None = None,
+) -> Data:
+    """Return the images of `root/train/CLASS/` and `root/test/CLASS/`, `size` x `size`.
+
+    Where there is no `root/test`, `root/val` is the test set; beside a `root/test` it is not
+    read. Validation images are split off from the training set either way.
+
+    An image is converted to RGB, resized so that its shorter side is `size` (bilinear), and its
+    centre is cut out: an image of `size` x `size` stays as it is, byte for byte.
+
+    Every file is read, decoded and digested now, so that a broken test image is found before
+    the training and not after it. The test images' pixels are not kept, but decoded when asked
+    for, and must then have the same digest.
+
+    Raise `InputError` for a missing folder, fewer than two classes, a class without images,
+    test classes that are not the training classes, an image that can't be decoded, and a set of
+    more than `memory_limit` bytes.
+    """
+    root = root.expanduser()
+    if size < 1:
+        raise InputError(f"image size {size} must be at least 1 pixel")
+    only_val = (root / "val").is_dir() and not (root / "test").is_dir()
+    train_set = _listing(root / "train")
+    test_set = _listing(root / ("val" if only_val else "test"))
+    _check_same_classes(train_set, test_set)
+    check_memory(f"{root}", len(train_set) + len(test_set), size, memory_limit)
+
+    labels = torch.tensor(train_set.targets)
+    train, val = stratified_split(labels, train_set.classes, split_seed)
+    # The training images first, the validation images behind them: two views, no copy.
+    pixels, train_digest = _read(train_set, torch.cat([train, val]), size, progress)
+    test_digest = _digest(digest for _, digest in _decoded(test_set, size, progress))
+
+    def read_test() -> Part:
+        images, digest = _read(test_set, torch.arange(len(test_set)), size, progress)
+        if digest != test_digest:
+            raise InputError(f"{test_set.root}: the images have changed since they were checked")
+        return Part(images, torch.tensor(test_set.targets))
+
+    name = root.resolve().name
+    return make_data(
+        name,
+        f"folder of images '{name}'",
+        train_set.classes,
+        train=Part(pixels[: len(train)], labels[train]),
+        val=Part(pixels[len(train) :], labels[val]),
+        read_test=read_test,
+        source={
+            "name": "folder",
+            "content": {"train": train_digest, "test": test_digest},
+            "resize": "shorter side, bilinear, then centre crop",
+        },
+        split_seed=split_seed,
+        mean=mean,
+        std=std,
+    )
+
+
+def _listing(folder: Path) -> Any:
+    """Return torchvision's list of the images in `folder`, each class known to have some."""
+    layout = "the layout is train/CLASS/IMAGE and test/CLASS/IMAGE (or val for test)"
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; {layout}")
+    try:
+        listing = ImageFolder(folder, allow_empty=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} has no class folders; {layout}") from error
+    except OSError as error:
+        raise InputError(f"{folder}: {error}") from error
+    if len(listing.classes) < 2:
+        raise InputError(f"{folder} has one class, '{listing.classes[0]}'; at least 2 are needed")
+    filled = set(listing.targets)
+    for label, name in enumerate(listing.classes):
+        if label not in filled:
+            endings = ", ".join(listing.extensions)
+            raise InputError(f"{folder / name} has no images (files ending in {endings})")
+    return listing
+
+
+def _check_same_classes(train_set: Any, test_set: Any) -> None:
+    for here, there in ((train_set, test_set), (test_set, train_set)):
+        alone = sorted(set(here.classes) - set(there.classes))
+        if alone:
+            raise InputError(
+                f"{there.root} lacks the class '{alone[0]}' of {here.root}; "
+                "both need the same class folders"
+            )
+
+
+def _read(listing: Any, order: Tensor, size: int, progress: Progress | None) -> tuple[Tensor, str]:
+    """Return the images, uint8 `(N, 3, size, size)`, in `order`, and the digest of all files."""
+    pixels = np.empty((len(listing), size, size, 3), np.uint8)
+    digests = []
+    for place, (image, digest) in zip(
+        order.argsort().tolist(), _decoded(listing, size, progress), strict=True
+    ):
+        pixels[place] = image
+        digests.append(digest)
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2), _digest(digests)
+
+
+def _decoded(
+    listing: Any, size: int, progress: Progress | None
+) -> Iterator[tuple[NDArray[np.uint8], str]]:
+    """Yield each image, `(size, size, 3)`, with a line of its path in the part and its SHA-256."""
+    for done, (path, _) in enumerate(listing.samples, 1):
+        try:
+            content = Path(path).read_bytes()
+            image = Image.open(io.BytesIO(content)).convert("RGB")
+        # What Pillow raises for files that are not images, or broken ones.
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise InputError(f"{path} can't be read as an image: {error}") from error
+        cut = F.center_crop(F.resize(image, [size]), [size, size])
+        inside = Path(path).relative_to(listing.root).as_posix()
+        yield np.asarray(cut), f"{inside} {hashlib.sha256(content).hexdigest()}"
+        if progress:
+            progress(f"reading {listing.root}", done, len(listing))
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

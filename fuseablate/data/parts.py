@@ -1,0 +1,190 @@
+"""What a data set is: three parts held as bytes, their statistics, and what identifies them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from fuseablate.errors import InputError
+from fuseablate.streams import stream
+
+JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
+Triple: TypeAlias = tuple[float, float, float]
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is being read, how many images are done, and how many there are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images as bytes, uint8 `(N, 3, H, W)`, and their labels, int64 `(N,)`, both on the CPU.
+
+    Images that lie in memory as `(N, H, W, 3)` (torch's channels-last) are used without a copy.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.images.shape)
+        if self.images.dtype != torch.uint8 or len(shape) != 4 or shape[1] != 3:
+            raise InputError(
+                f"images are {self.images.dtype} {shape}; uint8 (N, 3, H, W) is needed"
+            )
+        if self.labels.dtype != torch.int64 or tuple(self.labels.shape) != shape[:1]:
+            found = f"{self.labels.dtype} {tuple(self.labels.shape)}"
+            raise InputError(f"labels are {found}; int64 ({shape[0]},) is needed")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, chosen: Tensor) -> Part:
+        """Return a copy of the images of the indices `chosen`, channels-last, in their order."""
+        pixels = self.images.permute(0, 2, 3, 1).index_select(0, chosen)
+        return Part(pixels.permute(0, 3, 1, 2), self.labels[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set: the official training set, split in two, and the test set, not yet read.
+
+    `mean` and `std` are those of the three channels, in units where a byte of 255 is 1.
+    `identity` holds all that determines the data and nothing of where they lie: two sets with
+    the same identity have the same pixels, labels and split.
+    """
+
+    name: str
+    title: str
+    class_names: tuple[str, ...]
+    train: Part
+    val: Part
+    mean: Triple
+    std: Triple
+    identity: Mapping[str, JSON]
+    read_test: Callable[[], Part] = field(repr=False)
+
+    def test(self) -> Part:
+        """Read the test set; a run does so once, at its end."""
+        return self.read_test()
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """The height and width of every image, in pixels."""
+        return self.train.images.shape[2], self.train.images.shape[3]
+
+
+def make_data(
+    name: str,
+    title: str,
+    class_names: Sequence[str],
+    *,
+    train: Part,
+    val: Part,
+    read_test: Callable[[], Part],
+    source: Mapping[str, JSON],
+    split_seed: int,
+    mean: Triple | None,
+    std: Triple | None,
+) -> Data:
+    """Return the data set; `mean` and `std` that are not given are measured on `train`.
+
+    `source` is the first part of the identity: what fixes the pixels and labels, such as
+    digests, or a generator's version and seed.
+    """
+    if mean is None and std is None:
+        mean, std = measured_statistics(train)
+    else:
+        mean, std = _given_statistics(mean, std)
+    identity: dict[str, JSON] = {
+        **source,
+        "split_seed": split_seed,
+        "val": len(val),
+        "image_size": list(train.images.shape[2:]),
+        "mean": list(mean),
+        "std": list(std),
+    }
+    return Data(name, title, tuple(class_names), train, val, mean, std, identity, read_test)
+
+
+def stratified_split(
+    labels: Tensor, class_names: Sequence[str], split_seed: int
+) -> tuple[Tensor, Tensor]:
+    """Return the indices of the training and of the validation images, both ascending.
+
+    A tenth of each class (rounded down, at least one image) is drawn for validation, from a
+    stream of its own: the split belongs to the data, not to a run.
+    """
+    generator = stream(split_seed, "split")
+    held_out = torch.zeros(len(labels), dtype=torch.bool)
+    for label, name in enumerate(class_names):
+        members = (labels == label).nonzero()[:, 0]
+        if len(members) < 2:
+            raise InputError(
+                f"class '{name}' has {len(members)} training images; "
+                "at least 2 are needed, since one is held out for validation"
+            )
+        drawn = torch.randperm(len(members), generator=generator)
+        held_out[members[drawn[: max(1, len(members) // 10)]]] = True
+    return (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
+
+
+def measured_statistics(part: Part) -> tuple[Triple, Triple]:
+    """Return the mean and the standard deviation of each channel, to six decimals.
+
+    They come from exact counts of the 256 byte values, so that they are the same on every
+    machine and may be part of an identity.
+    """
+    counts = torch.zeros(3, 256, dtype=torch.int64)
+    for images in torch.split(part.images, 1024):
+        for channel in range(3):
+            counts[channel] += torch.bincount(images[:, channel].flatten(), minlength=256)
+    mean, std = [], []
+    for colour, row in zip(("red", "green", "blue"), counts.tolist(), strict=True):
+        pixels = sum(row)
+        total = sum(value * count for value, count in enumerate(row))
+        squares = sum(value**2 * count for value, count in enumerate(row))
+        deviation = math.sqrt(pixels * squares - total**2) / pixels  # of exact integers
+        mean.append(round(total / pixels / 255, 6))
+        std.append(round(deviation / 255, 6))
+        if std[-1] == 0:
+            raise InputError(
+                f"the {colour} channel is the same in every pixel, so it has no standard "
+                "deviation to divide by; give mean and std"
+            )
+    return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
+
+
+def check_memory(what: str, images: int, size: int, limit: int) -> None:
+    """Raise `InputError` where so many images of `size` x `size` need more than `limit` bytes."""
+    needed = images * size**2 * 3
+    if needed > limit:
+        fewer, smaller = limit // (size**2 * 3), math.isqrt(limit // (images * 3))
+        raise InputError(
+            f"{what}: {images:,} images of {size} x {size} need {needed / 2**20:,.1f} MiB, more "
+            f"than the {limit / 2**20:,.1f} MiB allowed; {fewer:,} images of that size would fit, "
+            f"or all of them at {smaller} x {smaller}"
+        )
+
+
+def _given_statistics(mean: Triple | None, std: Triple | None) -> tuple[Triple, Triple]:
+    if mean is None or std is None:
+        raise InputError(f"mean = {mean} and std = {std}: give both of them, or neither")
+    if len(mean) != 3 or not all(0 <= value <= 1 for value in mean):
+        raise InputError(
+            f"mean = {mean}: three numbers from 0 to 1 are needed (a byte of 255 is 1)"
+        )
+    if len(std) != 3 or not all(0 < value <= 1 for value in std):
+        raise InputError(f"std = {std}: three numbers above 0, up to 1, are needed (255 is 1)")
+    return (
+        (float(mean[0]), float(mean[1]), float(mean[2])),
+        (float(std[0]), float(std[1]), float(std[2])),
+    )

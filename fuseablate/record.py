@@ -1,0 +1,171 @@
+"""What a run left behind: frozen data, JSON in and out. Without torch."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from fuseablate.errors import InputError
+
+SCHEMA_VERSION = 1
+FailedPart: TypeAlias = Literal["training", "validation"]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One value an epoch: rate of its first step, mean loss, top-1 (0 to 1), seconds, images/s.
+
+    The training loss and top-1 are those of the batches as they were trained on (augmented,
+    with dropout and label smoothing); seconds are those of the whole epoch, images/s those of
+    its training alone.
+    """
+
+    lr: tuple[float, ...] = ()
+    train_loss: tuple[float, ...] = ()
+    train_top1: tuple[float, ...] = ()
+    val_loss: tuple[float, ...] = ()
+    val_top1: tuple[float, ...] = ()
+    seconds: tuple[float, ...] = ()
+    images_per_second: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of epochs."""
+        return len(self.lr)
+
+    def extended(self, **values: float) -> Curves:
+        """Return the curves with one more epoch."""
+        return Curves(**{name: (*column, values[name]) for name, column in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class Score:
+    """A network on one part of the data: mean cross-entropy, top-1 and top-5 (0 to 1)."""
+
+    images: int
+    loss: float
+    top1: float
+    top5: float
+
+
+@dataclass(frozen=True)
+class TestScore(Score):
+    """The one reading of the test set.
+
+    `per_class` is the top-1 of each class; a class without test images has None. `right` says
+    for each image whether it was classified rightly: bits, first image first, as
+    `numpy.packbits` packs them, in base64.
+    """
+
+    __test__ = False  # a score, not a test that pytest should collect
+
+    per_class: tuple[float | None, ...]
+    right: str
+
+    def right_images(self) -> tuple[bool, ...]:
+        """Return for each test image whether it was classified rightly."""
+        return unpack_bits(self.right, self.images)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Where a loss was not finite: step and epoch from 1, the rate of that step."""
+
+    step: int
+    epoch: int
+    lr: float
+    loss: str
+    part: FailedPart
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run: a network, a recipe, data and a seed, and what came of them.
+
+    `digest` names the run. `spec`, `recipe` and `data` are JSON-able tables. A finished run
+    has `val` and `test`, a failed one has `failure`. `stopped_epoch` is the epoch after which
+    early stopping ended the run. Times are UTC in ISO 8601.
+    """
+
+    digest: str
+    status: Literal["finished", "failed"]
+    spec_name: str
+    label: str
+    edits: tuple[str, ...]
+    spec: Mapping[str, Any]
+    recipe_name: str
+    recipe: Mapping[str, Any]
+    data_title: str
+    data: Mapping[str, Any]
+    class_names: tuple[str, ...]
+    seed: int
+    params: int
+    macs: int
+    curves: Curves
+    val: Score | None
+    test: TestScore | None
+    failure: Failure | None
+    stopped_epoch: int | None
+    environment: Mapping[str, Any]
+    notes: tuple[str, ...]
+    started: str
+    ended: str
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of all epochs, the test not counted."""
+        return sum(self.curves.seconds)
+
+    def to_json(self) -> str:
+        """Return the record as JSON, one key a line."""
+        table = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        lines = (f"{json.dumps(key)}: {_dump(value)}" for key, value in table.items())
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Record:
+        """Return the record that `to_json` wrote; an InputError says why it is none."""
+        try:
+            table = json.loads(text)
+            version = table["schema_version"]
+            if version != SCHEMA_VERSION:
+                raise InputError(f"schema_version {version}: this version reads {SCHEMA_VERSION}")
+            parts = {
+                "curves": Curves(**{key: tuple(each) for key, each in table["curves"].items()}),
+                "val": table["val"] and Score(**table["val"]),
+                "test": table["test"] and _test_score(table["test"]),
+                "failure": table["failure"] and Failure(**table["failure"]),
+            }
+            lists = {key: tuple(table[key]) for key in ("edits", "class_names", "notes")}
+            return cls(**{**table, **parts, **lists})
+        except InputError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"not a record: {type(error).__name__}: {error}") from None
+
+
+def _test_score(table: Mapping[str, Any]) -> TestScore:
+    return TestScore(**{**table, "per_class": tuple(table["per_class"])})
+
+
+def _dump(value: object) -> str:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    return json.dumps(value, allow_nan=False)
+
+
+def pack_bits(bits: Iterable[bool]) -> str:
+    """Return bits as base64 text; the first bit is the highest of the first byte."""
+    text = "".join("1" if bit else "0" for bit in bits)
+    text += "0" * (-len(text) % 8)
+    return base64.b64encode(int(f"1{text}", 2).to_bytes(len(text) // 8 + 1)[1:]).decode()
+
+
+def unpack_bits(text: str, count: int) -> tuple[bool, ...]:
+    """Return the first `count` bits that `pack_bits` packed."""
+    data: Sequence[int] = base64.b64decode(text)
+    return tuple(bool(data[index // 8] >> (7 - index % 8) & 1) for index in range(count))

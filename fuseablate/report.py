@@ -1,0 +1,182 @@
+"""The report: rows of results, by variant and by run. Without torch."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fuseablate.record import Record
+from fuseablate.terminal import change, duration, short
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The runs that differ in their seed alone, ordered by it."""
+
+    runs: tuple[Record, ...]
+
+    @property
+    def name(self) -> str:
+        """The edits, or the spec's name where there are none."""
+        return self.runs[0].label or self.runs[0].spec_name
+
+    @property
+    def finished(self) -> tuple[Record, ...]:
+        """The runs that have a result."""
+        return tuple(run for run in self.runs if run.test and run.val)
+
+    def scores(self, part: str, measure: str) -> list[float]:
+        """Return `top1` or `top5` of `val` or `test` of each finished run, in percent."""
+        return [100 * getattr(getattr(run, part), measure) for run in self.finished]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Variants that may be compared: the same data and the same recipe, the baseline first."""
+
+    variants: tuple[Variant, ...]
+
+    @property
+    def first(self) -> Record:
+        """A run of it, for what all of them share."""
+        return self.variants[0].runs[0]
+
+
+def comparisons(records: Sequence[Record]) -> list[Comparison]:
+    """Return the records as comparable groups of variants, in the order they were trained."""
+    groups: dict[str, dict[str, list[Record]]] = {}
+    for record in records:
+        shared = json.dumps([record.data, record.recipe], sort_keys=True, default=list)
+        network = {key: record.spec[key] for key in ("classes", "dropout", "rows")}
+        variant = json.dumps(network, sort_keys=True)
+        groups.setdefault(shared, {}).setdefault(variant, []).append(record)
+    found = []
+    for group in groups.values():
+        variants = [Variant(tuple(sorted(runs, key=lambda r: r.seed))) for runs in group.values()]
+        # Python's sort keeps the order of training among those with edits.
+        found.append(Comparison(tuple(sorted(variants, key=lambda v: bool(v.runs[0].edits)))))
+    return found
+
+
+def mean_sd(values: Sequence[float]) -> str:
+    """Return `mean ± standard deviation` (of the sample, over seeds), or what there is."""
+    if not values:
+        return "-"
+    mean = f"{statistics.mean(values):.2f}"
+    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
+
+
+def print_report(records: Sequence[Record], out: Console) -> None:
+    """Print each comparison as a table of variants and a table of runs."""
+    for comparison in comparisons(records):
+        first = comparison.first
+        height, width = first.data["image_size"]
+        out.print(
+            f"[bold]{first.data_title}[/], {height}x{width}, recipe {first.recipe_name} "
+            f"({first.recipe['epochs']} epochs)",
+            soft_wrap=True,
+        )
+        out.print(variant_table(comparison))
+        out.print(run_table(comparison))
+        out.print(
+            "Top-1 and top-5 in percent: mean ± standard deviation over seeds. The test set was "
+            "read once, at the end of each run. MACs: convolutions and linear layers, one image.",
+            style="dim",
+        )
+        if max(len(variant.finished) for variant in comparison.variants) < 2:
+            out.print("One seed: differences may be seed noise, and no claim is made.", style="dim")
+        out.print()
+
+
+def _table(title: str, left: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(left, overflow="fold")
+    return table
+
+
+def variant_table(comparison: Comparison) -> Table:
+    """Return a row for each variant: its costs, its accuracies over seeds, its time."""
+    table = _table("Variants", "Variant")
+    for name in ("Params", "MACs", "Val top-1", "Test top-1", "Test top-5", "Seeds", "Time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    base = comparison.variants[0].runs[0]
+    for variant in comparison.variants:
+        run = variant.runs[0]
+        edited = run is not base
+        done, asked = len(variant.finished), len(variant.runs)
+        table.add_row(
+            f"[bold]{variant.name}[/]" if not edited else variant.name,
+            _cost(run.params, base.params, edited),
+            _cost(run.macs, base.macs, edited),
+            mean_sd(variant.scores("val", "top1")),
+            f"[bold]{mean_sd(variant.scores('test', 'top1'))}[/]",
+            mean_sd(variant.scores("test", "top5")),
+            str(done) if done == asked else f"[red]{done} of {asked}[/]",
+            duration(sum(each.seconds for each in variant.runs)),
+        )
+    return table
+
+
+def _cost(cost: int, base: int, edited: bool) -> str:
+    return f"{short(cost)} [cyan]{change(cost, base):>7}[/]" if edited else f"{short(cost)}        "
+
+
+def run_table(comparison: Comparison) -> Table:
+    """Return a row for each run: its folder, seed, accuracies and speed."""
+    table = _table("Runs", "Variant")
+    for name in ("Seed", "Epochs", "Val top-1", "Test top-1", "top-5", "Img/s", "Time", "Folder"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for variant in comparison.variants:
+        for run in variant.runs:
+            table.add_row(variant.name, str(run.seed), *_run_cells(run), run.digest[:16])
+    return table
+
+
+def _run_cells(run: Record) -> list[str]:
+    speed = statistics.median(run.curves.images_per_second) if len(run.curves) else 0
+    scores = ["-", "-", "-"]
+    if run.val and run.test:
+        scores = [f"{100 * s:.2f}" for s in (run.val.top1, run.test.top1, run.test.top5)]
+    if run.failure:
+        scores[0] = f"[red]{run.failure.part} loss {run.failure.loss} at step {run.failure.step}[/]"
+    return [str(len(run.curves)), *scores, f"{speed:,.0f}", duration(run.seconds)]
+
+
+def as_json(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Return each comparison for machines; accuracies are shares (0 to 1)."""
+    return [
+        {
+            "data": dict(comparison.first.data),
+            "recipe": dict(comparison.first.recipe),
+            "variants": [
+                {
+                    "spec": variant.runs[0].spec_name,
+                    "edits": list(variant.runs[0].edits),
+                    "params": variant.runs[0].params,
+                    "macs": variant.runs[0].macs,
+                    "runs": [_run_json(run) for run in variant.runs],
+                }
+                for variant in comparison.variants
+            ],
+        }
+        for comparison in comparisons(records)
+    ]
+
+
+def _run_json(run: Record) -> dict[str, Any]:
+    return {
+        "run": run.digest,
+        "seed": run.seed,
+        "status": run.status,
+        "epochs": len(run.curves),
+        "seconds": run.seconds,
+        "val_top1": run.val.top1 if run.val else None,
+        "test_top1": run.test.top1 if run.test else None,
+        "test_top5": run.test.top5 if run.test else None,
+    }

@@ -1,0 +1,156 @@
+"""The run store: a folder for each run, named by what determines its result. Without torch.
+
+runs/0123456789abcdef/   the first 16 hex digits of the run's digest
+  record.json            written once, when the run has ended
+  weights.pt             the final weights, as they were tested
+  checkpoint.pt          while it runs; checkpoint.previous.pt is that of the epoch before
+  lock                   held by the process that trains it, as long as it lives
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from fuseablate.atomic import write_atomically
+from fuseablate.errors import InputError
+from fuseablate.recipe import Recipe
+from fuseablate.record import Record
+from fuseablate.spec import Spec
+
+# Raise when training comes to mean something else: older records are then trained anew.
+TRAINING_VERSION = 1
+RECORD = "record.json"
+DIGITS = 16
+
+
+class Identified(Protocol):
+    """What a run's name needs of the data: its identity and the (height, width) of an image."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    @property
+    def image_size(self) -> tuple[int, int]: ...  # noqa: D102
+
+
+def run_digest(spec: Spec, recipe: Recipe, data: Identified, seed: int) -> str:
+    """Return the sha256, in hex, of everything that determines the result of a run."""
+    content = {
+        "network": spec.digest(data.image_size),
+        "recipe": recipe.to_dict(),
+        "data": data.identity,
+        "seed": seed,
+        "training": TRAINING_VERSION,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _to_stderr(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder, held by this process."""
+
+    path: Path
+
+    def write(self, name: str, content: str | bytes) -> None:
+        """Write a file of the folder, whole or not at all."""
+        try:
+            write_atomically(self.path / name, content)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+    def remove(self, *patterns: str) -> None:
+        """Remove the files that match any of the patterns."""
+        for pattern in patterns:
+            for path in self.path.glob(pattern):
+                path.unlink()
+
+
+@dataclass(frozen=True)
+class Store:
+    """All runs under one root folder."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> Store:
+        """Return the store in the folder FUSEABLATE_RUNS, or else in `runs`."""
+        return cls(Path(os.environ.get("FUSEABLATE_RUNS") or "runs"))
+
+    def folder(self, digest: str) -> Path:
+        """Return where the run with this digest lies, or would lie."""
+        return self.root / digest[:DIGITS]
+
+    def get(self, digest: str) -> Record | None:
+        """Return the record of a run, or None where it has not ended.
+
+        A record that cannot be read, or that is another run's, is an InputError.
+        """
+        path = self.folder(digest) / RECORD
+        if not path.exists():
+            return None
+        record = _read(path)
+        if record.digest != digest:
+            raise InputError(f"{path}: is the record of another run ({record.digest}); move it")
+        return record
+
+    def records(self, warn: Callable[[str], None] = _to_stderr) -> list[Record]:
+        """Return all records, ordered by the time they ended; unreadable ones are warned of."""
+        records = []
+        for path in self.root.glob(f"*/{RECORD}"):
+            try:
+                records.append(_read(path))
+            except InputError as error:
+                warn(f"skipped: {error}")
+        return sorted(records, key=lambda record: (record.ended, record.digest))
+
+    @contextmanager
+    def open(self, digest: str) -> Iterator[RunFolder]:
+        """Hold a run's folder, made where it is missing, alone among all processes.
+
+        The lock goes with the process: a killed one leaves none. An InputError says that
+        another process holds it, or that the folder cannot be written.
+        """
+        path = self.folder(digest)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = (path / "lock").open("a")
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        with lock:
+            _hold(lock, path)
+            folder = RunFolder(path)
+            folder.remove(".checkpoint*", ".weights*", ".record*")  # a killed process was writing
+            yield folder
+
+
+def _hold(lock: IO[str], path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(f"run folder {path}: another process is training this run") from None
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"run folder {path}: cannot be written: {error.strerror}")
+
+
+def _read(path: Path) -> Record:
+    try:
+        return Record.from_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except InputError as error:
+        raise error.within(str(path)) from None

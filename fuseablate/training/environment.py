@@ -1,0 +1,100 @@
+"""Where a run runs: its device, its threads, and what a record says about both."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from typing import Any
+
+import torch
+
+from fuseablate.errors import InputError
+from fuseablate.recipe import Recipe
+
+
+def devices() -> list[str]:
+    """Return the names of the devices that are there, the preferred one first."""
+    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return [*cuda, *mps, "cpu"]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of that name; `auto` takes CUDA, then MPS, then the CPU.
+
+    A device that is not there is an InputError that names those that are.
+    """
+    present = devices()
+    wanted = present[0] if name == "auto" else "cuda:0" if name == "cuda" else name
+    if wanted not in present:
+        raise InputError(f"device '{name}': not here (choices: auto, {', '.join(present)})")
+    return torch.device(wanted)
+
+
+def check_precision(recipe: Recipe, device: torch.device) -> None:
+    """Raise an InputError where the recipe's precision would only cost on this device.
+
+    On a CPU bf16 autocast is slower than float32; to fall back in silence would file the run
+    under a precision that it did not have.
+    """
+    gains = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    if recipe.precision == "bf16" and not gains:
+        raise InputError(
+            f'recipe {recipe.name}: precision = "bf16": a gain on CUDA devices with bf16 alone, '
+            f'and this run is on {device}; set precision = "float32"'
+        )
+
+
+@contextmanager
+def threads_set(threads: int | None) -> Iterator[int]:
+    """Let torch use so many CPU threads within the block (None: as it is); yield the number."""
+    if threads is not None and threads < 1:
+        raise InputError(f"threads = {threads}: must be at least 1")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+
+def describe(device: torch.device) -> dict[str, Any]:
+    """Return versions, device, threads, platform and git revision, for the record."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": _version("torchvision"),
+        "fuseablate": _version("fuseablate"),
+        "device": str(device),
+        "device_name": _device_name(device),
+        "threads": torch.get_num_threads(),
+        "platform": platform.platform(),
+        "git_revision": _git_revision(),
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """Return the revision of the repository around the current folder, if there is one."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

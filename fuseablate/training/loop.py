@@ -1,0 +1,267 @@
+"""The training of one run, from its seed to its record."""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from fuseablate.cost import measure
+from fuseablate.data import Data, TrainBatches
+from fuseablate.errors import InputError
+from fuseablate.recipe import Recipe
+from fuseablate.record import FailedPart, Failure, Record, Score, TestScore
+from fuseablate.runs import RECORD, RunFolder, Store, run_digest
+from fuseablate.spec import Spec
+from fuseablate.training import checkpoint
+from fuseablate.training.environment import (
+    check_precision,
+    choose_device,
+    describe,
+    threads_set,
+)
+from fuseablate.training.evaluate import evaluate, evaluate_test
+from fuseablate.training.progress import Progress, suited_progress
+from fuseablate.training.schedule import has_stalled, learning_rate
+from fuseablate.training.state import State, now
+
+# How many steps run between two looks at the loss. A look costs an accelerator a wait for all
+# that it has been given; the losses are kept, so that the step of a NaN is known exactly.
+LOOK_EVERY = {"cpu": 1}
+LOOK_EVERY_ELSE = 50
+
+
+def train(
+    spec: Spec,
+    recipe: Recipe,
+    data: Data,
+    seed: int,
+    *,
+    store: Store,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Record:
+    """Train a network on `data` by a recipe, and return the record.
+
+    A run that the store holds is not trained again; one that was interrupted goes on after its
+    last whole epoch. The test set is read once, at the end. `threads` are torch's on the CPU;
+    `progress` is by default what suits the standard output. Bad input, a missing device among
+    it, is an InputError, before anything is written; a loss that is not finite is no error but
+    a record that says `failed`.
+    """
+    chosen = choose_device(device)
+    _check(spec, recipe, data, seed)
+    check_precision(recipe, chosen)
+    digest = run_digest(spec, recipe, data, seed)
+    if (record := store.get(digest)) is not None:
+        return record
+    with threads_set(threads), store.open(digest) as folder:
+        # Another process may have ended the run between the look and the lock.
+        if (record := store.get(digest)) is not None:
+            return record
+        run = _Run(spec, recipe, data, seed, digest, folder, chosen, progress or suited_progress())
+        return run.carry_out()
+
+
+def _check(spec: Spec, recipe: Recipe, data: Data, seed: int) -> None:
+    if seed < 0:
+        raise InputError(f"seed {seed}: must not be negative")
+    if spec.classes != data.classes:
+        raise InputError(
+            f"spec {spec.name}: has {spec.classes} classes, and {data.title} has {data.classes}; "
+            f"edit it: classes={data.classes}"
+        )
+    if recipe.batch_size > len(data.train):
+        raise InputError(
+            f"recipe {recipe.name}: batch_size = {recipe.batch_size}: must be at most the "
+            f"{len(data.train)} training images of {data.title}"
+        )
+
+
+class _DivergedError(Exception):
+    """A loss was not finite."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class _Run:
+    spec: Spec
+    recipe: Recipe
+    data: Data
+    seed: int
+    digest: str
+    folder: RunFolder
+    device: torch.device
+    progress: Progress
+
+    def carry_out(self) -> Record:
+        """Train to the end, and file the record."""
+        state = self._resumed()
+        title = " ".join(filter(None, (self.spec.name, self.spec.label, f"seed {self.seed}")))
+        batches = TrainBatches(
+            self.data.train,
+            self.data,
+            self.recipe.batch_size,
+            self.device,
+            order=state.streams["order"],
+            augment=state.streams["augment"],
+        )
+        images = len(batches) * self.recipe.batch_size
+        self.progress.begin(title, self.recipe.epochs, len(state.curves), images)
+        try:
+            while not self._ends(state):
+                self._epoch(state, batches)
+                checkpoint.save(self.folder, self.digest, state.to_dict())
+                self.progress.epoch(state.curves)
+            return self._finish(state)
+        except _DivergedError as error:
+            return self._file(state, failure=error.failure)
+        except KeyboardInterrupt:
+            self.progress.say(
+                f"interrupted after epoch {len(state.curves)} of {self.recipe.epochs}; "
+                "to go on from there, run the same command again"
+            )
+            raise
+        finally:
+            self.progress.end()
+
+    def _resumed(self) -> State:
+        """Return the state of the newest checkpoint that can be trusted, or a fresh one."""
+        for path in checkpoint.saved(self.folder):
+            state = self._fresh()
+            try:
+                state.restore(checkpoint.load(path, self.digest))
+            except Exception as error:  # a spoilt file may raise anything
+                kept = checkpoint.set_aside(path)
+                self.progress.say(f"warning: {path} cannot be used, now {kept.name}: {error!r}")
+                continue
+            for note in state.notes:
+                self.progress.say(f"warning: {note}")
+            return state
+        return self._fresh()
+
+    def _fresh(self) -> State:
+        size = self.data.image_size
+        return State(self.spec, self.recipe, self.seed, size, self.device)
+
+    def _ends(self, state: State) -> bool:
+        stop = self.recipe.early_stop
+        stalled = stop is not None and has_stalled(stop, state.curves)
+        return stalled or len(state.curves) == self.recipe.epochs
+
+    def _epoch(self, state: State, batches: TrainBatches) -> None:
+        """Train for an epoch, validate, and add both to the curves."""
+        done, steps = len(state.curves), len(batches)
+        started = time.perf_counter()
+        loss, top1 = self._steps(state, batches, first=done * steps)
+        trained = time.perf_counter()
+        val = evaluate(state.tested, self.data.val, self.data, self.device)
+        if not math.isfinite(val.loss):
+            raise _DivergedError(self._failure((done + 1) * steps - 1, steps, val.loss, "validation"))
+        state.curves = state.curves.extended(
+            lr=learning_rate(self.recipe, done * steps, steps),
+            train_loss=loss,
+            train_top1=top1,
+            val_loss=val.loss,
+            val_top1=val.top1,
+            seconds=time.perf_counter() - started,
+            images_per_second=steps * self.recipe.batch_size / (trained - started),
+        )
+
+    def _steps(self, state: State, batches: TrainBatches, first: int) -> tuple[float, float]:
+        """Take the steps of one epoch; return the mean loss and the top-1 of its batches."""
+        recipe, network, optimizer = self.recipe, state.network, state.optimizer
+        parameters = list(network.parameters())
+        steps, looked = len(batches), 0
+        every = LOOK_EVERY.get(self.device.type, LOOK_EVERY_ELSE)
+        losses = torch.zeros(steps, device=self.device)
+        hits = torch.zeros((), dtype=torch.int64, device=self.device)
+        autocast = torch.autocast(
+            self.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
+        )
+        network.train()
+        for index, (images, labels) in enumerate(batches):
+            rate = learning_rate(recipe, first + index, steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            with autocast:
+                logits = network(images)
+                loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if recipe.clip_norm is not None:
+                nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
+            optimizer.step()
+            if state.average:
+                state.average.update(first + index + 1)
+            losses[index] = loss.detach()
+            hits += (logits.detach().argmax(dim=1) == labels).sum()
+            if (index + 1) % every == 0 or index + 1 == steps:
+                seen = losses[looked : index + 1].tolist()
+                for step, value in enumerate(seen, start=first + looked):
+                    if not math.isfinite(value):
+                        raise _DivergedError(self._failure(step, steps, value, "training"))
+                self.progress.step(len(seen) * recipe.batch_size, seen[-1])
+                looked = index + 1
+        return losses.mean().item(), hits.item() / (steps * recipe.batch_size)
+
+    def _failure(self, step: int, steps: int, loss: float, part: FailedPart) -> Failure:
+        rate = learning_rate(self.recipe, step, steps)
+        return Failure(step + 1, step // steps + 1, rate, str(loss), part)
+
+    def _finish(self, state: State) -> Record:
+        """Read the test set, once, and file the record and the weights that it is of."""
+        val = evaluate(state.tested, self.data.val, self.data, self.device)
+        test = evaluate_test(state.tested, self.data.test(), self.data, self.device)
+        weights = io.BytesIO()
+        torch.save({name: each.cpu() for name, each in state.tested.state_dict().items()}, weights)
+        self.folder.write("weights.pt", weights.getvalue())
+        return self._file(state, val=val, test=test)
+
+    def _file(
+        self,
+        state: State,
+        val: Score | None = None,
+        test: TestScore | None = None,
+        failure: Failure | None = None,
+    ) -> Record:
+        """Write the record, then remove what only an unfinished run needs."""
+        epochs = len(state.curves)
+        cost = measure(self.spec, self.data.image_size)
+        record = Record(
+            digest=self.digest,
+            status="failed" if failure else "finished",
+            spec_name=self.spec.name,
+            label=self.spec.label,
+            edits=self.spec.edits,
+            spec=self.spec.to_dict(),
+            recipe_name=self.recipe.name,
+            recipe=self.recipe.to_dict(),
+            data_title=self.data.title,
+            data=self.data.identity,
+            class_names=tuple(self.data.class_names),
+            seed=self.seed,
+            params=cost.params,
+            macs=cost.macs,
+            curves=state.curves,
+            val=val,
+            test=test,
+            failure=failure,
+            stopped_epoch=epochs if not failure and epochs < self.recipe.epochs else None,
+            environment=describe(self.device),
+            notes=state.notes,
+            started=state.started,
+            ended=now(),
+        )
+        self.folder.write(RECORD, record.to_json())
+        self.folder.remove("checkpoint*")
+        return record

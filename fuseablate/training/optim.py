@@ -1,0 +1,72 @@
+"""From a recipe to torch's optimizer, and the average of the weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from fuseablate.recipe import OPTIMIZERS, Recipe
+
+CLASSES: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "adamax": torch.optim.Adamax,
+    "rmsprop": torch.optim.RMSprop,
+}
+# One kernel for all of a step. On the CPU it takes parameters and gradients in the order of
+# their memory, so both must have the same strides; autograd gives gradients those of their
+# parameters.
+FUSED = {"sgd", "adam", "adamw"}
+
+
+def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    """Return the recipe's optimizer; norms and biases are a group of their own if undecayed."""
+    parameters = list(network.parameters())
+    settings: dict[str, Any] = {
+        key: value for key, value in recipe.to_dict().items() if key in OPTIMIZERS[recipe.optimizer]
+    }
+    if recipe.optimizer in FUSED and parameters[0].device.type in ("cpu", "cuda"):
+        settings["fused"] = True
+    if recipe.weight_decay_norm:
+        groups = [{"params": parameters, "weight_decay": recipe.weight_decay}]
+    else:
+        weights = [parameter for parameter in parameters if parameter.ndim > 1]
+        others = [parameter for parameter in parameters if parameter.ndim <= 1]
+        groups = [
+            {"params": weights, "weight_decay": recipe.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+    return CLASSES[recipe.optimizer](groups, lr=recipe.lr, **settings)
+
+
+class Average:
+    """An exponential moving average of a network's weights and buffers (Polyak averaging).
+
+    The decay warms up, as min(decay, (1 + t) / (10 + t)) after t steps, so that the random
+    initial weights are soon forgotten. Batch norm's statistics are averaged too.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).requires_grad_(False)
+        self.decay = decay
+        pairs = list(zip(_tensors(self.network), _tensors(network), strict=True))
+        self._floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._counts = [pair for pair in pairs if not pair[0].is_floating_point()]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the network's weights after the step `step` (from 1)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        averages, values = zip(*self._floats, strict=True)
+        torch._foreach_lerp_(averages, values, 1 - decay)
+        for count, value in self._counts:
+            count.copy_(value)
+
+
+def _tensors(network: nn.Module) -> list[torch.Tensor]:
+    return [*network.parameters(), *network.buffers()]

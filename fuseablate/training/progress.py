@@ -1,0 +1,151 @@
+"""What a run shows while it trains: bars on a terminal, one line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+
+from fuseablate.record import Curves
+
+
+class Progress(Protocol):
+    """What the training loop tells; `begin` comes first, `end` last, also after an error."""
+
+    def begin(self, title: str, epochs: int, done: int, images: int) -> None:
+        """Take note of a run of `epochs`, `done` of them before, of `images` images each."""
+
+    def step(self, images: int, loss: float) -> None:
+        """Take note of `images` more images trained on, and of the loss of the last step."""
+
+    def epoch(self, curves: Curves) -> None:
+        """Take note of an epoch trained and validated, the last one of `curves`."""
+
+    def say(self, message: str) -> None:
+        """Show a line: a warning, or how to go on."""
+
+    def end(self) -> None:
+        """Leave the terminal as it was."""
+
+
+class Silent:
+    """Shows no progress; what must be said goes to the standard error."""
+
+    def begin(self, title: str, epochs: int, done: int, images: int) -> None:
+        """Show nothing."""
+
+    def step(self, images: int, loss: float) -> None:
+        """Show nothing."""
+
+    def epoch(self, curves: Curves) -> None:
+        """Show nothing."""
+
+    def say(self, message: str) -> None:
+        """Print the line to the standard error."""
+        print(message, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+class Plain:
+    """One line an epoch on the standard output, each flushed."""
+
+    def __init__(self) -> None:
+        self._title = ""
+        self._epochs = 0
+
+    def begin(self, title: str, epochs: int, done: int, images: int) -> None:
+        """Say what is trained, and from where."""
+        self._title, self._epochs = title, epochs
+        start = f"going on after epoch {done} of {epochs}" if done else f"{epochs} epochs"
+        self.say(f"{title}: {start}, {images:,} images each")
+
+    def step(self, images: int, loss: float) -> None:
+        """Show nothing."""
+
+    def epoch(self, curves: Curves) -> None:
+        """Print the epoch's line."""
+        self.say(f"{self._title}: epoch {len(curves)}/{self._epochs}  {epoch_line(curves)}")
+
+    def say(self, message: str) -> None:
+        """Print the line."""
+        print(message, flush=True)
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+class Live:
+    """Two bars on a terminal: the epoch with its speed and loss, the run with its accuracy."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=True,
+        )
+        self._run = self._epoch = TaskID(0)
+        self._done = self._epochs = 0
+
+    def begin(self, title: str, epochs: int, done: int, images: int) -> None:
+        """Show both bars."""
+        self._done, self._epochs = done, epochs
+        self._run = self._bars.add_task(title, total=epochs, completed=done, note="")
+        self._epoch = self._bars.add_task(self._heading(), total=images, note="")
+        self._bars.start()
+
+    def step(self, images: int, loss: float) -> None:
+        """Move the epoch's bar."""
+        self._bars.update(self._epoch, advance=images)
+        speed = self._bars.tasks[self._epoch].speed or 0
+        self._bars.update(self._epoch, note=f"loss {loss:.3f}  {speed:,.0f} images/s")
+
+    def epoch(self, curves: Curves) -> None:
+        """Move the run's bar, and start the epoch's anew."""
+        self._done = len(curves)
+        self._bars.update(self._run, advance=1, note=epoch_line(curves))
+        self._bars.reset(self._epoch, description=self._heading(), note="")
+
+    def say(self, message: str) -> None:
+        """Print the line above the bars."""
+        self._bars.console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    def end(self) -> None:
+        """Take the bars away."""
+        self._bars.stop()
+
+    def _heading(self) -> str:
+        return f"epoch {min(self._done + 1, self._epochs)}"
+
+
+def epoch_line(curves: Curves) -> str:
+    """Return the last epoch's numbers: losses, top-1 in percent, seconds, images/s."""
+    last = {name: column[-1] for name, column in vars(curves).items()}
+    return (
+        f"lr {last['lr']:.3g}  "
+        f"train {last['train_loss']:.3f} {last['train_top1']:.2%}  "
+        f"val {last['val_loss']:.3f} {last['val_top1']:.2%}  "
+        f"{last['seconds']:.1f} s  {last['images_per_second']:,.0f} images/s"
+    )
+
+
+def suited_progress() -> Progress:
+    """Return bars where the standard output is a terminal, and plain lines elsewhere."""
+    console = Console()
+    return Live(console) if console.is_terminal else Plain()
