@@ -16,11 +16,11 @@ from typing import Any
 from fuseablate.errors import InputError, unknown
 from fuseablate.layers import Add
 from fuseablate.ops import OPS, Row
-from fuseablate.ops.cells import Choice, Rule, Whole
-from fuseablate.spec import SPEC_RULES, Spec, repeated
+from fuseablate.ops.cells import Choice, Rule
+from fuseablate.spec import DEPTH, SPEC_RULES, Spec, repeated
 
 SPEC_KEYS = (*SPEC_RULES, "input")
-STRUCTURE: dict[str, Rule] = {"op": Choice(tuple(OPS)), "depth": Whole()}
+STRUCTURE: dict[str, Rule] = {"op": Choice(tuple(OPS)), "depth": DEPTH}
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Edit:
         match = re.fullmatch(r"(?:([^.=\s]+)\.)?([^.=\s]+)=(\S+)", text.strip())
         if not match:
             raise InputError(
-                f"edit '{text}': is not of the form ROWS.FIELD=VALUE, such as fuse.kernel=5"
+                f"edit {text!r}: is not of the form ROWS.FIELD=VALUE, such as fuse.kernel=5"
             )
         return cls(text.strip(), *match.groups())
 
     def new_value(self, rule: Rule, old: Any, divisor: int) -> Any:
         """Return what a cell becomes that held `old`."""
-        factor = re.fullmatch(r"x(\d+\.?\d*|\.\d+)", self.value)
+        factor = re.fullmatch(r"x([0-9]{1,6}(?:\.[0-9]*)?|\.[0-9]+)", self.value)
         if not factor:
             return rule.read(self.value)
         if not rule.scales:
@@ -76,8 +76,8 @@ def edited(spec: Spec, texts: Iterable[str]) -> Spec:
     table = _Table(spec, head.get("divisor", spec.divisor))
     for group in _widest_first(spec, [edit for edit in edits if edit.rows is not None]):
         table.apply(*group)
-    rows, dropped = table.rows()
     try:
+        rows, dropped = table.rows()
         after = dataclasses.replace(
             spec,
             **head,
@@ -188,7 +188,8 @@ def _widest_first(spec: Spec, edits: Sequence[Edit]) -> list[tuple[Edit, list[Ro
                     f"edits '{other.text}' and '{edit.text}' are equally wide and meet in row "
                     f"{both[0]}; keep one of them, or select fewer rows with one"
                 )
-    return sorted(groups, key=lambda group: -len(group[1]))
+    # Changes of op come first: what other edits may set depends on the op that a row will have.
+    return sorted(groups, key=lambda group: (group[0].field != "op", -len(group[1])))
 
 
 class _Table:
@@ -219,8 +220,10 @@ class _Table:
         if edit.field == "op":
             return True
         if edit.field == "depth":
-            return explicit or row.repeats
-        rules = {**self._op(row).rules(), **row.rules()}
+            if edit.rows and "/" in edit.rows:
+                raise InputError(f"a depth is that of the whole row; use {_base(row)}.{edit.field}")
+            return explicit or self._op(row).repeats
+        rules = {**row.rules(), **self._op(row).rules()}
         if getattr(row, edit.field, None) == "classes":
             if explicit:
                 raise InputError(
@@ -248,7 +251,7 @@ class _Table:
             before = self._structure[row.id].get(edit.field, old)
             self._structure[row.id][edit.field] = value
             return bool(value != before)
-        rules = {**self._op(row).rules(), **row.rules()}
+        rules = {**row.rules(), **self._op(row).rules()}
         value = edit.new_value(rules[edit.field], getattr(row, edit.field, None), self._divisor)
         before = self._cells[row.id].get(edit.field)
         self._cells[row.id][edit.field] = value

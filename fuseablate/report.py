@@ -14,6 +14,8 @@ from rich.table import Table
 from fuseablate.record import Record
 from fuseablate.terminal import change, duration, short
 
+WIDE = 110  # columns from which every column is shown
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -74,19 +76,21 @@ def mean_sd(values: Sequence[float]) -> str:
 
 def print_report(records: Sequence[Record], out: Console) -> None:
     """Print each comparison as a table of variants and a table of runs."""
+    wide = out.width >= WIDE
     for comparison in comparisons(records):
         first = comparison.first
         height, width = first.data["image_size"]
         out.print(
             f"[bold]{first.data_title}[/], {height}x{width}, recipe {first.recipe_name} "
-            f"({first.recipe['epochs']} epochs)",
-            soft_wrap=True,
+            f"({first.recipe['epochs']} epochs)"
         )
-        out.print(variant_table(comparison))
-        out.print(run_table(comparison))
+        out.print(variant_table(comparison, wide))
+        out.print(run_table(comparison, wide))
+        for line in failures(comparison):
+            out.print(line, style="red")
         out.print(
-            "Top-1 and top-5 in percent: mean ± standard deviation over seeds. The test set was "
-            "read once, at the end of each run. MACs: convolutions and linear layers, one image.",
+            "Accuracies in percent, mean ± standard deviation over seeds. The test set was read "
+            "once, at the end of each run. MACs: convolutions and linear layers, one image.",
             style="dim",
         )
         if max(len(variant.finished) for variant in comparison.variants) < 2:
@@ -94,58 +98,70 @@ def print_report(records: Sequence[Record], out: Console) -> None:
         out.print()
 
 
-def _table(title: str, left: str) -> Table:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column(left, overflow="fold")
+def _table(title: str, right: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("Variant", overflow="fold", min_width=10)
+    for name in right:
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
-def variant_table(comparison: Comparison) -> Table:
+def variant_table(comparison: Comparison, wide: bool) -> Table:
     """Return a row for each variant: its costs, its accuracies over seeds, its time."""
-    table = _table("Variants", "Variant")
-    for name in ("Params", "MACs", "Val top-1", "Test top-1", "Test top-5", "Seeds", "Time"):
-        table.add_column(name, justify="right", no_wrap=True)
+    costs = ("Params", "change", "MACs", "change") if wide else ("Params", "MACs")
+    top5 = ("Test top-5",) if wide else ()
+    table = _table("Variants", (*costs, "Val top-1", "Test top-1", *top5, "Seeds", "Time"))
     base = comparison.variants[0].runs[0]
     for variant in comparison.variants:
         run = variant.runs[0]
-        edited = run is not base
         done, asked = len(variant.finished), len(variant.runs)
-        table.add_row(
-            f"[bold]{variant.name}[/]" if not edited else variant.name,
-            _cost(run.params, base.params, edited),
-            _cost(run.macs, base.macs, edited),
+        cells: list[str] = []
+        for cost, before in ((run.params, base.params), (run.macs, base.macs)):
+            cells += [short(cost), f"[cyan]{change(cost, before)}[/]"][: 1 + wide]
+        cells += [
             mean_sd(variant.scores("val", "top1")),
             f"[bold]{mean_sd(variant.scores('test', 'top1'))}[/]",
             mean_sd(variant.scores("test", "top5")),
-            str(done) if done == asked else f"[red]{done} of {asked}[/]",
-            duration(sum(each.seconds for each in variant.runs)),
-        )
+        ][: 2 + wide]
+        seeds = str(done) if done == asked else f"[red]{done} of {asked}[/]"
+        time = duration(sum(each.seconds for each in variant.runs))
+        table.add_row(variant.name, *cells, seeds, time)
     return table
 
 
-def _cost(cost: int, base: int, edited: bool) -> str:
-    return f"{short(cost)} [cyan]{change(cost, base):>7}[/]" if edited else f"{short(cost)}        "
-
-
-def run_table(comparison: Comparison) -> Table:
+def run_table(comparison: Comparison, wide: bool) -> Table:
     """Return a row for each run: its folder, seed, accuracies and speed."""
-    table = _table("Runs", "Variant")
-    for name in ("Seed", "Epochs", "Val top-1", "Test top-1", "top-5", "Img/s", "Time", "Folder"):
-        table.add_column(name, justify="right", no_wrap=True)
+    speed = ("Images/s",) if wide else ()
+    columns = ("Seed", "Epochs", "Val", "Test", "Top-5", *speed, "Time", "Folder")
+    table = _table("Runs", columns)
     for variant in comparison.variants:
         for run in variant.runs:
-            table.add_row(variant.name, str(run.seed), *_run_cells(run), run.digest[:16])
+            scores = ["-", "-", "-"]
+            if run.val and run.test:
+                scores = [f"{100 * s:.2f}" for s in (run.val.top1, run.test.top1, run.test.top5)]
+            rates = run.curves.images_per_second or (0.0,)
+            table.add_row(
+                variant.name,
+                str(run.seed),
+                str(len(run.curves)),
+                *scores,
+                *[f"{statistics.median(rates):,.0f}"][:wide],
+                duration(run.seconds),
+                run.digest[: 16 if wide else 8],
+            )
     return table
 
 
-def _run_cells(run: Record) -> list[str]:
-    speed = statistics.median(run.curves.images_per_second) if len(run.curves) else 0
-    scores = ["-", "-", "-"]
-    if run.val and run.test:
-        scores = [f"{100 * s:.2f}" for s in (run.val.top1, run.test.top1, run.test.top5)]
-    if run.failure:
-        scores[0] = f"[red]{run.failure.part} loss {run.failure.loss} at step {run.failure.step}[/]"
-    return [str(len(run.curves)), *scores, f"{speed:,.0f}", duration(run.seconds)]
+def failures(comparison: Comparison) -> list[str]:
+    """Return a line for each run that ended without a result."""
+    return [
+        f"{variant.name}, seed {run.seed}: failed at step {run.failure.step} in epoch "
+        f"{run.failure.epoch} (rate {run.failure.lr:g}): {run.failure.part} loss "
+        f"{run.failure.loss}"
+        for variant in comparison.variants
+        for run in variant.runs
+        if run.failure
+    ]
 
 
 def as_json(records: Sequence[Record]) -> list[dict[str, Any]]:

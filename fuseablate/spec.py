@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ class Spec:
         if not self.rows:
             raise InputError("a spec needs at least one row")
         ids = [row.id for row in self.rows]
-        for id in ids:
+        for before, id in zip(("", *ids), ids, strict=False):
+            _check_id(id, before)
             if ids.count(id) > 1:
                 raise InputError(f"row {id} is there twice; a row's id must be its own")
         out = self.trace()[-1].out_shape
@@ -157,13 +159,23 @@ class Spec:
                 raise InputError(f"{key}: {values[key]!r} is not a text")
         values["input"] = _size(values["input"])
         values["rows"] = tuple(_rows(values["rows"]))
-        values["why"] = tuple(_why(entry) for entry in values.get("why", ()))
+        values["why"] = tuple(_why(entry) for entry in _list("why", values.get("why", ())))
         for key in ("edits", "dropped"):
-            values[key] = tuple(values.get(key, ()))
+            values[key] = tuple(str(text) for text in _list(key, values.get(key, ())))
         return cls(**values)
 
 
+DEPTH = Whole(most=1000)
 SPEC_RULES: Mapping[str, Rule] = {"classes": Whole(2), "divisor": Whole(), "dropout": Fraction()}
+
+
+def _check_id(id: str, before: str) -> None:
+    """Refuse an id that selectors cannot name, and a repeat that does not follow its row."""
+    if not re.fullmatch(r"[0-9]+(/[0-9]+)?", id):
+        raise InputError(f"row '{id}': an id is a number such as 5, or 5/2 for a repeat of row 5")
+    base, slash, number = id.partition("/")
+    if slash and before != (base if number == "2" else f"{base}/{int(number) - 1}"):
+        raise InputError(f"row {id}: repeats stand right behind their row, as {base}, {base}/2 do")
 
 
 def _check(key: str, rule: Rule, value: object) -> None:
@@ -171,6 +183,12 @@ def _check(key: str, rule: Rule, value: object) -> None:
         rule.check(value)
     except InputError as error:
         raise error.within(key) from None
+
+
+def _list(key: str, value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        raise InputError(f"{key}: {value!r} is not a list")
+    return value
 
 
 def _size(value: Any) -> Size:
@@ -193,11 +211,11 @@ def _rows(tables: Any) -> list[Row]:
         if "op" not in cells:
             raise InputError(f"row {id}: needs a value for 'op' (choices: {', '.join(OPS)})")
         name = cells.pop("op")
-        if name not in OPS:
+        if not isinstance(name, str) or name not in OPS:
             raise unknown("op", name, OPS).within(f"row {id}")
         depth = cells.pop("depth", 1)
         row = OPS[name].from_cells(id, cells)
-        _check(f"row {id}: depth", Whole(), depth)
+        _check(f"row {id}: depth", DEPTH, depth)
         rows += [row, *repeated(row, depth)]
     return rows
 

@@ -42,10 +42,10 @@ def change(after: float, before: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people read it: 42 s, 3:20 min, 1:02 h."""
+    """Return a time as people read it: 42s, 3m20s, 1h02m."""
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return f"{whole}s"
     if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02} h"
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"

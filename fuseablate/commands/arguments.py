@@ -55,7 +55,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
 
 def edited_spec(name: str, edits: list[str]) -> Spec:
     """Return the spec of that name or path with the edits of `--set`."""
-    return load_spec(name).edit(*(part for edit in edits for part in edit.split()))
+    return load_spec(name).edit(*(part for edit in edits for part in edit.split() or [edit]))
 
 
 def input_json(size: Size) -> int | list[int]:

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
@@ -47,7 +48,7 @@ def prove_all(specs: list[Spec], args: argparse.Namespace) -> int:
     failed = 0
     for spec in specs:
         differences = prove(spec, args.input)
-        name = f"{spec.name} {spec.label}".strip()
+        name = escape(f"{spec.name} {spec.label}".strip())
         for difference in differences:
             console(stderr=True).print(f"[red]differs[/] {name}: {difference}", soft_wrap=True)
         if not differences:
@@ -81,7 +82,7 @@ def print_table(specs: list[Spec], plain: list[Spec], size: Size | None) -> None
         table.add_column(name, justify="right", no_wrap=True)
     for spec, before in zip(specs, plain, strict=True):
         base = measure(before, size)
-        table.add_row(before.name, *cells(before, size, base))
+        table.add_row(escape(before.name), *cells(before, size, base))
         if spec.edits:
             cost = measure(spec, size)
             table.add_row(f"  {spec.label}", *cells(spec, size, cost))

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
@@ -28,7 +29,7 @@ def add(commands: Any) -> None:
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--toml", action="store_true", help="print the (edited) spec as a TOML file")
     form.add_argument("--why", action="store_true", help="say where each choice comes from")
-    form.add_argument(
+    parser.add_argument(
         "--check",
         action="store_true",
         help="build it, trace it with fvcore and hold every number against the arithmetic",
@@ -49,22 +50,20 @@ def run(args: argparse.Namespace) -> int:
         print_why(spec, console())
     else:
         print_table(spec, size, rows, console())
-        if args.check:
-            return check(spec, size)
-    return 0
+    # What a machine reads from stdout stays what it is; the outcome goes beside it.
+    return check(spec, size, console(stderr=args.json or args.toml)) if args.check else 0
 
 
-def check(spec: Spec, size: Size) -> int:
+def check(spec: Spec, size: Size, out: Console) -> int:
     """Prove the spec's costs on the built network and say the outcome; 1 if anything differs."""
     from fuseablate.proof import prove
 
-    out = console()
     differences = prove(spec, size)
     for difference in differences:
-        out.print(f"[red]differs[/] {difference}")
+        out.print(f"[red]differs[/] {difference}", soft_wrap=True)
     if differences:
         return 1
-    name = f"{spec.name} {spec.label}".strip()
+    name = escape(f"{spec.name} {spec.label}".strip())
     out.print(
         f"[green]proved[/] {name} at {size[0]}x{size[1]}: the built network, traced with fvcore, "
         f"has the shape, params and MACs of each of the {len(spec.rows)} rows",
@@ -120,8 +119,8 @@ def print_table(spec: Spec, size: Size, rows: tuple[TracedRow, ...], out: Consol
             number(traced.cost.macs),
         )
     total = sum((row.cost for row in rows), Cost())
-    name = f"[bold]{spec.name}[/]" + (f" with {spec.label}" if spec.edits else "")
-    out.print(f"{name}  {spec.title}", soft_wrap=True)
+    name = f"[bold]{escape(spec.name)}[/]" + (f" with {spec.label}" if spec.edits else "")
+    out.print(f"{name}  {escape(spec.title)}".rstrip(), soft_wrap=True)
     out.print(table)
     for note in notes(rows):
         out.print(note, style="yellow", soft_wrap=True)
@@ -206,8 +205,9 @@ def print_why(spec: Spec, out: Console) -> None:
         table.add_column(name, no_wrap=name != "Why")
     for why in spec.why:
         style = "green" if why.origin == "source" else "yellow"
-        table.add_row(f"{why.field}={why.value}", f"[{style}]{why.origin}[/]", why.reason)
-    out.print(f"[bold]{spec.name}[/]  {spec.source}", soft_wrap=True)
+        choice, reason = escape(f"{why.field}={why.value}"), escape(str(why.reason))
+        table.add_row(choice, f"[{style}]{why.origin}[/]", reason)
+    out.print(f"[bold]{escape(spec.name)}[/]  {escape(spec.source)}", soft_wrap=True)
     if spec.why:
         out.print(table)
     else:

@@ -30,10 +30,11 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number from `least` up; channel counts may be scaled by an edit (`x0.5`)."""
+    """A whole number from `least` to `most`; channel counts may be scaled by an edit (`x0.5`)."""
 
     least: int = 1
     scales: bool = False
+    most: int = 1_000_000
 
     def check(self, value: object) -> int:
         """Return the number, or say that it is none, or too small."""
@@ -41,6 +42,8 @@ class Whole:
             raise InputError(f"{value!r} is not a whole number, such as {max(self.least, 1)}")
         if value < self.least:
             raise InputError(f"{value} is too small; it must be at least {self.least}")
+        if value > self.most:
+            raise InputError(f"{value} is too large; it must be at most {self.most}")
         return value
 
     def read(self, text: str) -> int:

@@ -56,7 +56,7 @@ class ConvRow(Row):
         se = squeeze_excite(cout, self.se_reduction) if self.se else None
         before = self.se_place == "before_nl"
         return seq(
-            dropout=Dropout(settings.dropout) if self.dropout else None,
+            dropout=Dropout(settings.dropout) if self.dropout and settings.dropout else None,
             flatten=flatten,
             conv=conv,
             norm=norm_layer(self.norm, cout),

@@ -166,7 +166,9 @@ class _Run:
         trained = time.perf_counter()
         val = evaluate(state.tested, self.data.val, self.data, self.device)
         if not math.isfinite(val.loss):
-            raise _DivergedError(self._failure((done + 1) * steps - 1, steps, val.loss, "validation"))
+            raise _DivergedError(
+                self._failure((done + 1) * steps - 1, steps, val.loss, "validation")
+            )
         state.curves = state.curves.extended(
             lr=learning_rate(self.recipe, done * steps, steps),
             train_loss=loss,
