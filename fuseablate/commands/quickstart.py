@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fuseablate.commands.arguments import add_runs, run_store
 from fuseablate.report import print_report
 from fuseablate.spec import load_spec
 from fuseablate.terminal import console
+
+if TYPE_CHECKING:
+    from fuseablate.data import Data
+    from fuseablate.recipe import Recipe
+    from fuseablate.runs import Store
 
 EDITS = ("", "all.se=false", "fuse.variant=half", "fuse.op=mbconv")
 
@@ -23,26 +28,28 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the quickstart at its own size."""
+    from fuseablate.data import load_data
+    from fuseablate.recipe import load_recipe
+
+    return quickstart(load_data("generated"), load_recipe("quick"), run_store(args.runs))
+
+
+def quickstart(data: Data, recipe: Recipe, store: Store) -> int:
     """Train the variants, one seed each, and print the report."""
+    from fuseablate.training import train
+
     out = console()
     out.print(
         "[bold]The data are generated[/]: 100 classes of drawn shapes, textures and colours, made "
         "so that everything runs without a download. The numbers show that the toolkit works; "
-        "they say nothing about CIFAR-100.",
+        "they say nothing about CIFAR-100."
     )
-    from fuseablate.data import load_data
-    from fuseablate.recipe import load_recipe
-    from fuseablate.training import train
-
-    data = load_data("generated")
-    recipe = load_recipe("quick")
-    records = []
-    for edits in EDITS:
-        spec = load_spec("fusenet").edit(*edits.split())
-        records.append(train(spec, recipe, data, 0, store=run_store(args.runs)))
+    spec = load_spec("fusenet")
+    records = [train(spec.edit(*edits.split()), recipe, data, 0, store=store) for edits in EDITS]
     print_report(records, out)
     out.print(
         "Next: fuseablate show fusenet; fuseablate cost fusenet --set all.se=false --input 32; "
-        "fuseablate baseline --data cifar100 --data-root DIR",
+        "fuseablate baseline --data cifar100 --data-root DIR"
     )
     return 0

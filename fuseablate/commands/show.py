@@ -100,8 +100,9 @@ def print_table(spec: Spec, size: Size, rows: tuple[TracedRow, ...], out: Consol
     """Print the source table's columns, then output shape, params and MACs."""
     wide = out.width >= WIDE
     table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False)
-    left = ("Row", "Input HxWxC" if wide else "Input", "Operator", "Kernel", "BN")
-    for name in left if wide else ("#", *left[1:]):
+    for name in ("Row", "Input HxWxC", "Operator") if wide else ("#", "Input", "Op"):
+        table.add_column(name, no_wrap=True)
+    for name in ("Kernel", "BN"):
         table.add_column(name, no_wrap=True)
     for name in ("exp", "out"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -121,7 +122,9 @@ def print_table(spec: Spec, size: Size, rows: tuple[TracedRow, ...], out: Consol
     total = sum((row.cost for row in rows), Cost())
     name = f"[bold]{escape(spec.name)}[/]" + (f" with {spec.label}" if spec.edits else "")
     out.print(f"{name}  {escape(spec.title)}".rstrip(), soft_wrap=True)
-    out.print(table)
+    # A terminal too narrow may break the lines, but no number is cut short.
+    table.width = out.measure(table, options=out.options.update(max_width=1000)).maximum
+    out.print(table, crop=False)
     for note in notes(rows):
         out.print(note, style="yellow", soft_wrap=True)
     out.print(

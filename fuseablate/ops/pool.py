@@ -16,7 +16,7 @@ class PoolRow(Row):
 
     op: ClassVar[str] = "pool"
     title: ClassVar[str] = "AdaptiveAveragePooling"
-    short_title: ClassVar[str] = "AvgPool"
+    short_title: ClassVar[str] = "Pool"
 
     se: bool | None = cell(Flag(), None)
     nl: str | None = cell(NL, None)

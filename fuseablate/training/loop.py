@@ -8,14 +8,12 @@ import time
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
 from fuseablate.cost import measure
 from fuseablate.data import Data, TrainBatches
 from fuseablate.errors import InputError
 from fuseablate.recipe import Recipe
-from fuseablate.record import FailedPart, Failure, Record, Score, TestScore
+from fuseablate.record import Failure, Record, Score, TestScore
 from fuseablate.runs import RECORD, RunFolder, Store, run_digest
 from fuseablate.spec import Spec
 from fuseablate.training import checkpoint
@@ -25,15 +23,11 @@ from fuseablate.training.environment import (
     describe,
     threads_set,
 )
+from fuseablate.training.epoch import DivergedError, train_epoch
 from fuseablate.training.evaluate import evaluate, evaluate_test
 from fuseablate.training.progress import Progress, suited_progress
 from fuseablate.training.schedule import has_stalled, learning_rate
 from fuseablate.training.state import State, now
-
-# How many steps run between two looks at the loss. A look costs an accelerator a wait for all
-# that it has been given; the losses are kept, so that the step of a NaN is known exactly.
-LOOK_EVERY = {"cpu": 1}
-LOOK_EVERY_ELSE = 50
 
 
 def train(
@@ -84,14 +78,6 @@ def _check(spec: Spec, recipe: Recipe, data: Data, seed: int) -> None:
         )
 
 
-class _DivergedError(Exception):
-    """A loss was not finite."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.failure = failure
-
-
 @dataclass(frozen=True)
 class _Run:
     spec: Spec
@@ -116,14 +102,14 @@ class _Run:
             augment=state.streams["augment"],
         )
         images = len(batches) * self.recipe.batch_size
-        self.progress.begin(title, self.recipe.epochs, len(state.curves), images)
         try:
+            self.progress.begin(title, self.recipe.epochs, len(state.curves), images)
             while not self._ends(state):
                 self._epoch(state, batches)
                 checkpoint.save(self.folder, self.digest, state.to_dict())
                 self.progress.epoch(state.curves)
             return self._finish(state)
-        except _DivergedError as error:
+        except DivergedError as error:
             return self._file(state, failure=error.failure)
         except KeyboardInterrupt:
             self.progress.say(
@@ -136,18 +122,19 @@ class _Run:
 
     def _resumed(self) -> State:
         """Return the state of the newest checkpoint that can be trusted, or a fresh one."""
+        state, notes = self._fresh(), []
         for path in checkpoint.saved(self.folder):
-            state = self._fresh()
             try:
                 state.restore(checkpoint.load(path, self.digest))
+                break
             except Exception as error:  # a spoilt file may raise anything
                 kept = checkpoint.set_aside(path)
-                self.progress.say(f"warning: {path} cannot be used, now {kept.name}: {error!r}")
-                continue
-            for note in state.notes:
-                self.progress.say(f"warning: {note}")
-            return state
-        return self._fresh()
+                notes.append(f"{path.name} could not be used, kept as {kept.name}: {error!r}")
+                state = self._fresh()
+        state.notes += tuple(notes)
+        for note in state.notes:
+            self.progress.say(f"warning: {note}")
+        return state
 
     def _fresh(self) -> State:
         size = self.data.image_size
@@ -162,13 +149,12 @@ class _Run:
         """Train for an epoch, validate, and add both to the curves."""
         done, steps = len(state.curves), len(batches)
         started = time.perf_counter()
-        loss, top1 = self._steps(state, batches, first=done * steps)
+        loss, top1 = train_epoch(state, self.recipe, batches, self.progress)
         trained = time.perf_counter()
         val = evaluate(state.tested, self.data.val, self.data, self.device)
         if not math.isfinite(val.loss):
-            raise _DivergedError(
-                self._failure((done + 1) * steps - 1, steps, val.loss, "validation")
-            )
+            last = (done + 1) * steps - 1
+            raise DivergedError(self.recipe, last, steps, val.loss, "validation")
         state.curves = state.curves.extended(
             lr=learning_rate(self.recipe, done * steps, steps),
             train_loss=loss,
@@ -178,47 +164,6 @@ class _Run:
             seconds=time.perf_counter() - started,
             images_per_second=steps * self.recipe.batch_size / (trained - started),
         )
-
-    def _steps(self, state: State, batches: TrainBatches, first: int) -> tuple[float, float]:
-        """Take the steps of one epoch; return the mean loss and the top-1 of its batches."""
-        recipe, network, optimizer = self.recipe, state.network, state.optimizer
-        parameters = list(network.parameters())
-        steps, looked = len(batches), 0
-        every = LOOK_EVERY.get(self.device.type, LOOK_EVERY_ELSE)
-        losses = torch.zeros(steps, device=self.device)
-        hits = torch.zeros((), dtype=torch.int64, device=self.device)
-        autocast = torch.autocast(
-            self.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
-        )
-        network.train()
-        for index, (images, labels) in enumerate(batches):
-            rate = learning_rate(recipe, first + index, steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            with autocast:
-                logits = network(images)
-                loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if recipe.clip_norm is not None:
-                nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-            optimizer.step()
-            if state.average:
-                state.average.update(first + index + 1)
-            losses[index] = loss.detach()
-            hits += (logits.detach().argmax(dim=1) == labels).sum()
-            if (index + 1) % every == 0 or index + 1 == steps:
-                seen = losses[looked : index + 1].tolist()
-                for step, value in enumerate(seen, start=first + looked):
-                    if not math.isfinite(value):
-                        raise _DivergedError(self._failure(step, steps, value, "training"))
-                self.progress.step(len(seen) * recipe.batch_size, seen[-1])
-                looked = index + 1
-        return losses.mean().item(), hits.item() / (steps * recipe.batch_size)
-
-    def _failure(self, step: int, steps: int, loss: float, part: FailedPart) -> Failure:
-        rate = learning_rate(self.recipe, step, steps)
-        return Failure(step + 1, step // steps + 1, rate, str(loss), part)
 
     def _finish(self, state: State) -> Record:
         """Read the test set, once, and file the record and the weights that it is of."""
@@ -265,5 +210,5 @@ class _Run:
             ended=now(),
         )
         self.folder.write(RECORD, record.to_json())
-        self.folder.remove("checkpoint*")
+        self.folder.remove(checkpoint.NEWEST, checkpoint.PREVIOUS)
         return record

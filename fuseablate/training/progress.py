@@ -8,10 +8,9 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.progress import Progress as Bars
@@ -68,7 +67,7 @@ class Plain:
     def begin(self, title: str, epochs: int, done: int, images: int) -> None:
         """Say what is trained, and from where."""
         self._title, self._epochs = title, epochs
-        start = f"going on after epoch {done} of {epochs}" if done else f"{epochs} epochs"
+        start = f"going on after epoch {done} of {epochs}" if done else _epochs(epochs)
         self.say(f"{title}: {start}, {images:,} images each")
 
     def step(self, images: int, loss: float) -> None:
@@ -87,40 +86,46 @@ class Plain:
 
 
 class Live:
-    """Two bars on a terminal: the epoch with its speed and loss, the run with its accuracy."""
+    """Two bars on a terminal: the epoch with its loss and speed, the run with its accuracy.
+
+    They fit into 80 columns, and each says how long is left.
+    """
 
     def __init__(self, console: Console) -> None:
         self._bars = Bars(
             TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
+            BarColumn(bar_width=20),
+            TaskProgressColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
             console=console,
             transient=True,
         )
-        self._run = self._epoch = TaskID(0)
-        self._done = self._epochs = 0
+        self._epoch = self._run = TaskID(0)
+        self._epochs = 0
 
     def begin(self, title: str, epochs: int, done: int, images: int) -> None:
-        """Show both bars."""
-        self._done, self._epochs = done, epochs
-        self._run = self._bars.add_task(title, total=epochs, completed=done, note="")
-        self._epoch = self._bars.add_task(self._heading(), total=images, note="")
+        """Print what is trained, and show both bars."""
+        self._epochs = epochs
+        self.say(title)
+        self._epoch = self._bars.add_task(self._heading(done), total=images, note="")
+        self._run = self._bars.add_task(
+            "whole run", total=epochs * images, completed=done * images, note=""
+        )
         self._bars.start()
 
     def step(self, images: int, loss: float) -> None:
-        """Move the epoch's bar."""
+        """Move both bars."""
+        self._bars.update(self._run, advance=images)
         self._bars.update(self._epoch, advance=images)
         speed = self._bars.tasks[self._epoch].speed or 0
         self._bars.update(self._epoch, note=f"loss {loss:.3f}  {speed:,.0f} images/s")
 
     def epoch(self, curves: Curves) -> None:
-        """Move the run's bar, and start the epoch's anew."""
-        self._done = len(curves)
-        self._bars.update(self._run, advance=1, note=epoch_line(curves))
-        self._bars.reset(self._epoch, description=self._heading(), note="")
+        """Show the validation's numbers, and start the epoch's bar anew."""
+        note = f"val loss {curves.val_loss[-1]:.3f}  top-1 {curves.val_top1[-1]:.2%}"
+        self._bars.update(self._run, note=note)
+        self._bars.reset(self._epoch, description=self._heading(len(curves)), note="")
 
     def say(self, message: str) -> None:
         """Print the line above the bars."""
@@ -130,8 +135,12 @@ class Live:
         """Take the bars away."""
         self._bars.stop()
 
-    def _heading(self) -> str:
-        return f"epoch {min(self._done + 1, self._epochs)}"
+    def _heading(self, done: int) -> str:
+        return f"epoch {min(done + 1, self._epochs)}/{self._epochs}"
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def epoch_line(curves: Curves) -> str:
