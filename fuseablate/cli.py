@@ -12,7 +12,7 @@ from typing import NoReturn
 from fuseablate import __version__
 from fuseablate.errors import InputError
 
-COMMANDS = ("quickstart", "show", "cost", "train", "report", "bench")
+COMMANDS = ("quickstart", "show", "cost", "train", "report", "bench", "study")
 
 
 class Parser(argparse.ArgumentParser):

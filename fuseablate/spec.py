@@ -285,5 +285,5 @@ def to_toml(spec: Spec) -> str:
 
 
 def _toml(value: Any) -> str:
-    # JSON's texts, numbers, booleans and flat lists are TOML's as well.
-    return json.dumps(value, ensure_ascii=False)
+    # JSON's texts, numbers, booleans and flat lists are TOML's as well, but for a bare DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

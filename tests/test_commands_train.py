@@ -137,7 +137,7 @@ def test_quickstart_says_that_its_data_are_generated_and_compares_all_variants(
     table = out[out.index("Variants") : out.index("Runs")]
     for edits in EDITS:
         assert (edits or "fusenet") in table
-    assert len(Store(tmp_path).records()) == len(EDITS) == 4
+    assert len(Store(tmp_path).records()) == len(EDITS) == 3
 
 
 def test_readme_example_runs_as_it_stands(tmp_path: Path) -> None:
