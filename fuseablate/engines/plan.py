@@ -1,0 +1,94 @@
+"""How many workers run at once, on which devices, with how many threads each. Without torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fuseablate.errors import InputError
+
+
+@dataclass(frozen=True)
+class Workers:
+    """`per_device` workers on each of the devices, each with so many threads on the CPU."""
+
+    devices: tuple[str, ...]
+    per_device: int
+    threads: int
+
+    @property
+    def count(self) -> int:
+        """Return the number of workers on all devices."""
+        return len(self.devices) * self.per_device
+
+
+def usable_cores() -> int:
+    """Return the number of CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def gpu_numbers(text: str) -> tuple[int, ...]:
+    """Return the GPUs that `0,1` names; anything else is an InputError."""
+    parts = text.split(",")
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"--gpus {text}: must be the numbers of GPUs, such as 0,1")
+    numbers = tuple(int(part) for part in parts)
+    if len(set(numbers)) < len(numbers):
+        raise InputError(f"--gpus {text}: names a GPU twice; --per-gpu lets runs share one")
+    return numbers
+
+
+def plan_workers(
+    workers: int | None = None,
+    gpus: Sequence[int] | None = None,
+    per_gpu: int | None = None,
+    *,
+    cores: int | None = None,
+    count_gpus: Callable[[], int] | None = None,
+) -> Workers:
+    """Return the plan that the flags `--workers`, `--gpus` and `--per-gpu` ask for.
+
+    With none of them, or with `per_gpu` alone, one worker (or `per_gpu`) is planned on each GPU;
+    without a GPU, or with `workers`, the cores of the CPU are shared out. Many workers of one
+    thread train more than one worker of many threads, so that is the default. `cores` and
+    `count_gpus` are by default asked of the machine; only the latter imports torch.
+
+    A number out of range, a GPU that is not there, or flags that exclude each other are an
+    InputError.
+    """
+    cores = cores or usable_cores()
+    if workers is not None:
+        if gpus is not None or per_gpu is not None:
+            raise InputError(
+                f"--workers {workers}: is for the CPU; with GPUs use --per-gpu, or leave it out"
+            )
+        if not 1 <= workers <= cores:
+            nearest = min(max(workers, 1), cores)
+            raise InputError(
+                f"--workers {workers}: must be from 1 to the {cores} usable CPU cores, "
+                f"since each needs one (nearest: {nearest})"
+            )
+        return Workers(("cpu",), workers, cores // workers)
+    if per_gpu is not None and per_gpu < 1:
+        raise InputError(f"--per-gpu {per_gpu}: must be at least 1")
+    present = (count_gpus or _cuda_gpus)()
+    if gpus is None and per_gpu is None and not present:
+        return Workers(("cpu",), cores, 1)
+    for gpu in range(max(present, 1)) if gpus is None else gpus:
+        if gpu >= present:
+            there = f"0 to {present - 1}" if present > 1 else "0" if present else "none"
+            flag = "--per-gpu" if gpus is None else f"--gpus {','.join(map(str, gpus))}"
+            raise InputError(f"{flag}: GPU {gpu} is not here (CUDA devices: {there})")
+    devices = tuple(f"cuda:{gpu}" for gpu in (range(present) if gpus is None else gpus))
+    each = per_gpu or 1
+    # A worker on a GPU does little on the CPU: more of them than cores is no error.
+    return Workers(devices, each, max(1, cores // (len(devices) * each)))
+
+
+def _cuda_gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()

@@ -1,0 +1,217 @@
+"""A worker: a process that trains one run after another, as its parent tells it.
+
+`python -m fuseablate.engines.worker DEVICE PARENT`, where PARENT is the parent's process id.
+A message is a line of JSON. On the standard input comes `{"run": N, "job": ...}`, or
+`{"stop": N}` for the run to end after its current epoch. On the standard output goes
+`{"kind": ...}` of the run that was sent last, with the kinds
+
+started (done: epochs before), epoch (curves), said (text)  on the way
+finished, failed, stopped                                   the job has ended so
+refused (text)                                              the job's input is bad
+held (text)                                                 another process trains this run
+memory (text), broken (text)                                the device's memory is full; an error
+
+The worker ends itself as soon as its parent is gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from queue import SimpleQueue
+from typing import IO, TYPE_CHECKING
+
+from fuseablate.engines import Job
+from fuseablate.errors import InputError
+
+# torch takes seconds to import. It comes once the parent is watched: see main().
+if TYPE_CHECKING:
+    from fuseablate.data import Data
+    from fuseablate.record import Curves, Record
+
+
+class _StoppedError(Exception):
+    """The parent wants the run to end here; its checkpoint is saved."""
+
+
+class Inbox:
+    """What the parent has sent: jobs, and the number of the last run that is to stop."""
+
+    def __init__(self, source: IO[str], parent: int) -> None:
+        self.jobs: SimpleQueue[tuple[int, Job]] = SimpleQueue()
+        self.stop = 0
+        threading.Thread(target=self._listen, args=(source,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(parent,), daemon=True).start()
+
+    def _listen(self, source: IO[str]) -> None:
+        for line in source:
+            message = json.loads(line)
+            if "stop" in message:
+                self.stop = message["stop"]
+            else:
+                self.jobs.put((message["run"], Job(**message["job"])))
+        os._exit(0)  # the parent is gone, or wants no more
+
+    def _watch(self, parent: int) -> None:
+        """End the process with its parent, also where another child holds the pipe open."""
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(0)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A progress that the parent hears of, and that ends the run where the parent says so."""
+
+    target: IO[str]
+    number: int
+    inbox: Inbox
+
+    def tell(self, kind: str, **content: object) -> None:
+        """Send the parent a message."""
+        self.target.write(json.dumps({"kind": kind, **content}) + "\n")
+        self.target.flush()
+
+    def begin(self, title: str, epochs: int, done: int, images: int) -> None:
+        """Tell that the run begins, or goes on."""
+        self.tell("started", done=done, epochs=epochs)
+
+    def step(self, images: int, loss: float) -> None:
+        """Tell nothing."""
+
+    def epoch(self, curves: Curves) -> None:
+        """Tell of an epoch, whose checkpoint is saved, and end the run if it is to stop."""
+        self.tell("epoch", curves=vars(curves))
+        if self.inbox.stop == self.number:
+            raise _StoppedError
+
+    def say(self, message: str) -> None:
+        """Pass the line on."""
+        self.tell("said", text=message)
+
+    def end(self) -> None:
+        """Tell nothing."""
+
+
+def _train(job: Job, device: str, progress: Told) -> Record:
+    import torch
+
+    from fuseablate.recipe import Recipe
+    from fuseablate.runs import Store, run_digest
+    from fuseablate.spec import Spec
+    from fuseablate.toml import checked
+    from fuseablate.training import train
+
+    torch.set_num_threads(job.threads)  # for the data, too
+    spec, recipe = Spec.from_dict(job.spec), checked(Recipe, job.recipe)
+    data = _data(json.dumps(job.data))
+    digest = run_digest(spec, recipe, data, job.seed)
+    if digest != job.key:
+        raise InputError(f"job {job.key[:16]}: its content is that of the run {digest[:16]}")
+    return train(
+        spec,
+        recipe,
+        data,
+        job.seed,
+        store=Store(Path(job.runs)),
+        device=device,
+        threads=job.threads,
+        progress=progress,
+    )
+
+
+@lru_cache(maxsize=1)
+def _data(arguments: str) -> Data:
+    """Return the data of a job; those of the last job are kept, as a study has but one set.
+
+    Nothing is downloaded: who named the run by its digest has had the data.
+    """
+    from fuseablate.data import generated_data, load_data
+
+    table = json.loads(arguments)
+    name, root = table.pop("name"), table.pop("root", None)
+    if name == "generated":
+        return generated_data(**{key: each for key, each in table.items() if each is not None})
+    return load_data(name, root and Path(root), **table, download=False)
+
+
+def _is_held(job: Job) -> bool:
+    """Return whether another process holds the lock of the run's folder."""
+    from fuseablate.runs import Store
+
+    try:
+        with (Store(Path(job.runs)).folder(job.key) / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no lock, or none that this process may read: the error before tells more
+        return False
+    return False
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that the memory of an accelerator is full."""
+    import torch
+
+    # The libraries below torch, and CUDA itself while it starts, have errors of their own.
+    signs = ("out of memory", "ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+    )
+
+
+def carry_out(job: Job, device: str, told: Told) -> None:
+    """Train a run, and tell what became of it."""
+    try:
+        record = _train(job, device, told)
+    except _StoppedError:
+        told.tell("stopped")
+    except InputError as error:
+        told.tell("held" if _is_held(job) else "refused", text=str(error))
+    except Exception as error:
+        traceback.print_exc()
+        kind = "memory" if device != "cpu" and _is_out_of_memory(error) else "broken"
+        told.tell(kind, text=" ".join(f"{type(error).__name__}: {error}".split()))
+    else:
+        told.tell(record.status)
+
+
+def free_memory() -> None:
+    """Give the memory of a GPU back to those that share it."""
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
+def main() -> None:
+    """Serve the parent until it is gone."""
+    device, parent = sys.argv[1], int(sys.argv[2])
+    # Ctrl-C is the parent's to answer: it closes its workers, or lets them go on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The two pipes are for messages alone; what prints, or reads, gets others.
+    source, target = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    inbox = Inbox(source, parent)
+    while True:
+        number, job = inbox.jobs.get()
+        carry_out(job, device, Told(target, number, inbox))
+        if device != "cpu":
+            free_memory()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The board of a running study: the state of each run, as the terminal and other processes see it.
+
+The driver writes it to `status.json` in the study's folder; `study status` reads it there.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from fuseablate.atomic import write_atomically
+from fuseablate.errors import InputError
+
+RunState = Literal["waiting", "running", "done", "failed", "lost", "pruned"]
+STATUS = "status.json"
+
+
+@dataclass
+class Line:
+    """One run: its state, epochs done and asked for, its newest validation top-1 (0 to 1)."""
+
+    variant: str
+    seed: int
+    digest: str
+    epochs: int
+    state: RunState = "waiting"
+    epoch: int = 0
+    val_top1: float | None = None
+    seconds: float = 0.0  # of an epoch, the median
+    worker: str = ""
+
+
+@dataclass
+class Board:
+    """All runs of a study, by the order of the plan."""
+
+    study: str
+    title: str
+    pid: int
+    workers: int
+    lines: list[Line]
+    notes: list[str] = field(default_factory=list)
+    started: float = field(default_factory=time.time)
+    updated: float = 0.0
+
+    def line(self, digest: str) -> Line:
+        """Return the line of a run."""
+        return next(line for line in self.lines if line.digest == digest)
+
+    def count(self, *states: RunState) -> int:
+        """Return how many runs are in one of the states."""
+        return sum(line.state in states for line in self.lines)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no run is waiting or running."""
+        return not self.count("waiting", "running")
+
+    def eta(self) -> float | None:
+        """Return the seconds that are left, by the epochs measured; None before the first."""
+        measured = [line.seconds for line in self.lines if line.seconds]
+        if not measured:
+            return None
+        usual = statistics.median(measured)
+        by_variant = {line.variant: line.seconds for line in self.lines if line.seconds}
+        left = sum(
+            (line.epochs - line.epoch) * (line.seconds or by_variant.get(line.variant, usual))
+            for line in self.lines
+            if line.state in ("waiting", "running")
+        )
+        return left / max(1, min(self.workers, self.count("waiting", "running")))
+
+    def save(self, folder: Path) -> None:
+        """Write the board where other processes find it."""
+        self.updated = time.time()
+        write_atomically(folder / STATUS, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Board:
+        """Return the board that the study's driver wrote last."""
+        path = folder / STATUS
+        try:
+            table: dict[str, Any] = json.loads(path.read_bytes())
+            return cls(**{**table, "lines": [Line(**line) for line in table["lines"]]})
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path}: is no study's status: {error}") from None

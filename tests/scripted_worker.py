@@ -1,0 +1,41 @@
+"""A worker without torch that trains nothing: a job's spec lists what each of its tries does.
+
+A step of a try is a word and what it needs: `tell` a message, `exit`, `signal`, `print`, `wait`
+for a stop.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from fuseablate.engines import Job, worker
+
+
+def carry_out(job: Job, device: str, told: worker.Told) -> None:
+    count = Path(job.runs) / job.key
+    tries = int(count.read_text()) if count.exists() else 0
+    count.write_text(str(tries + 1))
+    for word, *values in job.spec["tries"][tries]:
+        match word:
+            case "tell":
+                told.tell(values[0], **(values[1] if values[1:] else {}))
+            case "exit":
+                os._exit(values[0])
+            case "signal":
+                os.kill(os.getpid(), values[0])
+                time.sleep(60)
+            case "print":
+                print(values[0], flush=True)
+                print(values[1], file=sys.stderr, flush=True)
+            case "wait":
+                while told.inbox.stop != told.number:
+                    time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    worker.carry_out = carry_out
+    worker.free_memory = lambda: None
+    worker.main()
