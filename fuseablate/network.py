@@ -80,9 +80,7 @@ def to_module(layer: Layer, primitives: Table = PRIMITIVES) -> nn.Module:
     return COMBINATORS[type(layer)]((name, to_module(c, primitives)) for name, c in children)
 
 
-def build(
-    spec: Spec, seed: int = 0, *, size: Size | None = None, fast: bool = False
-) -> nn.Module:
+def build(spec: Spec, seed: int = 0, *, size: Size | None = None, fast: bool = False) -> nn.Module:
     """Return the network of `spec`: images (N, 3, H, W) to logits (N, classes).
 
     Weights are drawn from `seed`, each parameter from a stream named after it, so that two

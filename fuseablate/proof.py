@@ -64,7 +64,7 @@ def prove(spec: Spec, size: Size | None = None) -> list[Difference]:
     """Build `spec`, trace it at `size` (H, W), and return every number that differs.
 
     Compared a row: output shape, params, MACs; in total: activations and saved bytes. Raise
-    `UnclassifiedOperatorError` for an operator that is neither known to be MACs nor known not to be.
+    `UnclassifiedOperatorError` for an operator that nobody has classified as MACs or otherwise.
     """
     network = build(spec, size=size).eval()
     image = torch.zeros(1, IMAGE_CHANNELS, *(size or spec.input))

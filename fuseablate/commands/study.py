@@ -63,7 +63,7 @@ def add(commands: Any) -> None:
 def run_study(args: argparse.Namespace) -> int:
     """Run a study to its end and print its report; 1 where a run has no result."""
     from fuseablate.engines.plan import gpu_numbers, plan_workers
-    from fuseablate.study import load_study
+    from fuseablate.studies.file import load_study
     from fuseablate.tracking import resolve_mode
 
     study = load_study(args.file)

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fuseablate.design import Variant
 from fuseablate.engines import Engine, Event
 from fuseablate.errors import InputError
 from fuseablate.record import Record
 from fuseablate.runs import Store
 from fuseablate.studies.board import Board, Line
+from fuseablate.studies.design import Variant
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.trials import Trials
 from fuseablate.tracking import TrackedRun, Tracker

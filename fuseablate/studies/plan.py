@@ -12,12 +12,12 @@ from typing import Any
 
 from fuseablate.cost import measure
 from fuseablate.data import Data, generated_data, load_data
-from fuseablate.design import Design, Variant, expand
 from fuseablate.engines import Job
 from fuseablate.layers import Cost
 from fuseablate.record import Record
 from fuseablate.runs import Store, run_digest
-from fuseablate.study import Study
+from fuseablate.studies.design import Design, Variant, expand
+from fuseablate.studies.file import Study
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from optuna.storages import BaseStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from fuseablate.design import Design
 from fuseablate.errors import InputError
+from fuseablate.studies.design import Design
 
 KEY = "variant"  # the user attribute that names a trial's variant
 

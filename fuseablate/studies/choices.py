@@ -1,0 +1,118 @@
+"""Which levels each design chooses, and what the choices are called. Without torch.
+
+A choice is called by its `factor=level` pairs, joined by commas. `baseline`, `candidate`,
+`without-<factor>` and, in a per-row design, the edit itself are the other names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from math import prod
+
+from fuseablate.edits import Edit, select
+from fuseablate.errors import InputError
+from fuseablate.ops import Row
+from fuseablate.spec import Size, Spec
+from fuseablate.studies.fractional import aliases, fractional
+from fuseablate.studies.tables import Factor, Level
+
+MOST_VARIANTS = 4096
+BASELINE = "baseline"
+Chosen = Mapping[str, Level]
+"""The level of each factor that is not at the baseline."""
+Named = tuple[str, Chosen]
+
+
+def _one_factor(factors: Sequence[Factor]) -> list[Named]:
+    alone = [{factor.name: level} for factor in factors for level in factor.levels]
+    return [(_name(chosen), chosen) for chosen in ({}, *alone)]
+
+
+def _leave_one_out(factors: Sequence[Factor]) -> list[Named]:
+    """Return the candidate, the candidate without each factor, and the baseline for context."""
+    candidate = {factor.name: factor.levels[0] for factor in factors}
+    without = [
+        (f"without-{out}", {name: level for name, level in candidate.items() if name != out})
+        for out in candidate
+    ]
+    return [("candidate", candidate), *without, (BASELINE, {})]
+
+
+def _factorial(factors: Sequence[Factor]) -> list[Named]:
+    count = prod(len(factor.levels) + 1 for factor in factors)
+    if count > MOST_VARIANTS:
+        raise InputError(
+            f'design = "factorial": {count:,} combinations are more than {MOST_VARIANTS:,}; '
+            'use fewer factors, or design = "fractional"'
+        )
+    return [_combined(factors, levels) for levels in product(*((None, *f.levels) for f in factors))]
+
+
+def fractional_factorial(factors: Sequence[Factor]) -> tuple[list[Named], list[str]]:
+    """Return the runs of the design, and the notes that say what is aliased."""
+    runs = fractional(len(factors))
+    aliased = aliases([factor.name for factor in factors], runs)
+    share = f"{len(runs)} of {2 ** len(factors):,} combinations"
+    note = (
+        f"resolution IV, {share}: main effects are clear of two-factor interactions, "
+        "and some of these are aliased with each other"
+        if aliased
+        else f"resolution V, {share}: main effects and two-factor interactions are all clear"
+    )
+    named = [
+        _combined(
+            factors,
+            [f.levels[0] if sign > 0 else None for f, sign in zip(factors, run, strict=True)],
+        )
+        for run in runs
+    ]
+    return named, [note, *aliased]
+
+
+BY_FACTORS: Mapping[str, Callable[[Sequence[Factor]], list[Named]]] = {
+    "one-factor": _one_factor,
+    "leave-one-out": _leave_one_out,
+    "factorial": _factorial,
+}
+
+
+def per_row(spec: Spec, rows: str, edit: str, size: Size) -> tuple[list[Named], list[str]]:
+    """Return the baseline and the edit on each row, and the rows that are left out."""
+    named: list[Named] = [(BASELINE, {})]
+    left_out = []
+    for row in select(spec, rows):
+        text = f"{_alone(spec, row)}.{edit}"
+        if reason := _without_effect(spec, row, text, size):
+            left_out.append(reason)
+        else:
+            named.append((text, {"row": Level(name=row.name, edits=(text,))}))
+    if len(named) == 1:
+        raise InputError(f"no row of '{rows}' can take the edit: {left_out[0]}")
+    return named, left_out
+
+
+def _alone(spec: Spec, row: Row) -> str:
+    """Return the selector of one row: `5/1` where `5` would select its repeats as well."""
+    return row.id if len(select(spec, row.id)) == 1 else f"{row.id}/1"
+
+
+def _without_effect(spec: Spec, row: Row, text: str, size: Size) -> str:
+    field = Edit.parse(text).field
+    if field in row.rules() and getattr(row, field) is None:
+        return f"edit '{text}': has no such cell; the table shows '-'"
+    try:
+        same = spec.edit(text).digest(size) == spec.digest(size)
+    except InputError as error:
+        return str(error)
+    return f"edit '{text}': gives the network of the baseline" if same else ""
+
+
+def _combined(factors: Sequence[Factor], levels: Sequence[Level | None]) -> Named:
+    pairs = zip(factors, levels, strict=True)
+    chosen = {factor.name: level for factor, level in pairs if level is not None}
+    return _name(chosen), chosen
+
+
+def _name(chosen: Chosen) -> str:
+    return ",".join(f"{factor}={level.name}" for factor, level in chosen.items()) or BASELINE

@@ -1,0 +1,139 @@
+"""What a study trains: the baseline and its variants, ordered, named and distinct.
+
+Without torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+from fuseablate.errors import InputError
+from fuseablate.recipe import Recipe
+from fuseablate.spec import Size, Spec
+from fuseablate.studies.choices import (
+    BASELINE,
+    BY_FACTORS,
+    Chosen,
+    Named,
+    fractional_factorial,
+    per_row,
+)
+from fuseablate.studies.effective import effective
+from fuseablate.studies.file import Study, changed
+from fuseablate.studies.space import Space
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The baseline with some levels chosen.
+
+    names: more than one where several choices give the same network and recipe. levels: the
+    level of each factor, `baseline` where it is untouched; a per-row design has one, `row`.
+    """
+
+    names: tuple[str, ...]
+    levels: Mapping[str, str]
+    spec: Spec
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a study trains.
+
+    reference: what the others are compared to. variants: all, the reference first. left_out:
+    rows that a per-row design passes over, each with the reason. notes: what the reader of the
+    results must know, such as the aliases of a fractional design.
+    """
+
+    reference: Variant
+    variants: tuple[Variant, ...]
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def expand(study: Study, size: Size, classes: int | None = None) -> Design:
+    """Return what the study trains on images of `size` (H, W) in so many classes.
+
+    Choices that give the same network at that size and the same recipe are one variant with all
+    their names. Edits that change nothing beside the others are dropped. A search has the
+    baseline alone: its space is tried here, and sampled elsewhere. Raise `InputError` with the
+    study's file, the level or levels, and what is wrong with them.
+    """
+    try:
+        return _expand(study, size, classes or study.spec.classes)
+    except InputError as error:
+        raise error.within(str(study.path)) from None
+
+
+def _expand(study: Study, size: Size, classes: int) -> Design:
+    base = Variant((BASELINE,), {}, study.spec.with_classes(classes), study.recipe)
+    left_out: list[str] = []
+    notes: list[str] = []
+    if study.search:
+        Space.of(base.spec, study.search.parameters)
+        named: list[Named] = [(BASELINE, {})]
+    elif study.rows and study.edit:
+        named, left_out = per_row(base.spec, study.rows, study.edit, size)
+    elif study.design == "fractional":
+        named, notes = fractional_factorial(study.factors)
+    else:
+        named = BY_FACTORS[study.design](study.factors)
+    factors = ["row"] if study.rows else [factor.name for factor in study.factors]
+    variants = _distinct([_variant(base, *one, factors) for one in named], size)
+    return Design(variants[0], variants, tuple(left_out), tuple(notes))
+
+
+def _variant(base: Variant, name: str, chosen: Chosen, factors: Sequence[str]) -> Variant:
+    levels = {f: chosen[f].name if f in chosen else BASELINE for f in factors}
+    try:
+        spec, recipe = _made(base, chosen)
+    except InputError as error:
+        raise _blamed(base, chosen) or error from None
+    return Variant((name,), levels, spec, recipe)
+
+
+def _made(base: Variant, chosen: Chosen) -> tuple[Spec, Recipe]:
+    spec = effective(base.spec, [edit for level in chosen.values() for edit in level.edits])
+    if spec.classes != base.spec.classes:
+        raise InputError(f"edit 'classes={spec.classes}': the data decide; leave it out")
+    changes: dict[str, Any] = {}
+    for level in chosen.values():
+        if both := [key for key in level.recipe if key in changes]:
+            raise InputError(f"both change '{both[0]}' of the recipe; keep one of them")
+        changes |= level.recipe
+    try:
+        return spec, changed(base.recipe, changes)
+    except InputError as error:
+        raise error.within("recipe") from None
+
+
+def _blamed(base: Variant, chosen: Chosen) -> InputError | None:
+    """Return the error of the fewest levels that fail, naming them."""
+    for count in range(1, len(chosen) + 1):
+        for few in combinations(chosen.items(), count):
+            try:
+                _made(base, dict(few))
+            except InputError as error:
+                names = " and ".join(f"{factor}={level.name}" for factor, level in few)
+                what = "level" if count == 1 else "levels that do not go together:"
+                return error.within(f"{what} {names}")
+    return None
+
+
+def _distinct(variants: Sequence[Variant], size: Size) -> tuple[Variant, ...]:
+    """Return the variants with those merged that are the same network and recipe."""
+    found: dict[tuple[str, str], Variant] = {}
+    for one in variants:
+        try:
+            network = one.spec.digest(size)
+        except InputError as error:
+            raise error.within(f"{one.names[0]} at {size[0]}x{size[1]}") from None
+        key = network, json.dumps(one.recipe.to_dict(), sort_keys=True)
+        first = found.get(key)
+        found[key] = replace(first, names=first.names + one.names) if first else one
+    return tuple(found.values())

@@ -1,0 +1,31 @@
+"""Edits of which some may change nothing, as they do in combinations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fuseablate.errors import InputError
+from fuseablate.spec import Spec
+
+
+def effective(spec: Spec, texts: Iterable[str]) -> Spec:
+    """Return `spec` with those of the edits made that change something.
+
+    `Spec.edit` refuses an edit that changes nothing, since a person who writes one has most
+    likely slipped. Combinations of levels and sampled values hold such edits rightly: row 5 set
+    to the kernel that it has. Whether an edit changes anything depends on the wider ones beside
+    it, so each is judged among all the others. Raise `InputError` for any other fault.
+    """
+    kept = [text.strip() for text in texts]
+    while True:
+        try:
+            return spec.edit(*kept)
+        except InputError as error:
+            idle = [text for text in kept if _changes_nothing(text, error)]
+            if not idle:
+                raise
+            kept.remove(idle[0])
+
+
+def _changes_nothing(text: str, error: InputError) -> bool:
+    return str(error).startswith(f"edit '{text}': changes nothing")

@@ -1,0 +1,94 @@
+"""Studies: a study file, read and checked, with its baseline. Without torch.
+
+The keys of the file are in `tables.py`; what a design makes of a study is in `design.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fuseablate.errors import InputError
+from fuseablate.recipe import OPTIMIZERS, Recipe, load_recipe
+from fuseablate.spec import Spec, load_spec
+from fuseablate.studies.fields import fit_name
+from fuseablate.studies.search_tables import Search
+from fuseablate.studies.tables import DataSource, DesignName, Factor, StudyFile
+from fuseablate.toml import checked, read_toml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study file, read: `name` is its stem, `path` where it lies.
+
+    `spec` and `recipe` are those of the baseline. `rows` and `edit` are those of a per-row
+    design, `search` that of a search; None for the others.
+    """
+
+    name: str
+    path: Path
+    title: str
+    question: str
+    spec: Spec
+    data: DataSource
+    recipe: Recipe
+    seeds: tuple[int, ...]
+    design: DesignName
+    factors: tuple[Factor, ...] = ()
+    rows: str | None = None
+    edit: str | None = None
+    search: Search | None = None
+
+
+def load_study(path: Path) -> Study:
+    """Return the study in a TOML file.
+
+    A spec or a recipe in it is a shipped one's name, or a path relative to the study file.
+    Raise `InputError` with the file, the key, the value and the rule. Levels are tried on the
+    spec by `design.expand`.
+    """
+    try:
+        fit_name(path.stem)
+    except ValueError as error:
+        raise InputError(f"{path}: the file's name is the study's: {error}") from None
+    file = checked(StudyFile, read_toml(path), place=str(path))
+    try:
+        spec = load_spec(_located(file.spec, path))
+    except InputError as error:
+        raise error.within(f"{path}: spec") from None
+    try:
+        recipe = _recipe(file.recipe, path)
+    except InputError as error:
+        raise error.within(f"{path}: recipe") from None
+    same = ("title", "question", "data", "seeds", "design", "factors", "rows", "edit", "search")
+    given = {key: getattr(file, key) for key in same}
+    return Study(name=path.stem, path=path, spec=spec, recipe=recipe, **given)
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """Return the recipe with some fields changed, and the changes in its name.
+
+    Another optimizer starts from its own defaults: momentum, Nesterov and betas of the one
+    before fall away. Raise `InputError` for a change that the recipe refuses.
+    """
+    if not changes:
+        return recipe
+    fresh: dict[str, Any] = {}
+    if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:
+        fresh = {key: None for keys in OPTIMIZERS.values() for key in keys}
+    label = " ".join(f"{key}={value}" for key, value in changes.items())
+    return recipe.replace(**{"name": f"{recipe.name} {label}", **fresh, **changes})
+
+
+def _recipe(table: Mapping[str, Any], study: Path) -> Recipe:
+    changes = dict(table)
+    base = changes.pop("base", "standard")
+    if not isinstance(base, str):
+        raise InputError(f"base = {base}: must be the name of a recipe or the path of a .toml file")
+    return changed(load_recipe(_located(base, study)), changes)
+
+
+def _located(name: str, study: Path) -> str | Path:
+    return study.parent / name if name.endswith(".toml") else name
