@@ -1,0 +1,110 @@
+"""Random valid edits of the baseline: each builds, trains a step, and costs what fvcore counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from fuseablate import InputError, build, load_spec
+from fuseablate.ops import OPS
+from fuseablate.proof import compare
+
+BASE = load_spec("fusenet")
+EXAMPLES = 300
+
+BLOCKS = ["fuse", "2-4", "5-12", "fuse@3-9", "6-7", "2", "5", "8", "10", "12"]
+CONVS = ["conv", "1", "13", "15"]
+ANY = ["all", "2-13", *BLOCKS, "1", "13"]
+NLS = ["relu", "relu6", "hswish", "swish", "gelu", "mish", "leaky_relu", "elu", "identity"]
+WIDTHS = ["8", "24", "48", "62", "x0.5", "x0.25", "x0.7"]
+# What may be written in each field, and of which rows: every cell of every op.
+FIELDS: dict[str, tuple[list[str], list[str]]] = {
+    "kernel": ([*ANY, *CONVS, "16"], ["1", "3", "5", "7"]),
+    "norm": (["all", "fuse", "5-12", "1", "13", "15", "16"], ["none", "batch"]),
+    "exp": (BLOCKS, WIDTHS),
+    "out": ([*BLOCKS, *CONVS, "all"], WIDTHS),
+    "se": ([*ANY, "14", "15", "16"], ["true", "false"]),
+    "nl": ([*ANY, "14", "15", "16"], NLS),
+    "stride": (["3-4", "4", "5", "8", "11-12", "12", "13", "15"], ["1", "2"]),
+    "residual": (BLOCKS, ["true"]),
+    "expand": (BLOCKS, ["wider"]),
+    "nl2": (BLOCKS, NLS),
+    "se_place": ([*BLOCKS, "13", "1"], ["after_nl", "after_project"]),
+    "se_reduction": ([*ANY], ["1", "2", "8"]),
+    "variant": (BLOCKS, ["half"]),
+    "order": (BLOCKS, ["Kx1,1xK"]),
+    "bias": (["all", *CONVS, "16"], ["true"]),
+    "dropout": (["1", "13", "15", "16"], ["true", "false"]),
+    "form": (["15-16", "16", "all"], ["linear"]),
+    "op": ([*BLOCKS], ["mbconv", "conv"]),
+    "depth": (["4", "6", "8-9", "12"], ["2"]),
+}
+HEAD = {
+    "classes": ["2", "10", "37"],
+    "dropout": ["0", "0.5"],
+    "divisor": ["1", "4", "6"],
+    "input": ["32", "64x48"],
+}
+
+
+@st.composite
+def an_edit(draw: st.DrawFn) -> str:
+    field = draw(st.sampled_from([*FIELDS] * 3 + [*HEAD]))
+    # `dropout` is a field and a key: either way of writing it is an edit.
+    if field in HEAD and (field not in FIELDS or draw(st.booleans())):
+        return f"{field}={draw(st.sampled_from(HEAD[field]))}"
+    rows, values = FIELDS[field]
+    return f"{draw(st.sampled_from(rows))}.{field}={draw(st.sampled_from(values))}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small tensors: more threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_the_table_above_names_every_field() -> None:
+    assert {*FIELDS} == {name for op in OPS.values() for name in op.rules()} | {"op", "depth"}
+
+
+@pytest.mark.timeout(900)
+def test_random_edits_build_train_and_cost_what_fvcore_counts() -> None:
+    tried: Counter[str] = Counter()
+
+    @given(st.lists(an_edit(), min_size=1, max_size=4, unique=True))
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+    )
+    def holds(edits: list[str]) -> None:
+        try:
+            spec = BASE.edit(*edits)
+            rows = spec.trace((32, 32))
+        except InputError:
+            assume(False)
+        network = build(spec, size=(32, 32)).train()
+        images = torch.linspace(-1, 1, 2 * 3 * 32 * 32).view(2, 3, 32, 32)
+        logits = network(images)
+        assert logits.shape == (2, spec.classes)
+        logits.square().mean().backward()
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+        assert compare(network.eval(), images[:1], rows) == []
+        tried.update(edit.partition("=")[0].rpartition(".")[2] for edit in edits)
+        tried["networks"] += 1
+
+    holds()
+    assert tried.pop("networks") >= EXAMPLES
+    assert {*tried} == {*FIELDS, *HEAD}
