@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from fuseablate.keys import Size
 from fuseablate.layers import Cost
-from fuseablate.spec import Size, Spec
+from fuseablate.spec import Spec
 
 
 def measure(spec: Spec, size: Size | None = None) -> Cost:

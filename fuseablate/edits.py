@@ -11,13 +11,18 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fuseablate.errors import InputError, unknown
+from fuseablate.errors import InputError, NoChangeError, unknown
+from fuseablate.keys import SPEC_RULES, parse_size
 from fuseablate.layers import Add
 from fuseablate.ops import OPS, Row
 from fuseablate.ops.cells import Choice, Rule
-from fuseablate.spec import DEPTH, SPEC_RULES, Spec, repeated
+from fuseablate.ops.table import DEPTH, repeated
+from fuseablate.selectors import base_id, select
+
+if TYPE_CHECKING:
+    from fuseablate.spec import Spec
 
 SPEC_KEYS = (*SPEC_RULES, "input")
 STRUCTURE: dict[str, Rule] = {"op": Choice(tuple(OPS)), "depth": DEPTH}
@@ -110,63 +115,10 @@ def _edited_head(spec: Spec, edits: Sequence[Edit]) -> dict[str, Any]:
                 else edit.new_value(SPEC_RULES[edit.field], old, spec.divisor)
             )
             if head[edit.field] == old:
-                raise InputError(f"changes nothing: '{edit.field}' is {edit.value} already")
+                raise NoChangeError(f"changes nothing: '{edit.field}' is {edit.value} already")
         except InputError as error:
             raise error.within(f"edit '{edit.text}'") from None
     return head
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Return the size (H, W) that `224` or `224x160` writes."""
-    match = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text)
-    if not match:
-        raise InputError(f"'{text}' is not a size; write 224 or, height first, 224x160")
-    return int(match[1]), int(match[2] or match[1])
-
-
-def _base(row: Row) -> str:
-    return row.id.partition("/")[0]
-
-
-def select(spec: Spec, rows: str) -> list[Row]:
-    """Return the rows that a selector names; raise `InputError` where there are none."""
-    if rows == "all":
-        return list(spec.rows)
-    op, at, ids = rows.rpartition("@")
-    if not at and ids in OPS:
-        found = [row for row in spec.rows if row.op == ids]
-        if not found:
-            raise InputError(f"the spec has no row of op '{ids}'")
-        return found
-    if at and op not in OPS:
-        raise unknown("op", op, OPS)
-    found = _in_range(spec, ids)
-    if at:
-        found = [row for row in found if row.op == op]
-        if not found:
-            raise InputError(f"rows {ids} have no row of op '{op}'")
-    return found
-
-
-def _in_range(spec: Spec, ids: str) -> list[Row]:
-    bases = list(dict.fromkeys(_base(row) for row in spec.rows))
-    if ids in bases:
-        return [row for row in spec.rows if _base(row) == ids]
-    exact = [row for row in spec.rows if row.id == ids.removesuffix("/1")]
-    if exact:
-        return exact
-    first, dash, last = ids.partition("-")
-    for end in (first, last) if dash else (ids,):
-        if end not in bases:
-            raise InputError(
-                f"'{ids}' selects no row; rows go from {bases[0]} to {bases[-1]}, "
-                f"and ops are {', '.join(OPS)}"
-            )
-    start, stop = bases.index(first), bases.index(last)
-    if start > stop:
-        raise InputError(f"range '{ids}' runs backwards; write {last}-{first}")
-    chosen = set(bases[start : stop + 1])
-    return [row for row in spec.rows if _base(row) in chosen]
 
 
 def _widest_first(spec: Spec, edits: Sequence[Edit]) -> list[tuple[Edit, list[Row], bool]]:
@@ -175,10 +127,10 @@ def _widest_first(spec: Spec, edits: Sequence[Edit]) -> list[tuple[Edit, list[Ro
     for edit in edits:
         assert edit.rows is not None
         try:
-            rows = select(spec, edit.rows)
+            rows = select(spec.rows, edit.rows)
         except InputError as error:
             raise error.within(f"edit '{edit.text}'") from None
-        explicit = all(_base(row) == edit.rows.partition("/")[0] for row in rows)
+        explicit = all(base_id(row) == edit.rows.partition("/")[0] for row in rows)
         groups.append((edit, rows, explicit))
     for place, (edit, rows, _) in enumerate(groups):
         for other, theirs, _ in groups[:place]:
@@ -209,7 +161,7 @@ class _Table:
                 raise self._no_cell(edit, rows)
             changed = [self._set(edit, row) for row in selected]
             if not any(changed):
-                raise InputError(f"changes nothing: {edit.field} is {edit.value} already")
+                raise NoChangeError(f"changes nothing: {edit.field} is {edit.value} already")
         except InputError as error:
             raise error.within(f"edit '{edit.text}'") from None
 
@@ -221,7 +173,9 @@ class _Table:
             return True
         if edit.field == "depth":
             if edit.rows and "/" in edit.rows:
-                raise InputError(f"a depth is that of the whole row; use {_base(row)}.{edit.field}")
+                raise InputError(
+                    f"a depth is that of the whole row; use {base_id(row)}.{edit.field}"
+                )
             return explicit or self._op(row).repeats
         rules = {**row.rules(), **self._op(row).rules()}
         if getattr(row, edit.field, None) == "classes":
@@ -265,7 +219,7 @@ class _Table:
             op, cells = self._op(row), self._cells[row.id]
             dropped += [name for name in cells if name not in op.rules()]
             kept = {name: value for name, value in cells.items() if name in op.rules()}
-            groups.setdefault(_base(row), []).append(op.from_cells(row.id, kept))
+            groups.setdefault(base_id(row), []).append(op.from_cells(row.id, kept))
         for base, group in groups.items():
             depth = self._structure[group[0].id].get("depth")
             if depth is not None:
@@ -274,7 +228,7 @@ class _Table:
 
 
 def _depth(spec: Spec, row: Row) -> int:
-    return sum(_base(other) == _base(row) for other in spec.rows)
+    return sum(base_id(other) == base_id(row) for other in spec.rows)
 
 
 def _check_residuals(before: Spec, after: Spec, edits: Sequence[Edit]) -> None:
@@ -282,8 +236,8 @@ def _check_residuals(before: Spec, after: Spec, edits: Sequence[Edit]) -> None:
     for edit in edits:
         if edit.rows is None or edit.field != "residual" or edit.value != "true":
             continue
-        bases = {_base(row) for row in select(before, edit.rows)}
-        traced = [one for one in after.trace() if _base(one.row) in bases]
+        bases = {base_id(row) for row in select(before.rows, edit.rows)}
+        traced = [one for one in after.trace() if base_id(one.row) in bases]
         if not any(isinstance(one.layer, Add) for one in traced):
             raise InputError(
                 f"edit '{edit.text}': no selected row can take a residual; "

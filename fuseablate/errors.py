@@ -15,7 +15,11 @@ class InputError(ValueError):
 
     def within(self, place: str) -> InputError:
         """Return the same error with the place it was found in put before it."""
-        return InputError(f"{place}: {self}")
+        return type(self)(f"{place}: {self}")
+
+
+class NoChangeError(InputError):
+    """An edit that changes none of the cells that it selects."""
 
 
 def unknown(what: str, value: object, choices: Iterable[str]) -> InputError:

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from fuseablate import layers, modules
+from fuseablate.keys import Size
 from fuseablate.layers import Layer
-from fuseablate.spec import Size, Spec
+from fuseablate.spec import Spec
 from fuseablate.streams import stream
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {

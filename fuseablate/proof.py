@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from fuseablate.keys import IMAGE_CHANNELS, Size
 from fuseablate.layers import Cost, numbers
 from fuseablate.network import build
-from fuseablate.spec import IMAGE_CHANNELS, Size, Spec, TracedRow
+from fuseablate.spec import Spec, TracedRow
 
 with warnings.catch_warnings():
     # fvcore scripts its losses when imported, and torch deprecates torch.jit.script.

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from fuseablate.checked import Table, checked
 from fuseablate.errors import InputError, unknown
-from fuseablate.toml import Table, checked, read_toml
+from fuseablate.toml import read_toml
 
 FOLDER = Path(str(resources.files("fuseablate"))) / "recipes"
 

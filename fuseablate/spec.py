@@ -5,21 +5,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from fuseablate.edits import edited
 from fuseablate.errors import InputError, unknown
+from fuseablate.keys import IMAGE_CHANNELS, SPEC_RULES, Size, check_key
 from fuseablate.layers import Cost, Flatten, Layer, Seq, Shape, written
 from fuseablate.ops import OPS, Row, Settings
-from fuseablate.ops.cells import Fraction, Rule, Whole
-
-IMAGE_CHANNELS = 3
-Size = tuple[int, int]
+from fuseablate.ops.cells import Whole
+from fuseablate.ops.table import check_ids, read_rows
+from fuseablate.toml import read_toml
 
 
 @dataclass(frozen=True)
@@ -69,21 +68,17 @@ class Spec:
     def __post_init__(self) -> None:
         """Check the table by tracing it at its own input size."""
         for side in self.input:
-            _check("input", Whole(), side)
+            check_key("input", Whole(), side)
         for key, rule in SPEC_RULES.items():
-            _check(key, rule, getattr(self, key))
+            check_key(key, rule, getattr(self, key))
         if not self.rows:
             raise InputError("a spec needs at least one row")
-        ids = [row.id for row in self.rows]
-        for before, id in zip(("", *ids), ids, strict=False):
-            _check_id(id, before)
-            if ids.count(id) > 1:
-                raise InputError(f"row {id} is there twice; a row's id must be its own")
+        check_ids(self.rows)
         out = self.trace()[-1].out_shape
         if out not in ((self.classes,), (self.classes, 1, 1)):
             raise InputError(
-                f"row {ids[-1]}: the network ends in {'x'.join(map(str, out))}, and must end in "
-                f"one number for each of the {self.classes} classes; "
+                f"row {self.rows[-1].id}: the network ends in {'x'.join(map(str, out))}, and must "
+                f"end in one number for each of the {self.classes} classes; "
                 'use out = "classes" after pooling'
             )
 
@@ -125,8 +120,6 @@ class Spec:
 
         All edits of one call are made at once: a narrower selection overrides a wider one.
         """
-        from fuseablate.edits import edited
-
         return edited(self, edits)
 
     def with_classes(self, classes: int) -> Spec:
@@ -158,31 +151,11 @@ class Spec:
             if not isinstance(values.setdefault(key, ""), str):
                 raise InputError(f"{key}: {values[key]!r} is not a text")
         values["input"] = _size(values["input"])
-        values["rows"] = tuple(_rows(values["rows"]))
+        values["rows"] = read_rows(values["rows"], OPS)
         values["why"] = tuple(_why(entry) for entry in _list("why", values.get("why", ())))
         for key in ("edits", "dropped"):
             values[key] = tuple(str(text) for text in _list(key, values.get(key, ())))
         return cls(**values)
-
-
-DEPTH = Whole(most=1000)
-SPEC_RULES: Mapping[str, Rule] = {"classes": Whole(2), "divisor": Whole(), "dropout": Fraction()}
-
-
-def _check_id(id: str, before: str) -> None:
-    """Refuse an id that selectors cannot name, and a repeat that does not follow its row."""
-    if not re.fullmatch(r"[0-9]+(/[0-9]+)?", id):
-        raise InputError(f"row '{id}': an id is a number such as 5, or 5/2 for a repeat of row 5")
-    base, slash, number = id.partition("/")
-    if slash and before != (base if number == "2" else f"{base}/{int(number) - 1}"):
-        raise InputError(f"row {id}: repeats stand right behind their row, as {base}, {base}/2 do")
-
-
-def _check(key: str, rule: Rule, value: object) -> None:
-    try:
-        rule.check(value)
-    except InputError as error:
-        raise error.within(key) from None
 
 
 def _list(key: str, value: Any) -> Any:
@@ -196,40 +169,8 @@ def _size(value: Any) -> Size:
     if len(sides) != 2:
         raise InputError(f"input: {value!r} is no size; write 224 or [224, 224]")
     for side in sides:
-        _check("input", Whole(), side)
+        check_key("input", Whole(), side)
     return sides[0], sides[1]
-
-
-def _rows(tables: Any) -> list[Row]:
-    """Return the rows; `depth = n` stands for n rows, of which only the first strides."""
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise InputError("rows: write each row as a [[rows]] table")
-    rows: list[Row] = []
-    for number, table in enumerate(tables, 1):
-        cells = dict(table)
-        id = str(cells.pop("id", number))
-        if "op" not in cells:
-            raise InputError(f"row {id}: needs a value for 'op' (choices: {', '.join(OPS)})")
-        name = cells.pop("op")
-        if not isinstance(name, str) or name not in OPS:
-            raise unknown("op", name, OPS).within(f"row {id}")
-        depth = cells.pop("depth", 1)
-        row = OPS[name].from_cells(id, cells)
-        _check(f"row {id}: depth", DEPTH, depth)
-        rows += [row, *repeated(row, depth)]
-    return rows
-
-
-def repeated(row: Row, depth: int, after: int = 1) -> list[Row]:
-    """Return the repeats of `row` that make `after` rows `depth`: `5/2`, `5/3`, with stride 1."""
-    if depth > 1 and not row.repeats:
-        raise InputError(f"row {row.id}: depth: op '{row.op}' is not repeated; use 1")
-    base = row.id.partition("/")[0]
-    changes: dict[str, Any] = {"stride": 1}
-    return [
-        dataclasses.replace(row, id=f"{base}/{number}", **changes)
-        for number in range(after + 1, depth + 1)
-    ]
 
 
 def _why(entry: Any) -> Why:
@@ -260,13 +201,9 @@ def load_spec(name: str | Path) -> Spec:
         if str(name) not in shipped:
             raise unknown("spec", name, shipped).within("a spec is a name or a path to a .toml")
         path = shipped[str(name)]
+    table = read_toml(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
         return Spec.from_dict({"name": path.stem, **table})
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not valid TOML: {error}") from None
     except InputError as error:
         raise error.within(str(path)) from None
 

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# One thread a process: the networks of the tests are too small for more, and several processes of
+# many threads each slow one another down. Set before torch is imported; processes inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

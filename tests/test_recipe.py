@@ -75,7 +75,7 @@ def test_the_table_holds_what_determines_training_in_one_form(tmp_path: Path) ->
 def test_replace_returns_a_checked_copy() -> None:
     recipe = load_recipe("standard")
     assert recipe.replace(lr=0.2).lr == 0.2
-    assert recipe.lr == 0.1
+    assert recipe.lr == 0.05
     longer = recipe.with_epochs(7)
     assert (longer.epochs, longer.name) == (7, "standard epochs=7")
     with pytest.raises(InputError, match="epochs = 0: must be greater than or equal to 1"):

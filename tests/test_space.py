@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuseablate.checked import checked
 from fuseablate.errors import InputError
 from fuseablate.spec import Spec
 from fuseablate.studies.design import expand
@@ -18,7 +19,6 @@ from fuseablate.studies.fields import Value
 from fuseablate.studies.parameters import Categorical, IntRange, Parameter, as_text
 from fuseablate.studies.search_tables import Search
 from fuseablate.studies.space import Space, assignments, edits_of, is_active, size_of, spec_of
-from fuseablate.toml import checked
 from tests.study_file import SPEC, loaded
 
 Table = Mapping[str, object]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from fuseablate.checked import checked
 from fuseablate.errors import InputError
 from fuseablate.layers import Cost
 from fuseablate.recipe import OneCycle, load_recipe
 from fuseablate.studies.file import changed, load_study
 from fuseablate.studies.search_tables import Budget
-from fuseablate.toml import checked
 from tests.study_file import HEAD, factor, loaded, written
 
 ONE = 'design = "one-factor"\n' + factor("se", "off: all.se=false")

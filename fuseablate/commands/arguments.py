@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from fuseablate.edits import parse_size
 from fuseablate.errors import InputError
-from fuseablate.spec import Size, Spec, load_spec
+from fuseablate.keys import Size, parse_size
+from fuseablate.spec import Spec, load_spec
 
 if TYPE_CHECKING:
     from fuseablate.data import Data

@@ -11,8 +11,9 @@ from rich.table import Table
 
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
 from fuseablate.cost import measure
+from fuseablate.keys import Size
 from fuseablate.layers import Cost
-from fuseablate.spec import Size, Spec, load_spec
+from fuseablate.spec import Spec, load_spec
 from fuseablate.terminal import change, console
 
 

@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
+from fuseablate.keys import Size
 from fuseablate.layers import Add, Cost
 from fuseablate.ops import Row
-from fuseablate.spec import Size, Spec, TracedRow, to_toml
+from fuseablate.spec import Spec, TracedRow, to_toml
 from fuseablate.terminal import console, short, size_text
 
 WIDE = 118  # columns from which every cell is written in full

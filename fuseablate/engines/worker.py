@@ -106,10 +106,10 @@ class Told:
 def _train(job: Job, device: str, progress: Told) -> Record:
     import torch
 
+    from fuseablate.checked import checked
     from fuseablate.recipe import Recipe
     from fuseablate.runs import Store, run_digest
     from fuseablate.spec import Spec
-    from fuseablate.toml import checked
     from fuseablate.training import train
 
     torch.set_num_threads(job.threads)  # for the data, too

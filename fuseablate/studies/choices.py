@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from math import prod
 
-from fuseablate.edits import Edit, select
+from fuseablate.edits import Edit
 from fuseablate.errors import InputError
+from fuseablate.keys import Size
 from fuseablate.ops import Row
-from fuseablate.spec import Size, Spec
+from fuseablate.selectors import select
+from fuseablate.spec import Spec
 from fuseablate.studies.fractional import aliases, fractional
 from fuseablate.studies.tables import Factor, Level
 
@@ -81,7 +83,7 @@ def per_row(spec: Spec, rows: str, edit: str, size: Size) -> tuple[list[Named], 
     """Return the baseline and the edit on each row, and the rows that are left out."""
     named: list[Named] = [(BASELINE, {})]
     left_out = []
-    for row in select(spec, rows):
+    for row in select(spec.rows, rows):
         text = f"{_alone(spec, row)}.{edit}"
         if reason := _without_effect(spec, row, text, size):
             left_out.append(reason)
@@ -94,7 +96,7 @@ def per_row(spec: Spec, rows: str, edit: str, size: Size) -> tuple[list[Named], 
 
 def _alone(spec: Spec, row: Row) -> str:
     """Return the selector of one row: `5/1` where `5` would select its repeats as well."""
-    return row.id if len(select(spec, row.id)) == 1 else f"{row.id}/1"
+    return row.id if len(select(spec.rows, row.id)) == 1 else f"{row.id}/1"
 
 
 def _without_effect(spec: Spec, row: Row, text: str, size: Size) -> str:

@@ -12,8 +12,9 @@ from itertools import combinations
 from typing import Any
 
 from fuseablate.errors import InputError
+from fuseablate.keys import Size
 from fuseablate.recipe import Recipe
-from fuseablate.spec import Size, Spec
+from fuseablate.spec import Spec
 from fuseablate.studies.choices import (
     BASELINE,
     BY_FACTORS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fuseablate.errors import InputError
+from fuseablate.errors import NoChangeError
 from fuseablate.spec import Spec
 
 
@@ -20,12 +20,5 @@ def effective(spec: Spec, texts: Iterable[str]) -> Spec:
     while True:
         try:
             return spec.edit(*kept)
-        except InputError as error:
-            idle = [text for text in kept if _changes_nothing(text, error)]
-            if not idle:
-                raise
-            kept.remove(idle[0])
-
-
-def _changes_nothing(text: str, error: InputError) -> bool:
-    return str(error).startswith(f"edit '{text}': changes nothing")
+        except NoChangeError as error:
+            kept.remove(next(text for text in kept if str(error).startswith(f"edit '{text}':")))

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fuseablate.checked import checked
 from fuseablate.errors import InputError
 from fuseablate.recipe import OPTIMIZERS, Recipe, load_recipe
 from fuseablate.spec import Spec, load_spec
 from fuseablate.studies.fields import fit_name
 from fuseablate.studies.search_tables import Search
 from fuseablate.studies.tables import DataSource, DesignName, Factor, StudyFile
-from fuseablate.toml import checked, read_toml
+from fuseablate.toml import read_toml
 
 
 @dataclass(frozen=True, kw_only=True)

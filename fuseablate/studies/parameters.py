@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from fuseablate.checked import Table
 from fuseablate.studies.fields import Name, Scalar, Text, Texts, Value, fit_name, scalar
-from fuseablate.toml import Table
 
 
 class _Parameter(Table):

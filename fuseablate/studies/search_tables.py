@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fuseablate.checked import Table
 from fuseablate.layers import Cost
 from fuseablate.studies.fields import Amount, Seeds
 from fuseablate.studies.parameters import Parameter
-from fuseablate.toml import Table
 
 Objective = Literal["accuracy", "macs", "params", "latency"]
 

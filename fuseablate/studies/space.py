@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from fuseablate.edits import select
 from fuseablate.errors import InputError, unknown
+from fuseablate.selectors import select
 from fuseablate.spec import Spec
 from fuseablate.studies.effective import effective
 from fuseablate.studies.fields import Value
@@ -119,7 +119,7 @@ def _for_rows(spec: Spec, parameter: Parameter) -> list[Parameter]:
     if parameter.each is None:
         return [parameter]
     try:
-        return [parameter.for_row(row.name, row.id) for row in select(spec, parameter.each)]
+        return [parameter.for_row(row.name, row.id) for row in select(spec.rows, parameter.each)]
     except InputError as error:
         raise error.within(f"parameter '{parameter.name}': each") from None
 

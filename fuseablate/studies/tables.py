@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from fuseablate.checked import Table
 from fuseablate.edits import Edit
-from fuseablate.spec import Size
+from fuseablate.keys import Size
 from fuseablate.studies.fields import Name, Seeds, Text, Texts
 from fuseablate.studies.search_tables import Search
-from fuseablate.toml import Table
 
 DesignName = Literal["one-factor", "leave-one-out", "factorial", "fractional", "per-row", "search"]
 RESERVED = ("baseline", "candidate")

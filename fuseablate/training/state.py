@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from fuseablate.keys import Size
 from fuseablate.modules import Dropout
 from fuseablate.network import build
 from fuseablate.recipe import Recipe
 from fuseablate.record import Curves
-from fuseablate.spec import Size, Spec
+from fuseablate.spec import Spec
 from fuseablate.streams import stream
 from fuseablate.training.optim import Average, make_optimizer
 

@@ -1,0 +1,58 @@
+"""Selectors: which rows of a table an edit means.
+
+`all`, an op (`fuse`), an id (`12`, and `5/2` for one repeat), a range (`5-12`), or an op within a
+range (`fuse@5-12`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fuseablate.errors import InputError, unknown
+from fuseablate.ops import OPS, Row
+
+
+def base_id(row: Row) -> str:
+    """Return the id of the table's row that `row` is, or is a repeat of."""
+    return row.id.partition("/")[0]
+
+
+def select(table: Sequence[Row], rows: str) -> list[Row]:
+    """Return the rows that a selector names; raise `InputError` where there are none."""
+    if rows == "all":
+        return list(table)
+    op, at, ids = rows.rpartition("@")
+    if not at and ids in OPS:
+        found = [row for row in table if row.op == ids]
+        if not found:
+            raise InputError(f"the spec has no row of op '{ids}'")
+        return found
+    if at and op not in OPS:
+        raise unknown("op", op, OPS)
+    found = _in_range(table, ids)
+    if at:
+        found = [row for row in found if row.op == op]
+        if not found:
+            raise InputError(f"rows {ids} have no row of op '{op}'")
+    return found
+
+
+def _in_range(table: Sequence[Row], ids: str) -> list[Row]:
+    bases = list(dict.fromkeys(base_id(row) for row in table))
+    if ids in bases:
+        return [row for row in table if base_id(row) == ids]
+    exact = [row for row in table if row.id == ids.removesuffix("/1")]
+    if exact:
+        return exact
+    first, dash, last = ids.partition("-")
+    for end in (first, last) if dash else (ids,):
+        if end not in bases:
+            raise InputError(
+                f"'{ids}' selects no row; rows go from {bases[0]} to {bases[-1]}, "
+                f"and ops are {', '.join(OPS)}"
+            )
+    start, stop = bases.index(first), bases.index(last)
+    if start > stop:
+        raise InputError(f"range '{ids}' runs backwards; write {last}-{first}")
+    chosen = set(bases[start : stop + 1])
+    return [row for row in table if base_id(row) in chosen]
