@@ -16,10 +16,17 @@ from fuseablate.errors import InputError
 from fuseablate.report import print_report
 from fuseablate.runs import Store
 from fuseablate.studies.board import STATUS, Board
+from fuseablate.studies.lock import held, is_held
 from fuseablate.terminal import change, console, duration, short
 
 if TYPE_CHECKING:
-    from fuseablate.studies.plan import Plan
+    from collections.abc import Sequence
+
+    from optuna.storages import BaseStorage
+
+    from fuseablate.studies.drive import Driver
+    from fuseablate.studies.plan import Plan, PlannedRun
+    from fuseablate.studies.trials import Trials
 
 
 def add(commands: Any) -> None:
@@ -82,15 +89,16 @@ def run_study(args: argparse.Namespace) -> int:
         print(line)
 
     from fuseablate.engines.local import LocalEngine
-    from fuseablate.studies.drive import Driver, held, new_board
-    from fuseablate.studies.trials import Trials, factors_of, open_storage, open_study
+    from fuseablate.studies.drive import Driver, new_board
+    from fuseablate.studies.search_views import print_search
+    from fuseablate.studies.trials import open_storage
     from fuseablate.studies.views import suited_view
     from fuseablate.tracking import Tracker
 
     folder = plan.folder(store)
     out = console()
     with held(folder, study.name):
-        optuna_study = open_study(folder.name, open_storage(args.storage, folder))
+        storage = open_storage(args.storage, folder)
         engine = LocalEngine(
             workers.devices, workers.per_device, retries=args.retries, log=folder / "workers.log"
         )
@@ -98,10 +106,8 @@ def run_study(args: argparse.Namespace) -> int:
         board = new_board(plan, workers.count)
         try:
             with suited_view(out) as view:
-                Driver(
-                    plan, store, engine, Trials(optuna_study, factors_of(plan.design)), tracker,
-                    view, board, workers.threads,
-                ).run()  # fmt: skip
+                driver = Driver(plan, store, engine, tracker, view, board, workers.threads)
+                runs, found = carry_out(driver, storage, folder.name)
         except KeyboardInterrupt:
             out.print(
                 f"stopped with {board.count('done', 'failed')} of {len(board.lines)} runs ended; "
@@ -112,16 +118,41 @@ def run_study(args: argparse.Namespace) -> int:
             engine.close()
             for left in tracker.close():
                 print(left)
-    records = [record for run in plan.runs if (record := store.get(run.digest))]
+    records = [record for run in runs if (record := store.get(run.digest))]
+    if study.search and found:
+        print_search(study.search, found, runs, len(study.seeds), out)
     print_report(records, out)
     out.print(f"Folder: {folder}; Optuna: optuna-dashboard {folder / 'journal.log'}", style="dim")
-    return 1 if board.count("failed", "lost") else 0
+    # A trial that diverges is a result of a search; a finalist that does has none.
+    return 1 if board.count("lost") or any(record.failure for record in records) else 0
+
+
+def carry_out(
+    driver: Driver, storage: BaseStorage | str, name: str
+) -> tuple[Sequence[PlannedRun], Trials | None]:
+    """Run a study; return the runs that are compared, and the trials where it is a search."""
+    from fuseablate.studies.finalists import run_search
+    from fuseablate.studies.fixed import FixedWork
+    from fuseablate.studies.trials import Trials, distributions_of, open_study
+
+    plan = driver.plan
+    if plan.study.search:
+        found, runs = run_search(driver, plan.study.search, storage, name)
+        return runs, found
+    trials = Trials(open_study(name, storage), distributions_of(plan.design))
+    driver.run(FixedWork(plan, plan.runs, driver.store, trials))
+    return plan.runs, None
 
 
 def print_plan(plan: Plan, store: Store, workers: int) -> None:
     """Print each variant with its edits, its costs and what is done of it, and the time left."""
     out = console()
     study, design = plan.study, plan.design
+    if study.search:
+        from fuseablate.studies.search_views import print_search_plan
+
+        print_search_plan(plan, study.search, store, workers, out)
+        return
     out.print(f"[bold]{study.title}[/]  {study.question}", soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Variant", overflow="fold")
@@ -174,17 +205,6 @@ def find_study(store: Store, name: str | None) -> Path:
     raise InputError(f"study '{name}': not in {store.root} (studies: {known})")
 
 
-def running(board: Board, folder: Path) -> bool:
-    """Whether a process holds the study."""
-    from fuseablate.studies.drive import held
-
-    try:
-        with held(folder, board.study):
-            return False
-    except InputError:
-        return True
-
-
 def show_status(args: argparse.Namespace) -> int:
     """Show a study once, or, on a terminal, as long as it runs."""
     from fuseablate.studies.views import board_table
@@ -192,15 +212,15 @@ def show_status(args: argparse.Namespace) -> int:
     folder = find_study(run_store(args.runs), args.name)
     out = console()
     board = Board.load(folder)
-    if out.is_terminal and running(board, folder):
+    if out.is_terminal and is_held(folder):
         with Live(board_table(board), console=out, refresh_per_second=4) as live:
-            while running(board, folder):
+            while is_held(folder):
                 time.sleep(0.5)
                 board = Board.load(folder)
                 live.update(board_table(board))
     else:
         out.print(board_table(board))
-        state = "running" if running(board, folder) else "ended" if board.ended else "interrupted"
+        state = "running" if is_held(folder) else "ended" if board.ended else "interrupted"
         out.print(f"{state}, last change {duration(time.time() - board.updated)} ago")
     for note in board.notes:
         out.print(note, style="yellow", markup=False)
@@ -215,7 +235,7 @@ def list_studies(args: argparse.Namespace) -> int:
         table.add_column(name, overflow="fold")
     for folder in study_folders(store):
         board = Board.load(folder)
-        state = "running" if running(board, folder) else "ended" if board.ended else "interrupted"
+        state = "running" if is_held(folder) else "ended" if board.ended else "interrupted"
         done = f"{board.count('done', 'failed')} of {len(board.lines)}"
         table.add_row(folder.name, board.title, state, done)
     if table.row_count:
@@ -227,8 +247,6 @@ def list_studies(args: argparse.Namespace) -> int:
 
 def remove_study(args: argparse.Namespace) -> int:
     """Remove a study's folder, asked for by name and confirmed; the runs stay."""
-    from fuseablate.studies.drive import held
-
     store = run_store(args.runs)
     folder = find_study(store, args.name)
     if not args.yes:

@@ -6,27 +6,22 @@ there: the driver keeps no state of its own that could be lost.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import statistics
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from fuseablate.engines import Engine, Event
-from fuseablate.errors import InputError
 from fuseablate.record import Record
 from fuseablate.runs import Store
-from fuseablate.studies.board import Board, Line
-from fuseablate.studies.design import Variant
+from fuseablate.studies.board import Board, Line, RunState
 from fuseablate.studies.plan import Plan, PlannedRun
-from fuseablate.studies.trials import Trials
 from fuseablate.tracking import TrackedRun, Tracker
 
 SAVE_EVERY = 0.5  # seconds between two writes of the board, at the least
+SHARE = 20  # a board that takes a second is written every twenty seconds
 
 
 class View(Protocol):
@@ -39,131 +34,119 @@ class View(Protocol):
         """Show a line that stays."""
 
 
-@contextmanager
-def held(folder: Path, study: str) -> Iterator[None]:
-    """Hold a study's folder alone among all processes; the lock goes with the process."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("a+")
-    except OSError as error:
-        raise InputError(f"study folder {folder}: cannot be written: {error.strerror}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise InputError(
-                f"study {study}: process {lock.read().strip() or '?'} is running it; "
-                f"watch it with 'fuseablate study status {folder.name}'"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+class Work(Protocol):
+    """Which runs there are to train, in which order, and what their results mean."""
+
+    def next(self) -> PlannedRun | None:
+        """Return a run to begin now; None where there is none, or none before another ends."""
+
+    def epoch(self, run: PlannedRun, val_top1: Sequence[float]) -> bool:
+        """Take note of an epoch, by the curve so far; return whether the run is to stop."""
+
+    def ended(self, run: PlannedRun, state: RunState, record: Record | None) -> None:
+        """Take note of a run that is done, failed, lost or pruned; the last two have no record."""
 
 
 @dataclass
 class Driver:
-    """Runs a plan to its end."""
+    """Has the runs of a study trained, whatever work they come from."""
 
     plan: Plan
     store: Store
     engine: Engine
-    trials: Trials
     tracker: Tracker
     view: View
     board: Board
     threads: int
-    saved: float = 0.0
+    _due: float = 0.0
+    _active: dict[str, PlannedRun] = field(default_factory=dict)
+    _lines: dict[str, Line] = field(default_factory=dict)
 
-    def run(self) -> None:
-        """Have every run trained that the store does not hold, and the trials filed."""
-        runs = {run.digest: run for run in self.plan.runs}
-        for variant in self.plan.design.variants:
-            self.trials.start(variant.names[0], variant.levels, self._attributes(variant))
-        waiting = [run for run in self.plan.runs if not self._already(run)]
-        self._file_trials()
-        active: set[str] = set()
-        while waiting or active:
-            while waiting and self.engine.free:
-                run = waiting.pop(0)
-                self.tracker.started(self.tracked(run))
-                self.engine.submit(self.plan.job(run, self.store, self.threads))
-                active.add(run.digest)
+    def __post_init__(self) -> None:
+        self._lines = {line.digest: line for line in self.board.lines}
+
+    def run(self, work: Work) -> None:
+        """Have every run of the work trained that the store does not hold."""
+        while True:
+            while self.engine.free and (run := work.next()):
+                self._begin(run, work)
+                self._show()
+            if not self._active:
+                break
             for event in self.engine.poll(SAVE_EVERY):
-                if self._handle(event, runs):
-                    active.discard(event.key)
-                    self._file_trials()
+                self._handle(event, work)
             self._show()
         self._show(now=True)
 
-    def _already(self, run: PlannedRun) -> bool:
-        """Whether the store holds the run's record; what it says is shown and tracked."""
-        record = self.store.get(run.digest)
-        if record is None:
-            return False
-        self._ended(run, record)
-        return True
+    def line(self, run: PlannedRun) -> Line:
+        """Return the run's line of the board, added where it is new."""
+        if run.digest not in self._lines:
+            line = Line(run.variant.names[0], run.seed, run.digest, run.variant.recipe.epochs)
+            self._lines[run.digest] = line
+            self.board.lines.append(line)
+        return self._lines[run.digest]
 
-    def _ended(self, run: PlannedRun, record: Record) -> None:
-        line = self.board.line(run.digest)
+    def note(self, text: str) -> None:
+        """Say what the user should know, now and in `study status`."""
+        self.board.notes.append(text)
+        self.view.say(text)
+
+    def _begin(self, run: PlannedRun, work: Work) -> None:
+        self.line(run)
+        self.tracker.started(self.tracked(run))
+        if (record := self.store.get(run.digest)) is not None:
+            self._ended(run, record, work)
+        else:
+            self.engine.submit(self.plan.job(run, self.store, self.threads))
+            self._active[run.digest] = run
+
+    def _ended(self, run: PlannedRun, record: Record, work: Work) -> None:
+        line = self.line(run)
         line.state = "done" if record.status == "finished" else "failed"
         line.epoch, line.worker = len(record.curves), ""
         line.val_top1 = record.val.top1 if record.val else None
         line.seconds = statistics.median(record.curves.seconds or (0.0,))
         if record.failure:
-            self._note(f"{run.name}: failed, {record.failure.part} loss {record.failure.loss} at "
-                       f"step {record.failure.step}")  # fmt: skip
-        self.tracker.started(self.tracked(run))
+            self.note(f"{run.name}: failed, {record.failure.part} loss {record.failure.loss} at "
+                      f"step {record.failure.step}")  # fmt: skip
         self.tracker.finished(run.digest, self.store.folder(run.digest))
+        work.ended(run, line.state, record)
 
-    def _handle(self, event: Event, runs: Mapping[str, PlannedRun]) -> bool:
-        """Take note of an event; return whether its run has ended."""
-        if event.key not in runs:
-            self._note(event.text)
-            return False
-        run, line = runs[event.key], self.board.line(event.key)
+    def _handle(self, event: Event, work: Work) -> None:
+        if event.key not in self._active:
+            self.note(event.text)
+            return
+        run = self._active[event.key]
+        line = self.line(run)
         match event.kind:
             case "started":
                 line.state, line.worker = "running", event.worker
             case "epoch":
-                self._epoch(line, event)
+                self._epoch(run, line, event, work)
             case "finished" | "failed":
                 record = self.store.get(event.key)
                 assert record is not None, "an engine says finished when the record is there"
-                self._ended(run, record)
+                del self._active[event.key]
                 self.view.say(_result(run, record))
-                return True
-            case "stopped":
-                line.state, line.worker = "waiting", ""
-                return True
-            case "lost":
-                line.state, line.worker = "lost", ""
-                self._note(f"{run.name}: given up: {event.text}")
-                return True
+                self._ended(run, record, work)
+            case "stopped" | "lost":
+                # A run is stopped only where its work said so.
+                line.state, line.worker = "pruned" if event.kind == "stopped" else "lost", ""
+                del self._active[event.key]
+                if event.kind == "lost":
+                    self.note(f"{run.name}: given up: {event.text}")
+                work.ended(run, line.state, None)
             case "retried" | "said":
-                self._note(f"{run.name}: {event.text}")
-        return False
+                self.note(f"{run.name}: {event.text}")
 
-    def _epoch(self, line: Line, event: Event) -> None:
+    def _epoch(self, run: PlannedRun, line: Line, event: Event, work: Work) -> None:
         curves = event.curves or {}
         line.epoch = len(curves["lr"])
         line.val_top1 = curves["val_top1"][-1]
         line.seconds = statistics.median(curves["seconds"])
         self.tracker.epoch(event.key, curves)
-
-    def _file_trials(self) -> None:
-        """Tell Optuna of each variant whose runs have all ended."""
-        for variant in self.plan.design.variants:
-            name = variant.names[0]
-            lines = [line for line in self.board.lines if line.variant == name]
-            if any(line.state in ("waiting", "running", "lost") for line in lines):
-                continue
-            done = [line.val_top1 for line in lines if line.state == "done"]
-            values = [value for value in done if value is not None]
-            mean = statistics.mean(values) if values else None
-            self.trials.finish(name, mean, {"seeds": f"{len(values)} of {len(lines)}",
-                                            "val top-1": values})  # fmt: skip
+        if work.epoch(run, curves["val_top1"]):
+            self.engine.stop(event.key)
 
     def tracked(self, run: PlannedRun) -> TrackedRun:
         """Return a run as W&B shall show it."""
@@ -178,25 +161,13 @@ class Driver:
             costs={"params": cost.params, "macs": cost.macs},
         )
 
-    def _attributes(self, variant: Variant) -> dict[str, Any]:
-        cost = self.plan.cost(variant)
-        return {
-            "names": list(variant.names),
-            "edits": " ".join(variant.spec.edits),
-            "recipe": variant.recipe.name,
-            "params": cost.params,
-            "macs": cost.macs,
-        }
-
-    def _note(self, text: str) -> None:
-        self.board.notes.append(text)
-        self.view.say(text)
-
     def _show(self, now: bool = False) -> None:
-        if now or time.monotonic() - self.saved > SAVE_EVERY:
-            self.saved = time.monotonic()
+        began = time.monotonic()
+        if now or began > self._due:
             self.board.save(self.plan.folder(self.store))
             self.view.update(self.board)
+            ended = time.monotonic()
+            self._due = ended + max(SAVE_EVERY, SHARE * (ended - began))
 
 
 def new_board(plan: Plan, workers: int) -> Board:

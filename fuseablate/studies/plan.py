@@ -13,6 +13,7 @@ from typing import Any
 from fuseablate.cost import measure
 from fuseablate.data import Data, generated_data, load_data
 from fuseablate.engines import Job
+from fuseablate.errors import InputError
 from fuseablate.layers import Cost
 from fuseablate.record import Record
 from fuseablate.runs import Store, run_digest
@@ -36,7 +37,10 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study on its data: `source` are the arguments that load them, `runs` seed by seed."""
+    """A study on its data: `source` are the arguments that load them, `runs` seed by seed.
+
+    The runs of a search are those that are known before it: the baseline on the fresh seeds.
+    """
 
     study: Study
     design: Design
@@ -46,8 +50,15 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """What names the study: its runs, and which of them the others are compared to."""
-        content = [run.digest for run in self.runs] + [self.design.reference.names[0]]
+        """What names the study: its runs, and which of them the others are compared to.
+
+        That of a search: the runs of the baseline, its seeds and all that decides what it
+        samples. A search with more trials, or with more finalists, is the same one.
+        """
+        content: list[Any] = [run.digest for run in self.runs] + [self.design.reference.names[0]]
+        if self.study.search:
+            table = self.study.search.model_dump(mode="json", exclude={"n_trials", "finalists"})
+            content += [self.study.seeds, table]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def folder(self, store: Store) -> Path:
@@ -57,6 +68,21 @@ class Plan:
     def cost(self, variant: Variant) -> Cost:
         """Return a variant's cost at the size of the data's images."""
         return measure(variant.spec, self.data.image_size)
+
+    def attributes(self, variant: Variant) -> dict[str, Any]:
+        """Return what Optuna's storage says of a variant's trial."""
+        cost = self.cost(variant)
+        return {
+            "names": list(variant.names),
+            "edits": " ".join(variant.spec.edits),
+            "recipe": variant.recipe.name,
+            "params": cost.params,
+            "macs": cost.macs,
+        }
+
+    def planned(self, variants: Sequence[Variant], seeds: Sequence[int]) -> tuple[PlannedRun, ...]:
+        """Return the runs of the variants, seed by seed."""
+        return _planned(variants, seeds, self.data)
 
     def job(self, run: PlannedRun, store: Store, threads: int) -> Job:
         """Return a run as an engine takes it."""
@@ -97,6 +123,11 @@ class Plan:
 
 def make_plan(study: Study, root: Path | None) -> Plan:
     """Load the data that lie in `root`, expand the design and name its runs."""
+    if study.search and "latency" in study.search.objectives:
+        raise InputError(
+            f'{study.path}: search.objectives: "latency" is not measured in a search yet; '
+            'use "macs" or "params"'
+        )
     source = study.data.arguments()
     if study.data.name == "generated":
         data = generated_data(**{key: value for key, value in source.items() if key != "name"})
@@ -106,9 +137,15 @@ def make_plan(study: Study, root: Path | None) -> Plan:
         # The first load has brought the files; workers find them where they lie.
         source = {**source, "root": str(where) if where else None, "download": False}
     design = expand(study, data.image_size, data.classes)
-    runs = tuple(
+    seeds = study.search.finalists.seeds if study.search else study.seeds
+    return Plan(study, design, data, source, _planned(design.variants, seeds, data))
+
+
+def _planned(
+    variants: Sequence[Variant], seeds: Sequence[int], data: Data
+) -> tuple[PlannedRun, ...]:
+    return tuple(
         PlannedRun(variant, seed, run_digest(variant.spec, variant.recipe, data, seed))
-        for seed in study.seeds
-        for variant in design.variants
+        for seed in seeds
+        for variant in variants
     )
-    return Plan(study, design, data, source, runs)

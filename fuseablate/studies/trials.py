@@ -1,13 +1,12 @@
 """Optuna's side of a study: a trial is a variant, its seeds are runs within it.
 
-The designs' variants are enqueued, a search's are sampled. What is done is read from the run
-store; Optuna's storage holds the order, the parameters and the values, for its samplers and for
-optuna-dashboard. Without torch.
+What is done is read from the run store; Optuna's storage holds the order, the parameters and the
+values, for its samplers and for optuna-dashboard. Without torch.
 """
 
 from __future__ import annotations
 
-import warnings
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +15,13 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.storages import BaseStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fuseablate.errors import InputError
 from fuseablate.studies.design import Design
 
 KEY = "variant"  # the user attribute that names a trial's variant
+Direction = Literal["maximize", "minimize"]
 
 
 def open_storage(url: str | None, folder: Path) -> BaseStorage | str:
@@ -32,22 +32,38 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage | str:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url is not None:
         return url
-    return JournalStorage(JournalFileBackend(str(folder / "journal.log")))
+    # Optuna's lock is a link to this path, and its waiters never notice a stale link to nothing.
+    journal = folder.absolute() / "journal.log"
+    _mend(journal)
+    return JournalStorage(JournalFileBackend(str(journal)))
+
+
+def _mend(journal: Path) -> None:
+    """Remove what a process left that was killed, or had a full disk: its lock, half a line.
+
+    The caller holds the study, so that no other one is writing.
+    """
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+    if journal.exists():
+        content = journal.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(journal, whole)
 
 
 def open_study(
-    name: str,
-    storage: BaseStorage | str,
-    directions: Sequence[Literal["maximize", "minimize"]] = ("maximize",),
-    sampler: optuna.samplers.BaseSampler | None = None,
+    name: str, storage: BaseStorage | str, directions: Sequence[Direction] = ("maximize",)
 ) -> optuna.Study:
-    """Return the Optuna study of that name, made where it is missing."""
+    """Return the Optuna study of that name, made where it is missing.
+
+    It samples nothing itself: its trials are made with their parameters.
+    """
     try:
         return optuna.create_study(
             study_name=name,
             storage=storage,
             directions=list(directions),
-            sampler=sampler,
+            sampler=optuna.samplers.RandomSampler(seed=0),
             load_if_exists=True,
         )
     except Exception as error:  # SQLAlchemy, a broken journal, an unreachable host
@@ -55,42 +71,82 @@ def open_study(
 
 
 class Trials:
-    """The trials of a design: exactly one for each variant, whatever was interrupted."""
+    """The trials of a study: exactly one for each variant, whatever was interrupted.
 
-    def __init__(self, study: optuna.Study, factors: Mapping[str, Sequence[str]]) -> None:
-        self._study = study
-        self._distributions: dict[str, BaseDistribution] = {
-            name: CategoricalDistribution(list(levels)) for name, levels in factors.items()
-        }
-        self._by_variant: dict[str, FrozenTrial] = {
-            trial.user_attrs[KEY]: trial for trial in study.get_trials() if KEY in trial.user_attrs
+    Each is made in one write, with its parameters and running: a process that is killed leaves
+    a whole trial or none. `distributions` are those of the parameters, by name.
+    """
+
+    def __init__(
+        self, study: optuna.Study, distributions: Mapping[str, BaseDistribution] | None = None
+    ) -> None:
+        self.study = study
+        self._distributions = distributions or {}
+        # No copies and no look at all trials later on: a trial's cost must not grow with them.
+        self._by_variant = {
+            trial.user_attrs[KEY]: trial
+            for trial in study.get_trials(deepcopy=False)
+            if KEY in trial.user_attrs
         }
 
-    def start(self, variant: str, levels: Mapping[str, str], attributes: Mapping[str, Any]) -> None:
-        """Have the variant's trial run: a trial that an earlier process left goes on."""
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._by_variant)
+
+    def __getitem__(self, variant: str) -> FrozenTrial:
+        """Return a variant's trial as it was last written."""
+        return self._by_variant[variant]
+
+    def all(self) -> list[FrozenTrial]:
+        """Return all of them, by their numbers."""
+        return list(self._by_variant.values())
+
+    def start(
+        self,
+        variant: str,
+        params: Mapping[str, Any],
+        attributes: Mapping[str, Any],
+        system: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Have the variant's trial run: a trial that an earlier process left goes on.
+
+        Parameters without a distribution are not Optuna's. `system` is what a sampler wants to
+        find with the trial again.
+        """
         if variant in self._by_variant:
             return
-        self._study.enqueue_trial(dict(levels), user_attrs={KEY: variant, **attributes})
-        trial = self._study.ask(self._distributions)
-        self._by_variant[variant] = self._study.trials[trial.number]
+        kept = {name: value for name, value in params.items() if name in self._distributions}
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=kept,
+            distributions={name: self._distributions[name] for name in kept},
+            user_attrs={KEY: variant, **attributes},
+            system_attrs=dict(system or {}),
+        )
+        storage = self.study._storage
+        made = storage.create_new_trial(self.study._study_id, template_trial=trial)
+        self._by_variant[variant] = storage.get_trial(made)
 
-    def finish(self, variant: str, value: float | None, attributes: Mapping[str, Any]) -> None:
-        """File the variant's mean over its seeds, or that it has none."""
+    def finish(
+        self,
+        variant: str,
+        state: TrialState,
+        values: Sequence[float] | None,
+        attributes: Mapping[str, Any],
+    ) -> None:
+        """File the variant's values, or that it has none; nothing happens where it has ended."""
         trial = self._by_variant[variant]
         if trial.state.is_finished():
             return
         for name, each in attributes.items():
-            self._study._storage.set_trial_user_attr(trial._trial_id, name, each)
-        state = TrialState.COMPLETE if value is not None else TrialState.FAIL
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._by_variant[variant] = self._study.tell(trial.number, value, state=state)
+            self.study._storage.set_trial_user_attr(trial._trial_id, name, each)
+        self._by_variant[variant] = self.study.tell(trial.number, values, state=state)
 
 
-def factors_of(design: Design) -> dict[str, list[str]]:
-    """Return each factor's levels, as the variants of a design have them."""
+def distributions_of(design: Design) -> dict[str, BaseDistribution]:
+    """Return each factor as a parameter, with the levels that the variants of a design have."""
     factors: dict[str, dict[str, None]] = {}
     for variant in design.variants:
         for factor, level in variant.levels.items():
             factors.setdefault(factor, {})[level] = None
-    return {factor: list(levels) for factor, levels in factors.items()}
+    return {factor: CategoricalDistribution(list(levels)) for factor, levels in factors.items()}
