@@ -112,6 +112,20 @@ def test_report_of_a_store_on_the_command_line(
     assert '"test_top1": 0.44' in capsys.readouterr().out
 
 
+def test_the_report_as_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(tmp_path)
+    with store.open(RECORDS[1].digest) as folder:
+        folder.write("record.json", RECORDS[1].to_json())
+    picture = tmp_path / "report.svg"
+    assert main(["report", "--runs", str(tmp_path), "--svg", str(picture)]) == 0
+    text = picture.read_text()
+    assert text.startswith("<svg")
+    assert "fusenet" in text
+    assert "40.00" in text
+    assert main(["report", "--runs", str(tmp_path), "--svg", str(tmp_path / "no" / "x.svg")]) == 2
+    assert "--svg" in capsys.readouterr().err
+
+
 def test_an_empty_store_is_one_clear_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
+from fuseablate.atomic import write_atomically
 from fuseablate.commands.arguments import add_runs, run_store
 from fuseablate.errors import InputError
+from fuseablate.record import Record
 from fuseablate.report import as_json, print_report
 from fuseablate.terminal import console
+
+PICTURE_WIDTH = 112  # columns
 
 
 def add(commands: Any) -> None:
@@ -17,6 +26,9 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("report", help="print what has been trained")
     add_runs(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--svg", type=Path, metavar="FILE", help="also write it as a picture of the terminal"
+    )
     parser.set_defaults(run=run)
 
 
@@ -26,11 +38,25 @@ def run(args: argparse.Namespace) -> int:
     records = store.records()
     if args.json:
         print(json.dumps(as_json(records), indent=2))
-    elif records:
-        print_report(records, console())
-    else:
+        return 0
+    if not records:
         raise InputError(
             f"{store.root}: holds no finished run; train one with 'fuseablate quickstart', "
             "or name another store with --runs"
         )
+    print_report(records, console())
+    if args.svg:
+        write_picture(records, args.svg)
     return 0
+
+
+def write_picture(records: Sequence[Record], path: Path) -> None:
+    """Write the report as an SVG file that looks like a terminal."""
+    screen = Console(
+        record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True, highlight=False
+    )
+    print_report(records, screen)
+    try:
+        write_atomically(path, screen.export_svg(title="fuseablate report"))
+    except OSError as error:
+        raise InputError(f"--svg {path}: cannot be written: {error.strerror}") from None
