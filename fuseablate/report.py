@@ -164,6 +164,25 @@ def failures(comparison: Comparison) -> list[str]:
     ]
 
 
+def comparison_rows(records: Sequence[Record]) -> tuple[list[str], list[list[object]]]:
+    """Return the columns and the rows of all runs, as a table of plain values."""
+    columns = ["variant", "recipe", "seed", "params", "macs", "val_top1", "test_top1", "test_top5"]
+    rows: list[list[object]] = [
+        [
+            run.label or run.spec_name,
+            run.recipe_name,
+            run.seed,
+            run.params,
+            run.macs,
+            run.val.top1 if run.val else None,
+            run.test.top1 if run.test else None,
+            run.test.top5 if run.test else None,
+        ]
+        for run in records
+    ]
+    return columns, rows
+
+
 def as_json(records: Sequence[Record]) -> list[dict[str, Any]]:
     """Return each comparison for machines; accuracies are shares (0 to 1)."""
     return [

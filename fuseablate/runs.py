@@ -101,7 +101,10 @@ class Store:
         path = self.folder(digest) / RECORD
         if not path.exists():
             return None
-        record = _read(path)
+        try:
+            record = _read(path)
+        except InputError as error:
+            raise InputError(f"{error}; remove the file to have the run trained anew") from None
         if record.digest != digest:
             raise InputError(f"{path}: is the record of another run ({record.digest}); move it")
         return record

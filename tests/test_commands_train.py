@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import re
 import subprocess
@@ -12,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from fuseablate.cli import main
-from fuseablate.commands.quickstart import EDITS, quickstart
-from fuseablate.data import generated_data
+from fuseablate.commands import quickstart
 from fuseablate.recipe import load_recipe
 from fuseablate.runs import Store
 from fuseablate.spec import to_toml
+from fuseablate.studies.tables import DataSource
 from tests.small_run import small_spec
 
 REPOSITORY = Path(__file__).parent.parent
@@ -127,17 +128,23 @@ def test_baseline_is_the_published_table() -> None:
 
 
 def test_quickstart_says_that_its_data_are_generated_and_compares_all_variants(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = generated_data(train_images=4, test_images=1)
-    recipe = load_recipe("quick").replace(epochs=1, batch_size=100)
-    assert quickstart(data, recipe, Store(tmp_path)) == 0
+    whole = quickstart.study()
+    assert whole.data.arguments() == {"name": "generated"}  # 100 classes of 32x32 images
+    small = dataclasses.replace(
+        whole,
+        data=DataSource(name="generated", train_images=4, test_images=1),
+        recipe=load_recipe("quick").replace(epochs=1, batch_size=100),
+    )
+    monkeypatch.setattr(quickstart, "study", lambda: small)
+    assert main(["quickstart", "--runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert out.startswith("The data are generated")
     table = out[out.index("Variants") : out.index("Runs")]
-    for edits in EDITS:
-        assert (edits or "fusenet") in table
-    assert len(Store(tmp_path).records()) == len(EDITS) == 3
+    for variant in ("fusenet", "all.se=false", "fuse.variant=half", "fuse.op=mbconv"):
+        assert variant in table
+    assert len(Store(tmp_path).records()) == 4
 
 
 def test_readme_example_runs_as_it_stands(tmp_path: Path) -> None:

@@ -1,43 +1,35 @@
-"""`fuseablate quickstart`: the baseline and two edits of it on generated data, in minutes."""
+"""`fuseablate quickstart`: the baseline and three edits of it on generated data, in minutes."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fuseablate.commands.arguments import add_runs, run_store
-from fuseablate.report import print_report
-from fuseablate.spec import load_spec
 from fuseablate.terminal import console
 
 if TYPE_CHECKING:
-    from fuseablate.data import Data
-    from fuseablate.recipe import Recipe
-    from fuseablate.runs import Store
+    from fuseablate.studies.file import Study
 
-EDITS = ("", "all.se=false", "fuse.op=mbconv")
+LEVELS = {"se": {"off": "all.se=false"}, "op": {"half": "fuse.variant=half",
+                                                "mbconv": "fuse.op=mbconv"}}  # fmt: skip
 
 
 def add(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "quickstart", help="train the baseline and two edits on generated data, and report"
+        "quickstart", help="train the baseline and three edits on generated data, and report"
     )
     add_runs(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the quickstart at its own size."""
-    from fuseablate.data import load_data
-    from fuseablate.recipe import load_recipe
-
-    return quickstart(load_data("generated"), load_recipe("quick"), run_store(args.runs))
-
-
-def quickstart(data: Data, recipe: Recipe, store: Store) -> int:
-    """Train the variants, one seed each, and print the report."""
-    from fuseablate.training import train
+    """Run the study on the CPU's cores, or the GPUs, and print its report."""
+    from fuseablate.engines.plan import plan_workers
+    from fuseablate.studies.execute import execute
+    from fuseablate.studies.plan import make_plan
 
     out = console()
     out.print(
@@ -45,11 +37,34 @@ def quickstart(data: Data, recipe: Recipe, store: Store) -> int:
         "so that everything runs without a download. The numbers show that the toolkit works; "
         "they say nothing about CIFAR-100."
     )
-    spec = load_spec("fusenet")
-    records = [train(spec.edit(*edits.split()), recipe, data, 0, store=store) for edits in EDITS]
-    print_report(records, out)
+    code = execute(make_plan(study(), None), run_store(args.runs), plan_workers(), "off")
     out.print(
         "Next: fuseablate show fusenet; fuseablate cost fusenet --set all.se=false --input 32; "
         "fuseablate baseline --data cifar100 --data-root DIR"
     )
-    return 0
+    return code
+
+
+def study() -> Study:
+    """Return the study: one seed of the baseline and of each level."""
+    from fuseablate.recipe import load_recipe
+    from fuseablate.spec import load_spec
+    from fuseablate.studies.file import Study
+    from fuseablate.studies.tables import DataSource, Factor, Level
+
+    factors = tuple(
+        Factor(name=factor, levels=tuple(Level(name=n, edits=(e,)) for n, e in levels.items()))
+        for factor, levels in LEVELS.items()
+    )
+    return Study(
+        name="quickstart",
+        path=Path("quickstart"),
+        title="Quickstart",
+        question="Does everything work?",
+        spec=load_spec("fusenet"),
+        data=DataSource(name="generated"),
+        recipe=load_recipe("quick"),
+        seeds=(0,),
+        design="one-factor",
+        factors=factors,
+    )

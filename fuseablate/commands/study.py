@@ -6,27 +6,17 @@ import argparse
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.live import Live
 from rich.table import Table
 
 from fuseablate.commands.arguments import add_runs, run_store, whole
 from fuseablate.errors import InputError
-from fuseablate.report import print_report
 from fuseablate.runs import Store
 from fuseablate.studies.board import STATUS, Board
 from fuseablate.studies.lock import held, is_held
-from fuseablate.terminal import change, console, duration, short
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from optuna.storages import BaseStorage
-
-    from fuseablate.studies.drive import Driver
-    from fuseablate.studies.plan import Plan, PlannedRun
-    from fuseablate.studies.trials import Trials
+from fuseablate.terminal import console, duration
 
 
 def add(commands: Any) -> None:
@@ -79,114 +69,17 @@ def run_study(args: argparse.Namespace) -> int:
     mode, line = resolve_mode(args.wandb)
     store = run_store(args.runs)
 
+    from fuseablate.studies.execute import execute
     from fuseablate.studies.plan import make_plan
+    from fuseablate.studies.plan_views import print_plan
 
     plan = make_plan(study, args.data_root)
     if args.dry_run:
-        print_plan(plan, store, workers.count)
+        print_plan(plan, store, workers.count, console())
         return 0
     if line:
         print(line)
-
-    from fuseablate.engines.local import LocalEngine
-    from fuseablate.studies.drive import Driver, new_board
-    from fuseablate.studies.search_views import print_search
-    from fuseablate.studies.trials import open_storage
-    from fuseablate.studies.views import suited_view
-    from fuseablate.tracking import Tracker
-
-    folder = plan.folder(store)
-    out = console()
-    with held(folder, study.name):
-        storage = open_storage(args.storage, folder)
-        engine = LocalEngine(
-            workers.devices, workers.per_device, retries=args.retries, log=folder / "workers.log"
-        )
-        tracker = Tracker(mode, study.name, plan.digest, folder)
-        board = new_board(plan, workers.count)
-        try:
-            with suited_view(out) as view:
-                driver = Driver(plan, store, engine, tracker, view, board, workers.threads)
-                runs, found = carry_out(driver, storage, folder.name)
-        except KeyboardInterrupt:
-            out.print(
-                f"stopped with {board.count('done', 'failed')} of {len(board.lines)} runs ended; "
-                "the same command goes on from here"
-            )
-            raise
-        finally:
-            engine.close()
-            for left in tracker.close():
-                print(left)
-    records = [record for run in runs if (record := store.get(run.digest))]
-    if study.search and found:
-        print_search(study.search, found, runs, len(study.seeds), out)
-    print_report(records, out)
-    out.print(f"Folder: {folder}; Optuna: optuna-dashboard {folder / 'journal.log'}", style="dim")
-    # A trial that diverges is a result of a search; a finalist that does has none.
-    return 1 if board.count("lost") or any(record.failure for record in records) else 0
-
-
-def carry_out(
-    driver: Driver, storage: BaseStorage | str, name: str
-) -> tuple[Sequence[PlannedRun], Trials | None]:
-    """Run a study; return the runs that are compared, and the trials where it is a search."""
-    from fuseablate.studies.finalists import run_search
-    from fuseablate.studies.fixed import FixedWork
-    from fuseablate.studies.trials import Trials, distributions_of, open_study
-
-    plan = driver.plan
-    if plan.study.search:
-        found, runs = run_search(driver, plan.study.search, storage, name)
-        return runs, found
-    trials = Trials(open_study(name, storage), distributions_of(plan.design))
-    driver.run(FixedWork(plan, plan.runs, driver.store, trials))
-    return plan.runs, None
-
-
-def print_plan(plan: Plan, store: Store, workers: int) -> None:
-    """Print each variant with its edits, its costs and what is done of it, and the time left."""
-    out = console()
-    study, design = plan.study, plan.design
-    if study.search:
-        from fuseablate.studies.search_views import print_search_plan
-
-        print_search_plan(plan, study.search, store, workers, out)
-        return
-    out.print(f"[bold]{study.title}[/]  {study.question}", soft_wrap=True)
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("Variant", overflow="fold")
-    table.add_column("Edits and recipe", overflow="fold")
-    for name in ("Params", "change", "MACs", "change", "Done"):
-        table.add_column(name, justify="right", no_wrap=True)
-    base = plan.cost(design.reference)
-    undone = [run for run in plan.runs if store.get(run.digest) is None]
-    for variant in design.variants:
-        cost = plan.cost(variant)
-        mine = [run for run in plan.runs if run.variant is variant]
-        done = sum(run not in undone for run in mine)
-        recipe = variant.recipe.name if variant.recipe != design.reference.recipe else ""
-        table.add_row(
-            " = ".join(variant.names),
-            " ".join((*variant.spec.edits, recipe)).strip() or "-",
-            short(cost.params),
-            change(cost.params, base.params),
-            short(cost.macs),
-            change(cost.macs, base.macs),
-            f"{done} of {len(mine)}",
-        )
-    out.print(table)
-    for note in (*design.left_out, *design.notes):
-        out.print(note, style="yellow", soft_wrap=True)
-    seconds = plan.seconds_left(store.records(), undone)
-    time_left = f"about {duration(seconds / workers)}" if seconds is not None else (
-        "unknown before the first run on these data")  # fmt: skip
-    out.print(
-        f"{len(plan.runs)} runs of {plan.data.title}, {study.recipe.epochs} epochs each by the "
-        f"baseline's recipe ({study.recipe.name}); {len(undone)} to do on {workers} workers: "
-        f"{time_left}",
-        soft_wrap=True,
-    )
+    return execute(plan, store, workers, mode, retries=args.retries, storage=args.storage)
 
 
 def study_folders(store: Store) -> list[Path]:
@@ -201,7 +94,9 @@ def find_study(store: Store, name: str | None) -> Path:
     for folder in folders:
         if name in (None, folder.name, folder.name.rpartition("-")[0]):
             return folder
-    known = ", ".join(folder.name for folder in folders) or "none"
+    if not folders:
+        raise InputError(f"{store.root}: holds no study")
+    known = ", ".join(folder.name for folder in folders)
     raise InputError(f"study '{name}': not in {store.root} (studies: {known})")
 
 
@@ -221,7 +116,8 @@ def show_status(args: argparse.Namespace) -> int:
     else:
         out.print(board_table(board))
         state = "running" if is_held(folder) else "ended" if board.ended else "interrupted"
-        out.print(f"{state}, last change {duration(time.time() - board.updated)} ago")
+        ago = max(0.0, time.time() - board.updated)  # the clock may have been put back
+        out.print(f"{state}, last change {duration(ago)} ago")
     for note in board.notes:
         out.print(note, style="yellow", markup=False)
     return 0

@@ -1,0 +1,106 @@
+"""A plan carried out: on the local engine, by Optuna's trials, with W&B, to the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from optuna.storages import BaseStorage
+
+from fuseablate.atomic import write_atomically
+from fuseablate.engines.local import LocalEngine
+from fuseablate.engines.plan import Workers, usable_cores
+from fuseablate.errors import InputError
+from fuseablate.report import comparison_rows, print_report
+from fuseablate.runs import Store
+from fuseablate.studies.drive import Driver, new_board
+from fuseablate.studies.finalists import run_search
+from fuseablate.studies.fixed import FixedWork
+from fuseablate.studies.lock import held
+from fuseablate.studies.plan import Plan, PlannedRun
+from fuseablate.studies.search_views import print_search
+from fuseablate.studies.trials import Trials, distributions_of, open_storage, open_study
+from fuseablate.studies.views import suited_view
+from fuseablate.terminal import console
+from fuseablate.tracking import Mode, Tracker
+
+
+def execute(
+    plan: Plan,
+    store: Store,
+    workers: Workers,
+    mode: Mode,
+    *,
+    retries: int = 2,
+    storage: str | None = None,
+) -> int:
+    """Carry a plan out on the local engine and print its report; 1 where a run has no result."""
+    study, folder = plan.study, plan.folder(store)
+    out = console()
+    with held(folder, study.name):
+        workers = as_begun(folder, workers)
+        if not study.search and all(store.get(run.digest) for run in plan.runs):
+            out.print(f"finished: all {len(plan.runs)} runs are in the store, none is trained")
+        opened = open_storage(storage, folder)
+        engine = LocalEngine(
+            workers.devices, workers.per_device, retries=retries, log=folder / "workers.log"
+        )
+        tracker = Tracker(mode, study.name, plan.digest, folder)
+        board = new_board(plan, workers.count)
+        try:
+            with suited_view(out) as view:
+                driver = Driver(plan, store, engine, tracker, view, board, workers.threads)
+                runs, found = carry_out(driver, opened, folder.name)
+            records = [record for run in runs if (record := store.get(run.digest))]
+            tracker.tables({"comparison": comparison_rows(records)})
+        except KeyboardInterrupt:
+            out.print(
+                f"stopped with {board.count('done', 'failed')} of {len(board.lines)} runs ended; "
+                "the same command goes on from here"
+            )
+            raise
+        finally:
+            engine.close()
+            for left in tracker.close():
+                print(left)
+    if study.search and found:
+        print_search(study.search, found, runs, len(study.seeds), out)
+    print_report(records, out)
+    out.print(f"Folder: {folder}; Optuna: optuna-dashboard {folder / 'journal.log'}", style="dim")
+    # A trial that diverges is a result of a search; a finalist that does has none.
+    return 1 if board.count("lost") or any(record.failure for record in records) else 0
+
+
+def as_begun(folder: Path, workers: Workers) -> Workers:
+    """Return the workers with the threads that the study began with, which its results depend on.
+
+    On a CPU there are then as many workers as the cores can serve.
+    """
+    path = folder / "plan.json"
+    if not path.exists():
+        write_atomically(path, json.dumps({"threads": workers.threads}) + "\n")
+        return workers
+    try:
+        threads = int(json.loads(path.read_bytes())["threads"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); remove it to begin anew") from None
+    if threads == workers.threads:
+        return workers
+    count = workers.per_device
+    if workers.devices == ("cpu",):
+        count = max(1, min(count, usable_cores() // threads))
+    return Workers(workers.devices, count, threads)
+
+
+def carry_out(
+    driver: Driver, storage: BaseStorage | str, name: str
+) -> tuple[Sequence[PlannedRun], Trials | None]:
+    """Run a study; return the runs that are compared, and the trials where it is a search."""
+    plan = driver.plan
+    if plan.study.search:
+        found, runs = run_search(driver, plan.study.search, storage, name)
+        return runs, found
+    trials = Trials(open_study(name, storage), distributions_of(plan.design))
+    driver.run(FixedWork(plan, plan.runs, driver.store, trials))
+    return plan.runs, None

@@ -1,0 +1,233 @@
+"""What a search tries next: assignments that Optuna samples, without torch.
+
+Optuna samples in memory, from a copy of the trials so far. So an assignment that may not be
+trained leaves no trial in the study's storage, and an ask reads no journal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from fuseablate.errors import InputError
+from fuseablate.spec import Spec
+from fuseablate.studies.fields import Value
+from fuseablate.studies.gate import Gate, Refusal
+from fuseablate.studies.parameters import Categorical, IntRange, Parameter
+from fuseablate.studies.search_tables import Search
+from fuseablate.studies.space import Space, assignments, is_active, size_of
+from fuseablate.studies.trials import Direction
+
+MOST_REFUSED = 1000  # in a row: then the search ends
+MOST_LISTED = 100_000  # assignments of a space that is listed and tried one by one
+PATIENCE = 20  # repeated assignments until something else than the sampler is asked
+LISTED = "listed"  # the user attribute that says how much of the list has been looked at
+
+
+class SpaceEndError(InputError):
+    """The space holds nothing more that may be trained."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An assignment to be tried, its network, and what was refused before it was found."""
+
+    params: Mapping[str, Value]
+    spec: Spec
+    network: str
+    refused: Mapping[str, int]
+    listed: int
+    system: Mapping[str, Any]
+
+
+def directions_of(search: Search) -> list[Direction]:
+    """Return what each objective is to be: accuracy high, costs low."""
+    return ["maximize" if name == "accuracy" else "minimize" for name in search.objectives]
+
+
+def distribution_of(parameter: Parameter) -> BaseDistribution:
+    """Return a parameter as Optuna has it."""
+    if isinstance(parameter, Categorical):
+        return CategoricalDistribution(list(parameter.values()))
+    if isinstance(parameter, IntRange):
+        high = parameter.values()[-1]
+        return IntDistribution(parameter.low, int(high), log=parameter.log, step=parameter.step)
+    values = parameter.values()
+    top = float(values[-1]) if values else parameter.high
+    return FloatDistribution(parameter.low, top, log=parameter.log, step=parameter.step)
+
+
+def random_assignment(space: Space, trial: optuna.Trial) -> dict[str, Value]:
+    """Return what the trial's sampler suggests for the parameters that exist."""
+    params: dict[str, Value] = {}
+    for parameter in space.parameters:
+        if is_active(parameter, params):
+            params[parameter.name] = _suggest(trial, parameter.name, distribution_of(parameter))
+    return params
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Value:
+    match distribution:
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_int(name, low, high, step=step, log=log)
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(name, low, high, step=step, log=log)
+        case CategoricalDistribution(choices=choices):
+            value = trial.suggest_categorical(name, choices)
+            assert value is not None
+            return value
+    raise AssertionError(f"a distribution that no parameter has: {distribution}")
+
+
+def seed_of(*words: object) -> int:
+    """Return a seed that depends on the words alone."""
+    text = "/".join(map(str, words))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+
+
+class Proposer:
+    """Proposes assignments, one for each number of a trial.
+
+    The draws of a trial depend on the study's `name`, the trial's number and the trials that
+    ended before it: a search that was interrupted goes on as it would have gone on.
+    """
+
+    def __init__(
+        self, search: Search, space: Space, gate: Gate, name: str, trials: Sequence[FrozenTrial]
+    ) -> None:
+        self._search, self._space, self._gate, self._name = search, space, gate, name
+        self._size = size_of(space)
+        if search.sampler == "grid" and self._size and self._size > MOST_LISTED:
+            raise InputError(
+                f'search.sampler = "grid": the space has {self._size:,} assignments, and at most '
+                f'{MOST_LISTED:,} can be tried one by one; use "random"'
+            )
+        self._memory = optuna.create_study(
+            study_name=name,
+            directions=directions_of(search),
+            sampler=optuna.samplers.RandomSampler(seed=0),
+        )
+        self._numbers: dict[int, int] = {}  # of a trial: its number in the memory
+        self._list: Iterator[dict[str, Value]] | None = None
+        self._listed = max((trial.user_attrs.get(LISTED, 0) for trial in trials), default=0)
+        for trial in trials:
+            self._numbers[trial.number] = self._add(trial)
+
+    def propose(self, number: int) -> Proposal:
+        """Return what the trial of that number is to try, or raise `SpaceEndError`."""
+        seed = seed_of(self._name, number)
+        if self._search.sampler == "nsga2":
+            # The first ask of a generation sees the parents in another order than later asks do.
+            self._memory.sampler = self._sampler(seed)
+            self._memory.tell(self._from_sampler()[1], state=TrialState.FAIL)
+        self._memory.sampler = self._sampler(seed)
+        refused: Counter[Refusal] = Counter()
+        while True:
+            listing = self._search.sampler == "grid" or self._is_stuck(refused)
+            params, place = self._from_list() if listing else self._from_sampler()
+            verdict = self._gate.admit(params)
+            if not isinstance(verdict, str):
+                if place is None:
+                    distributions = {
+                        each.name: distribution_of(each)
+                        for each in self._space.parameters
+                        if each.name in params
+                    }
+                    place = self._add(
+                        create_trial(
+                            state=TrialState.RUNNING, params=params, distributions=distributions
+                        )
+                    )
+                self._numbers[number] = place
+                system = self._memory.get_trials(deepcopy=False)[place].system_attrs
+                return Proposal(params, *verdict, {**refused}, self._listed, dict(system))
+            refused[verdict] += 1
+            if place is not None:
+                self._memory.tell(place, state=TrialState.FAIL)
+                self._check(refused)
+
+    def tell(self, number: int, state: TrialState, values: Sequence[float] | None) -> None:
+        """Let the sampler know what became of a trial."""
+        self._memory.tell(self._numbers[number], values, state=state)
+
+    def _is_stuck(self, refused: Counter[Refusal]) -> bool:
+        """Whether the sampler repeats itself where all that is left can be listed."""
+        if refused["repeated"] < PATIENCE:
+            return False
+        if self._size is not None and self._size <= MOST_LISTED:
+            return True
+        if refused["repeated"] == PATIENCE:
+            seed = seed_of(self._name, refused.total(), "stuck")
+            self._memory.sampler = optuna.samplers.RandomSampler(seed=seed)
+        return False
+
+    def _from_sampler(self) -> tuple[dict[str, Value], int]:
+        trial = self._memory.ask()
+        return random_assignment(self._space, trial), trial.number
+
+    def _from_list(self) -> tuple[dict[str, Value], None]:
+        """Return the next assignment of a list in random order, which is looked at once."""
+        if self._list is None:
+            every = list(assignments(self._space))
+            random.Random(seed_of(self._name, "list")).shuffle(every)
+            self._list = iter(every[self._listed :])
+        for params in self._list:
+            self._listed += 1
+            return params, None
+        found = self._gate.holds()
+        raise SpaceEndError(
+            f"the space of {self._size:,} assignments is exhausted: each has been tried, gives "
+            f"the network of another one, or is refused; {found}"
+        )
+
+    def _check(self, refused: Counter[Refusal]) -> None:
+        if refused.total() < MOST_REFUSED:
+            return
+        why = ", ".join(f"{count:,} {reason}" for reason, count in refused.items())
+        raise SpaceEndError(
+            f"{MOST_REFUSED:,} samples in a row could not be trained ({why}): "
+            f"{self._gate.holds()}; widen the space or the budget"
+        )
+
+    def _add(self, trial: FrozenTrial) -> int:
+        values = trial.values if trial.state == TrialState.COMPLETE else None
+        self._memory.add_trial(
+            create_trial(
+                state=trial.state,
+                values=values,
+                params=trial.params,
+                distributions=trial.distributions,
+                system_attrs=trial.system_attrs,
+            )
+        )
+        return len(self._memory.get_trials(deepcopy=False)) - 1
+
+    def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        match self._search.sampler:
+            case "tpe":
+                with warnings.catch_warnings():
+                    # Groups, for conditional parameters, are called experimental.
+                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                    return optuna.samplers.TPESampler(
+                        seed=seed, multivariate=True, group=True, constant_liar=True
+                    )
+            case "nsga2":
+                # At least four generations, of at most as many as Optuna's default.
+                population = min(50, max(4, (self._search.n_trials or 0) // 4))
+                return optuna.samplers.NSGAIISampler(seed=seed, population_size=population)
+            case _:
+                return optuna.samplers.RandomSampler(seed=seed)
