@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ class Row:
         return self.id.replace("/", "_")
 
     @classmethod
+    @functools.cache
     def rules(cls) -> Mapping[str, Rule]:
         """Return the rule of each cell, by the cell's name, in the table's order."""
         return {f.name: f.metadata["rule"] for f in dataclasses.fields(cls) if "rule" in f.metadata}
@@ -99,6 +101,7 @@ class Row:
         return cls(id=id, **cells)
 
     @classmethod
+    @functools.cache
     def defaults(cls) -> dict[str, Any]:
         """Return the default of each cell that has one."""
         has = dataclasses.MISSING

@@ -26,7 +26,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from fuseablate.errors import InputError
 from fuseablate.spec import Spec
 from fuseablate.studies.fields import Value
-from fuseablate.studies.gate import Gate, Refusal
+from fuseablate.studies.gate import Gate
 from fuseablate.studies.parameters import Categorical, IntRange, Parameter
 from fuseablate.studies.search_tables import Search
 from fuseablate.studies.space import Space, assignments, is_active, size_of
@@ -135,7 +135,7 @@ class Proposer:
             self._memory.sampler = self._sampler(seed)
             self._memory.tell(self._from_sampler()[1], state=TrialState.FAIL)
         self._memory.sampler = self._sampler(seed)
-        refused: Counter[Refusal] = Counter()
+        refused: Counter[str] = Counter()
         while True:
             listing = self._search.sampler == "grid" or self._is_stuck(refused)
             params, place = self._from_list() if listing else self._from_sampler()
@@ -154,7 +154,7 @@ class Proposer:
                     )
                 self._numbers[number] = place
                 system = self._memory.get_trials(deepcopy=False)[place].system_attrs
-                return Proposal(params, *verdict, {**refused}, self._listed, dict(system))
+                return Proposal(params, *verdict, dict(refused), self._listed, dict(system))
             refused[verdict] += 1
             if place is not None:
                 self._memory.tell(place, state=TrialState.FAIL)
@@ -164,7 +164,7 @@ class Proposer:
         """Let the sampler know what became of a trial."""
         self._memory.tell(self._numbers[number], values, state=state)
 
-    def _is_stuck(self, refused: Counter[Refusal]) -> bool:
+    def _is_stuck(self, refused: Counter[str]) -> bool:
         """Whether the sampler repeats itself where all that is left can be listed."""
         if refused["repeated"] < PATIENCE:
             return False
@@ -194,7 +194,7 @@ class Proposer:
             f"the network of another one, or is refused; {found}"
         )
 
-    def _check(self, refused: Counter[Refusal]) -> None:
+    def _check(self, refused: Counter[str]) -> None:
         if refused.total() < MOST_REFUSED:
             return
         why = ", ".join(f"{count:,} {reason}" for reason, count in refused.items())

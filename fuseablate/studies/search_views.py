@@ -30,6 +30,7 @@ LEAST_RATED = 20  # trials from which the importance of parameters says anything
 
 def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, out: Console) -> None:
     """Print what the space holds, how much of it is affordable, and what will be trained."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     base = plan.design.reference
     cost = plan.cost(base)
     space = Space.of(base.spec, search.parameters)
