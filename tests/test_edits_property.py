@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, seed, settings
 from hypothesis import strategies as st
 
 from fuseablate import InputError, build, load_spec
@@ -16,6 +16,7 @@ from fuseablate.proof import compare
 
 BASE = load_spec("fusenet")
 EXAMPLES = 300
+SHARDS = 6
 
 BLOCKS = ["fuse", "2-4", "5-12", "fuse@3-9", "6-7", "2", "5", "8", "10", "12"]
 CONVS = ["conv", "1", "13", "15"]
@@ -53,8 +54,8 @@ HEAD = {
 
 
 @st.composite
-def an_edit(draw: st.DrawFn) -> str:
-    field = draw(st.sampled_from([*FIELDS] * 3 + [*HEAD]))
+def an_edit(draw: st.DrawFn, fields: tuple[str, ...] = (*FIELDS, *FIELDS, *FIELDS, *HEAD)) -> str:
+    field = draw(st.sampled_from(fields))
     # `dropout` is a field and a key: either way of writing it is an edit.
     if field in HEAD and (field not in FIELDS or draw(st.booleans())):
         return f"{field}={draw(st.sampled_from(HEAD[field]))}"
@@ -76,14 +77,16 @@ def test_the_table_above_names_every_field() -> None:
 
 
 @pytest.mark.timeout(900)
-def test_random_edits_build_train_and_cost_what_fvcore_counts() -> None:
+@pytest.mark.parametrize("shard", range(SHARDS))  # so that several processes share the work
+def test_random_edits_build_train_and_cost_what_fvcore_counts(shard: int) -> None:
     tried: Counter[str] = Counter()
+    mine = (*FIELDS, *HEAD)[shard::SHARDS]  # each shard has fields of its own, tried in every list
 
-    @given(st.lists(an_edit(), min_size=1, max_size=4, unique=True))
+    @seed(shard)
+    @given(st.tuples(an_edit(mine), st.lists(an_edit(), max_size=3)).map(lambda e: [e[0], *e[1]]))
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=EXAMPLES // SHARDS,
         deadline=None,
-        derandomize=True,
         database=None,
         suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
     )
@@ -91,7 +94,7 @@ def test_random_edits_build_train_and_cost_what_fvcore_counts() -> None:
         try:
             spec = BASE.edit(*edits)
             rows = spec.trace((32, 32))
-        except InputError:
+        except InputError:  # such as two edits that meet in one cell
             assume(False)
         network = build(spec, size=(32, 32)).train()
         images = torch.linspace(-1, 1, 2 * 3 * 32 * 32).view(2, 3, 32, 32)
@@ -106,5 +109,5 @@ def test_random_edits_build_train_and_cost_what_fvcore_counts() -> None:
         tried["networks"] += 1
 
     holds()
-    assert tried.pop("networks") >= EXAMPLES
-    assert {*tried} == {*FIELDS, *HEAD}
+    assert tried.pop("networks") >= EXAMPLES // SHARDS
+    assert set(mine) <= {*tried}

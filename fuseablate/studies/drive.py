@@ -159,6 +159,7 @@ class Driver:
             edits=run.variant.spec.edits,
             recipe=run.variant.recipe.to_dict(),
             costs={"params": cost.params, "macs": cost.macs},
+            tested=not (self.plan.study.search and run.seed in self.plan.study.seeds),
         )
 
     def _show(self, now: bool = False) -> None:

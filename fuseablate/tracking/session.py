@@ -150,7 +150,7 @@ class Session:
         """Finish a run, which takes as long as the server likes, and note its delivery."""
         try:
             if record is not None:
-                live.run.summary.update(_summary(record))
+                live.run.summary.update(_summary(record, word.get("tested", True)))
                 if word["what"] == "record+weights" and record.status == "finished":
                     _add_weights(live.run, word)
             path = live.run.path
@@ -179,14 +179,15 @@ def _log(live: Live, curves: Mapping[str, Any]) -> None:
         live.next_epoch = epoch + 1
 
 
-def _summary(record: Record) -> dict[str, Any]:
+def _summary(record: Record, tested: bool) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "status": record.status,
         "params": record.params,
         "macs": record.macs,
         "seconds": record.seconds,
     }
-    for part, score in (("val", record.val), ("test", record.test)):
+    # A search is judged by validation alone: W&B is not shown its runs' test scores.
+    for part, score in (("val", record.val), ("test", record.test if tested else None)):
         if score is not None:
             summary[f"final/{part}_top1"] = score.top1
             summary[f"final/{part}_top5"] = score.top5

@@ -44,6 +44,7 @@ class TrackedRun:
     edits: Sequence[str]
     recipe: Mapping[str, Any]
     costs: Mapping[str, float]
+    tested: bool = True  # whether the test scores are shown
 
 
 class Tracker:
@@ -91,7 +92,7 @@ class Tracker:
             **run.costs,
         }
         job, name = job_type(run.names), run_name(run.names, run.seed)
-        self._begin(run.key, self._what, job, name, config)
+        self._begin(run.key, self._what, job, name, config, tested=run.tested)
 
     def epoch(self, key: str, curves: Mapping[str, Sequence[float]]) -> None:
         """Log an epoch: `curves` are those of the whole run so far, the fields of `Curves`."""
@@ -140,9 +141,22 @@ class Tracker:
         return tuple(lines)
 
     def _begin(
-        self, key: str, what: str, job_type: str, name: str, config: Mapping[str, Any]
+        self,
+        key: str,
+        what: str,
+        job_type: str,
+        name: str,
+        config: Mapping[str, Any],
+        *,
+        tested: bool = True,
     ) -> None:
-        word = {"key": key, "what": what, "id": run_id(self._digest, key), "group": self._group}
+        word = {
+            "key": key,
+            "what": what,
+            "id": run_id(self._digest, key),
+            "group": self._group,
+            "tested": tested,
+        }
         with self._wake:
             self._words[key] = {**word, "job_type": job_type, "name": name, "config": config}
             self._changed[key] = None
