@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -61,15 +60,6 @@ def an_edit(draw: st.DrawFn, fields: tuple[str, ...] = (*FIELDS, *FIELDS, *FIELD
         return f"{field}={draw(st.sampled_from(HEAD[field]))}"
     rows, values = FIELDS[field]
     return f"{draw(st.sampled_from(rows))}.{field}={draw(st.sampled_from(values))}"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small tensors: more threads only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_the_table_above_names_every_field() -> None:

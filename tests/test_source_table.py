@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -121,15 +120,6 @@ SIDES = {  # the side of the map that goes into each row, and of the one that th
     224: (224, 112, 56, 28, 28, 14, 14, 14, 14, 14, 7, 7, 7, 7, 1, 1, 1),
     32: (32, 16, 8, 4, 4, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small tensors: more threads only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
