@@ -38,12 +38,9 @@ def board_table(board: Board) -> Group:
         table.add_row(variant, *(cells.get(seed, Text("")) for seed in seeds))
     done = sum(line.epoch for line in board.lines)
     asked = sum(line.epochs for line in board.lines if line.state not in ("failed", "lost"))
-    return Group(
-        Text(f"{board.study}: {board.title}", style="bold"),
-        table,
-        ProgressBar(total=max(asked, 1), completed=done, width=40),
-        Text(summary(board)),
-    )
+    foot = Table.grid(padding=(0, 2, 0, 0))
+    foot.add_row(ProgressBar(total=max(asked, 1), completed=done, width=20), summary(board))
+    return Group(Text(f"{board.study}: {board.title}", style="bold"), table, foot)
 
 
 def _cell(line: Line) -> Text:
