@@ -130,7 +130,11 @@ def list_studies(args: argparse.Namespace) -> int:
     for name in ("Study", "Title", "State", "Runs"):
         table.add_column(name, overflow="fold")
     for folder in study_folders(store):
-        board = Board.load(folder)
+        try:
+            board = Board.load(folder)
+        except InputError as error:  # one spoilt file must not hide the other studies
+            table.add_row(folder.name, str(error), "unreadable", "?")
+            continue
         state = "running" if is_held(folder) else "ended" if board.ended else "interrupted"
         done = f"{board.count('done', 'failed')} of {len(board.lines)}"
         table.add_row(folder.name, board.title, state, done)

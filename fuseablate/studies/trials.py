@@ -67,7 +67,8 @@ def open_study(
             load_if_exists=True,
         )
     except Exception as error:  # SQLAlchemy, a broken journal, an unreachable host
-        raise InputError(f"Optuna storage: {' '.join(str(error).split())[:300]}") from None
+        where = storage if isinstance(storage, str) else "the study's journal.log"
+        raise InputError(f"Optuna storage {where}: {' '.join(str(error).split())[:300]}") from None
 
 
 class Trials:

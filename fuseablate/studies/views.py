@@ -33,9 +33,11 @@ def board_table(board: Board) -> Group:
     table.add_column("Variant", overflow="fold", min_width=10)
     for seed in seeds:
         table.add_column(f"seed {seed}", no_wrap=True)
-    for variant in dict.fromkeys(line.variant for line in board.lines):
-        cells = {line.seed: _cell(line) for line in board.lines if line.variant == variant}
-        table.add_row(variant, *(cells.get(seed, Text("")) for seed in seeds))
+    cells: dict[str, dict[int, Text]] = {}
+    for line in board.lines:
+        cells.setdefault(line.variant, {})[line.seed] = _cell(line)
+    for variant, mine in cells.items():
+        table.add_row(variant, *(mine.get(seed, Text("")) for seed in seeds))
     done = sum(line.epoch for line in board.lines)
     asked = sum(line.epochs for line in board.lines if line.state not in ("failed", "lost"))
     foot = Table.grid(padding=(0, 2, 0, 0))

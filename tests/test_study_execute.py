@@ -1,0 +1,64 @@
+"""What a study keeps of its first start, and what one spoilt file may not spoil."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fuseablate.cli import main
+from fuseablate.engines.plan import Workers
+from fuseablate.errors import InputError
+from fuseablate.studies.board import Board, Line
+from fuseablate.studies.execute import as_begun
+from fuseablate.studies.views import summary
+
+
+def board(*lines: Line) -> Board:
+    return Board("se", "SE", pid=1, workers=2, lines=list(lines))
+
+
+def test_a_study_goes_on_with_the_threads_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fuseablate.studies.execute.usable_cores", lambda: 8)
+    assert as_begun(tmp_path, Workers(("cpu",), 2, 4)) == Workers(("cpu",), 2, 4)
+    # Eight workers of one thread are asked for; with four threads each, 8 cores serve two.
+    assert as_begun(tmp_path, Workers(("cpu",), 8, 1)) == Workers(("cpu",), 2, 4)
+    assert as_begun(tmp_path, Workers(("cpu",), 1, 8)) == Workers(("cpu",), 1, 4)
+    assert as_begun(tmp_path, Workers(("cuda:0",), 3, 1)) == Workers(("cuda:0",), 3, 4)
+
+
+def test_a_spoilt_plan_is_named(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("{")
+    with pytest.raises(InputError, match=r"plan\.json: cannot be read .* remove it"):
+        as_begun(tmp_path, Workers(("cpu",), 1, 1))
+
+
+def test_list_shows_the_others_beside_a_spoilt_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("good-1", "bad-2"):
+        (tmp_path / "studies" / name).mkdir(parents=True)
+    board(Line("baseline", 0, "d", 4, state="done")).save(tmp_path / "studies" / "good-1")
+    (tmp_path / "studies" / "bad-2" / "status.json").write_text(json.dumps({"x": 1}))
+    assert main(["study", "list", "--runs", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "good-1" in out
+    assert "1 of 1" in out
+    assert "unreadable" in out
+
+
+def test_the_time_left_by_hand() -> None:
+    # Left: 2 epochs of 10 s, 4 of the same variant (10 s), 4 of one not yet measured (the median
+    # of 10 and 20 s: 15 s): 20 + 40 + 60 = 120 s, shared by two workers.
+    lines = (
+        Line("a", 0, "1", 4, state="running", epoch=2, seconds=10),
+        Line("a", 1, "2", 4),
+        Line("b", 0, "3", 4),
+        Line("c", 0, "4", 4, state="done", epoch=4, seconds=20),
+    )
+    assert board(*lines).eta() == 60
+    assert summary(board(*lines)) == "2 waiting, 1 running, 1 done of 4 runs, 1m00s left"
+    assert board(Line("a", 0, "1", 4)).eta() is None
