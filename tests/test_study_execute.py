@@ -10,9 +10,13 @@ import pytest
 from fuseablate.cli import main
 from fuseablate.engines.plan import Workers
 from fuseablate.errors import InputError
+from fuseablate.runs import Store
+from fuseablate.spec import to_toml
 from fuseablate.studies.board import Board, Line
 from fuseablate.studies.execute import as_begun
 from fuseablate.studies.views import summary
+from tests.small_run import small_spec
+from tests.test_commands_train import images
 
 
 def board(*lines: Line) -> Board:
@@ -62,3 +66,45 @@ def test_the_time_left_by_hand() -> None:
     assert board(*lines).eta() == 60
     assert summary(board(*lines)) == "2 waiting, 1 running, 1 done of 4 runs, 1m00s left"
     assert board(Line("a", 0, "1", 4)).eta() is None
+
+
+STUDY = """
+title = "Real images"
+question = "Do they reach the workers?"
+spec = "small.toml"
+data = {data}
+seeds = [0]
+design = "one-factor"
+[recipe]
+base = "standard"
+epochs = 1
+batch_size = {batch}
+[[factors]]
+name = "se"
+levels = [{{ name = "off", edits = ["all.se=false"] }}]
+"""
+
+
+def carry_out(tmp_path: Path, root: Path, data: str, batch: int) -> list[float]:
+    """Run the study on the real engine; return the images of each test."""
+    (tmp_path / "small.toml").write_text(to_toml(small_spec()))
+    study = tmp_path / "real.toml"
+    study.write_text(STUDY.format(data=data, batch=batch))
+    runs = tmp_path / "runs"
+    command = ["study", "run", str(study), "--data-root", str(root), "--runs", str(runs),
+               "--wandb", "off"]  # fmt: skip
+    assert main(command) == 0
+    records = Store(runs).records()
+    assert {record.label for record in records} == {"", "all.se=false"}
+    return [record.test.images for record in records if record.test]
+
+
+@pytest.mark.cifar100
+def test_a_study_of_cifar100(tmp_path: Path, cifar100_root: Path) -> None:
+    assert carry_out(tmp_path, cifar100_root, '"cifar100"', batch=500) == [10_000, 10_000]
+
+
+def test_a_study_of_a_folder_of_images(tmp_path: Path) -> None:
+    images(tmp_path / "pictures", classes=3, count=12)
+    data = '{ name = "folder", size = 16 }'
+    assert carry_out(tmp_path, tmp_path / "pictures", data, batch=11) == [36, 36]

@@ -134,8 +134,7 @@ def make_plan(study: Study, root: Path | None) -> Plan:
     else:
         where = root.absolute() if root else None
         data = load_data(root=where, **source)
-        # The first load has brought the files; workers find them where they lie.
-        source = {**source, "root": str(where) if where else None, "download": False}
+        source = {**source, "root": str(where) if where else None}
     design = expand(study, data.image_size, data.classes)
     seeds = study.search.finalists.seeds if study.search else study.seeds
     return Plan(study, design, data, source, _planned(design.variants, seeds, data))
