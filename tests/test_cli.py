@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -175,3 +176,14 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     process.stderr.close()
     assert process.wait() == 0
     assert err == b""
+
+
+def test_threads_do_not_spin_for_long_unless_the_user_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert main(["cost", "fusenet"]) == 0
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    assert main(["cost", "fusenet"]) == 0
+    assert os.environ["GOMP_SPINCOUNT"] == "3000"
