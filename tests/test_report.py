@@ -13,7 +13,8 @@ from rich.console import Console
 
 from fuseablate.cli import main
 from fuseablate.record import Curves, Failure, Record, Score, TestScore, pack_bits
-from fuseablate.report import comparisons, mean_sd, print_report
+from fuseablate.report.model import of_records
+from fuseablate.report.terminal import mean_sd, print_report
 from fuseablate.runs import Store
 from fuseablate.spec import load_spec
 
@@ -77,7 +78,7 @@ def test_mean_and_sample_deviation_by_hand() -> None:
 def test_only_runs_that_may_be_compared_share_a_table() -> None:
     other_recipe = record(0, 0.5, recipe={"epochs": 9, "lr": 0.1})
     other_data = record(0, 0.5, data={"name": "generated", "image_size": [32, 32]})
-    found = comparisons([*RECORDS, other_recipe, other_data])
+    found = of_records([*RECORDS, other_recipe, other_data])
     assert [[len(v.runs) for v in c.variants] for c in found] == [[3, 3], [1], [1]]
     assert [v.name for v in found[0].variants] == ["fusenet", "all.se=false"]
     assert [run.seed for run in found[0].variants[1].runs] == [0, 1, 2]
@@ -87,14 +88,14 @@ def test_two_labels_of_one_network_are_one_variant() -> None:
     spec = load_spec("fusenet").edit("2-12.se=false", "1.se=true").edit("1.se=false")
     same = record(5, 0.4, "fuse.se=false")
     other = dataclasses.replace(same, seed=6, label=spec.label, spec=spec.to_dict())
-    (comparison,) = comparisons([same, other])
+    (comparison,) = of_records([same, other])
     assert [len(variant.runs) for variant in comparison.variants] == [2]
 
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_report_as_a_reader_sees_it(width: int) -> None:
     out = Console(width=width, record=True, file=io.StringIO(), color_system=None)
-    print_report(RECORDS, out)
+    print_report(of_records(RECORDS), out)
     text = "\n".join(line.rstrip() for line in out.export_text().splitlines()) + "\n"
     assert text == (GOLDEN / f"report_{width}.txt").read_text()
 

@@ -16,7 +16,8 @@ from rich.console import Console
 
 from fuseablate.cost import measure
 from fuseablate.errors import InputError
-from fuseablate.report import print_report
+from fuseablate.report.model import of_records
+from fuseablate.report.terminal import print_report
 from fuseablate.runs import Store
 from fuseablate.spec import Spec
 from fuseablate.studies.board import Board
@@ -358,7 +359,7 @@ def test_test_scores_play_no_role_before_the_final_report(tmp_path: Path) -> Non
     assert "test" not in journal
     assert all("test" not in line for line in ended.view.said)
     out = Console(file=io.StringIO(), width=140)
-    print_report([r for run in ended.runs if (r := ended.store.get(run.digest))], out)
+    print_report(of_records([r for run in ended.runs if (r := ended.store.get(run.digest))]), out)
     assert isinstance(out.file, io.StringIO)
     assert "Test top-1" in out.file.getvalue()
 

@@ -87,7 +87,7 @@ def test_a_finished_study_trains_nothing_and_ends_within_a_second(
     assert main(command) == 0
     assert time.process_time() - began < 1
     out = capsys.readouterr().out
-    assert "small" in out
+    assert "baseline" in out
     assert "2.se=false" in out
     after = files(copy)
     assert after.keys() == before.keys()

@@ -14,8 +14,8 @@ from rich.console import Console
 from fuseablate.atomic import write_atomically
 from fuseablate.commands.arguments import add_runs, run_store
 from fuseablate.errors import InputError
-from fuseablate.record import Record
-from fuseablate.report import as_json, print_report
+from fuseablate.report.model import Comparison, of_records
+from fuseablate.report.terminal import as_json, print_report
 from fuseablate.terminal import console
 
 PICTURE_WIDTH = 112  # columns
@@ -35,27 +35,27 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the report of the whole store; a store that is not there is an `InputError`."""
     store = run_store(args.runs)
-    records = store.records()
+    comparisons = of_records(store.records())
     if args.json:
-        print(json.dumps(as_json(records), indent=2))
+        print(json.dumps(as_json(comparisons), indent=2))
         return 0
-    if not records:
+    if not comparisons:
         raise InputError(
             f"{store.root}: holds no finished run; train one with 'fuseablate quickstart', "
             "or name another store with --runs"
         )
-    print_report(records, console())
+    print_report(comparisons, console())
     if args.svg:
-        write_picture(records, args.svg)
+        write_picture(comparisons, args.svg)
     return 0
 
 
-def write_picture(records: Sequence[Record], path: Path) -> None:
+def write_picture(comparisons: Sequence[Comparison], path: Path) -> None:
     """Write the report as an SVG file that looks like a terminal."""
     screen = Console(
         record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True, highlight=False
     )
-    print_report(records, screen)
+    print_report(comparisons, screen)
     try:
         write_atomically(path, screen.export_svg(title="fuseablate report"))
     except OSError as error:

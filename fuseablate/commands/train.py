@@ -17,7 +17,8 @@ from fuseablate.commands.arguments import (
     seeds,
     whole,
 )
-from fuseablate.report import print_report
+from fuseablate.report.model import of_records
+from fuseablate.report.terminal import print_report
 from fuseablate.terminal import console
 
 
@@ -78,5 +79,5 @@ def run(args: argparse.Namespace) -> int:
         )
         for seed in args.seeds
     ]
-    print_report(records, console())
+    print_report(of_records(records), console())
     return 1 if any(record.status == "failed" for record in records) else 0

@@ -12,12 +12,15 @@ from fuseablate.atomic import write_atomically
 from fuseablate.engines.local import LocalEngine
 from fuseablate.engines.plan import Workers, usable_cores
 from fuseablate.errors import InputError
-from fuseablate.report import comparison_rows, print_report
+from fuseablate.report.manifest import MANIFEST
+from fuseablate.report.model import of_study
+from fuseablate.report.terminal import comparison_rows, print_report
 from fuseablate.runs import Store
 from fuseablate.studies.drive import Driver, new_board
 from fuseablate.studies.finalists import run_search
 from fuseablate.studies.fixed import FixedWork
 from fuseablate.studies.lock import held
+from fuseablate.studies.outline import manifest_of, searched
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.search_views import print_search
 from fuseablate.studies.trials import Trials, distributions_of, open_storage, open_study
@@ -43,6 +46,8 @@ def execute(
         if not study.search and all(store.get(run.digest) for run in plan.runs):
             out.print(f"finished: all {len(plan.runs)} runs are in the store, none is trained")
         opened = open_storage(storage, folder)
+        if not (study.search and (folder / MANIFEST).exists()):
+            manifest_of(plan, plan.runs).save(folder)
         engine = LocalEngine(
             workers.devices, workers.per_device, retries=retries, log=folder / "workers.log"
         )
@@ -52,6 +57,9 @@ def execute(
             with suited_view(out) as view:
                 driver = Driver(plan, store, engine, tracker, view, board, workers.threads)
                 runs, found = carry_out(driver, opened, folder.name)
+            if study.search and found:
+                did = searched(study.search, found, runs, len(study.seeds))
+                manifest_of(plan, runs, did).save(folder)
             records = [record for run in runs if (record := store.get(run.digest))]
             tracker.tables({"comparison": comparison_rows(records)})
         except KeyboardInterrupt:
@@ -66,7 +74,7 @@ def execute(
                 print(left)
     if study.search and found:
         print_search(study.search, found, runs, len(study.seeds), out)
-    print_report(records, out)
+    print_report([of_study(manifest_of(plan, runs), store.get)], out)
     out.print(f"Folder: {folder}; Optuna: optuna-dashboard {folder / 'journal.log'}", style="dim")
     # A trial that diverges is a result of a search; a finalist that does has none.
     return 1 if board.count("lost") or any(record.failure for record in records) else 0

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import get_args
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.table import Table
 
 from fuseablate.runs import Store
 from fuseablate.studies.gate import Gate, Refusal
+from fuseablate.studies.outline import LEAST_RATED, importance
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.sampler import random_assignment, seed_of
 from fuseablate.studies.search import seeds_of
@@ -25,7 +24,6 @@ from fuseablate.terminal import duration, short
 
 SAMPLES = 1000
 SHOWN = 10  # trials of the table
-LEAST_RATED = 20  # trials from which the importance of parameters says anything
 
 
 def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, out: Console) -> None:
@@ -143,20 +141,8 @@ def _table(search: Search, done: Sequence[FrozenTrial], seeds: int, chosen: set[
 
 
 def importances(study: optuna.Study, done: int) -> list[str]:
-    """Return how much each parameter decides which trials are the best by validation top-1.
-
-    PED-ANOVA (Watanabe et al., IJCAI 2023): how far the values of the best tenth lie from those
-    of all; shares of 1.
-    """
+    """Return how much each parameter decides which trials are the best by validation top-1."""
     if done < LEAST_RATED:
         return [f"Importance of parameters: not rated, for which {LEAST_RATED} trials are needed"]
-    place = [direction.name for direction in study.directions].index("MAXIMIZE")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # experimental in older versions; says that low is good
-        rated = get_param_importances(
-            study,
-            evaluator=PedAnovaImportanceEvaluator(),
-            target=lambda trial: -trial.values[place],
-        )
-    said = ", ".join(f"{name} {share:.2f}" for name, share in rated.items())
+    said = ", ".join(f"{name} {share:.2f}" for name, share in importance(study, done).items())
     return [f"Importance of parameters for validation top-1 (PED-ANOVA): {said or 'none rated'}"]

@@ -2,88 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from fuseablate.record import Record
+from fuseablate.report.model import Comparison
 from fuseablate.terminal import change, duration, short
 
 WIDE = 110  # columns from which every column is shown
 
 
-@dataclass(frozen=True)
-class Variant:
-    """The runs that differ in their seed alone, ordered by it."""
-
-    runs: tuple[Record, ...]
-
-    @property
-    def name(self) -> str:
-        """The edits, or the spec's name where there are none."""
-        return self.runs[0].label or self.runs[0].spec_name
-
-    @property
-    def finished(self) -> tuple[Record, ...]:
-        """The runs that have a result."""
-        return tuple(run for run in self.runs if run.test and run.val)
-
-    def scores(self, part: str, measure: str) -> list[float]:
-        """Return `top1` or `top5` of `val` or `test` of each finished run, in percent."""
-        return [100 * getattr(getattr(run, part), measure) for run in self.finished]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Variants that may be compared: the same data and the same recipe, the baseline first."""
-
-    variants: tuple[Variant, ...]
-
-    @property
-    def first(self) -> Record:
-        """A run of it, for what all of them share."""
-        return self.variants[0].runs[0]
-
-
-def comparisons(records: Sequence[Record]) -> list[Comparison]:
-    """Return the records as comparable groups of variants, in the order they were trained."""
-    groups: dict[str, dict[str, list[Record]]] = {}
-    for record in records:
-        shared = json.dumps([record.data, record.recipe], sort_keys=True, default=list)
-        network = {key: record.spec[key] for key in ("classes", "dropout", "rows")}
-        variant = json.dumps(network, sort_keys=True)
-        groups.setdefault(shared, {}).setdefault(variant, []).append(record)
-    found = []
-    for group in groups.values():
-        variants = [Variant(tuple(sorted(runs, key=lambda r: r.seed))) for runs in group.values()]
-        # Python's sort keeps the order of training among those with edits.
-        found.append(Comparison(tuple(sorted(variants, key=lambda v: bool(v.runs[0].edits)))))
-    return found
-
-
-def mean_sd(values: Sequence[float]) -> str:
+def mean_sd(scores: Iterable[float]) -> str:
     """Return `mean ± standard deviation` (of the sample, over seeds), or what there is."""
+    values = tuple(scores)
     if not values:
         return "-"
     mean = f"{statistics.mean(values):.2f}"
     return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
-def print_report(records: Sequence[Record], out: Console) -> None:
+def print_report(comparisons: Sequence[Comparison], out: Console) -> None:
     """Print each comparison as a table of variants and a table of runs."""
     wide = out.width >= WIDE
-    for comparison in comparisons(records):
-        first = comparison.first
-        height, width = first.data["image_size"]
-        out.print(
-            f"[bold]{first.data_title}[/], {height}x{width}, recipe {first.recipe_name} "
-            f"({first.recipe['epochs']} epochs)"
-        )
+    for comparison in comparisons:
+        out.print(f"[bold]{comparison.data}[/], recipe {comparison.recipe}")
         out.print(variant_table(comparison, wide))
         out.print(run_table(comparison, wide))
         for line in failures(comparison):
@@ -111,21 +57,20 @@ def variant_table(comparison: Comparison, wide: bool) -> Table:
     costs = ("Params", "change", "MACs", "change") if wide else ("Params", "MACs")
     top5 = ("Test top-5",) if wide else ()
     table = _table("Variants", (*costs, "Val top-1", "Test top-1", *top5, "Seeds", "Time"))
-    base = comparison.variants[0].runs[0]
+    base = comparison.reference
     for variant in comparison.variants:
-        run = variant.runs[0]
-        done, asked = len(variant.finished), len(variant.runs)
+        done, asked = len(variant.finished), len(variant.seeds)
         cells: list[str] = []
-        for cost, before in ((run.params, base.params), (run.macs, base.macs)):
+        for cost, before in ((variant.params, base.params), (variant.macs, base.macs)):
             cells += [short(cost), f"[cyan]{change(cost, before)}[/]"][: 1 + wide]
         cells += [
-            mean_sd(variant.scores("val", "top1")),
-            f"[bold]{mean_sd(variant.scores('test', 'top1'))}[/]",
-            mean_sd(variant.scores("test", "top5")),
+            mean_sd(variant.scores("val", "top1").values()),
+            f"[bold]{mean_sd(variant.scores('test', 'top1').values())}[/]",
+            mean_sd(variant.scores("test", "top5").values()),
         ][: 2 + wide]
         seeds = str(done) if done == asked else f"[red]{done} of {asked}[/]"
         time = duration(sum(each.seconds for each in variant.runs))
-        table.add_row(variant.name, *cells, seeds, time)
+        table.add_row(variant.label, *cells, seeds, time)
     return table
 
 
@@ -141,7 +86,7 @@ def run_table(comparison: Comparison, wide: bool) -> Table:
                 scores = [f"{100 * s:.2f}" for s in (run.val.top1, run.test.top1, run.test.top5)]
             rates = run.curves.images_per_second or (0.0,)
             table.add_row(
-                variant.name,
+                variant.label,
                 str(run.seed),
                 str(len(run.curves)),
                 *scores,
@@ -155,7 +100,7 @@ def run_table(comparison: Comparison, wide: bool) -> Table:
 def failures(comparison: Comparison) -> list[str]:
     """Return a line for each run that ended without a result."""
     return [
-        f"{variant.name}, seed {run.seed}: failed at step {run.failure.step} in epoch "
+        f"{variant.label}, seed {run.seed}: failed at step {run.failure.step} in epoch "
         f"{run.failure.epoch} (rate {run.failure.lr:g}): {run.failure.part} loss "
         f"{run.failure.loss}"
         for variant in comparison.variants
@@ -183,24 +128,24 @@ def comparison_rows(records: Sequence[Record]) -> tuple[list[str], list[list[obj
     return columns, rows
 
 
-def as_json(records: Sequence[Record]) -> list[dict[str, Any]]:
+def as_json(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     """Return each comparison for machines; accuracies are shares (0 to 1)."""
     return [
         {
-            "data": dict(comparison.first.data),
-            "recipe": dict(comparison.first.recipe),
+            "data": comparison.data,
+            "recipe": comparison.recipe,
             "variants": [
                 {
-                    "spec": variant.runs[0].spec_name,
-                    "edits": list(variant.runs[0].edits),
-                    "params": variant.runs[0].params,
-                    "macs": variant.runs[0].macs,
+                    "name": variant.name,
+                    "edits": list(variant.edits),
+                    "params": variant.params,
+                    "macs": variant.macs,
                     "runs": [_run_json(run) for run in variant.runs],
                 }
                 for variant in comparison.variants
             ],
         }
-        for comparison in comparisons(records)
+        for comparison in comparisons
     ]
 
 

@@ -1,0 +1,127 @@
+"""What a study leaves for its report: its variants, their runs by digest, a search's trials.
+
+The driver writes it to `study.json` in the study's folder. Without torch and without Optuna.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fuseablate.atomic import write_atomically
+from fuseablate.errors import InputError
+
+MANIFEST = "study.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedVariant:
+    """A variant of a study and the digest of its run for each seed.
+
+    names: at least one, the first for use. levels: the level of each factor (`baseline` where
+    it is untouched); of a per-row design the one level `row`. recipe: the recipe's name where it
+    is not the reference's, else empty. iso_of: the variant that this one is, rescaled to the
+    reference's cost. latency: milliseconds an image, where it was measured.
+    """
+
+    names: tuple[str, ...]
+    edits: tuple[str, ...]
+    levels: Mapping[str, str]
+    recipe: str
+    params: int
+    macs: int
+    runs: Mapping[int, str]
+    iso_of: str | None = None
+    latency: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A trial of a search. top1: on the validation split, in percent, the mean over `seeds` seeds.
+
+    state: `complete`, `pruned`, `fail` or `running`. finalist: whether it was trained anew.
+    """
+
+    number: int
+    state: str
+    seeds: int
+    top1: float | None
+    params: int
+    macs: int
+    latency: float | None
+    edits: str
+    finalist: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """What a search did. refused: samples that were not trained, by reason.
+
+    importance: the share of each parameter in what makes the best tenth (PED-ANOVA); empty
+    before 20 trials.
+    """
+
+    sampler: str
+    objectives: tuple[str, ...]
+    seeds: int
+    trials: tuple[Trial, ...]
+    refused: Mapping[str, int]
+    importance: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A study as its report needs it; the reference is the first of the variants."""
+
+    name: str
+    title: str
+    question: str
+    design: str
+    spec: str
+    variants: tuple[PlannedVariant, ...]
+    factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    search: Searched | None = None
+
+    def save(self, folder: Path) -> None:
+        """Write it, whole or not at all."""
+        write_atomically(folder / MANIFEST, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Return the manifest of the study in `folder`; an `InputError` says why there is none."""
+        path = folder / MANIFEST
+        try:
+            table: dict[str, Any] = json.loads(path.read_bytes())
+            searched = table["search"]
+            return cls(
+                **{
+                    **table,
+                    "variants": tuple(map(_variant, table["variants"])),
+                    "factors": {key: tuple(each) for key, each in table["factors"].items()},
+                    "notes": tuple(table["notes"]),
+                    "search": searched and _searched(searched),
+                }
+            )
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}); 'fuseablate study run' writes it anew"
+            ) from None
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(
+                f"{path}: is no study's manifest ({error}); 'fuseablate study run' writes it anew"
+            ) from None
+
+
+def _variant(table: Mapping[str, Any]) -> PlannedVariant:
+    runs = {int(seed): digest for seed, digest in table["runs"].items()}
+    lists = {key: tuple(table[key]) for key in ("names", "edits")}
+    return PlannedVariant(**{**table, **lists, "runs": runs})
+
+
+def _searched(table: Mapping[str, Any]) -> Searched:
+    trials = tuple(Trial(**trial) for trial in table["trials"])
+    return Searched(**{**table, "objectives": tuple(table["objectives"]), "trials": trials})

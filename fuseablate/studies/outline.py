@@ -1,0 +1,108 @@
+"""What a study leaves for its report: its plan, and what a search did, as a manifest."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import get_args
+
+from optuna import Study
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState
+
+from fuseablate.report.manifest import Manifest, PlannedVariant, Searched, Trial
+from fuseablate.studies.design import Variant
+from fuseablate.studies.gate import Refusal
+from fuseablate.studies.plan import Plan, PlannedRun
+from fuseablate.studies.search import seeds_of
+from fuseablate.studies.search_tables import Search
+from fuseablate.studies.trials import Trials
+
+LEAST_RATED = 20  # trials from which the importance of parameters says anything
+
+
+def manifest_of(plan: Plan, runs: Sequence[PlannedRun], search: Searched | None = None) -> Manifest:
+    """Return the study with these runs, which are those of the plan or a search's finalists."""
+    study, design = plan.study, plan.design
+    variants: dict[tuple[str, ...], Variant] = {run.variant.names: run.variant for run in runs}
+    levels: dict[str, dict[str, None]] = {}
+    for variant in variants.values():
+        for factor, level in variant.levels.items():
+            levels.setdefault(factor, {})[level] = None
+    return Manifest(
+        name=study.name,
+        title=study.title,
+        question=study.question,
+        design=study.design,
+        spec=study.spec.name,
+        variants=tuple(_planned(plan, variant, runs) for variant in variants.values()),
+        factors={factor: tuple(each) for factor, each in levels.items()},
+        notes=(*design.left_out, *design.notes),
+        search=search,
+    )
+
+
+def _planned(plan: Plan, variant: Variant, runs: Sequence[PlannedRun]) -> PlannedVariant:
+    cost = plan.cost(variant)
+    differs = variant.recipe != plan.design.reference.recipe
+    return PlannedVariant(
+        names=variant.names,
+        edits=variant.spec.edits,
+        levels=variant.levels,
+        recipe=variant.recipe.name if differs else "",
+        params=cost.params,
+        macs=cost.macs,
+        runs={run.seed: run.digest for run in runs if run.variant.names == variant.names},
+    )
+
+
+def searched(search: Search, trials: Trials, runs: Sequence[PlannedRun], seeds: int) -> Searched:
+    """Return what a search did, with `seeds` seeds a trial, and `runs` those of its finalists."""
+    every = trials.all()
+    done = sum(trial.state == TrialState.COMPLETE for trial in every)
+    chosen = {name for run in runs for name in run.variant.names}
+    place = search.objectives.index("accuracy")
+    return Searched(
+        sampler=search.sampler,
+        objectives=search.objectives,
+        seeds=seeds,
+        trials=tuple(_trial(trial, place, f"trial {trial.number}" in chosen) for trial in every),
+        refused={
+            reason: sum(trial.user_attrs.get(reason, 0) for trial in every)
+            for reason in get_args(Refusal)
+        },
+        importance=importance(trials.study, done),
+    )
+
+
+def _trial(trial: FrozenTrial, place: int, finalist: bool) -> Trial:
+    done = trial.state == TrialState.COMPLETE
+    return Trial(
+        number=trial.number,
+        state=trial.state.name.lower(),
+        seeds=seeds_of(trial),
+        top1=100 * trial.values[place] if done else None,
+        params=trial.user_attrs["params"],
+        macs=trial.user_attrs["macs"],
+        latency=trial.user_attrs.get("latency"),
+        edits=trial.user_attrs["edits"],
+        finalist=finalist,
+    )
+
+
+def importance(study: Study, done: int) -> dict[str, float]:
+    """Return how much each parameter decides which trials are the best by validation top-1.
+
+    PED-ANOVA (Watanabe et al., IJCAI 2023): how far the values of the best tenth lie from those
+    of all; shares of 1. `done` is how many trials are complete; empty where they are too few.
+    """
+    if done < LEAST_RATED:
+        return {}
+    place = [direction.name for direction in study.directions].index("MAXIMIZE")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # experimental in older versions; says that low is good
+        return get_param_importances(
+            study,
+            evaluator=PedAnovaImportanceEvaluator(),
+            target=lambda trial: -trial.values[place],
+        )
