@@ -25,6 +25,7 @@ class InstantEngine:
     lose: Callable[[Job], bool] = lambda job: False
     trained: list[Job] = field(default_factory=list)
     most: int = 0
+    timed: list[str] = field(default_factory=list)
     _active: dict[str, tuple[Job, Spec, list[float]]] = field(default_factory=dict)
     _events: list[Event] = field(default_factory=list)
 
@@ -60,6 +61,11 @@ class InstantEngine:
                 self._end(key, Event(kind, key, "cpu/0"))
         events, self._events = self._events, []
         return events
+
+    def latencies(self, specs: Sequence[Spec], size: tuple[int, int]) -> list[float]:
+        assert not self._active, "latency is measured while no run is trained"
+        self.timed += [spec.label for spec in specs]
+        return [measure(spec, size).macs / 1e6 for spec in specs]
 
     def close(self) -> None:
         self._active.clear()

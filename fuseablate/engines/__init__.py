@@ -8,9 +8,12 @@ the engine is closed first; its run then goes on from its checkpoint when it is 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
+
+from fuseablate.keys import Size
+from fuseablate.spec import Spec
 
 EventKind: TypeAlias = Literal[
     "started", "epoch", "finished", "failed", "stopped", "retried", "lost", "said"
@@ -82,6 +85,12 @@ class Engine(Protocol):
         """Return what has happened since the last call, at the latest after `timeout` seconds.
 
         It is to be called again and again: between the calls no job is begun or retried.
+        """
+
+    def latencies(self, specs: Sequence[Spec], size: Size) -> list[float]:
+        """Return the milliseconds that one image of `size` takes in each network.
+
+        To be called while the engine has no job, so that no training disturbs the clock.
         """
 
     def close(self) -> None:

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from fuseablate.engines import Event, EventKind, Job
+from fuseablate.engines.latency import measured
 from fuseablate.engines.process import WorkerProcess
+from fuseablate.keys import Size
+from fuseablate.spec import Spec
 
 
 @dataclass(eq=False)
@@ -111,6 +114,12 @@ class LocalEngine:
         for slot in self._slots:
             if slot.task is task and slot.process:
                 slot.process.send({"stop": slot.run})
+
+    def latencies(self, specs: Sequence[Spec], size: Size) -> list[float]:
+        """Return the milliseconds an image on the first device, measured beside idle workers."""
+        if self._tasks:
+            raise ValueError("latency is measured while no run is trained")
+        return measured(specs, size, self._slots[0].device)
 
     def poll(self, timeout: float) -> list[Event]:
         """Return what has happened since the last call, at the latest after `timeout` seconds."""

@@ -78,6 +78,11 @@ class Driver:
             self._show()
         self._show(now=True)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no run is being trained."""
+        return not self._active
+
     def line(self, run: PlannedRun) -> Line:
         """Return the run's line of the board, added where it is new."""
         if run.digest not in self._lines:

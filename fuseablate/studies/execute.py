@@ -20,7 +20,7 @@ from fuseablate.studies.drive import Driver, new_board
 from fuseablate.studies.finalists import run_search
 from fuseablate.studies.fixed import FixedWork
 from fuseablate.studies.lock import held
-from fuseablate.studies.outline import manifest_of, searched
+from fuseablate.studies.outline import Names, manifest_of, measured_latencies, searched
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.search_views import print_search
 from fuseablate.studies.trials import Trials, distributions_of, open_storage, open_study
@@ -52,6 +52,7 @@ def execute(
             workers.devices, workers.per_device, retries=retries, log=folder / "workers.log"
         )
         tracker = Tracker(mode, study.name, plan.digest, folder)
+        latencies: dict[Names, float] = {}
         board = new_board(plan, workers.count)
         try:
             with suited_view(out) as view:
@@ -59,7 +60,9 @@ def execute(
                 runs, found = carry_out(driver, opened, folder.name)
             if study.search and found:
                 did = searched(study.search, found, runs, len(study.seeds))
-                manifest_of(plan, runs, did).save(folder)
+                if "latency" in study.search.objectives:
+                    latencies = measured_latencies(plan, runs, engine, folder)
+                manifest_of(plan, runs, did, latencies).save(folder)
             records = [record for run in runs if (record := store.get(run.digest))]
             tracker.tables({"comparison": comparison_rows(records)})
         except KeyboardInterrupt:
@@ -74,7 +77,7 @@ def execute(
                 print(left)
     if study.search and found:
         print_search(study.search, found, runs, len(study.seeds), out)
-    print_report([of_study(manifest_of(plan, runs), store.get)], out)
+    print_report([of_study(manifest_of(plan, runs, latencies=latencies), store.get)], out)
     out.print(f"Folder: {folder}; Optuna: optuna-dashboard {folder / 'journal.log'}", style="dim")
     # A trial that diverges is a result of a search; a finalist that does has none.
     return 1 if board.count("lost") or any(record.failure for record in records) else 0

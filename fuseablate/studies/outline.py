@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import get_args
 
 from optuna import Study
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from fuseablate.engines import Engine
+from fuseablate.errors import InputError
 from fuseablate.report.manifest import Manifest, PlannedVariant, Searched, Trial
 from fuseablate.studies.design import Variant
 from fuseablate.studies.gate import Refusal
@@ -18,13 +22,22 @@ from fuseablate.studies.search import seeds_of
 from fuseablate.studies.search_tables import Search
 from fuseablate.studies.trials import Trials
 
+Names = tuple[str, ...]  # of a variant
 LEAST_RATED = 20  # trials from which the importance of parameters says anything
 
 
-def manifest_of(plan: Plan, runs: Sequence[PlannedRun], search: Searched | None = None) -> Manifest:
-    """Return the study with these runs, which are those of the plan or a search's finalists."""
+def manifest_of(
+    plan: Plan,
+    runs: Sequence[PlannedRun],
+    search: Searched | None = None,
+    latencies: Mapping[Names, float] | None = None,
+) -> Manifest:
+    """Return the study with these runs, which are those of the plan or a search's finalists.
+
+    `latencies` are milliseconds an image, by the names of a variant, where they were measured.
+    """
     study, design = plan.study, plan.design
-    variants: dict[tuple[str, ...], Variant] = {run.variant.names: run.variant for run in runs}
+    variants: dict[Names, Variant] = {run.variant.names: run.variant for run in runs}
     levels: dict[str, dict[str, None]] = {}
     for variant in variants.values():
         for factor, level in variant.levels.items():
@@ -35,14 +48,36 @@ def manifest_of(plan: Plan, runs: Sequence[PlannedRun], search: Searched | None 
         question=study.question,
         design=study.design,
         spec=study.spec.name,
-        variants=tuple(_planned(plan, variant, runs) for variant in variants.values()),
+        variants=tuple(
+            _planned(plan, variant, runs, (latencies or {}).get(names))
+            for names, variant in variants.items()
+        ),
         factors={factor: tuple(each) for factor, each in levels.items()},
         notes=(*design.left_out, *design.notes),
         search=search,
     )
 
 
-def _planned(plan: Plan, variant: Variant, runs: Sequence[PlannedRun]) -> PlannedVariant:
+def measured_latencies(
+    plan: Plan, runs: Sequence[PlannedRun], engine: Engine, folder: Path
+) -> dict[Names, float]:
+    """Return the latency of each variant of these runs, all measured together.
+
+    Those that the manifest in `folder` holds of all of them are taken from there.
+    """
+    variants = {run.variant.names: run.variant.spec for run in runs}
+    with suppress(InputError):  # none has been written
+        known = {one.names: one.latency for one in Manifest.load(folder).variants}
+        found = {names: known.get(names) for names in variants}
+        if None not in found.values():
+            return {names: value for names, value in found.items() if value is not None}
+    timed = engine.latencies(list(variants.values()), plan.data.image_size)
+    return dict(zip(variants, timed, strict=True))
+
+
+def _planned(
+    plan: Plan, variant: Variant, runs: Sequence[PlannedRun], latency: float | None
+) -> PlannedVariant:
     cost = plan.cost(variant)
     differs = variant.recipe != plan.design.reference.recipe
     return PlannedVariant(
@@ -52,6 +87,7 @@ def _planned(plan: Plan, variant: Variant, runs: Sequence[PlannedRun]) -> Planne
         recipe=variant.recipe.name if differs else "",
         params=cost.params,
         macs=cost.macs,
+        latency=latency,
         runs={run.seed: run.digest for run in runs if run.variant.names == variant.names},
     )
 

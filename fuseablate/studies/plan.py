@@ -13,7 +13,6 @@ from typing import Any
 from fuseablate.cost import measure
 from fuseablate.data import Data, generated_data, load_data
 from fuseablate.engines import Job
-from fuseablate.errors import InputError
 from fuseablate.layers import Cost
 from fuseablate.record import Record
 from fuseablate.runs import Store, run_digest
@@ -123,11 +122,6 @@ class Plan:
 
 def make_plan(study: Study, root: Path | None) -> Plan:
     """Load the data that lie in `root`, expand the design and name its runs."""
-    if study.search and "latency" in study.search.objectives:
-        raise InputError(
-            f'{study.path}: search.objectives: "latency" is not measured in a search yet; '
-            'use "macs" or "params"'
-        )
     source = study.data.arguments()
     if study.data.name == "generated":
         data = generated_data(**{key: value for key, value in source.items() if key != "name"})

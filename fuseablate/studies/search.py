@@ -85,15 +85,11 @@ class SearchWork:
 
     def next(self) -> PlannedRun | None:
         """Return the next run of a trial, or the first one of a new trial."""
-        total = self._search.n_trials
-        if not self._queue and not self._over and (total is None or len(self._trials) < total):
-            try:
-                self._begin(self._proposer.propose(len(self._trials)))
-            except SpaceEndError as end:
-                if not len(self._trials):
-                    raise
-                self._over = True
-                self._driver.note(f"the search ends after {len(self._trials):,} trials: {end}")
+        if not self._queue:
+            if "latency" not in self._search.objectives:
+                self._sample(1)
+            elif self._driver.idle:
+                self._sample(self._driver.engine.free)
         return self._queue.popleft() if self._queue else None
 
     def epoch(self, run: PlannedRun, val_top1: Sequence[float]) -> bool:
@@ -121,7 +117,34 @@ class SearchWork:
         """Return the variant of the trial of that number."""
         return self._variants[number]
 
-    def _begin(self, proposal: Proposal) -> None:
+    def _sample(self, count: int) -> None:
+        """Begin so many trials, or as many as the total and the space allow.
+
+        Latency as an objective is measured here, of all of them by turns and before any of them
+        is trained: it is asked for only while no worker runs.
+        """
+        total = self._search.n_trials
+        begun = len(self._trials)
+        most = count if total is None else min(count, total - begun)
+        proposals: list[Proposal] = []
+        while not self._over and len(proposals) < most:
+            try:
+                proposals.append(self._proposer.propose(begun + len(proposals)))
+            except SpaceEndError as end:
+                ended = begun + len(proposals)
+                if not ended:
+                    raise
+                self._over = True
+                self._driver.note(f"the search ends after {ended:,} trials: {end}")
+        timed: Sequence[float | None] = [None] * len(proposals)
+        if proposals and "latency" in self._search.objectives:
+            timed = self._driver.engine.latencies(
+                [proposal.spec for proposal in proposals], self._plan.data.image_size
+            )
+        for proposal, latency in zip(proposals, timed, strict=True):
+            self._begin(proposal, latency)
+
+    def _begin(self, proposal: Proposal, latency: float | None) -> None:
         number = len(self._trials)
         variant = self._variant(number, proposal.params, proposal.spec)
         attributes: dict[str, Any] = {
@@ -129,6 +152,7 @@ class SearchWork:
             NETWORK: proposal.network,
             **proposal.refused,
             **({LISTED: proposal.listed} if proposal.listed else {}),
+            **({} if latency is None else {"latency": latency}),
         }
         self._trials.start(f"trial {number}", proposal.params, attributes, proposal.system)
         self._queue += self._added(number, variant).runs[: 1 if self._staged else None]

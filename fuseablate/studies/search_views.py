@@ -120,7 +120,8 @@ def print_search(
 def _table(search: Search, done: Sequence[FrozenTrial], seeds: int, chosen: set[str]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Trial", no_wrap=True)
-    for name in ("Val top-1", "Seeds", "Params", "MACs"):
+    timed = ("ms",) if "latency" in search.objectives else ()
+    for name in ("Val top-1", "Seeds", "Params", "MACs", *timed):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Edits", overflow="fold")
     place = search.objectives.index("accuracy")
@@ -135,6 +136,7 @@ def _table(search: Search, done: Sequence[FrozenTrial], seeds: int, chosen: set[
             f"{seeds_of(trial)} of {seeds}",
             short(trial.user_attrs["params"]),
             short(trial.user_attrs["macs"]),
+            *(f"{trial.user_attrs['latency']:.2f}" for _ in timed),
             trial.user_attrs["edits"] or "-",
         )
     return table
