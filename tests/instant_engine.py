@@ -108,6 +108,7 @@ class NoTracker:
     def __init__(self) -> None:
         self.runs: dict[str, TrackedRun] = {}
         self.ended: list[str] = []
+        self.cut: list[str] = []
 
     def started(self, run: TrackedRun) -> None:
         self.runs[run.key] = run
@@ -116,6 +117,9 @@ class NoTracker:
 
     def finished(self, key: str, folder: Path) -> None:
         self.ended.append(key)
+
+    def pruned(self, key: str) -> None:
+        self.cut.append(key)
 
 
 @dataclass

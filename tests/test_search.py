@@ -311,7 +311,7 @@ def test_hopeless_first_seeds_are_pruned(tmp_path: Path, prune: str, objectives:
     pruned = [trial for trial in ended.trials.all() if trial.state == TrialState.PRUNED]
     assert len(pruned) >= 5
     assert min(trial.number for trial in pruned) >= 5
-    assert ended.board.count("pruned") == len(pruned)
+    assert ended.board.count("pruned") == len(pruned) == len(ended.tracker.cut)
     for trial in pruned:
         assert trial.values is None
         assert 1 <= len(trial.user_attrs["curve"]) < 9

@@ -168,6 +168,19 @@ def test_every_run_is_complete_in_its_file(tmp_path: Path) -> None:
     assert again.close(1) == ()
 
 
+def test_a_pruned_run_is_ended_with_its_epochs(tmp_path: Path) -> None:
+    key = "b" * 64
+    tracker = Tracker("offline", "search", STUDY, tmp_path)
+    tracker.started(tracked(key))
+    tracker.epoch(key, curves(2))
+    tracker.pruned(key)
+    assert tracker.close() == ()
+    records = inspect(tmp_path, key)
+    check_epochs(records, 2)
+    assert summary(records)["status"] == "pruned"
+    assert [each["exit"]["exit_code"] for each in records if each["type"] == "exit"] == [0]
+
+
 def test_a_killed_tracker_is_replaced_and_nothing_is_doubled(tmp_path: Path) -> None:
     run = tracked("c" * 64)
     tracker = Tracker("offline", "study", STUDY, tmp_path)

@@ -140,6 +140,8 @@ class Driver:
                 del self._active[event.key]
                 if event.kind == "lost":
                     self.note(f"{run.name}: given up: {event.text}")
+                else:
+                    self.tracker.pruned(run.digest)
                 work.ended(run, line.state, None)
             case "retried" | "said":
                 self.note(f"{run.name}: {event.text}")

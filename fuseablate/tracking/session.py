@@ -95,6 +95,8 @@ class Session:
             self._end(word, live, None)
         elif "curves" in word:
             _log(live, word["curves"])
+            if "ended" in word:
+                self._end(word, live, None)
 
     def close(self) -> None:
         """Wait for the runs that are ending; leave those that have not ended to be resumed."""
@@ -153,6 +155,8 @@ class Session:
                 live.run.summary.update(_summary(record, word.get("tested", True)))
                 if word["what"] == "record+weights" and record.status == "finished":
                     _add_weights(live.run, word)
+            elif "ended" in word:
+                live.run.summary.update({"status": word["ended"]})
             path = live.run.path
             live.run.finish(exit_code=1 if record and record.status == "failed" else 0)
             if live.mode == "online" and not _confirmed(path, live.next_epoch - 1):

@@ -102,6 +102,10 @@ class Tracker:
         """Log what is missing of a run that has a record in `folder`, and end it."""
         self._tell(key, folder=str(folder.absolute()))
 
+    def pruned(self, key: str) -> None:
+        """End a run that was stopped early and has no record: its epochs are all there is."""
+        self._tell(key, ended="pruned", what="pruned")
+
     def tables(self, tables: Mapping[str, Table]) -> None:
         """Log the study's tables, such as `spec` and `comparison`, where they are new."""
         content = {name: [list(columns), list(rows)] for name, (columns, rows) in tables.items()}
@@ -128,7 +132,8 @@ class Tracker:
             self._kill()
             self._writer.join(1)
         self._delivered.reload()
-        ended = [word for word in self._words.values() if "folder" in word or "tables" in word]
+        ends = {"folder", "tables", "ended"}
+        ended = [word for word in self._words.values() if ends & word.keys()]
         left = [word for word in ended if not self._has(word)]
         if not left:
             return ()
