@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 
 from fuseablate.cli import main
 from fuseablate.engines.plan import usable_cores
+from fuseablate.errors import InputError
 from fuseablate.runs import Store
 from fuseablate.studies.lock import held, is_held
 from fuseablate.studies.trials import Trials, open_storage, open_study
@@ -237,6 +238,19 @@ def test_a_trial_that_a_killed_process_left_goes_on(tmp_path: Path) -> None:
         ("a", TrialState.COMPLETE, 0.25),
         ("b", TrialState.COMPLETE, 0.75),
     ]
+
+
+def test_a_journal_that_is_spoilt_in_the_middle_may_be_moved_away(tmp_path: Path) -> None:
+    Trials(open_study("mine", journal(tmp_path))).start("a", {}, {})
+    path = tmp_path / "journal.log"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0], b"spoilt\n", *lines[1:]]))
+    with pytest.raises(InputError, match=r"journal\.log: cannot be read .*; move the file away"):
+        journal(tmp_path)
+    path.rename(tmp_path / "journal.spoilt")
+    trials = Trials(open_study("mine", journal(tmp_path)))
+    trials.start("a", {}, {})
+    assert [trial.user_attrs["variant"] for trial in trials.all()] == ["a"]
 
 
 def test_half_a_line_of_the_journal_is_cut_off(tmp_path: Path) -> None:

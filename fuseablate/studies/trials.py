@@ -35,7 +35,13 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage | str:
     # Optuna's lock is a link to this path, and its waiters never notice a stale link to nothing.
     journal = folder.absolute() / "journal.log"
     _mend(journal)
-    return JournalStorage(JournalFileBackend(str(journal)))
+    try:
+        return JournalStorage(JournalFileBackend(str(journal)))
+    except Exception as error:  # whatever Optuna's reader trips over
+        raise InputError(
+            f"{folder / journal.name}: cannot be read by Optuna ({_line(error)}); move the file "
+            "away and start again: what has been trained is in the run store"
+        ) from None
 
 
 def _mend(journal: Path) -> None:
@@ -68,7 +74,11 @@ def open_study(
         )
     except Exception as error:  # SQLAlchemy, a broken journal, an unreachable host
         where = storage if isinstance(storage, str) else "the study's journal.log"
-        raise InputError(f"Optuna storage {where}: {' '.join(str(error).split())[:300]}") from None
+        raise InputError(f"Optuna storage {where}: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 class Trials:
