@@ -1,0 +1,94 @@
+"""Main effects and two-way interactions of a factorial design.
+
+The model is that of `analysis`: seed + variant, one variance. A main effect is the mean of the
+variants at a level minus that of those at the baseline, over all levels of the other factors; an
+interaction is how much larger one factor's effect is where the other is at its level. The
+intervals hold together by Bonferroni's level.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+import numpy as np
+from scipy.special import stdtrit
+
+from fuseablate.stats.analysis import LEVEL, Scores, _residuals
+
+BASELINE = "baseline"
+Levels = Mapping[str, Mapping[str, str]]  # of a variant, by factor
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One effect, in the unit of the scores; low and high are a simultaneous 95 % interval.
+
+    factors and levels: one of each for a main effect, two for an interaction.
+    """
+
+    factors: tuple[str, ...]
+    levels: tuple[str, ...]
+    mean: float
+    low: float
+    high: float
+
+
+def effects(scores: Scores, levels: Levels, *, interactions: bool = True) -> tuple[Effect, ...]:
+    """Return the effects that the variants tell; none where seeds differ or there is but one.
+
+    An effect is left out where a cell that it needs has no variant (a fractional design tells no
+    interaction: leave `interactions` out).
+    """
+    names = [name for name in scores if name in levels]
+    if len(names) < 2 or any(scores[name].keys() != scores[names[0]].keys() for name in names):
+        return ()
+    seeds = sorted(scores[names[0]])
+    if len(seeds) < 2:
+        return ()
+    values = np.array([[scores[name][seed] for seed in seeds] for name in names])
+    df = (len(names) - 1) * (len(seeds) - 1)
+    sd = math.sqrt(float((_residuals(values) ** 2).sum()) / df)
+    contrasts = _contrasts([levels[name] for name in names], interactions)
+    if not contrasts:
+        return ()
+    limit = -float(stdtrit(df, LEVEL / (2 * len(contrasts))))
+    found = []
+    for (factors, chosen), weights in contrasts.items():
+        mean = float(weights @ values.mean(1))
+        reach = limit * sd * math.sqrt(float(weights @ weights) / len(seeds))
+        found.append(Effect(factors, chosen, mean, mean - reach, mean + reach))
+    return tuple(found)
+
+
+Contrasts = dict[tuple[tuple[str, ...], tuple[str, ...]], np.ndarray]
+
+
+def _contrasts(cells: Sequence[Mapping[str, str]], interactions: bool) -> Contrasts:
+    factors = list(cells[0])
+    treated = {
+        factor: [level for level in dict.fromkeys(cell[factor] for cell in cells)
+                 if level != BASELINE]
+        for factor in factors
+    }  # fmt: skip
+    found: Contrasts = {}
+    for count in (1, 2) if interactions else (1,):
+        for some in combinations(factors, count):
+            for chosen in product(*(treated[factor] for factor in some)):
+                weights = np.zeros(len(cells))
+                for corner in product((True, False), repeat=count):
+                    wanted = [
+                        level if take else BASELINE
+                        for level, take in zip(chosen, corner, strict=True)
+                    ]
+                    there = np.array(
+                        [[cell[f] for f in some] == wanted for cell in cells], dtype=float
+                    )
+                    if not there.any():
+                        break
+                    weights += (-1) ** corner.count(False) * there / there.sum()
+                else:
+                    found[some, chosen] = weights
+    return found

@@ -1,0 +1,279 @@
+"""Statistics: against published tables, scipy, hand arithmetic and simulation."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as reference
+
+from fuseablate.stats import Analysis, Scores, analyse, dunnett, effects, seeds_needed
+from fuseablate.stats.power import smallest
+
+# Dunnett, "New tables for multiple comparisons with a control", Biometrics 20 (1964), two-sided
+# 5 %: a row for each degrees of freedom, a column for 1 to 5 treatments.
+DUNNETT_1964 = {
+    5: [2.57, 3.03, 3.29, 3.48, 3.62],
+    6: [2.45, 2.86, 3.10, 3.26, 3.39],
+    10: [2.23, 2.57, 2.76, 2.89, 2.99],
+    20: [2.09, 2.38, 2.54, 2.65, 2.73],
+}
+
+
+def by_seed(*values: float) -> dict[int, float]:
+    return dict(enumerate(values))
+
+
+@pytest.mark.parametrize("df", DUNNETT_1964)
+def test_critical_values_are_those_of_the_published_table(df: int) -> None:
+    found = [dunnett.critical(count, df) for count in range(1, 6)]
+    assert found == pytest.approx(DUNNETT_1964[df], abs=0.0051)
+
+
+def test_one_comparison_is_students_t() -> None:
+    for df in (1, 2, 4, 30):
+        assert dunnett.critical(1, df) == pytest.approx(reference.t.ppf(0.975, df), rel=1e-4)
+        assert dunnett.probability(1.7, 1, df) == pytest.approx(2 * reference.t.sf(1.7, df))
+
+
+def test_adjusted_p_values_are_scipys() -> None:
+    # scipy's test is for a one-way layout; its distribution of 3 comparisons and 16 degrees of
+    # freedom is asked for the same t.
+    rng = np.random.default_rng(7)
+    control, *treated = rng.normal([[50.0], [51.0], [49.5], [52.0]], 1.0, (4, 5))
+    found = reference.dunnett(*treated, control=control, random_state=np.random.default_rng(1))
+    ours = [dunnett.probability(t, 3, 16) for t in found.statistic]
+    assert ours == pytest.approx(list(found.pvalue), abs=2e-3)
+
+
+@pytest.mark.parametrize(("count", "df"), [(2, 2), (2, 4), (3, 6), (6, 12), (11, 22)])
+def test_the_quadrature_agrees_with_the_multivariate_t(count: int, df: int) -> None:
+    shape = np.full((count, count), 0.5) + np.eye(count) / 2
+    limit = np.full(count, dunnett.critical(count, df))
+    inside = reference.multivariate_t(shape=shape, df=df).cdf(
+        limit, lower_limit=-limit, random_state=np.random.default_rng(0), maxpts=200_000
+    )
+    assert inside == pytest.approx(0.95, abs=2e-3)
+
+
+def test_two_variants_with_equal_seeds_are_a_paired_t_test() -> None:
+    base, other = by_seed(31.70, 31.58, 32.13), by_seed(26.00, 29.50, 26.36)
+    analysis = analyse({"base": base, "off": other}, "base")
+    (delta,) = analysis.deltas
+    paired = reference.ttest_rel(list(other.values()), list(base.values()))
+    interval = paired.confidence_interval(0.95)
+    assert (delta.low, delta.high) == pytest.approx((interval.low, interval.high))
+    assert delta.p == pytest.approx(paired.pvalue)
+    assert analysis.method == "dunnett"
+    assert analysis.df == 2
+
+
+def test_blocks_by_hand() -> None:
+    # Seeds add 0, 3, 6 and variants 0, 1, 2; what is left over has rows and columns of sum 0 and
+    # squares of sum 6: over 2 x 2 degrees of freedom a variance of 1.5. The seeds' effect is gone.
+    noise = [[1, 0, -1], [0, -1, 1], [-1, 1, 0]]
+    scores = {
+        name: by_seed(*(40 + 3 * seed + row + noise[row][seed] for seed in range(3)))
+        for row, name in enumerate("abc")
+    }
+    analysis = analyse(scores, "a")
+    assert analysis.sd == pytest.approx(math.sqrt(1.5))
+    assert analysis.df == 4
+    # The error of a difference is sqrt(1.5 * 2 / 3) = 1; the reach is Dunnett's t itself.
+    reach = analysis.deltas[0].high - analysis.deltas[0].mean  # type: ignore[operator]
+    assert reach == pytest.approx(dunnett.critical(2, 4))
+    assert [delta.mean for delta in analysis.deltas] == pytest.approx([1, 2])
+    assert [delta.verdict for delta in analysis.deltas] == ["unclear", "unclear"]
+
+
+def test_seeds_that_do_not_match_are_judged_by_welch() -> None:
+    base = {0: 50.0, 1: 51.0, 2: 52.0}
+    other = {3: 47.0, 4: 47.5, 5: 49.0, 6: 48.0}
+    analysis = analyse({"base": base, "other": other}, "base")
+    (delta,) = analysis.deltas
+    welch = reference.ttest_ind(list(other.values()), list(base.values()), equal_var=False)
+    interval = welch.confidence_interval(0.95)
+    assert analysis.method == "welch-holm"
+    assert "do not match" in analysis.why
+    assert (delta.low, delta.high) == pytest.approx((interval.low, interval.high))
+    assert delta.p == pytest.approx(welch.pvalue)
+    assert delta.n == 4
+
+
+def test_holms_p_values_by_hand_and_intervals_that_agree() -> None:
+    base = {0: 50.0, 1: 51.0, 2: 52.0}
+    others = {
+        "far": {3: 60.0, 4: 61.0, 5: 62.0},
+        "near": {3: 53.0, 4: 54.0, 5: 55.0},
+        "same": {3: 50.5, 4: 51.0, 5: 51.5},
+    }
+    analysis = analyse({"base": base, **others}, "base")
+    raw = {
+        name: reference.ttest_ind(list(one.values()), list(base.values()), equal_var=False).pvalue
+        for name, one in others.items()
+    }
+    assert raw["far"] < raw["near"] < raw["same"]
+    stepped = {"far": 3 * raw["far"], "near": 2 * raw["near"], "same": raw["same"]}
+    for delta in analysis.deltas:
+        assert delta.p == pytest.approx(stepped[delta.variant])
+        assert delta.p is not None
+        assert (delta.verdict != "unclear") == (delta.p < 0.05)
+    # 2 x 0.021 is rejected by Holm's step-down and 3 x 0.021 is not by Bonferroni's level: the
+    # interval ends at zero.
+    near = analysis.deltas[1]
+    assert 0.05 / 3 < raw["near"] < 0.05 / 2
+    assert near.verdict == "better"
+    assert near.low == pytest.approx(0)
+
+
+def test_variants_that_differ_in_spread_are_not_pooled() -> None:
+    rng = np.random.default_rng(3)
+    scores = {
+        name: by_seed(*rng.normal(50, sd, 5)) for name, sd in {"a": 0.05, "b": 0.05, "c": 9}.items()
+    }
+    analysis = analyse(scores, "a")
+    assert analysis.method == "welch-holm"
+    assert "differ in spread" in analysis.why
+
+
+def test_one_seed_makes_no_claim() -> None:
+    analysis = analyse({"a": {0: 50.0}, "b": {0: 60.0}, "c": {}}, "a")
+    assert analysis.method == "one seed"
+    assert [delta.verdict for delta in analysis.deltas] == ["no claim"] * 2
+    assert [delta.mean for delta in analysis.deltas] == [10.0, None]
+    assert smallest(analysis) is None
+    assert seeds_needed(analysis, 1.0) is None
+
+
+def test_a_variant_with_one_seed_left_makes_no_claim_beside_others_that_do() -> None:
+    scores = {"a": by_seed(50, 51, 52), "b": by_seed(40, 41, 42.5), "c": {1: 45.0}, "d": {}}
+    analysis = analyse(scores, "a")
+    assert [delta.verdict for delta in analysis.deltas] == ["worse", "no claim", "no claim"]
+    assert [delta.n for delta in analysis.deltas] == [3, 1, 0]
+    assert analysis.comparisons == 1
+
+
+def test_the_error_of_the_images_is_that_of_a_paired_difference() -> None:
+    # Of 100 images 60 are right for both, 20 only for the variant, 10 only for the reference:
+    # the difference is 10 points, its variance 0.3 - 0.1^2 = 0.29, over n - 1 = 99.
+    base = [True] * 60 + [False] * 20 + [True] * 10 + [False] * 10
+    other = [True] * 60 + [True] * 20 + [False] * 10 + [False] * 10
+    rights = {"a": {0: base, 1: base}, "b": {0: other, 1: other}}
+    analysis = analyse({"a": by_seed(70, 70.1), "b": by_seed(80, 80.2)}, "a", rights)
+    (delta,) = analysis.deltas
+    assert delta.image_sd == pytest.approx(100 * math.sqrt(0.29 / 99))
+    assert delta.limit == "images"
+
+
+def test_power_is_that_of_the_noncentral_t() -> None:
+    base, other = by_seed(50, 51, 52, 51, 50.5), by_seed(51, 51, 53, 52, 50)
+    analysis = analyse({"a": base, "b": other}, "a")
+    found = smallest(analysis)
+    assert found is not None
+    assert analysis.sd is not None
+    shift = found / (analysis.sd * math.sqrt(2 / 5))
+    limit = reference.t.ppf(0.975, 4)
+    power = reference.nct.sf(limit, 4, shift) + reference.nct.cdf(-limit, 4, shift)
+    assert power == pytest.approx(0.8, abs=1e-4)
+    # The bounds of the standard deviation come from chi^2 with 4 degrees of freedom.
+    low, high = seeds_needed(analysis, found) or (0, 0)
+    assert low <= 5 <= high
+    assert seeds_needed(analysis, 100 * found) == (2, 2)
+
+
+def test_factorial_effects_by_hand() -> None:
+    # a is worth 2, b is worth -1, both together 0.5 more; no noise, and seeds that differ.
+    cells = {"0": (0, 0), "a": (1, 0), "b": (0, 1), "ab": (1, 1)}
+    scores = {
+        name: by_seed(*(50 + seed + 2 * a - b + 0.5 * a * b for seed in (0, 3)))
+        for name, (a, b) in cells.items()
+    }
+    levels = {
+        name: {"A": "on" if a else "baseline", "B": "on" if b else "baseline"}
+        for name, (a, b) in cells.items()
+    }
+    found = {effect.factors: effect.mean for effect in effects(scores, levels)}
+    assert found == pytest.approx({("A",): 2.25, ("B",): -0.75, ("A", "B"): 0.5})
+    assert effects({"0": {0: 1.0}, "a": {0: 2.0}}, levels) == ()
+
+
+def test_intervals_of_effects_by_hand() -> None:
+    # One factor: the effect's interval is the paired t's, of one comparison.
+    base, other = by_seed(31.70, 31.58, 32.13), by_seed(26.00, 29.50, 26.36)
+    levels = {"base": {"se": "baseline"}, "off": {"se": "off"}}
+    (effect,) = effects({"base": base, "off": other}, levels)
+    interval = reference.ttest_rel(list(other.values()), list(base.values())).confidence_interval()
+    assert (effect.low, effect.high) == pytest.approx((interval.low, interval.high))
+
+
+def simulated(seeds: int, shifts: list[float], rng: np.random.Generator) -> Analysis:
+    noise = rng.normal(0, 0.7, (len(shifts), seeds)) + rng.normal(0, 1.5, seeds)
+    rows = 40 + np.array(shifts)[:, None] + noise
+    return analyse({str(at): by_seed(*map(float, row)) for at, row in enumerate(rows)}, "0")
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_simulated_studies_cover_and_rarely_cry_wolf(seeds: int) -> None:
+    """2,000 studies of four variants with seed effects; seeds of the generator are fixed."""
+    rng = np.random.default_rng(seeds)
+    shifts = [0.0, 1.0, -0.5, 0.0]
+    covered = sum(
+        all(
+            delta.low <= shift <= delta.high  # type: ignore[operator]
+            for delta, shift in zip(simulated(seeds, shifts, rng).deltas, shifts[1:], strict=True)
+        )
+        for _ in range(2000)
+    )
+    assert 0.93 <= covered / 2000 <= 0.97
+    wrong = sum(
+        any(delta.verdict != "unclear" for delta in simulated(seeds, [0.0] * 4, rng).deltas)
+        for _ in range(2000)
+    )
+    assert wrong / 2000 <= 0.06
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_unmatched_seeds_of_unequal_spread_rarely_cry_wolf(seeds: int) -> None:
+    rng = np.random.default_rng(1)
+    wrong = 0
+    for _ in range(3000):
+        scores: dict[str, dict[int, float]] = {}
+        for at, sd in enumerate((0.3, 2.0, 0.3, 1.0)):
+            drawn = rng.normal(40, sd, seeds)
+            scores[str(at)] = {10 * at + seed: float(one) for seed, one in enumerate(drawn)}
+        wrong += any(delta.verdict != "unclear" for delta in analyse(scores, "0").deltas)
+    assert wrong / 3000 <= 0.06
+
+
+tables = st.integers(2, 4).flatmap(
+    lambda seeds: st.lists(
+        st.lists(st.floats(0, 100, width=16), min_size=seeds, max_size=seeds),
+        min_size=2,
+        max_size=4,
+    )
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(tables, st.floats(-50, 50))
+def test_interval_and_verdict_agree_and_a_shift_of_all_changes_nothing(
+    table: list[list[float]], shift: float
+) -> None:
+    scores: Scores = {str(at): by_seed(*row) for at, row in enumerate(table)}
+    moved = {name: {s: one + shift for s, one in mine.items()} for name, mine in scores.items()}
+    first, second = analyse(scores, "0"), analyse(moved, "0")
+    for delta, other in zip(first.deltas, second.deltas, strict=True):
+        assert delta.low is not None
+        assert delta.high is not None
+        assert delta.mean == pytest.approx(
+            statistics.mean(scores[delta.variant].values()) - statistics.mean(scores["0"].values()),
+            abs=1e-9,
+        )
+        assert delta.low <= delta.mean <= delta.high  # type: ignore[operator]
+        assert (delta.verdict == "unclear") == (delta.low <= 0 <= delta.high)
+        if first.method == second.method:
+            assert other.low == pytest.approx(delta.low, abs=1e-6)
