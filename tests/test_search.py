@@ -17,6 +17,7 @@ from rich.console import Console
 from fuseablate.cost import measure
 from fuseablate.errors import InputError
 from fuseablate.report.model import of_records
+from fuseablate.report.searched import print_searched
 from fuseablate.report.terminal import print_report
 from fuseablate.runs import Store
 from fuseablate.spec import Spec
@@ -24,8 +25,9 @@ from fuseablate.studies.board import Board
 from fuseablate.studies.drive import Driver, new_board
 from fuseablate.studies.file import load_study
 from fuseablate.studies.finalists import run_search
+from fuseablate.studies.outline import searched
 from fuseablate.studies.plan import Plan, PlannedRun, make_plan
-from fuseablate.studies.search_views import print_search, print_search_plan
+from fuseablate.studies.search_views import print_search_plan
 from fuseablate.studies.trials import Trials, open_storage
 from fuseablate.tracking import Tracker
 from tests.instant_engine import Curve, InstantEngine, NoTracker, Quiet
@@ -79,7 +81,7 @@ class Ended:
         search = self.plan.study.search
         assert search
         out = Console(file=io.StringIO(), width=140)
-        print_search(search, self.trials, self.runs, len(self.plan.study.seeds), out)
+        print_searched(searched(search, self.trials, self.runs, len(self.plan.study.seeds)), out)
         assert isinstance(out.file, io.StringIO)
         return out.file.getvalue()
 

@@ -1,10 +1,9 @@
-"""`fuseablate report`: what has been trained, by variant and by run."""
+"""`fuseablate report`: what has been trained, compared, in many forms."""
 
 from __future__ import annotations
 
 import argparse
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,42 @@ from rich.console import Console
 
 from fuseablate.atomic import write_atomically
 from fuseablate.commands.arguments import add_runs, run_store
-from fuseablate.errors import InputError
-from fuseablate.report.model import Comparison, of_records
-from fuseablate.report.terminal import as_json, print_report
+from fuseablate.errors import InputError, unknown
+from fuseablate.record import Record
+from fuseablate.report.manifest import MANIFEST, Manifest
+from fuseablate.report.model import Comparison, of_records, of_study
+from fuseablate.runs import Store
 from fuseablate.terminal import console
 
-PICTURE_WIDTH = 112  # columns
+PICTURE_WIDTH = 132  # columns
+FORMATS = ("table", "markdown", "latex", "csv", "json")
+METRICS = ("test_top1", "test_top5", "val_top1", "val_top5")
 
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("report", help="print what has been trained")
+    parser = commands.add_parser("report", help="compare what has been trained")
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="STUDY|RUN",
+        help="studies by name, or runs by the first digits of their folders (default: all runs)",
+    )
     add_runs(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--metric", default="test_top1", choices=METRICS, help="what is compared")
+    parser.add_argument(
+        "--sort",
+        choices=("name", "params", "macs", "score", "delta"),
+        help="order of the variants; the reference stays first (default: that of the study)",
+    )
+    parser.add_argument("--filter", default="", metavar="TEXT", help="variants whose edits hold it")
+    parser.add_argument(
+        "--cost", default="macs", choices=("macs", "params", "latency"), help="axis of the plot"
+    )
+    parser.add_argument("--all-runs", action="store_true", help="list each run, however many")
+    parser.add_argument("--format", default="table", choices=FORMATS, help="(default: table)")
+    parser.add_argument("--json", action="store_true", help="the same as --format json")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write it there")
     parser.add_argument(
         "--svg", type=Path, metavar="FILE", help="also write it as a picture of the terminal"
     )
@@ -33,30 +55,81 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the report of the whole store; a store that is not there is an `InputError`."""
+    """Print or write the report; a store that holds nothing is an `InputError`."""
     store = run_store(args.runs)
-    comparisons = of_records(store.records())
-    if args.json:
-        print(json.dumps(as_json(comparisons), indent=2))
+    comparisons = chosen(store, args.what)
+    form = "json" if args.json else args.format
+    if form == "table":
+        from fuseablate.report.terminal import Look, print_report
+
+        look = Look(args.metric, args.sort, args.filter, args.cost, args.all_runs)
+        print_report(comparisons, console(), look)
+        if not args.what and (studies := [folder.name for folder in manifests(store)]):
+            print(f"Studies here, each compared by 'fuseablate report NAME': {', '.join(studies)}")
+        screen = Console(
+            record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True,
+            highlight=False,
+        )  # fmt: skip
+        if args.svg or args.output:
+            print_report(comparisons, screen, look)
+        if args.svg:
+            title = " ".join(("fuseablate report", *args.what))
+            write(args.svg, "--svg", screen.export_svg(title=title, clear=False))
+        if args.output:
+            text = screen.export_text()
+            write(args.output, "--output", "\n".join(map(str.rstrip, text.splitlines())) + "\n")
         return 0
-    if not comparisons:
-        raise InputError(
-            f"{store.root}: holds no finished run; train one with 'fuseablate quickstart', "
-            "or name another store with --runs"
-        )
-    print_report(comparisons, console())
-    if args.svg:
-        write_picture(comparisons, args.svg)
+    from fuseablate.report.formats import FORMATS as WRITERS
+
+    text = WRITERS[form](comparisons, args.metric)
+    if args.output:
+        write(args.output, "--output", text)
+    else:
+        print(text, end="")
     return 0
 
 
-def write_picture(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write the report as an SVG file that looks like a terminal."""
-    screen = Console(
-        record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True, highlight=False
-    )
-    print_report(comparisons, screen)
+def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
+    """Return the studies and runs of those names; all runs of the store where there is none."""
+    if not names:
+        if not (records := store.records()):
+            raise InputError(
+                f"{store.root}: holds no finished run; train one with 'fuseablate quickstart', "
+                "or name another store with --runs"
+            )
+        return of_records(records)
+    folders = manifests(store)
+    comparisons: list[Comparison] = []
+    records = []
+    for name in names:
+        mine = [each for each in folders if name in (each.name, each.name.rpartition("-")[0])]
+        if mine:
+            comparisons.append(of_study(Manifest.load(mine[0]), store.get))
+        else:
+            records.append(_run(store, name, [each.name for each in folders]))
+    return comparisons + of_records(records)
+
+
+def manifests(store: Store) -> list[Path]:
+    """Return the folders of the studies that can be reported, the one changed last first."""
+    paths = store.root.glob(f"studies/*/{MANIFEST}")
+    return [path.parent for path in sorted(paths, key=lambda path: -path.stat().st_mtime)]
+
+
+def _run(store: Store, name: str, studies: Sequence[str]) -> Record:
+    found = list(store.root.glob(f"{name}*/record.json")) if name.isalnum() else []
+    if len(found) > 1:
+        raise InputError(f"run '{name}': {len(found)} runs of {store.root} begin so; write more")
+    if not found:
+        runs = [path.parent.name for path in store.root.glob("*/record.json")]
+        short = [each.rpartition("-")[0] for each in studies]
+        raise unknown("study or run", name, [*dict.fromkeys(short), *runs]).within(str(store.root))
+    return Record.from_json(found[0].read_bytes())
+
+
+def write(path: Path, flag: str, text: str) -> None:
+    """Write a file whole, or say in a line why it cannot be."""
     try:
-        write_atomically(path, screen.export_svg(title="fuseablate report"))
+        write_atomically(path, text)
     except OSError as error:
-        raise InputError(f"--svg {path}: cannot be written: {error.strerror}") from None
+        raise InputError(f"{flag} {path}: cannot be written: {error.strerror}") from None

@@ -1,19 +1,47 @@
-"""The report: rows of results, by variant and by run. Without torch."""
+"""The report as a terminal shows it: a table of variants, what it means, and what it cost.
+
+Without torch.
+"""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from fuseablate.record import Record
-from fuseablate.report.model import Comparison
+from fuseablate.report.judged import Judged, judge
+from fuseablate.report.model import Comparison, Variant
+from fuseablate.report.pareto import Point, scatter
+from fuseablate.report.searched import print_searched
+from fuseablate.report.words import conclusion, statistics_lines
 from fuseablate.terminal import change, duration, short
 
-WIDE = 110  # columns from which every column is shown
+WIDE = 110  # columns from which costs come with their changes, and intervals with their ends
+DRAWN = 130  # columns from which intervals are drawn as well
+VERY_WIDE = 150  # columns from which the validation accuracy has room
+FEW = 12  # runs up to which each is shown unasked
+SORTS = ("name", "params", "macs", "score", "delta")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What of a report is shown, and how: the metric, an order, a text to filter by, the runs.
+
+    sort: one of `SORTS`, or None for the order of the study; filter: a part of a variant's
+    label; cost: the horizontal axis of the plot.
+    """
+
+    metric: str = "test_top1"
+    sort: str | None = None
+    filter: str = ""
+    cost: str = "macs"
+    runs: bool = False
 
 
 def mean_sd(scores: Iterable[float]) -> str:
@@ -25,53 +53,143 @@ def mean_sd(scores: Iterable[float]) -> str:
     return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
-def print_report(comparisons: Sequence[Comparison], out: Console) -> None:
-    """Print each comparison as a table of variants and a table of runs."""
-    wide = out.width >= WIDE
+def print_report(comparisons: Sequence[Comparison], out: Console, look: Look | None = None) -> None:
+    """Print each comparison: its table, its statistics in words, its front, its runs."""
     for comparison in comparisons:
-        out.print(f"[bold]{comparison.data}[/], recipe {comparison.recipe}")
-        out.print(variant_table(comparison, wide))
-        out.print(run_table(comparison, wide))
-        for line in failures(comparison):
-            out.print(line, style="red")
-        out.print(
-            "Accuracies in percent, mean ± standard deviation over seeds. The test set was read "
-            "once, at the end of each run. MACs: convolutions and linear layers, one image.",
-            style="dim",
-        )
-        if max(len(variant.finished) for variant in comparison.variants) < 2:
-            out.print("One seed: differences may be seed noise, and no claim is made.", style="dim")
+        _print_one(comparison, out, look or Look())
         out.print()
+
+
+def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
+    wide = out.width >= WIDE
+    if comparison.title:
+        out.print(f"[bold]{comparison.title}[/]  {comparison.question}", soft_wrap=True)
+    out.print(f"[bold]{comparison.data}[/], recipe {comparison.recipe}")
+    if comparison.search:
+        print_searched(comparison.search, out)
+    judged = judge(comparison, look.metric)
+    _print_judged(judged, out, look)
+    if comparison.iso:
+        out.print("[bold]At the reference's cost[/]: each variant rescaled in width")
+        _print_judged(judge(comparison, look.metric, comparison.iso), out, look)
+    if comparison.design in ("factorial", "fractional", "per-row"):
+        from fuseablate.report.factors import print_effects, print_rows
+
+        (print_rows if comparison.design == "per-row" else print_effects)(judged, out)
+    points = _points(judged, look.cost)
+    if len(points) > 2:
+        out.print()
+        for drawn in scatter(points, look.cost, judged.title, out.width):
+            out.print(drawn, no_wrap=True)
+    for note in comparison.notes:
+        out.print(note, style="yellow", markup=False, soft_wrap=True)
+    if look.runs or sum(len(variant.runs) for variant in comparison.variants) <= FEW:
+        out.print(run_table(comparison, wide))
+    for line in failures(comparison):
+        out.print(line, style="red", markup=False)
+    out.print(
+        "Accuracies in percent, mean ± standard deviation over seeds. The test set was read "
+        "once, at the end of each run. MACs: convolutions and linear layers, one image.",
+        style="dim",
+    )
+
+
+def _print_judged(judged: Judged, out: Console, look: Look) -> None:
+    out.print(variant_table(judged, out.width, look))
+    if judged.analysis is None:
+        seeds = max(len(variant.finished) for variant in judged.variants)
+        if seeds < 2:
+            out.print("One seed: differences may be seed noise, and no claim is made.", style="dim")
+        return
+    for said in statistics_lines(judged):
+        out.print(said, style="dim")
+    if sentence := conclusion(judged):
+        out.print(Text(sentence, style="bold"))
+
+
+def _points(judged: Judged, cost: str) -> list[Point]:
+    return [
+        Point(variant.label, value, statistics.mean(scores))
+        for variant in judged.variants
+        if (scores := judged.scores(variant)) and (value := getattr(variant, cost)) is not None
+    ]
 
 
 def _table(title: str, right: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("Variant", overflow="fold", min_width=10)
+    table.add_column("Variant", overflow="fold", min_width=14)
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
-def variant_table(comparison: Comparison, wide: bool) -> Table:
-    """Return a row for each variant: its costs, its accuracies over seeds, its time."""
+def variant_table(judged: Judged, width: int, look: Look) -> Table:
+    """Return a row for each variant: its costs, its score over seeds, its delta and verdict."""
+    wide = width >= WIDE
+    from fuseablate.report.bars import MARKS, STYLES, interval, reach_of
+
+    timed = any(variant.latency is not None for variant in judged.variants)
     costs = ("Params", "change", "MACs", "change") if wide else ("Params", "MACs")
-    top5 = ("Test top-5",) if wide else ()
-    table = _table("Variants", (*costs, "Val top-1", "Test top-1", *top5, "Seeds", "Time"))
-    base = comparison.reference
-    for variant in comparison.variants:
+    compared = len(judged.variants) > 1
+    val = ("Val top-1",) if width >= VERY_WIDE and not look.metric.startswith("val") else ()
+    deltas = ("Delta [95 %]", "Seeds") if compared else ("Seeds",)
+    ms = ("ms",) if timed else ()
+    table = _table("Variants", (*costs, *ms, *val, judged.title, *deltas))
+    if compared:
+        table.add_column("", no_wrap=True)
+    found = judged.analysis.deltas if judged.analysis else ()
+    reach = reach_of(found)
+    base = judged.variants[0]
+    for variant in _shown(judged, look):
         done, asked = len(variant.finished), len(variant.seeds)
-        cells: list[str] = []
+        cells: list[str | Text] = []
         for cost, before in ((variant.params, base.params), (variant.macs, base.macs)):
             cells += [short(cost), f"[cyan]{change(cost, before)}[/]"][: 1 + wide]
-        cells += [
-            mean_sd(variant.scores("val", "top1").values()),
-            f"[bold]{mean_sd(variant.scores('test', 'top1').values())}[/]",
-            mean_sd(variant.scores("test", "top5").values()),
-        ][: 2 + wide]
-        seeds = str(done) if done == asked else f"[red]{done} of {asked}[/]"
-        time = duration(sum(each.seconds for each in variant.runs))
-        table.add_row(variant.label, *cells, seeds, time)
+        if timed:
+            cells.append(f"{variant.latency:.2f}" if variant.latency is not None else "-")
+        if val:
+            cells.append(mean_sd(variant.scores("val", "top1").values()))
+        cells.append(f"[bold]{mean_sd(judged.scores(variant))}[/]")
+        delta = judged.delta(variant)
+        if compared:
+            cells.append(_delta_text(delta, wide))
+        cells.append(str(done) if done == asked else f"[red]{done} of {asked}[/]")
+        if delta is not None:
+            mark = Text(f"{MARKS[delta.verdict]} {delta.verdict}", style=STYLES[delta.verdict])
+            drawn = Text(" ").join((interval(delta, reach), mark))
+            cells.append(drawn if width >= DRAWN else mark)
+        table.add_row(Text(variant.label), *cells)
     return table
+
+
+def _delta_text(delta: Any, wide: bool) -> str:
+    if delta is None:
+        return "-"
+    if delta.mean is None:
+        return "none"
+    if delta.low is None:
+        return f"{delta.mean:+.2f}"
+    if wide:
+        return f"{delta.mean:+.2f} [{delta.low:+.2f}, {delta.high:+.2f}]".replace("[", r"\[")
+    return f"{delta.mean:+.2f} ± {max(delta.high - delta.mean, delta.mean - delta.low):.2f}"
+
+
+def _shown(judged: Judged, look: Look) -> list[Variant]:
+    """Return the variants that the filter leaves, the reference first, in the order asked for."""
+    wanted = look.filter.lower()
+    some = [one for one in judged.variants[1:] if wanted in f"{one.label} {one.name}".lower()]
+
+    def score(variant: Variant) -> float:
+        return -statistics.mean(judged.scores(variant) or [0.0])
+
+    match look.sort:
+        case "name":
+            some.sort(key=lambda variant: variant.label)
+        case "params" | "macs":
+            some.sort(key=lambda variant: getattr(variant, str(look.sort)))
+        case "score" | "delta":
+            some.sort(key=score)
+    return [judged.variants[0], *some]
 
 
 def run_table(comparison: Comparison, wide: bool) -> Table:
@@ -86,7 +204,7 @@ def run_table(comparison: Comparison, wide: bool) -> Table:
                 scores = [f"{100 * s:.2f}" for s in (run.val.top1, run.test.top1, run.test.top5)]
             rates = run.curves.images_per_second or (0.0,)
             table.add_row(
-                variant.label,
+                Text(variant.label),
                 str(run.seed),
                 str(len(run.curves)),
                 *scores,
@@ -126,37 +244,3 @@ def comparison_rows(records: Sequence[Record]) -> tuple[list[str], list[list[obj
         for run in records
     ]
     return columns, rows
-
-
-def as_json(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """Return each comparison for machines; accuracies are shares (0 to 1)."""
-    return [
-        {
-            "data": comparison.data,
-            "recipe": comparison.recipe,
-            "variants": [
-                {
-                    "name": variant.name,
-                    "edits": list(variant.edits),
-                    "params": variant.params,
-                    "macs": variant.macs,
-                    "runs": [_run_json(run) for run in variant.runs],
-                }
-                for variant in comparison.variants
-            ],
-        }
-        for comparison in comparisons
-    ]
-
-
-def _run_json(run: Record) -> dict[str, Any]:
-    return {
-        "run": run.digest,
-        "seed": run.seed,
-        "status": run.status,
-        "epochs": len(run.curves),
-        "seconds": run.seconds,
-        "val_top1": run.val.top1 if run.val else None,
-        "test_top1": run.test.top1 if run.test else None,
-        "test_top5": run.test.top5 if run.test else None,
-    }

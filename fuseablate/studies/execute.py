@@ -22,7 +22,6 @@ from fuseablate.studies.fixed import FixedWork
 from fuseablate.studies.lock import held
 from fuseablate.studies.outline import Names, manifest_of, measured_latencies, searched
 from fuseablate.studies.plan import Plan, PlannedRun
-from fuseablate.studies.search_views import print_search
 from fuseablate.studies.trials import Trials, distributions_of, open_storage, open_study
 from fuseablate.studies.views import suited_view
 from fuseablate.terminal import console
@@ -46,8 +45,9 @@ def execute(
         if not study.search and all(store.get(run.digest) for run in plan.runs):
             out.print(f"finished: all {len(plan.runs)} runs are in the store, none is trained")
         opened = open_storage(storage, folder)
+        manifest = manifest_of(plan, plan.runs)
         if not (study.search and (folder / MANIFEST).exists()):
-            manifest_of(plan, plan.runs).save(folder)
+            manifest.save(folder)
         engine = LocalEngine(
             workers.devices, workers.per_device, retries=retries, log=folder / "workers.log"
         )
@@ -62,7 +62,8 @@ def execute(
                 did = searched(study.search, found, runs, len(study.seeds))
                 if "latency" in study.search.objectives:
                     latencies = measured_latencies(plan, runs, engine, folder)
-                manifest_of(plan, runs, did, latencies).save(folder)
+                manifest = manifest_of(plan, runs, did, latencies)
+                manifest.save(folder)
             records = [record for run in runs if (record := store.get(run.digest))]
             tracker.tables({"comparison": comparison_rows(records)})
         except KeyboardInterrupt:
@@ -75,9 +76,7 @@ def execute(
             engine.close()
             for left in tracker.close():
                 print(left)
-    if study.search and found:
-        print_search(study.search, found, runs, len(study.seeds), out)
-    print_report([of_study(manifest_of(plan, runs, latencies=latencies), store.get)], out)
+    print_report([of_study(manifest, store.get)], out)
     out.print(f"Folder: {folder}; Optuna: optuna-dashboard {folder / 'journal.log'}", style="dim")
     # A trial that diverges is a result of a search; a finalist that does has none.
     return 1 if board.count("lost") or any(record.failure for record in records) else 0

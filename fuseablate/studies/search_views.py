@@ -1,29 +1,21 @@
-"""What a search says before it starts and when it has ended. Without torch."""
+"""What a search says before it starts. Without torch."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import get_args
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
-from rich.table import Table
 
 from fuseablate.runs import Store
 from fuseablate.studies.gate import Gate, Refusal
-from fuseablate.studies.outline import LEAST_RATED, importance
-from fuseablate.studies.plan import Plan, PlannedRun
+from fuseablate.studies.plan import Plan
 from fuseablate.studies.sampler import random_assignment, seed_of
-from fuseablate.studies.search import seeds_of
 from fuseablate.studies.search_tables import Search
 from fuseablate.studies.space import Space, size_of
-from fuseablate.studies.trials import Trials
 from fuseablate.terminal import duration, short
 
 SAMPLES = 1000
-SHOWN = 10  # trials of the table
 
 
 def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, out: Console) -> None:
@@ -79,72 +71,3 @@ def sample(space: Space, gate: Gate, seed: int) -> Counter[Refusal]:
         if isinstance(verdict, str):
             refused[verdict] += 1
     return refused
-
-
-def print_search(
-    search: Search, trials: Trials, runs: Sequence[PlannedRun], seeds: int, out: Console
-) -> None:
-    """Print what the search found on the validation images, and what it left out."""
-    every = trials.all()
-    done = [trial for trial in every if trial.state == TrialState.COMPLETE]
-    partial = sum(seeds_of(trial) < seeds for trial in done)
-    states = Counter(trial.state for trial in every)
-    counts = {
-        "with all seeds": len(done) - partial,
-        "ended after the first seed": partial,
-        "pruned": states[TrialState.PRUNED],
-        "failed": states[TrialState.FAIL],
-        "not ended": states[TrialState.RUNNING],
-    }
-    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    out.print(f"[bold]Search[/]: {len(every):,} trials by {search.sampler}: {said or 'none'}")
-    refused = {
-        reason: sum(trial.user_attrs.get(reason, 0) for trial in every)
-        for reason in get_args(Refusal)
-    }
-    told = ", ".join(f"{count:,} {reason}" for reason, count in refused.items())
-    out.print(f"Samples that were not trained, and drawn again: {told}", soft_wrap=True)
-    chosen = {name for run in runs for name in run.variant.names}
-    out.print(_table(search, done, seeds, chosen))
-    out.print(
-        "Validation top-1, mean over seeds: what was searched by, and too high for the best. "
-        "A trial with fewer seeds makes no claim. *: a finalist, judged below on fresh seeds.",
-        style="dim",
-        soft_wrap=True,
-    )
-    for line in importances(trials.study, len(done)):
-        out.print(line, soft_wrap=True)
-    out.print()
-
-
-def _table(search: Search, done: Sequence[FrozenTrial], seeds: int, chosen: set[str]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("Trial", no_wrap=True)
-    timed = ("ms",) if "latency" in search.objectives else ()
-    for name in ("Val top-1", "Seeds", "Params", "MACs", *timed):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("Edits", overflow="fold")
-    place = search.objectives.index("accuracy")
-    ranked = sorted(done, key=lambda trial: (
-        f"trial {trial.number}" not in chosen, -trial.values[place]))  # fmt: skip
-    finalists = sum(f"trial {trial.number}" in chosen for trial in done)
-    for trial in ranked[: max(SHOWN, finalists)]:
-        mark = "*" if f"trial {trial.number}" in chosen else ""
-        table.add_row(
-            f"{trial.number}{mark}",
-            f"{100 * trial.values[place]:.2f}",
-            f"{seeds_of(trial)} of {seeds}",
-            short(trial.user_attrs["params"]),
-            short(trial.user_attrs["macs"]),
-            *(f"{trial.user_attrs['latency']:.2f}" for _ in timed),
-            trial.user_attrs["edits"] or "-",
-        )
-    return table
-
-
-def importances(study: optuna.Study, done: int) -> list[str]:
-    """Return how much each parameter decides which trials are the best by validation top-1."""
-    if done < LEAST_RATED:
-        return [f"Importance of parameters: not rated, for which {LEAST_RATED} trials are needed"]
-    said = ", ".join(f"{name} {share:.2f}" for name, share in importance(study, done).items())
-    return [f"Importance of parameters for validation top-1 (PED-ANOVA): {said or 'none rated'}"]

@@ -1,0 +1,57 @@
+"""What a design with factors tells beyond its variants: effects, interactions, rows."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fuseablate.report.bars import MARKS, STYLES, interval, reach_of, strip
+from fuseablate.report.judged import METRICS, Judged
+from fuseablate.stats import Delta, effects
+
+
+def print_effects(judged: Judged, out: Console) -> None:
+    """Print main effects, and the interactions where the design holds all combinations."""
+    scores = {v.name: v.scores(*METRICS[judged.metric]) for v in judged.variants}
+    levels = {variant.name: variant.levels for variant in judged.variants}
+    whole = judged.comparison.design == "factorial"
+    found = effects(scores, levels, interactions=whole)
+    if not found:
+        out.print("Effects: not told; they need two seeds, the same of all variants.", style="dim")
+        return
+    table = Table(title="Effects", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("Effect", overflow="fold")
+    table.add_column("Points [95 %]", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    shown = [
+        Delta(" with ".join(f"{f}={level}" for f, level in zip(e.factors, e.levels, strict=True)),
+              0, e.mean, e.low, e.high)
+        for e in found
+    ]  # fmt: skip
+    reach = reach_of(shown)
+    for one in shown:
+        mark = Text(f"{MARKS[one.verdict]} {one.verdict}", style=STYLES[one.verdict])
+        table.add_row(
+            one.variant,
+            f"{one.mean:+.2f} \\[{one.low:+.2f}, {one.high:+.2f}]",
+            Text(" ").join((interval(one, reach), mark)),
+        )
+    out.print(table)
+    out.print(
+        "A main effect: the mean over the other factors' levels. Two together: how much larger "
+        "the one's effect is where the other is there. Simultaneous by Bonferroni.",
+        style="dim",
+    )
+
+
+def print_rows(judged: Judged, out: Console) -> None:
+    """Print the strip of a per-row study: how much each row loses by the edit."""
+    losses: dict[str, float | None] = {}
+    for variant in judged.variants[1:]:
+        delta = judged.delta(variant)
+        id = variant.levels.get("row", variant.name)
+        losses[id] = -delta.mean if delta and delta.mean is not None else None
+    out.print("[bold]What each row loses by the edit[/] (the tallest block loses the most)")
+    for line in strip(losses):
+        out.print(line)

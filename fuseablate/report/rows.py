@@ -1,0 +1,67 @@
+"""The report as plain rows, one a variant: what every written format is made of."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, fields
+
+from fuseablate.report.judged import Judged
+
+
+@dataclass(frozen=True)
+class Row:
+    """A variant in numbers. Scores are in percent, changes are shares of the reference's cost.
+
+    low, high and p are those of the simultaneous 95 % interval; None where no claim is made.
+    """
+
+    comparison: str
+    variant: str
+    edits: str
+    params: int
+    params_change: float
+    macs: int
+    macs_change: float
+    latency_ms: float | None
+    seeds: int
+    seeds_asked: int
+    mean: float | None
+    sd: float | None
+    delta: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    verdict: str
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def rows_of(judged: Judged) -> list[Row]:
+    """Return a row for each variant, the reference first."""
+    base = judged.variants[0]
+    rows = []
+    for variant in judged.variants:
+        scores, delta = judged.scores(variant), judged.delta(variant)
+        rows.append(
+            Row(
+                comparison=judged.comparison.title or judged.comparison.data,
+                variant=variant.name,
+                edits=variant.changes,
+                params=variant.params,
+                params_change=variant.params / base.params - 1,
+                macs=variant.macs,
+                macs_change=variant.macs / base.macs - 1,
+                latency_ms=variant.latency,
+                seeds=len(scores),
+                seeds_asked=len(variant.seeds),
+                mean=statistics.mean(scores) if scores else None,
+                sd=statistics.stdev(scores) if len(scores) > 1 else None,
+                delta=delta.mean if delta else None,
+                low=delta.low if delta else None,
+                high=delta.high if delta else None,
+                p=delta.p if delta else None,
+                verdict=delta.verdict if delta else "reference",
+            )
+        )
+    return rows

@@ -1,0 +1,110 @@
+"""What a search found on the validation images, and what it left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fuseablate.report.bars import BLOCKS
+from fuseablate.report.manifest import Searched, Trial
+from fuseablate.terminal import short
+
+SHOWN = 10  # trials of the table
+STEPS = 40  # points of the line of the hypervolume
+
+
+def print_searched(search: Searched, out: Console) -> None:
+    """Print the counts, the best trials, the hypervolume over time, and what decides."""
+    done = [trial for trial in search.trials if trial.state == "complete"]
+    partial = sum(trial.seeds < search.seeds for trial in done)
+    states = Counter(trial.state for trial in search.trials)
+    counts = {
+        "with all seeds": len(done) - partial,
+        "ended after the first seed": partial,
+        "pruned": states["pruned"],
+        "failed": states["fail"],
+        "not ended": states["running"],
+    }
+    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    out.print(
+        f"[bold]Search[/]: {len(search.trials):,} trials by {search.sampler}: {said or 'none'}"
+    )
+    told = ", ".join(f"{count:,} {reason}" for reason, count in search.refused.items())
+    out.print(f"Samples that were not trained, and drawn again: {told}", soft_wrap=True)
+    out.print(_table(search, done))
+    out.print(
+        "Validation top-1, mean over seeds: what was searched by, and too high for the best. "
+        "A trial with fewer seeds makes no claim. *: a finalist, judged below on fresh seeds.",
+        style="dim",
+        soft_wrap=True,
+    )
+    cost = next((name for name in search.objectives if name != "accuracy"), None)
+    if cost and len(done) > 1:
+        out.print(f"Hypervolume over trials: {sparkline(hypervolumes(done, cost))}")
+    if search.importance:
+        rated = ", ".join(f"{name} {share:.2f}" for name, share in search.importance.items())
+        out.print(
+            f"Importance of parameters for validation top-1 (PED-ANOVA): {rated}", soft_wrap=True
+        )
+    else:
+        out.print("Importance of parameters: not rated, for which 20 trials are needed")
+    out.print()
+
+
+def _table(search: Searched, done: Sequence[Trial]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("Trial", no_wrap=True)
+    timed = ("ms",) if "latency" in search.objectives else ()
+    for name in ("Val top-1", "Seeds", "Params", "MACs", *timed):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("Edits", overflow="fold")
+    ranked = sorted(done, key=lambda trial: (not trial.finalist, -(trial.top1 or 0)))
+    finalists = sum(trial.finalist for trial in done)
+    for trial in ranked[: max(SHOWN, finalists)]:
+        table.add_row(
+            f"{trial.number}{'*' if trial.finalist else ''}",
+            f"{trial.top1:.2f}",
+            f"{trial.seeds} of {search.seeds}",
+            short(trial.params),
+            short(trial.macs),
+            *(f"{trial.latency:.2f}" for _ in timed),
+            Text(trial.edits or "-"),
+        )
+    return table
+
+
+def hypervolumes(trials: Sequence[Trial], cost: str) -> list[float]:
+    """Return, after each trial, the area that the front dominates, as a share of its frame.
+
+    The frame goes from 0 to the best accuracy, and from 0 to the largest cost of all trials.
+    """
+    points = [(float(getattr(trial, cost)), trial.top1 or 0.0) for trial in trials]
+    frame_cost, frame_top1 = max(p[0] for p in points), max(p[1] for p in points)
+    if not frame_cost or not frame_top1:
+        return [0.0] * len(points)
+    found = []
+    for count in range(1, len(points) + 1):
+        area, reached = 0.0, 0.0
+        # From the cheapest on, each adds what it is better by, as wide as its cost saves.
+        for value, top1 in sorted(points[:count]):
+            if top1 > reached:
+                area += (frame_cost - value) * (top1 - reached)
+                reached = top1
+        found.append(area / (frame_cost * frame_top1))
+    return found
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return at most `STEPS` blocks from the least to the greatest value, with both named."""
+    step = max(1, -(-len(values) // STEPS))
+    some = [*values[step - 1 :: step]]
+    if len(values) % step:
+        some.append(values[-1])
+    low, high = min(values), max(values)
+    width = (high - low) or 1.0
+    blocks = "".join(BLOCKS[min(7, int(8 * (value - low) / width))] for value in some)
+    return f"{low:.3f} {blocks} {high:.3f}"
