@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from fuseablate.stats.analysis import Delta
+if TYPE_CHECKING:
+    from fuseablate.stats import Delta
 
 STYLES = {"better": "green", "worse": "red", "unclear": "yellow", "no claim": "dim"}
 MARKS = {"better": "▲", "worse": "▼", "unclear": "?", "no claim": "·"}

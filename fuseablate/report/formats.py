@@ -50,26 +50,32 @@ def _comparison(comparison: Comparison, metric: str) -> dict[str, Any]:
     table["metric"] = metric
     table["notes"] = list(comparison.notes)
     runs = {v.name: [_run(run) for run in v.runs] for v in comparison.variants}
-    for key, judged in zip(("comparison", "at_equal_cost"), _judged(comparison, metric),
-                           strict=False):  # fmt: skip
-        table[key] = {
-            "statistics": judged.analysis
-            and {
-                "method": judged.analysis.method,
-                "why": judged.analysis.why,
-                "sd": judged.analysis.sd,
-                "df": judged.analysis.df,
-                "smallest_difference": judged.smallest,
-                "image_sd": {d.variant: d.image_sd for d in judged.analysis.deltas},
-            },
-            "conclusion": conclusion(judged),
-            "variants": [
-                {**dataclasses.asdict(row), "runs": runs[row.variant]} for row in rows_of(judged)
-            ],
-        }
+    raw, *equal = (_variants(judged, runs) for judged in _judged(comparison, metric))
+    table |= raw
+    if equal:
+        table["at_equal_cost"] = equal[0]
     if comparison.search:
         table["search"] = dataclasses.asdict(comparison.search)
     return table
+
+
+def _variants(judged: Judged, runs: Mapping[str, Any]) -> dict[str, Any]:
+    analysis = judged.analysis
+    return {
+        "statistics": analysis
+        and {
+            "method": analysis.method,
+            "why": analysis.why,
+            "sd": analysis.sd,
+            "df": analysis.df,
+            "smallest_difference": judged.smallest,
+            "image_sd": {delta.variant: delta.image_sd for delta in analysis.deltas},
+        },
+        "conclusion": conclusion(judged),
+        "variants": [
+            {**dataclasses.asdict(row), "runs": runs[row.variant]} for row in rows_of(judged)
+        ],
+    }
 
 
 def _run(run: Record) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.record import Record
+from fuseablate.report.bars import MARKS, STYLES, interval, reach_of
 from fuseablate.report.judged import Judged, judge
 from fuseablate.report.model import Comparison, Variant
 from fuseablate.report.pareto import Point, scatter
@@ -79,8 +80,10 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
     points = _points(judged, look.cost)
     if len(points) > 2:
         out.print()
-        for drawn in scatter(points, look.cost, judged.title, out.width):
+        *plot, legend = scatter(points, look.cost, judged.title, out.width)
+        for drawn in plot:
             out.print(drawn, no_wrap=True)
+        out.print(legend)
     for note in comparison.notes:
         out.print(note, style="yellow", markup=False, soft_wrap=True)
     if look.runs or sum(len(variant.runs) for variant in comparison.variants) <= FEW:
@@ -126,8 +129,6 @@ def _table(title: str, right: Sequence[str]) -> Table:
 def variant_table(judged: Judged, width: int, look: Look) -> Table:
     """Return a row for each variant: its costs, its score over seeds, its delta and verdict."""
     wide = width >= WIDE
-    from fuseablate.report.bars import MARKS, STYLES, interval, reach_of
-
     timed = any(variant.latency is not None for variant in judged.variants)
     costs = ("Params", "change", "MACs", "change") if wide else ("Params", "MACs")
     compared = len(judged.variants) > 1

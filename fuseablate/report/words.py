@@ -23,7 +23,8 @@ def statistics_lines(judged: Judged) -> list[str]:
     sampled = [d for d in analysis.deltas if d.image_sd is not None and d.low is not None]
     if sampled:
         most = max(d.image_sd for d in sampled if d.image_sd is not None)
-        limited = [d.variant for d in sampled if d.limit == "images"]
+        labels = {variant.name: variant.label for variant in judged.variants}
+        limited = [labels[d.variant] for d in sampled if d.limit == "images"]
         what = (
             f"more than the seeds do for {', '.join(limited)}"
             if 0 < len(limited) < len(sampled)
@@ -54,9 +55,9 @@ def conclusion(judged: Judged) -> str:
             unclear.append((variant, abs(delta.mean)))
         else:
             reach = max(delta.high - delta.mean, delta.mean - delta.low)
-            turn = "costs" if delta.verdict == "worse" else "gains"
+            turn = "loses" if delta.verdict == "worse" else "gains"
             said.append(
-                f"{variant.label} {_price(variant, judged.variants[0])}and {turn} "
+                f"{variant.label}{_price(variant, judged.variants[0])} {turn} "
                 f"{abs(delta.mean):.1f} ± {reach:.1f} points"
             )
     sentences = []
@@ -93,7 +94,7 @@ def _price(variant: Variant, reference: Variant) -> str:
             amount = change(mine, base).lstrip("+-")
             said.append((verb, f"{amount} of the {what}"))
     if not said:
-        return "costs the same "
+        return ", at the same cost,"
     if len(said) == 2 and said[0][0] == said[1][0]:
-        return f"{said[0][0]} {said[0][1]} and {said[1][1]} "
-    return "".join(f"{verb} {what} " for verb, what in said)
+        return f" {said[0][0]} {said[0][1]} and {said[1][1]}, and"
+    return "".join(f" {verb} {what}" for verb, what in said) + ", and"

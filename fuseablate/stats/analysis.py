@@ -96,10 +96,10 @@ def analyse(scores: Scores, reference: str, rights: Rights | None = None) -> Ana
         found, sd, df = _by_blocks(table, reference)
         method: Method = "dunnett"
         why = (
-            f"95 % intervals by the paired t: seeds are blocks ({df} degrees of freedom)."
+            f"95 % intervals by the paired t: seeds are blocks ({_freedom(df)})."
             if len(judged) == 1
             else f"Dunnett's simultaneous 95 % intervals: seeds are blocks, and the variance is "
-            f"pooled over {len(table)} variants ({df} degrees of freedom)."
+            f"pooled over {len(table)} variants ({_freedom(df)})."
         )
     else:
         found, sd, df = _by_welch(table, reference)
@@ -118,6 +118,10 @@ def analyse(scores: Scores, reference: str, rights: Rights | None = None) -> Ana
         )
         deltas.append(Delta(name, len(scores[name]), mean, low, high, p, image, limit))
     return Analysis(reference, tuple(deltas), method, why, sd, df, seeds, len(judged))
+
+
+def _freedom(df: int) -> str:
+    return f"{df} degree{'s' if df > 1 else ''} of freedom"
 
 
 def _plain(

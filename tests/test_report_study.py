@@ -1,0 +1,293 @@
+"""The report of studies: what a reader sees of each design, and the written forms."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fuseablate.cli import main
+from fuseablate.record import Record, TestScore, pack_bits
+from fuseablate.report.bars import interval
+from fuseablate.report.formats import FORMATS
+from fuseablate.report.manifest import Manifest, PlannedVariant, Searched, Trial
+from fuseablate.report.model import Comparison, of_study
+from fuseablate.report.pareto import Point, front
+from fuseablate.report.searched import hypervolumes, sparkline
+from fuseablate.report.terminal import Look, print_report
+from fuseablate.runs import Store
+from fuseablate.stats import Delta
+from tests.test_report import record
+
+GOLDEN = Path(__file__).parent / "golden"
+BASE = (3_284_608, 4_123_392)
+LEAN = (1_306_112, 2_144_896)
+
+
+def planned(
+    name: str, edits: str, cost: tuple[int, int], *tops: float, **more: object
+) -> tuple[PlannedVariant, list[Record]]:
+    """A variant with a run for each test top-1; one below zero has no record."""
+    runs, records = {}, []
+    for seed, top1 in enumerate(tops):
+        digest = _digest(name, seed)
+        runs[seed] = digest
+        if top1 >= 0:
+            right = pack_bits(at < round(1000 * top1) for at in range(1000))
+            one = record(seed, top1, digest=digest, params=cost[0], macs=cost[1])
+            assert one.test
+            test = {**vars_of(one.test), "images": 1000, "right": right}
+            records.append(_with_test(one, test))
+    variant = PlannedVariant(
+        names=(name,), edits=tuple(edits.split()), params=cost[0], macs=cost[1], runs=runs,
+        **{"levels": {}, "recipe": "", **more},  # type: ignore[arg-type]
+    )  # fmt: skip
+    return variant, records
+
+
+def _digest(name: str, seed: int) -> str:
+    return "".join(f"{ord(letter):02x}" for letter in f"{name}{seed}").ljust(64, "0")[:64]
+
+
+def vars_of(score: object) -> dict[str, object]:
+    return {name: getattr(score, name) for name in ("loss", "top1", "top5", "per_class")}
+
+
+def _with_test(one: Record, test: Mapping[str, object]) -> Record:
+    return dataclasses.replace(one, test=TestScore(**test))  # type: ignore[arg-type]
+
+
+def study(
+    design: str, *made: tuple[PlannedVariant, list[Record]], **more: object
+) -> tuple[Manifest, dict[str, Record]]:
+    manifest = Manifest(
+        name="se", title="Squeeze-and-excitation", question="What does it buy?", design=design,
+        spec="fusenet", variants=tuple(variant for variant, _ in made),
+        **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return manifest, {one.digest: one for _, records in made for one in records}
+
+
+def comparison(
+    design: str, *made: tuple[PlannedVariant, list[Record]], **more: object
+) -> Comparison:
+    manifest, records = study(design, *made, **more)
+    return of_study(manifest, records.get)
+
+
+REFERENCE = planned("baseline", "", BASE, 0.400, 0.410, 0.405)
+OFF = planned("se=off", "all.se=false", LEAN, 0.350, 0.362, 0.355)
+THREE = (REFERENCE, OFF, planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_000),
+                                 0.402, 0.406, 0.409))  # fmt: skip
+LEVELS = [
+    {"se": se, "kernel": kernel} for se in ("baseline", "off") for kernel in ("baseline", "3")
+]
+STUDIES = {
+    "one_factor": comparison("one-factor", *THREE),
+    "one_seed": comparison(
+        "one-factor",
+        planned("baseline", "", BASE, 0.40),
+        planned("se=off", "all.se=false", LEAN, 0.35),
+    ),
+    "missing": comparison(
+        "one-factor",
+        planned("baseline", "", BASE, 0.400, 0.410, 0.405),
+        planned("se=off", "all.se=false", LEAN, 0.350, -1, 0.355),
+        notes=("row 14: the edit changes nothing there",),
+    ),
+    "factorial": comparison(
+        "factorial",
+        *(
+            planned(
+                f"cell {at}", edits, BASE, *(base + step / 1000 for step in (0, 9, 4)),
+                levels=LEVELS[at],
+            )
+            for at, (edits, base) in enumerate(
+                [("", 0.40), ("fuse.kernel=3", 0.39), ("all.se=false", 0.35),
+                 ("all.se=false fuse.kernel=3", 0.345)]
+            )
+        ),
+        factors={"se": ("baseline", "off"), "kernel": ("baseline", "3")},
+    ),
+    "per_row": comparison(
+        "per-row",
+        planned("baseline", "", BASE, 0.400, 0.410, 0.405, levels={"row": "baseline"}),
+        *(
+            planned(f"row={row}", f"{row}.se=false", (3_000_000, 4_000_000),
+                    *(0.400 - loss + step / 1000 for step in (0, 9, 6)), levels={"row": row})
+            for row, loss in (("2", 0.002), ("5", 0.03), ("12", -0.004), ("13", 0.05))
+        ),
+    ),
+    "iso": comparison(
+        "one-factor",
+        REFERENCE,
+        OFF,
+        planned("se=off (iso MACs)", "all.se=false scale.width=x1.46", (2_500_000, 4_120_000),
+                0.392, 0.401, 0.395, iso_of="se=off"),
+    ),
+    "search": comparison(
+        "search",
+        planned("baseline", "", BASE, 0.400, 0.410, latency=1.25),
+        planned("trial 2", "fuse.kernel=3", (3_270_000, 4_010_000), 0.411, 0.421, latency=1.1),
+        search=Searched(
+            sampler="nsga2",
+            objectives=("accuracy", "latency"),
+            seeds=1,
+            trials=(
+                Trial(number=0, state="complete", seeds=1, top1=30.0, params=10, macs=200,
+                      latency=2.0, edits="all.se=false", finalist=False),
+                Trial(number=1, state="pruned", seeds=1, top1=None, params=10, macs=200,
+                      latency=1.5, edits="", finalist=False),
+                Trial(number=2, state="complete", seeds=1, top1=40.0, params=10, macs=100,
+                      latency=1.0, edits="fuse.kernel=3", finalist=True),
+            ),
+            refused={"over budget": 5, "impossible": 0, "repeated": 1},
+            importance={"kernel": 0.75, "se": 0.25},
+        ),
+    ),
+}  # fmt: skip
+
+
+def shown(found: Comparison, width: int, look: Look | None = None) -> str:
+    out = Console(width=width, record=True, file=io.StringIO(), color_system=None)
+    print_report([found], out, look)
+    return "\n".join(line.rstrip() for line in out.export_text().splitlines()) + "\n"
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_as_a_reader_sees_it(name: str, width: int) -> None:
+    assert shown(STUDIES[name], width) == (GOLDEN / f"report_{name}_{width}.txt").read_text()
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
+    wide = [line for line in shown(STUDIES[name], width).splitlines() if len(line) > width]
+    assert [line for line in wide if not line.startswith(("row 14", "Importance", "Samples"))] == []
+
+
+def test_sort_filter_metric_and_runs() -> None:
+    three = STUDIES["one_factor"]
+    by_macs = shown(three, 140, Look(sort="macs"))
+    assert by_macs.index("all.se=false ") < by_macs.index("fuse.kernel=3 ")
+    by_score = shown(three, 140, Look(sort="score"))
+    assert by_score.index("fuse.kernel=3 ") < by_score.index("all.se=false ")
+    table = shown(three, 140, Look(filter="KERNEL")).split("Dunnett")[0]
+    assert "fusenet" not in table
+    assert "baseline" in table
+    assert "all.se=false" not in table
+    # Validation scores lie a point below the test scores in these records.
+    assert "39.50 ± 0.50" in shown(three, 140, Look(metric="val_top1"))
+
+
+def test_an_interval_is_drawn_where_it_lies() -> None:
+    # 17 cells from -8 to 8: a cell is one point, zero is the ninth.
+    drawn = interval(Delta("a", 3, -4.0, -6.0, -2.0), 8.0).plain
+    assert drawn == "  ━━●━━  ┆        "
+    assert interval(Delta("a", 1, 8.0), 8.0).plain == "        ┆       ●"
+    assert interval(Delta("a", 0, None), 8.0).plain == ""
+
+
+def test_the_front_by_hand() -> None:
+    points = [Point("a", 1, 10), Point("b", 2, 20), Point("c", 3, 15), Point("d", 2, 19)]
+    assert front(points) == {"a", "b"}
+    assert front([Point("a", 1, 1), Point("b", 1, 1)]) == {"a", "b"}
+
+
+def test_the_hypervolume_by_hand() -> None:
+    searched = STUDIES["search"].search
+    assert searched
+    done = [trial for trial in searched.trials if trial.state == "complete"]
+    # The frame is 2 ms x 40 %. The first trial costs all of it; the second dominates 1 ms x 40 %.
+    assert hypervolumes(done, "latency") == [0.0, 0.5]
+    assert sparkline([0.0, 0.5]) == "0.000 ▁█ 0.500"
+
+
+@pytest.mark.parametrize("form", ["csv", "markdown", "latex"])
+def test_written_forms_as_they_are(form: str) -> None:
+    ending = {"csv": "csv", "markdown": "md", "latex": "tex"}[form]
+    text = FORMATS[form]([STUDIES["one_factor"], STUDIES["iso"]], "test_top1")
+    assert text == (GOLDEN / f"report.{ending}").read_text()
+
+
+def test_csv_by_hand() -> None:
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([STUDIES["iso"]], "test_top1"))))
+    assert [row["variant"] for row in rows] == ["baseline", "se=off", "baseline",
+                                                "se=off (iso MACs)"]  # fmt: skip
+    # 35.0, 36.2 and 35.5 have the mean 35.566..., the reference 40.5.
+    assert float(rows[1]["mean"]) == pytest.approx(106.7 / 3)
+    assert float(rows[1]["delta"]) == pytest.approx(106.7 / 3 - 40.5)
+    assert float(rows[1]["params_change"]) == pytest.approx(LEAN[0] / BASE[0] - 1)
+    assert rows[0]["low"] == ""
+
+
+def test_json_says_everything() -> None:
+    (table,) = json.loads(FORMATS["json"]([STUDIES["iso"]], "test_top1"))
+    assert table["title"] == "Squeeze-and-excitation"
+    assert [len(one["runs"]) for one in table["variants"]] == [3, 3]
+    assert table["variants"][1]["verdict"] == "worse"
+    assert table["at_equal_cost"]["variants"][1]["variant"] == "se=off (iso MACs)"
+    assert table["statistics"]["df"] == 2
+
+
+def test_markup_and_special_characters_are_shown_as_they_are() -> None:
+    odd = comparison(
+        "one-factor",
+        planned("baseline", "", BASE, 0.40, 0.41),
+        planned("a", "[bold]x_y|z&50%#", LEAN, 0.35, 0.36),
+    )
+    assert "[bold]x_y|z&50%#" in shown(odd, 140).replace("\n", "")
+    assert r"`[bold]x_y\|z&50%#`" in FORMATS["markdown"]([odd], "test_top1")
+    assert r"[bold]x\_y|z\&50\%\#" in FORMATS["latex"]([odd], "test_top1")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "r.tex").write_text(FORMATS["latex"](list(STUDIES.values()), "test_top1"))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "r.pdf").stat().st_size > 1000
+
+
+def stored(root: Path) -> None:
+    manifest, records = study("one-factor", *THREE)
+    for digest, one in records.items():
+        with Store(root).open(digest) as folder:
+            folder.write("record.json", one.to_json())
+    folder_ = root / "studies" / "se-01234567"
+    folder_.mkdir(parents=True)
+    manifest.save(folder_)
+    assert Manifest.load(folder_) == manifest
+
+
+def test_studies_and_runs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored(tmp_path)
+    runs = ["--runs", str(tmp_path)]
+    for name in ("se", "se-01234567"):
+        assert main(["report", name, *runs]) == 0
+        assert "Squeeze-and-excitation" in capsys.readouterr().out
+    assert main(["report", _digest("se=off", 1)[:16], *runs]) == 0
+    assert "36.20" in capsys.readouterr().out
+    assert main(["report", *runs]) == 0
+    assert "'fuseablate report NAME': se-01234567" in capsys.readouterr().out
+    assert main(["report", "sa", *runs]) == 2
+    assert "unknown study or run 'sa'; did you mean 'se'?" in capsys.readouterr().err
+    assert main(["report", "7", *runs]) == 2
+    assert "begin so; write more" in capsys.readouterr().err
+    target = tmp_path / "se.md"
+    assert main(["report", "se", *runs, "--format", "markdown", "--output", str(target)]) == 0
+    assert target.read_text().startswith("### Squeeze-and-excitation")
+    spoilt = tmp_path / "studies" / "se-01234567" / "study.json"
+    spoilt.write_text("{")
+    assert main(["report", "se", *runs]) == 2
+    assert "is no study's manifest" in capsys.readouterr().err
