@@ -34,22 +34,19 @@ def print_searched(search: Searched, out: Console) -> None:
         f"[bold]Search[/]: {len(search.trials):,} trials by {search.sampler}: {said or 'none'}"
     )
     told = ", ".join(f"{count:,} {reason}" for reason, count in search.refused.items())
-    out.print(f"Samples that were not trained, and drawn again: {told}", soft_wrap=True)
+    out.print(f"Samples that were not trained, and drawn again: {told}")
     out.print(_table(search, done))
     out.print(
         "Validation top-1, mean over seeds: what was searched by, and too high for the best. "
         "A trial with fewer seeds makes no claim. *: a finalist, judged below on fresh seeds.",
         style="dim",
-        soft_wrap=True,
     )
     cost = next((name for name in search.objectives if name != "accuracy"), None)
     if cost and len(done) > 1:
         out.print(f"Hypervolume over trials: {sparkline(hypervolumes(done, cost))}")
     if search.importance:
         rated = ", ".join(f"{name} {share:.2f}" for name, share in search.importance.items())
-        out.print(
-            f"Importance of parameters for validation top-1 (PED-ANOVA): {rated}", soft_wrap=True
-        )
+        out.print(f"Importance of parameters for validation top-1 (PED-ANOVA): {rated}")
     else:
         out.print("Importance of parameters: not rated, for which 20 trials are needed")
     out.print()
