@@ -7,6 +7,7 @@ from fuseablate.report.model import Variant
 from fuseablate.terminal import change
 
 MOST = 6  # variants that are spoken of one by one
+MOST_SEEDS = 1000  # beyond it a range has no end that means anything
 
 
 def statistics_lines(judged: Judged) -> list[str]:
@@ -79,6 +80,8 @@ def conclusion(judged: Judged) -> str:
 
 def _range(needed: tuple[int, int]) -> str:
     low, high = needed
+    if high >= MOST_SEEDS:
+        return f"{low} or more"
     return f"{low}" if low == high else f"{low} to {high}"
 
 
