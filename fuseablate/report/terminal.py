@@ -114,7 +114,7 @@ def _print_judged(judged: Judged, out: Console, look: Look) -> None:
 
 def _points(judged: Judged, cost: str) -> list[Point]:
     return [
-        Point(variant.label, value, statistics.mean(scores))
+        Point(variant.short, value, statistics.mean(scores))
         for variant in judged.variants
         if (scores := judged.scores(variant)) and (value := getattr(variant, cost)) is not None
     ]
@@ -163,7 +163,8 @@ def variant_table(judged: Judged, width: int, look: Look) -> Table:
             mark = Text(f"{MARKS[delta.verdict]} {delta.verdict}", style=STYLES[delta.verdict])
             drawn = Text(" ").join((interval(delta, reach), mark))
             cells.append(drawn if width >= DRAWN else mark)
-        table.add_row(Text(variant.label), *cells)
+        named = "" if variant.short == variant.label else f"{variant.name}: "
+        table.add_row(Text(f"{named}{variant.label}"), *cells)
     return table
 
 
@@ -209,7 +210,7 @@ def run_table(comparison: Comparison, wide: bool) -> Table:
                 scores = [f"{100 * s:.2f}" for s in (run.val.top1, run.test.top1, run.test.top5)]
             rates = run.curves.images_per_second or (0.0,)
             table.add_row(
-                Text(variant.label),
+                Text(variant.short),
                 str(run.seed),
                 str(len(run.curves)),
                 *scores,
@@ -223,7 +224,7 @@ def run_table(comparison: Comparison, wide: bool) -> Table:
 def failures(comparison: Comparison) -> list[str]:
     """Return a line for each run that ended without a result."""
     return [
-        f"{variant.label}, seed {run.seed}: failed at step {run.failure.step} in epoch "
+        f"{variant.short}, seed {run.seed}: failed at step {run.failure.step} in epoch "
         f"{run.failure.epoch} (rate {run.failure.lr:g}): {run.failure.part} loss "
         f"{run.failure.loss}"
         for variant in comparison.variants
