@@ -84,7 +84,7 @@ def nearest_by_scan(spec: Spec, what: Kind, target: int, first: int, last: int) 
             one = spec.edit(f"scale.width=x{thousandths / 1000}")
         except NoChangeError:
             one = spec
-        off.append(abs(getattr(measure(one, SMALL), what) - target))
+        off.append(abs(int(getattr(measure(one, SMALL), what)) - target))
     assert min(off) < off[0]
     assert min(off) < off[-1]  # the crossing lies within
     return min(off)
