@@ -17,7 +17,19 @@ PACKAGE = Path(fuseablate.__file__).parent
 HEAVY = {"torch", "torchvision", "fvcore", "numpy", "optuna", "wandb"}
 
 # Without torch, in the order in which data flows: each may import those before it and no other.
-FLOW = ["errors", "toml", "layers", "ops", "keys", "selectors", "edits", "spec", "cost", "iso"]
+FLOW = [
+    "errors",
+    "toml",
+    "layers",
+    "ops",
+    "keys",
+    "selectors",
+    "edits",
+    "spec",
+    "cost",
+    "iso",
+    "difference",
+]
 NO_TORCH = {*FLOW, "terminal", "checked", "atomic", "recipe", "record", "runs", "cli", "commands"}
 # The torch side; each may import the whole of FLOW and what stands here before it.
 TORCH_FLOW = ["streams", "modules", "network", "proof"]
@@ -128,6 +140,7 @@ def test_no_part_of_the_package_bears_the_name_of_a_public_function() -> None:
         ["cost", "fusenet", "--set", "all.se=false"],
         ["cost", "fusenet", "--json"],
         ["cost", "fusenet", "--set", "all.se=false", "--iso", "macs"],
+        ["diff", "fusenet", "fusenet", "--set-b", "fuse.op=mbconv"],
     ],
 )
 def test_commands_that_answer_without_torch(words: list[str]) -> None:

@@ -11,6 +11,7 @@ from fuseablate.cli import main
 from fuseablate.errors import NoChangeError
 from fuseablate.iso import Kind, nearness, rescaled
 from fuseablate.spec import Spec
+from fuseablate.studies.effective import effective
 
 BASE = load_spec("fusenet")
 SMALL = (32, 32)
@@ -71,6 +72,10 @@ def test_widths_that_are_refused(edits: tuple[str, ...], said: str) -> None:
 def test_a_factor_too_near_one_changes_nothing() -> None:
     with pytest.raises(NoChangeError, match=r"^edit 'scale\.width=x1\.001': changes nothing"):
         BASE.edit("all.se=false", "scale.width=x1.001")
+
+
+def test_combinations_leave_out_a_width_that_changes_nothing() -> None:
+    assert effective(BASE, ["scale.width=x1.001", "all.se=false"]).edits == ("all.se=false",)
 
 
 # --- Equal cost: the nearest among factors tried one by one, with the edit that users write ---
