@@ -14,7 +14,7 @@ import pytest
 import fuseablate
 
 PACKAGE = Path(fuseablate.__file__).parent
-HEAVY = {"torch", "torchvision", "fvcore", "numpy", "optuna", "wandb"}
+HEAVY = {"torch", "torchvision", "fvcore", "numpy", "optuna", "wandb", "matplotlib"}
 
 # Without torch, in the order in which data flows: each may import those before it and no other.
 FLOW = ["errors", "toml", "layers", "ops", "keys", "selectors", "edits", "spec", "cost", "iso"]

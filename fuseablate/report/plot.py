@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 3.4, 2.6  # inches: a column of a paper
 LINE = 0.16  # inches of one line of the legend
 AXES = {"macs": "MACs", "params": "Params", "latency": "Latency (ms an image)"}
 MARKERS = "osD^vP*X"
-STYLE = {
+STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.spines.top": False,
