@@ -20,7 +20,7 @@ from fuseablate.runs import Store
 from fuseablate.terminal import console
 
 PICTURE_WIDTH = 132  # columns
-FORMATS = ("table", "markdown", "latex", "csv", "json")
+FORMATS = ("table", "markdown", "latex", "csv", "json", "html")
 KINDS = (".png", ".svg")
 METRICS = ("test_top1", "test_top5", "val_top1", "val_top5")
 
@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     """Print or write the report; a store that holds nothing is an `InputError`."""
     store = run_store(args.runs)
     form = "json" if args.json else args.format
+    if form == "html" and not args.output:
+        raise InputError("--format html: a page is written to a file; name it with --output FILE")
     if args.plot and args.plot.suffix not in KINDS:
         raise InputError(f"--plot {args.plot}: must end in {' or '.join(KINDS)}")
     comparisons = chosen(store, args.what)

@@ -1,4 +1,4 @@
-"""The report in written forms: CSV, JSON, Markdown and LaTeX."""
+"""The report in written forms: CSV, JSON, Markdown, LaTeX and HTML."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 from fuseablate.record import Record
 from fuseablate.report.judged import Judged, views
 from fuseablate.report.model import Comparison
+from fuseablate.report.page import as_html
 from fuseablate.report.rows import COLUMNS, Row, rows_of
 from fuseablate.report.words import conclusion, statistics_lines
 from fuseablate.terminal import change, short
@@ -190,4 +191,5 @@ FORMATS: Mapping[str, Callable[[Sequence[Comparison], str], str]] = {
     "latex": as_latex,
     "csv": as_csv,
     "json": as_json,
+    "html": as_html,
 }
