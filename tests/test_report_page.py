@@ -186,10 +186,15 @@ def view(browser: Any, tmp_path: Path) -> Iterator[Any]:
     """Open a comparison; at the end nothing may have been said or asked for but the file."""
     said: list[str] = []
     asked: list[str] = []
+
+    def dismissed(dialog: Any) -> None:
+        said.append(dialog.message)
+        dialog.dismiss()
+
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", dismissed)
     page.on("request", lambda request: asked.append(request.url))
     path = tmp_path / "report.html"
 
