@@ -10,17 +10,11 @@ from fuseablate.errors import InputError
 from fuseablate.spec import load_spec
 
 
-def test_a_network_of_fifty_times_the_macs_takes_longer() -> None:
-    spec = load_spec("fusenet")
-    small, large = (measured([spec], (side, side), "cpu")[0] for side in (32, 224))
-    assert 0 < small < large
-
-
 def test_networks_are_measured_side_by_side_in_their_order() -> None:
     spec = load_spec("fusenet")
     thin = spec.edit("fuse.exp=x0.1", "fuse.out=x0.1", "13.out=8", "15.out=8")
     wide, narrow = measured([spec, thin], (224, 224), "cpu")
-    assert narrow < wide
+    assert 0 < narrow < wide
 
 
 def test_a_device_that_is_not_there_is_one_line() -> None:
