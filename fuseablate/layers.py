@@ -8,7 +8,9 @@ flattened. MACs are the multiply-accumulates of convolutions and linear layers, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, Protocol, cast
 
 from fuseablate.errors import InputError
@@ -51,6 +53,15 @@ class Cost:
             self.pool + other.pool,
             self.elementwise + other.elementwise,
         )
+
+    @staticmethod
+    def total(costs: Iterable[Cost]) -> Cost:
+        """Return the sum of all; many times as fast as adding them one by one."""
+        return Cost(*map(sum, zip(*map(COST_NUMBERS, costs), strict=True)))
+
+
+COST_NUMBERS = attrgetter(*(field.name for field in fields(Cost)))
+"""The numbers of a cost as a tuple, in the order of its fields."""
 
 
 class Layer(Protocol):
