@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from fuseablate.cost import measure
 from fuseablate.errors import InputError
 from fuseablate.keys import Size
-from fuseablate.layers import Cost
 from fuseablate.spec import Spec
-from fuseablate.studies.space import Assignment, Space, spec_of
+from fuseablate.studies.space import Assignment, Space, spec_of, texts_of
 from fuseablate.terminal import short
+from fuseablate.variants import Counted, Variants
 
 Refusal: TypeAlias = Literal["over budget", "impossible", "repeated"]
 """Why an assignment is not trained: it costs too much, means no network, or has had its trial."""
@@ -28,7 +27,8 @@ class Gate:
         self._space, self._size, self._limits = space, size, limits
         self._refused: dict[frozenset[tuple[str, object]], Refusal] = {}
         self._networks: set[str] = set()
-        self._seen: list[Cost] = []  # the cheapest and the largest, by the first of the limits
+        self._variants = Variants(space.spec, size)
+        self._seen: list[Counted] = []  # the cheapest and the largest, by the first of the limits
         self._reason = ""
 
     def remember(self, params: Assignment, network: str) -> None:
@@ -42,17 +42,20 @@ class Gate:
         if key in self._refused:
             return self._refused[key]
         try:
+            cost = self._variants.count(texts_of(self._space, params))
+            over = cost is not None and not self._affordable(cost)
+            if over:
+                self._refused[key] = "over budget"
+                return "over budget"
             spec = spec_of(self._space, params)
-            network, cost = spec.digest(self._size), measure(spec, self._size)
+            network = spec.digest(self._size)
         except InputError as error:
             self._reason = str(error)
             self._refused[key] = "impossible"
             return "impossible"
-        over = not self._affordable(cost)
-        known = network in self._networks
-        self._refused[key] = "over budget" if over else "repeated"
-        if over or known:
-            return self._refused[key]
+        self._refused[key] = "repeated"
+        if network in self._networks:
+            return "repeated"
         self._networks.add(network)
         return spec, network
 
@@ -68,7 +71,7 @@ class Gate:
         have = " and ".join(said) or f"{len(self._networks):,} designs"
         return f"the networks that were found have {have}"
 
-    def _affordable(self, cost: Cost) -> bool:
+    def _affordable(self, cost: Counted) -> bool:
         first = next(iter(self._limits), "macs")
         every = sorted([*self._seen, cost], key=lambda each: getattr(each, first))
         self._seen = [every[0], every[-1]]
