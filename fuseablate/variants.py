@@ -198,8 +198,9 @@ class Variants:
             pairs = zip(rows, passed, strict=True)
             if not any(one.adds for kept, one in pairs if base_id(kept.row) in ids):
                 return None
-        if self._size not in (None, self._spec.input):
-            passed = self._walk(rows, self._size or self._spec.input)
+        size = self._size or self._spec.input
+        if size != self._spec.input:
+            passed = self._walk(rows, size)
             if passed is None:
                 return None
         return Counted(

@@ -24,7 +24,7 @@ class Gate:
     """
 
     def __init__(self, space: Space, size: Size, limits: Mapping[str, int]) -> None:
-        self._space, self._size, self._limits = space, size, limits
+        self._space, self._size, self.limits = space, size, limits
         self._refused: dict[frozenset[tuple[str, object]], Refusal] = {}
         self._networks: set[str] = set()
         self._variants = Variants(space.spec, size)
@@ -36,24 +36,33 @@ class Gate:
         self._refused[frozenset(params.items())] = "repeated"
         self._networks.add(network)
 
-    def admit(self, params: Assignment) -> tuple[Spec, str] | Refusal:
-        """Return the network that is to be trained, with its digest, or why there is none."""
+    def refuses(self, params: Assignment) -> Refusal | None:
+        """Return why an assignment can't be trained, by what was remembered and by cost alone."""
         key = frozenset(params.items())
         if key in self._refused:
             return self._refused[key]
         try:
             cost = self._variants.count(texts_of(self._space, params))
-            over = cost is not None and not self._affordable(cost)
-            if over:
-                self._refused[key] = "over budget"
-                return "over budget"
-            spec = spec_of(self._space, params)
-            network = spec.digest(self._size)
+            if cost is None:
+                spec_of(self._space, params).digest(self._size)  # raises, and says why
         except InputError as error:
             self._reason = str(error)
             self._refused[key] = "impossible"
             return "impossible"
-        self._refused[key] = "repeated"
+        assert cost is not None
+        if self._affordable(cost):
+            return None
+        self._refused[key] = "over budget"
+        return "over budget"
+
+    def admit(self, params: Assignment) -> tuple[Spec, str] | Refusal:
+        """Return the network that is to be trained, with its digest, or why there is none."""
+        refusal = self.refuses(params)
+        if refusal:
+            return refusal
+        self._refused[frozenset(params.items())] = "repeated"
+        spec = spec_of(self._space, params)
+        network = spec.digest(self._size)
         if network in self._networks:
             return "repeated"
         self._networks.add(network)
@@ -64,7 +73,7 @@ class Gate:
         if not self._seen:
             return f"none of it means a network: {self._reason}"
         said = []
-        for name, limit in self._limits.items():
+        for name, limit in self.limits.items():
             low, high = (getattr(cost, name) for cost in self._seen)
             unit = "MACs" if name == "macs" else name
             said.append(f"from {short(low)} to {short(high)} {unit} (budget: {short(limit)})")
@@ -72,7 +81,7 @@ class Gate:
         return f"the networks that were found have {have}"
 
     def _affordable(self, cost: Counted) -> bool:
-        first = next(iter(self._limits), "macs")
+        first = next(iter(self.limits), "macs")
         every = sorted([*self._seen, cost], key=lambda each: getattr(each, first))
         self._seen = [every[0], every[-1]]
-        return all(getattr(cost, name) <= limit for name, limit in self._limits.items())
+        return all(getattr(cost, name) <= limit for name, limit in self.limits.items())
