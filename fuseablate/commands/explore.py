@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
+
 from fuseablate.commands.arguments import add_input, input_json, whole
 from fuseablate.cost import measure
 from fuseablate.errors import InputError
@@ -99,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         out = console()
         out.print(
-            f"[bold]{spec.name}[/] in the space of {args.space}: {len(space.parameters)} "
+            f"[bold]{escape(spec.name)}[/] in the space of {escape(str(args.space))}: {len(space.parameters)} "
             f"parameters, {size[0]}x{size[1]} images, {spec.classes} classes",
             soft_wrap=True,
         )

@@ -35,8 +35,8 @@ class Census:
     """What was found. Costs are for one image; `costs` are (params, MACs) of distinct tables.
 
     assignments: how many the space has, None where a range is continuous. planned and seen: how
-    many were to be looked at, and how many were; seed: that of what is drawn. networks: how many of these mean a network.
-    cheapest and largest: of the tables within the budget, by MACs.
+    many were to be looked at, and how many were. seed: that of what is drawn. networks: how many
+    of those seen mean one. cheapest and largest: of the tables within the budget, by MACs.
     """
 
     assignments: int | None

@@ -149,7 +149,7 @@ def _print_histogram(costs: Sequence[int], unit: str, limit: int | None, out: Co
     most = max(one.count for one in bins)
     labels = [f"{short(max(0, one.low))} to {short(one.high)}" for one in bins]
     left, right = max(map(len, labels)), len(f"{most:,}")
-    room = min(60, out.width - left - right - 4)
+    room = min(100, out.width - left - right - 4)
     out.print(f"[bold]{unit}[/] of the distinct tables, median {short(statistics.median(costs))}")
     for place, (one, label) in enumerate(zip(bins, labels, strict=True)):
         over = limit is not None and one.high > limit
