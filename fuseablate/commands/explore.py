@@ -101,8 +101,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         out = console()
         out.print(
-            f"[bold]{escape(spec.name)}[/] in the space of {escape(str(args.space))}: {len(space.parameters)} "
-            f"parameters, {size[0]}x{size[1]} images, {spec.classes} classes",
+            f"[bold]{escape(spec.name)}[/] in the space of {escape(str(args.space))}: "
+            f"{len(space.parameters)} parameters, {size[0]}x{size[1]} images, "
+            f"{spec.classes} classes",
             soft_wrap=True,
         )
         out.print(f"Baseline: {short(base.params)} params, {short(base.macs)} MACs")
