@@ -3,6 +3,8 @@
 ROWS is `all`, an op (`fuse`), an id (`12`, and `5/2` for one repeat), a range (`5-12`), or an op
 within a range (`fuse@5-12`). FIELD is a cell of the row, or `op` or `depth`; without ROWS it is
 one of the spec's own keys. VALUE sets the cell or, for channels, scales it (`x0.5`).
+`scale.width=x1.25` scales the channels of the whole network, all rows but the classifier's, after
+all other edits.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from fuseablate.spec import Spec
 
 SPEC_KEYS = (*SPEC_RULES, "input")
+WIDTH = ("scale", "width")  # what `scale.width=x1.25` names in place of rows and a field
 STRUCTURE: dict[str, Rule] = {"op": Choice(tuple(OPS)), "depth": DEPTH}
 
 
@@ -49,20 +52,30 @@ class Edit:
             )
         return cls(text.strip(), *match.groups())
 
+    @property
+    def target(self) -> tuple[str | None, str]:
+        """What is set: a field of some rows, a key of the spec, or `WIDTH`."""
+        return self.rows, self.field
+
     def new_value(self, rule: Rule, old: Any, divisor: int) -> Any:
         """Return what a cell becomes that held `old`."""
-        factor = re.fullmatch(r"x([0-9]{1,6}(?:\.[0-9]*)?|\.[0-9]+)", self.value)
-        if not factor:
+        factor = self.factor()
+        if factor is None:
             return rule.read(self.value)
         if not rule.scales:
             raise InputError(
                 f"{self.field} cannot be scaled, only channels (exp, out) can; write a value"
             )
-        if float(factor[1]) == 0:
-            raise InputError("channels cannot be scaled by 0; use a factor such as x0.5")
         if not isinstance(old, int):
             raise InputError(f"there is no number of {self.field} to scale; write a value")
-        return rule.check(scaled(old * float(factor[1]), divisor))
+        return rule.check(scaled(old * factor, divisor))
+
+    def factor(self) -> float | None:
+        """Return the factor that the value writes (`x0.5`); None where it writes none."""
+        match = re.fullmatch(r"x([0-9]{1,6}(?:\.[0-9]*)?|\.[0-9]+)", self.value)
+        if match and float(match[1]) == 0:
+            raise InputError("channels cannot be scaled by 0; use a factor such as x0.5")
+        return float(match[1]) if match else None
 
 
 def scaled(channels: float, divisor: int) -> int:
@@ -72,6 +85,30 @@ def scaled(channels: float, divisor: int) -> int:
     """
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def widened(rows: Sequence[Row], factor: float, divisor: int) -> tuple[Row, ...]:
+    """Return `rows` with all channels scaled by one factor; the row of the classes stays.
+
+    Raise `InputError` for a row that would get more channels than a row may have.
+    """
+    return tuple(
+        row.from_cells(row.id, {**row.cells(), **_wider(row, factor, divisor)}) for row in rows
+    )
+
+
+def _wider(row: Row, factor: float, divisor: int) -> dict[str, int]:
+    return {name: scaled(old * factor, divisor) for name, old in channels(row).items()}
+
+
+def channels(row: Row) -> dict[str, int]:
+    """Return the cells of a row that a change of the network's width scales."""
+    cells = row.cells()
+    if cells.get("out") == "classes":
+        return {}
+    return {
+        name: cells[name] for name, rule in row.rules().items() if rule.scales and name in cells
+    }
 
 
 def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
@@ -89,17 +126,24 @@ def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
         idlers.add(edit.text)
 
     head = _edited_head(spec, [edit for edit in edits if edit.rows is None], left_out)
-    table = _Table(spec, head.get("divisor", spec.divisor))
-    for group in widest_first(spec.rows, [edit for edit in edits if edit.rows is not None]):
+    divisor = head.get("divisor", spec.divisor)
+    table = _Table(spec, divisor)
+    width = [edit for edit in edits if edit.target == WIDTH]
+    of_rows = [edit for edit in edits if edit.rows is not None and edit not in width]
+    for group in widest_first(spec.rows, of_rows):
         try:
             table.apply(*group)
         except NoChangeError as error:
             left_out(group[0], error)
-    edits = [edit for edit in edits if edit.text not in idlers]
-    if not edits:
-        return spec
     try:
         rows, dropped = table.rows()
+        try:
+            rows = _in_width(rows, width, divisor)
+        except NoChangeError as error:
+            left_out(width[0], error)
+        edits = [edit for edit in edits if edit.text not in idlers]
+        if not edits:
+            return spec
         after = dataclasses.replace(
             spec,
             **head,
@@ -107,6 +151,8 @@ def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
             edits=spec.edits + tuple(edit.text for edit in edits),
             dropped=tuple(dict.fromkeys((*spec.dropped, *dropped))),
         )
+    except NoChangeError:
+        raise  # it names its one edit already
     except InputError as error:
         raise error.within(f"edit '{' '.join(edit.text for edit in edits)}'") from None
     _check_residuals(spec, after, edits)
@@ -141,6 +187,24 @@ def _edited_head(
         except InputError as error:
             raise error.within(f"edit '{edit.text}'") from None
     return head
+
+
+def _in_width(rows: tuple[Row, ...], edits: Sequence[Edit], divisor: int) -> tuple[Row, ...]:
+    """Return the rows with the network's width scaled, where an edit says so."""
+    if not edits:
+        return rows
+    if len(edits) > 1:
+        raise InputError("'scale.width' is set twice")
+    factor = edits[0].factor()
+    if factor is None:
+        raise InputError(f"'{edits[0].value}' is no factor; write one, as in scale.width=x1.25")
+    after = widened(rows, factor, divisor)
+    if after == rows:
+        raise NoChangeError(
+            f"edit '{edits[0].text}': changes nothing: channels on the divisor {divisor} "
+            "stay as they are"
+        )
+    return after
 
 
 def widest_first(table: Sequence[Row], edits: Sequence[Edit]) -> list[tuple[Edit, list[Row], bool]]:

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from fuseablate.cost import measure
-from fuseablate.edits import Edit, EditedRow, deepened, depth_of, edited, widest_first
+from fuseablate.edits import WIDTH, Edit, EditedRow, deepened, depth_of, edited, widest_first
 from fuseablate.errors import InputError
 from fuseablate.keys import IMAGE_CHANNELS, Size
 from fuseablate.layers import Add, Shape
@@ -106,9 +106,9 @@ class Variants:
         `InputError` of either. Raise `InputError` for a text that is no edit.
         """
         edits = [Edit.parse(text) for text in texts]
-        if any(edit.rows is None for edit in edits):
+        targets = tuple([edit.target for edit in edits])
+        if any(rows is None for rows, _ in targets) or WIDTH in targets:
             return self._the_long_way(texts)
-        targets = tuple([(edit.rows, edit.field) for edit in edits])
         if targets not in self._plans:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
@@ -163,7 +163,7 @@ class Variants:
         return _Plan(tuple(map(_picker, by_row)), bits, explicit, tuple(residuals))
 
     def _bit(self, edit: Edit) -> int:
-        return self._bits.setdefault((edit.rows, edit.field), 1 << len(self._bits))
+        return self._bits.setdefault(edit.target, 1 << len(self._bits))
 
     def _make(self, place: int, texts: tuple[str, ...], explicit: int) -> _Made | None:
         row = EditedRow(self._spec.rows[place], self._depths[place], self._spec.divisor)
@@ -246,7 +246,7 @@ class Variants:
         return rows
 
     def _the_long_way(self, texts: Sequence[str]) -> Counted | None:
-        """Make and measure a variant whose edits change keys of the spec, and so all its rows."""
+        """Make and measure a variant with edits of the whole spec, which may change all rows."""
         try:
             spec = edited(self._spec, texts, idle=True)
             cost = measure(spec, self._size)

@@ -141,7 +141,7 @@ def test_quickstart_says_that_its_data_are_generated_and_compares_all_variants(
     assert main(["quickstart", "--runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert out.startswith("The data are generated")
-    table = out[out.index("Variants") : out.index("Runs")]
+    table = out[out.index("Variant") : out.index("Runs")]
     for variant in ("baseline", "all.se=false", "fuse.variant=half", "fuse.op=mbconv"):
         assert variant in table
     assert len(Store(tmp_path).records()) == 4

@@ -279,6 +279,7 @@ SHIPPED = {
     "residual": 2,
     "se": 2,
     "se-form": 4,
+    "se-iso": 3,  # with SE, without, and without at equal MACs
     "se-per-row": 11,  # SE stands in rows 2, 5 to 12 and 13
     "search": 1,
 }

@@ -14,12 +14,23 @@ import pytest
 import fuseablate
 
 PACKAGE = Path(fuseablate.__file__).parent
-HEAVY = {"torch", "torchvision", "fvcore", "numpy", "optuna", "wandb"}
+HEAVY = {"torch", "torchvision", "fvcore", "numpy", "optuna", "wandb", "matplotlib"}
 
 # Without torch, in the order in which data flows: each may import those before it and no other.
 FLOW = [
-    "errors", "toml", "layers", "ops", "keys", "selectors", "edits", "spec", "cost", "variants",
-]  # fmt: skip
+    "errors",
+    "toml",
+    "layers",
+    "ops",
+    "keys",
+    "selectors",
+    "edits",
+    "spec",
+    "cost",
+    "iso",
+    "difference",
+    "variants",
+]
 NO_TORCH = {*FLOW, "terminal", "checked", "atomic", "recipe", "record", "runs", "cli", "commands"}
 # The torch side; each may import the whole of FLOW and what stands here before it.
 TORCH_FLOW = ["streams", "modules", "network", "proof"]
@@ -129,6 +140,8 @@ def test_no_part_of_the_package_bears_the_name_of_a_public_function() -> None:
         ["show", "fusenet", "--toml", "--set", "fuse.op=mbconv"],
         ["cost", "fusenet", "--set", "all.se=false"],
         ["cost", "fusenet", "--json"],
+        ["cost", "fusenet", "--set", "all.se=false", "--iso", "macs"],
+        ["diff", "fusenet", "fusenet", "--set-b", "fuse.op=mbconv"],
         ["explore", "fusenet", "--space", "studies/search.toml", "--samples", "50"],
     ],
 )

@@ -30,6 +30,7 @@ EDITS = (
     "3.depth=3", "2.depth=2", "all.depth=2", "3.stride=2", "all.nl=gelu", "4.nl=relu",
     "fuse.variant=full", "fuse@2-3.exp=24", "5.out=4", "5.form=linear", "4.depth=2",
     "classes=7", "divisor=4", "dropout=0.5", "input=9", "all.order=Kx1,1xK", "2.nothing=1",
+    "scale.width=x1.5", "scale.width=x1",
 )  # fmt: skip
 
 

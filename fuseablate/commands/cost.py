@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import Any, get_args
 
 from rich.markup import escape
 from rich.table import Table
 
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
 from fuseablate.cost import measure
+from fuseablate.errors import InputError
+from fuseablate.iso import Kind, nearness, rescaled
 from fuseablate.keys import Size
 from fuseablate.layers import Cost
 from fuseablate.spec import Spec, load_spec
@@ -23,6 +25,11 @@ def add(commands: Any) -> None:
     parser.add_argument("spec", nargs="+", help="shipped specs or paths to .toml files")
     add_edits(parser)
     add_input(parser)
+    parser.add_argument(
+        "--iso",
+        choices=get_args(Kind),
+        help="also rescale the edited spec in width to the unedited one's cost",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     parser.add_argument(
         "--check", action="store_true", help="trace each with fvcore; any difference exits with 1"
@@ -32,13 +39,15 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the costs; return 1 where `--check` finds a difference."""
+    if args.iso and not args.edits:
+        raise InputError("--iso: rescales an edited spec, and there is no edit; add --set")
     plain = [load_spec(name) for name in args.spec]
     specs = [edited_spec(name, args.edits) for name in args.spec]
+    pairs = list(zip(specs, plain, strict=True))
     if args.json:
-        print(json.dumps([as_json(*pair, args.input) for pair in zip(specs, plain, strict=True)],
-                         indent=2))  # fmt: skip
+        print(json.dumps([as_json(*pair, args.input, args.iso) for pair in pairs], indent=2))
     else:
-        print_table(specs, plain, args.input)
+        print_table(specs, plain, args.input, args.iso)
     return prove_all(specs, args) if args.check else 0
 
 
@@ -58,15 +67,23 @@ def prove_all(specs: list[Spec], args: argparse.Namespace) -> int:
     return failed
 
 
-def as_json(spec: Spec, plain: Spec, size: Size | None) -> dict[str, Any]:
-    """Return one spec's costs for machines, with those of the unedited table beside them."""
-    entry = {
+def as_json(spec: Spec, plain: Spec, size: Size | None, iso: Kind | None = None) -> dict[str, Any]:
+    """Return one spec's costs for machines, with those of the unedited table beside them.
+
+    With `iso` also those of the spec rescaled to the unedited one's cost.
+    """
+    entry: dict[str, Any] = {
         "spec": spec.name,
         "edits": list(spec.edits),
         "input": input_json(size or spec.input),
         **fields(measure(spec, size)),
     }
-    return {**entry, "unedited": fields(measure(plain, size))} if spec.edits else entry
+    if spec.edits:
+        entry["unedited"] = fields(measure(plain, size))
+    if iso:
+        fitted = rescaled(spec, iso, getattr(measure(plain, size), iso), size)
+        entry["iso"] = {"edits": list(fitted.edits), **fields(measure(fitted, size))}
+    return entry
 
 
 def fields(cost: Cost) -> dict[str, int]:
@@ -75,8 +92,14 @@ def fields(cost: Cost) -> dict[str, int]:
     return {name: getattr(cost, name) for name in names}
 
 
-def print_table(specs: list[Spec], plain: list[Spec], size: Size | None) -> None:
-    """Print a row for each spec, an edited one below its table with the changes in percent."""
+def print_table(
+    specs: list[Spec], plain: list[Spec], size: Size | None, iso: Kind | None = None
+) -> None:
+    """Print a row for each spec, an edited one below its table with the changes in percent.
+
+    With `iso` one more, rescaled, and how near it comes to the cost of the table.
+    """
+    reached = []
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Spec")
     for name in ("Input", "Params", "MACs", "Activations", "Size MB"):
@@ -85,12 +108,24 @@ def print_table(specs: list[Spec], plain: list[Spec], size: Size | None) -> None
         base = measure(before, size)
         table.add_row(escape(before.name), *cells(before, size, base))
         if spec.edits:
-            cost = measure(spec, size)
-            table.add_row(f"  {spec.label}", *cells(spec, size, cost))
-            pairs = [(getattr(cost, name), getattr(base, name))
-                     for name in ("params", "macs", "activations", "bytes")]  # fmt: skip
-            table.add_row("", "", *(change(*pair) for pair in pairs), style="cyan")
+            add_changed(table, spec, base, size)
+        if iso:
+            target = getattr(base, iso)
+            fitted = rescaled(spec, iso, target, size)
+            add_changed(table, fitted, base, size)
+            reached.append(f"{before.name}: {nearness(fitted, iso, target, size)}")
     console().print(table)
+    for line in reached:
+        console().print(escape(line), soft_wrap=True)
+
+
+def add_changed(table: Table, spec: Spec, base: Cost, size: Size | None) -> None:
+    """Add the row of an edited spec, and one with its changes from `base` in percent."""
+    cost = measure(spec, size)
+    table.add_row(f"  {escape(spec.label)}", *cells(spec, size, cost))
+    pairs = [(getattr(cost, name), getattr(base, name))
+             for name in ("params", "macs", "activations", "bytes")]  # fmt: skip
+    table.add_row("", "", *(change(*pair) for pair in pairs), style="cyan")
 
 
 def cells(spec: Spec, size: Size | None, cost: Cost) -> list[str]:

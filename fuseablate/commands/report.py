@@ -20,7 +20,8 @@ from fuseablate.runs import Store
 from fuseablate.terminal import console
 
 PICTURE_WIDTH = 132  # columns
-FORMATS = ("table", "markdown", "latex", "csv", "json")
+FORMATS = ("table", "markdown", "latex", "csv", "json", "html")
+KINDS = (".png", ".svg")
 METRICS = ("test_top1", "test_top5", "val_top1", "val_top5")
 
 
@@ -49,6 +50,12 @@ def add(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="the same as --format json")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write it there")
     parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="also draw accuracy against --cost for a paper: FILE.png or FILE.svg",
+    )
+    parser.add_argument(
         "--svg", type=Path, metavar="FILE", help="also write it as a picture of the terminal"
     )
     parser.set_defaults(run=run)
@@ -57,8 +64,17 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print or write the report; a store that holds nothing is an `InputError`."""
     store = run_store(args.runs)
-    comparisons = chosen(store, args.what)
     form = "json" if args.json else args.format
+    if form == "html" and not args.output:
+        raise InputError("--format html: a page is written to a file; name it with --output FILE")
+    if args.plot and args.plot.suffix not in KINDS:
+        raise InputError(f"--plot {args.plot}: must end in {' or '.join(KINDS)}")
+    comparisons = chosen(store, args.what)
+    if args.plot:
+        from fuseablate.report.plot import drawn
+
+        picture = drawn(comparisons, args.metric, args.cost, args.plot.suffix)
+        write(args.plot, "--plot", picture)
     if form == "table":
         from fuseablate.report.terminal import Look, print_report
 
@@ -127,7 +143,7 @@ def _run(store: Store, name: str, studies: Sequence[str]) -> Record:
     return Record.from_json(found[0].read_bytes())
 
 
-def write(path: Path, flag: str, text: str) -> None:
+def write(path: Path, flag: str, text: str | bytes) -> None:
     """Write a file whole, or say in a line why it cannot be."""
     try:
         write_atomically(path, text)

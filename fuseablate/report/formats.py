@@ -1,4 +1,4 @@
-"""The report in written forms: CSV, JSON, Markdown and LaTeX."""
+"""The report in written forms: CSV, JSON, Markdown, LaTeX and HTML."""
 
 from __future__ import annotations
 
@@ -11,17 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fuseablate.record import Record
-from fuseablate.report.judged import Judged, judge
+from fuseablate.report.judged import Judged, views
 from fuseablate.report.model import Comparison
+from fuseablate.report.page import as_html
 from fuseablate.report.rows import COLUMNS, Row, rows_of
 from fuseablate.report.words import conclusion, statistics_lines
 from fuseablate.terminal import change, short
-
-
-def _judged(comparison: Comparison, metric: str) -> list[Judged]:
-    """Return the comparison of the variants as they are and, where there is one, at equal cost."""
-    found = [judge(comparison, metric)]
-    return [*found, judge(comparison, metric, comparison.iso)] if comparison.iso else found
 
 
 def as_csv(comparisons: Sequence[Comparison], metric: str) -> str:
@@ -30,7 +25,7 @@ def as_csv(comparisons: Sequence[Comparison], metric: str) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for comparison in comparisons:
-        for judged in _judged(comparison, metric):
+        for judged in views(comparison, metric):
             for row in rows_of(judged):
                 values = dataclasses.astuple(row)
                 writer.writerow("" if value is None else value for value in values)
@@ -50,7 +45,7 @@ def _comparison(comparison: Comparison, metric: str) -> dict[str, Any]:
     table["metric"] = metric
     table["notes"] = list(comparison.notes)
     runs = {v.name: [_run(run) for run in v.runs] for v in comparison.variants}
-    raw, *equal = (_variants(judged, runs) for judged in _judged(comparison, metric))
+    raw, *equal = (_variants(judged, runs) for judged in views(comparison, metric))
     table |= raw
     if equal:
         table["at_equal_cost"] = equal[0]
@@ -117,7 +112,7 @@ def as_markdown(comparisons: Sequence[Comparison], metric: str) -> str:
     """Return a pipe table for each comparison, with its statistics in words beneath."""
     parts = []
     for comparison in comparisons:
-        for judged in _judged(comparison, metric):
+        for judged in views(comparison, metric):
             head = [heading.format(metric=judged.title) for heading in HEADINGS]
             lines = [
                 f"### {_escaped(_title(judged))}",
@@ -166,7 +161,7 @@ def as_latex(comparisons: Sequence[Comparison], metric: str) -> str:
         r"\begin{document}",
     ]
     for comparison in comparisons:
-        for judged in _judged(comparison, metric):
+        for judged in views(comparison, metric):
             head = [_tex(heading.format(metric=judged.title)) for heading in HEADINGS]
             lines += [
                 "",
@@ -196,4 +191,5 @@ FORMATS: Mapping[str, Callable[[Sequence[Comparison], str], str]] = {
     "latex": as_latex,
     "csv": as_csv,
     "json": as_json,
+    "html": as_html,
 }

@@ -71,6 +71,12 @@ def judge(
     return Judged(comparison, some, metric, analysis, smallest(analysis))
 
 
+def views(comparison: Comparison, metric: str = "test_top1") -> list[Judged]:
+    """Judge the variants as they are and, where a study has them, those at equal cost."""
+    found = [judge(comparison, metric)]
+    return [*found, judge(comparison, metric, comparison.iso)] if comparison.iso else found
+
+
 def _right(run: Record) -> Any:
     import numpy as np
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from fuseablate.record import Record
 from fuseablate.report.manifest import Manifest, PlannedVariant, Searched
 
+SHORT = 32  # characters
+
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
@@ -34,6 +36,11 @@ class Variant:
     def label(self) -> str:
         """What was changed, or the name where nothing was."""
         return self.changes or self.name
+
+    @property
+    def short(self) -> str:
+        """The label, or where that is long the name, by which tables with the edits call it."""
+        return self.label if len(self.label) <= SHORT else self.name
 
     @property
     def finished(self) -> tuple[Record, ...]:

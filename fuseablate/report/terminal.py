@@ -79,11 +79,11 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
         (print_rows if comparison.design == "per-row" else print_effects)(judged, out)
     points = _points(judged, look.cost)
     if len(points) > 2:
-        out.print()
         *plot, legend = scatter(points, look.cost, judged.title, out.width)
         for drawn in plot:
             out.print(drawn, no_wrap=True)
         out.print(legend)
+        out.print()
     for note in comparison.notes:
         out.print(note, style="yellow", markup=False, soft_wrap=True)
     if look.runs or sum(len(variant.runs) for variant in comparison.variants) <= FEW:
@@ -104,22 +104,26 @@ def _print_judged(judged: Judged, out: Console, look: Look) -> None:
         if seeds < 2:
             out.print("One seed: differences may be seed noise, and no claim is made.", style="dim")
         return
-    for said in statistics_lines(judged):
-        out.print(said, style="dim")
+    out.print()
     if sentence := conclusion(judged):
         out.print(Text(sentence, style="bold"))
+    for said in statistics_lines(judged):
+        out.print(said, style="dim")
+    out.print()
 
 
 def _points(judged: Judged, cost: str) -> list[Point]:
     return [
-        Point(variant.label, value, statistics.mean(scores))
+        Point(variant.short, value, statistics.mean(scores))
         for variant in judged.variants
         if (scores := judged.scores(variant)) and (value := getattr(variant, cost)) is not None
     ]
 
 
 def _table(title: str, right: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = Table(
+        title=title or None, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False
+    )
     table.add_column("Variant", overflow="fold", min_width=14)
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)
@@ -135,7 +139,7 @@ def variant_table(judged: Judged, width: int, look: Look) -> Table:
     val = ("Val top-1",) if width >= VERY_WIDE and not look.metric.startswith("val") else ()
     deltas = ("Delta [95 %]", "Seeds") if compared else ("Seeds",)
     ms = ("ms",) if timed else ()
-    table = _table("Variants", (*costs, *ms, *val, judged.title, *deltas))
+    table = _table("", (*costs, *ms, *val, judged.title, *deltas))
     if compared:
         table.add_column("", no_wrap=True)
     found = judged.analysis.deltas if judged.analysis else ()
@@ -159,7 +163,8 @@ def variant_table(judged: Judged, width: int, look: Look) -> Table:
             mark = Text(f"{MARKS[delta.verdict]} {delta.verdict}", style=STYLES[delta.verdict])
             drawn = Text(" ").join((interval(delta, reach), mark))
             cells.append(drawn if width >= DRAWN else mark)
-        table.add_row(Text(variant.label), *cells)
+        named = "" if variant.short == variant.label else f"{variant.name}: "
+        table.add_row(Text(f"{named}{variant.label}"), *cells)
     return table
 
 
@@ -205,7 +210,7 @@ def run_table(comparison: Comparison, wide: bool) -> Table:
                 scores = [f"{100 * s:.2f}" for s in (run.val.top1, run.test.top1, run.test.top5)]
             rates = run.curves.images_per_second or (0.0,)
             table.add_row(
-                Text(variant.label),
+                Text(variant.short),
                 str(run.seed),
                 str(len(run.curves)),
                 *scores,
@@ -219,7 +224,7 @@ def run_table(comparison: Comparison, wide: bool) -> Table:
 def failures(comparison: Comparison) -> list[str]:
     """Return a line for each run that ended without a result."""
     return [
-        f"{variant.label}, seed {run.seed}: failed at step {run.failure.step} in epoch "
+        f"{variant.short}, seed {run.seed}: failed at step {run.failure.step} in epoch "
         f"{run.failure.epoch} (rate {run.failure.lr:g}): {run.failure.part} loss "
         f"{run.failure.loss}"
         for variant in comparison.variants

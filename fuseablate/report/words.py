@@ -7,6 +7,7 @@ from fuseablate.report.model import Variant
 from fuseablate.terminal import change
 
 MOST = 6  # variants that are spoken of one by one
+MOST_SEEDS = 1000  # beyond it a range has no end that means anything
 
 
 def statistics_lines(judged: Judged) -> list[str]:
@@ -23,7 +24,7 @@ def statistics_lines(judged: Judged) -> list[str]:
     sampled = [d for d in analysis.deltas if d.image_sd is not None and d.low is not None]
     if sampled:
         most = max(d.image_sd for d in sampled if d.image_sd is not None)
-        labels = {variant.name: variant.label for variant in judged.variants}
+        labels = {variant.name: variant.short for variant in judged.variants}
         limited = [labels[d.variant] for d in sampled if d.limit == "images"]
         what = (
             f"more than the seeds do for {', '.join(limited)}"
@@ -57,7 +58,7 @@ def conclusion(judged: Judged) -> str:
             reach = max(delta.high - delta.mean, delta.mean - delta.low)
             turn = "loses" if delta.verdict == "worse" else "gains"
             said.append(
-                f"{variant.label}{_price(variant, judged.variants[0])} {turn} "
+                f"{variant.short}{_price(variant, judged.variants[0])} {turn} "
                 f"{abs(delta.mean):.1f} ± {reach:.1f} points"
             )
     sentences = []
@@ -65,7 +66,7 @@ def conclusion(judged: Judged) -> str:
         more = f"; {len(said) - MOST} more differ" if len(said) > MOST else ""
         sentences.append("; ".join(said[:MOST]) + more + ".")
     if unclear:
-        names = ", ".join(variant.label for variant, _ in unclear[:MOST])
+        names = ", ".join(variant.short for variant, _ in unclear[:MOST])
         names += f" and {len(unclear) - MOST} more" if len(unclear) > MOST else ""
         needed = seeds_needed(analysis, max(each for _, each in unclear))
         about = (
@@ -79,6 +80,8 @@ def conclusion(judged: Judged) -> str:
 
 def _range(needed: tuple[int, int]) -> str:
     low, high = needed
+    if high >= MOST_SEEDS:
+        return f"{low} or more"
     return f"{low}" if low == high else f"{low} to {high}"
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
+from fuseablate.cost import measure
 from fuseablate.errors import InputError
+from fuseablate.iso import NAMES, Kind, rescaled
 from fuseablate.keys import Size
 from fuseablate.recipe import Recipe
 from fuseablate.spec import Spec
@@ -34,12 +36,14 @@ class Variant:
 
     names: more than one where several choices give the same network and recipe. levels: the
     level of each factor, `baseline` where it is untouched; a per-row design has one, `row`.
+    iso_of: the first name of the variant that this one is, rescaled to the reference's cost.
     """
 
     names: tuple[str, ...]
     levels: Mapping[str, str]
     spec: Spec
     recipe: Recipe
+    iso_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,9 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
         named = BY_FACTORS[study.design](study.factors)
     factors = ["row"] if study.rows else [factor.name for factor in study.factors]
     variants = _distinct([_variant(base, *one, factors) for one in named], size)
+    if study.iso:
+        variants, nearest = _with_iso(variants, study.iso, size)
+        notes += nearest
     return Design(variants[0], variants, tuple(left_out), tuple(notes))
 
 
@@ -124,6 +131,31 @@ def _blamed(base: Variant, chosen: Chosen) -> InputError | None:
                 what = "level" if count == 1 else "levels that do not go together:"
                 return error.within(f"{what} {names}")
     return None
+
+
+def _with_iso(
+    variants: Sequence[Variant], what: Kind, size: Size
+) -> tuple[tuple[Variant, ...], list[str]]:
+    """Return the variants and each of another cost than the reference's rescaled, and notes.
+
+    A note names each that no width brings nearer. A rescaled variant that is the network of
+    another is merged with it.
+    """
+    target = getattr(measure(variants[0].spec, size), what)
+    iso, notes = [], []
+    for one in variants[1:]:
+        if getattr(measure(one.spec, size), what) == target:
+            continue
+        try:
+            spec = rescaled(one.spec, what, target, size)
+        except InputError as error:
+            raise error.within(f'iso = "{what}": {one.names[0]}') from None
+        if spec is one.spec:
+            notes.append(f"{one.names[0]}: no width comes nearer to {target:,} {NAMES[what]}")
+            continue
+        names = tuple(f"{name} (iso {NAMES[what]})" for name in one.names)
+        iso.append(replace(one, names=names, spec=spec, iso_of=one.names[0]))
+    return _distinct([*variants, *iso], size), notes
 
 
 def _distinct(variants: Sequence[Variant], size: Size) -> tuple[Variant, ...]:

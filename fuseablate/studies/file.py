@@ -12,6 +12,7 @@ from typing import Any
 
 from fuseablate.checked import checked
 from fuseablate.errors import InputError
+from fuseablate.iso import Kind
 from fuseablate.recipe import OPTIMIZERS, Recipe, load_recipe
 from fuseablate.spec import Spec, load_spec
 from fuseablate.studies.fields import fit_name
@@ -25,7 +26,8 @@ class Study:
     """A study file, read: `name` is its stem, `path` where it lies.
 
     `spec` and `recipe` are those of the baseline. `rows` and `edit` are those of a per-row
-    design, `search` that of a search; None for the others.
+    design, `search` that of a search; None for the others. iso: the cost in which each variant
+    is also trained rescaled to the reference's; None where they are trained as they are alone.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Study:
     rows: str | None = None
     edit: str | None = None
     search: Search | None = None
+    iso: Kind | None = None
 
 
 def load_study(path: Path) -> Study:
@@ -63,8 +66,8 @@ def load_study(path: Path) -> Study:
         recipe = _recipe(file.recipe, path)
     except InputError as error:
         raise error.within(f"{path}: recipe") from None
-    same = ("title", "question", "data", "seeds", "design", "factors", "rows", "edit", "search")
-    given = {key: getattr(file, key) for key in same}
+    own = ("spec", "recipe")  # these two are read from files of their own
+    given = {key: getattr(file, key) for key in StudyFile.model_fields if key not in own}
     return Study(name=path.stem, path=path, spec=spec, recipe=recipe, **given)
 
 

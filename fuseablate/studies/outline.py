@@ -87,6 +87,7 @@ def _planned(
         recipe=variant.recipe.name if differs else "",
         params=cost.params,
         macs=cost.macs,
+        iso_of=variant.iso_of,
         latency=latency,
         runs={run.seed: run.digest for run in runs if run.variant.names == variant.names},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from fuseablate.iso import nearness
 from fuseablate.runs import Store
 from fuseablate.studies.plan import Plan
 from fuseablate.studies.search_views import print_search_plan
@@ -40,6 +41,11 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
             f"{done} of {len(mine)}",
         )
     out.print(table)
+    for variant in design.variants if study.iso else ():
+        if study.iso and variant.iso_of is not None:
+            cost = getattr(base, study.iso)
+            line = nearness(variant.spec, study.iso, cost, plan.data.image_size)
+            out.print(f"{variant.iso_of}: {line}", soft_wrap=True)
     for note in (*design.left_out, *design.notes):
         out.print(note, style="yellow", soft_wrap=True)
     seconds = plan.seconds_left(store.records(), undone)

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from fuseablate.checked import Table
 from fuseablate.edits import Edit
+from fuseablate.iso import Kind
 from fuseablate.keys import Size
 from fuseablate.studies.fields import Name, Seeds, Text, Texts
 from fuseablate.studies.search_tables import Search
@@ -110,6 +111,7 @@ class StudyFile(Table):
     rows: Text | None = None
     edit: Text | None = None
     search: Search | None = None
+    iso: Kind | None = None
 
     @model_validator(mode="after")
     def _fits_the_design(self) -> Self:
@@ -119,6 +121,10 @@ class StudyFile(Table):
                 raise ValueError(f'{key}: missing; design = "{self.design}" needs it')
             if key not in needed and getattr(self, key):
                 raise ValueError(f'{key}: design = "{self.design}" takes none; leave it out')
+        if self.search and self.iso:
+            raise ValueError(
+                f'iso = "{self.iso}": design = "search" takes none; bound the cost in [search]'
+            )
         _check_distinct("factors", [factor.name for factor in self.factors])
         if self.design in ("leave-one-out", "fractional"):
             self._has_two_levels_each()

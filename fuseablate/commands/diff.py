@@ -1,0 +1,142 @@
+"""`fuseablate diff`: two specs row by row, with the cells that differ and what they cost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fuseablate.commands.arguments import add_input, edited_spec, input_json
+from fuseablate.difference import Difference, Pair, RowPair, compare
+from fuseablate.keys import Size
+from fuseablate.spec import Spec
+from fuseablate.terminal import change, console, short, size_text
+
+WIDE = 118  # columns from which every number is written in full
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("diff", help="two specs row by row: cells and costs that differ")
+    for side in ("a", "b"):
+        parser.add_argument(side, metavar=side.upper(), help="a shipped spec or a path to a .toml")
+        parser.add_argument(
+            f"--set-{side}",
+            metavar="EDIT",
+            action="append",
+            default=[],
+            help=f"an edit of {side.upper()}, such as all.se=false; may be given again",
+        )
+    add_input(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print how the two differ."""
+    specs = edited_spec(args.a, args.set_a), edited_spec(args.b, args.set_b)
+    difference = compare(*specs, args.input)
+    if args.json:
+        print(json.dumps(as_json(specs, difference, args.input), indent=2))
+    else:
+        print_difference(specs, difference, console())
+    return 0
+
+
+def as_json(specs: tuple[Spec, Spec], difference: Difference, size: Size | None) -> dict[str, Any]:
+    """Return the difference for machines; a pair is what A has, then what B has."""
+    return {
+        **{
+            side: {
+                "spec": spec.name,
+                "edits": list(spec.edits),
+                "input": input_json(size or spec.input),
+            }
+            for side, spec in zip("ab", specs, strict=True)
+        },
+        "same": difference.same,
+        "params": difference.params,
+        "macs": difference.macs,
+        "keys": difference.keys,
+        "rows": [
+            {
+                "row": row.id,
+                "in": "ab" if row.before and row.after else "a" if row.before else "b",
+                "cells": row.cells,
+                "params": row.params,
+                "macs": row.macs,
+            }
+            for row in difference.rows
+        ],
+    }
+
+
+def print_difference(specs: tuple[Spec, Spec], difference: Difference, out: Console) -> None:
+    """Print both names, the keys and cells that differ (old → new), and the costs a row."""
+    for side, spec in zip("AB", specs, strict=True):
+        out.print(f"[bold]{side}[/]  {escape(f'{spec.name} {spec.label}'.strip())}",
+                  soft_wrap=True)  # fmt: skip
+    for name, pair in difference.keys.items():
+        out.print(marked(name, pair), soft_wrap=True)
+    wide = out.width >= WIDE
+    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False)
+    for name in ("Row", "Op"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("A → B", overflow="fold")
+    for name in (
+        ("Params A", "Params B", "", "MACs A", "MACs B", "") if wide else ("Params", "MACs")
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in difference.rows:
+        table.add_row(row.id, op(row), differing(row), *costs(row.params, row.macs, wide))
+    table.add_row("", "", "", *costs(difference.params, difference.macs, wide), style="bold")
+    out.print(table)
+    if difference.same:
+        out.print("[green]the same network[/]: every layer of A is one of B", soft_wrap=True)
+
+
+def op(row: RowPair) -> str:
+    """Return the op of a row, that of B where it has one."""
+    there = row.after or row.before
+    return there.row.op if there else ""
+
+
+def differing(row: RowPair) -> str:
+    """Return the cells of a row that differ, marked."""
+    if row.before is None or row.after is None:
+        return f"[yellow]only in {'A' if row.before else 'B'}[/]"
+    # With another op the cells that only one of the two ops has go without saying.
+    cells = {n: pair for n, pair in row.cells.items() if None not in pair or "op" not in row.cells}
+    return ", ".join(marked(name, pair) for name, pair in cells.items())
+
+
+def marked(name: str, pair: Pair) -> str:
+    """Return a cell with what A has and what B has."""
+    if name == "in_shape":
+        return f"input {size_text(pair[0])} → {size_text(pair[1])}"
+    before, after = (escape(_text(value)) for value in pair)
+    return f"[yellow]{name} {before} → {after}[/]"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def costs(params: tuple[int, int], macs: tuple[int, int], wide: bool) -> list[str]:
+    """Return what A and B cost and the change, or in a narrow table what B costs more."""
+    found = []
+    for before, after in (params, macs):
+        if wide:
+            found += [f"{before:,}", f"{after:,}", change(after, before)]
+        else:
+            sign = "+" if after > before else "-"
+            found.append("=" if after == before else sign + short(abs(after - before)))
+    return found
