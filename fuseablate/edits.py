@@ -10,8 +10,9 @@ all other edits.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ class Edit:
     value: str
 
     @classmethod
+    @functools.lru_cache(maxsize=4096)
     def parse(cls, text: str) -> Edit:
         """Return the edit that `text` writes, or say what an edit looks like."""
         match = re.fullmatch(r"(?:([^.=\s]+)\.)?([^.=\s]+)=(\S+)", text.strip())
@@ -49,6 +51,11 @@ class Edit:
                 f"edit {text!r}: is not of the form ROWS.FIELD=VALUE, such as fuse.kernel=5"
             )
         return cls(text.strip(), *match.groups())
+
+    @property
+    def target(self) -> tuple[str | None, str]:
+        """What is set: a field of some rows, a key of the spec, or `WIDTH`."""
+        return self.rows, self.field
 
     def new_value(self, rule: Rule, old: Any, divisor: int) -> Any:
         """Return what a cell becomes that held `old`."""
@@ -104,20 +111,39 @@ def channels(row: Row) -> dict[str, int]:
     }
 
 
-def edited(spec: Spec, texts: Iterable[str]) -> Spec:
-    """Return `spec` with all edits made at once; see `Spec.edit`."""
+def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
+    """Return `spec` with all edits made at once; see `Spec.edit`.
+
+    An edit that changes nothing is refused or, where `idle`, left out: it is judged when the
+    wider ones have been made, and without it the others do what they do.
+    """
     edits = [Edit.parse(text) for text in texts]
-    if not edits:
-        return spec
-    head = _edited_head(spec, [edit for edit in edits if edit.rows is None])
-    table = _Table(spec, head.get("divisor", spec.divisor))
-    width = [edit for edit in edits if (edit.rows, edit.field) == WIDTH]
+    idlers: set[str] = set()
+
+    def left_out(edit: Edit, error: NoChangeError) -> None:
+        if not idle:
+            raise error
+        idlers.add(edit.text)
+
+    head = _edited_head(spec, [edit for edit in edits if edit.rows is None], left_out)
+    divisor = head.get("divisor", spec.divisor)
+    table = _Table(spec, divisor)
+    width = [edit for edit in edits if edit.target == WIDTH]
     of_rows = [edit for edit in edits if edit.rows is not None and edit not in width]
-    for group in _widest_first(spec, of_rows):
-        table.apply(*group)
+    for group in widest_first(spec.rows, of_rows):
+        try:
+            table.apply(*group)
+        except NoChangeError as error:
+            left_out(group[0], error)
     try:
         rows, dropped = table.rows()
-        rows = _in_width(rows, width, head.get("divisor", spec.divisor))
+        try:
+            rows = _in_width(rows, width, divisor)
+        except NoChangeError as error:
+            left_out(width[0], error)
+        edits = [edit for edit in edits if edit.text not in idlers]
+        if not edits:
+            return spec
         after = dataclasses.replace(
             spec,
             **head,
@@ -133,7 +159,9 @@ def edited(spec: Spec, texts: Iterable[str]) -> Spec:
     return after
 
 
-def _edited_head(spec: Spec, edits: Sequence[Edit]) -> dict[str, Any]:
+def _edited_head(
+    spec: Spec, edits: Sequence[Edit], left_out: Callable[[Edit, NoChangeError], None]
+) -> dict[str, Any]:
     head: dict[str, Any] = {}
     for edit in edits:
         try:
@@ -146,13 +174,16 @@ def _edited_head(spec: Spec, edits: Sequence[Edit]) -> dict[str, Any]:
             if edit.field in head:
                 raise InputError(f"'{edit.field}' is set twice")
             old = getattr(spec, edit.field)
-            head[edit.field] = (
+            value = (
                 parse_size(edit.value)
                 if edit.field == "input"
                 else edit.new_value(SPEC_RULES[edit.field], old, spec.divisor)
             )
-            if head[edit.field] == old:
+            if value == old:
                 raise NoChangeError(f"changes nothing: '{edit.field}' is {edit.value} already")
+            head[edit.field] = value
+        except NoChangeError as error:
+            left_out(edit, error.within(f"edit '{edit.text}'"))
         except InputError as error:
             raise error.within(f"edit '{edit.text}'") from None
     return head
@@ -176,21 +207,22 @@ def _in_width(rows: tuple[Row, ...], edits: Sequence[Edit], divisor: int) -> tup
     return after
 
 
-def _widest_first(spec: Spec, edits: Sequence[Edit]) -> list[tuple[Edit, list[Row], bool]]:
+def widest_first(table: Sequence[Row], edits: Sequence[Edit]) -> list[tuple[Edit, list[Row], bool]]:
     """Return (edit, its rows, whether one id names them), and refuse edits of equal width."""
     groups = []
     for edit in edits:
         assert edit.rows is not None
         try:
-            rows = select(spec.rows, edit.rows)
+            rows = select(table, edit.rows)
         except InputError as error:
             raise error.within(f"edit '{edit.text}'") from None
         explicit = all(base_id(row) == edit.rows.partition("/")[0] for row in rows)
         groups.append((edit, rows, explicit))
     for place, (edit, rows, _) in enumerate(groups):
         for other, theirs, _ in groups[:place]:
-            both = [row.id for row in rows if row in theirs]
-            if edit.field == other.field and len(rows) == len(theirs) and both:
+            if edit.field != other.field or len(rows) != len(theirs):
+                continue
+            if both := [row.id for row in rows if row in theirs]:
                 raise InputError(
                     f"edits '{other.text}' and '{edit.text}' are equally wide and meet in row "
                     f"{both[0]}; keep one of them, or select fewer rows with one"
@@ -199,31 +231,31 @@ def _widest_first(spec: Spec, edits: Sequence[Edit]) -> list[tuple[Edit, list[Ro
     return sorted(groups, key=lambda group: (group[0].field != "op", -len(group[1])))
 
 
-class _Table:
-    """The cells while edits are made: structure (op, depth) is noted and carried out last."""
+class EditedRow:
+    """One row of a table while edits are made: cells at once, structure (op, depth) at the end.
 
-    def __init__(self, spec: Spec, divisor: int) -> None:
-        self._spec = spec
-        self._divisor = divisor
-        self._cells: dict[str, dict[str, Any]] = {row.id: row.cells() for row in spec.rows}
-        self._structure: dict[str, dict[str, Any]] = {row.id: {} for row in spec.rows}
+    `depth` is that of the table's row; edits are to be made in the order of `widest_first`.
+    """
 
-    def apply(self, edit: Edit, rows: list[Row], explicit: bool) -> None:
-        """Make one edit; an error where it selects no cell, or changes none."""
-        try:
-            selected = [row for row in rows if self._has_cell(edit, row, explicit)]
-            if not selected:
-                raise self._no_cell(edit, rows)
-            changed = [self._set(edit, row) for row in selected]
-            if not any(changed):
-                raise NoChangeError(f"changes nothing: {edit.field} is {edit.value} already")
-        except InputError as error:
-            raise error.within(f"edit '{edit.text}'") from None
+    def __init__(self, row: Row, depth: int, divisor: int) -> None:
+        self._row, self._divisor = row, divisor
+        self._cells = row.cells()
+        self._structure: dict[str, Any] = {"op": row.op, "depth": depth}
+        self._deepened = False
 
-    def _op(self, row: Row) -> type[Row]:
-        return OPS[self._structure[row.id].get("op", row.op)]
+    @property
+    def op(self) -> type[Row]:
+        """The op that the row will have."""
+        return OPS[self._structure["op"]]
 
-    def _has_cell(self, edit: Edit, row: Row, explicit: bool) -> bool:
+    @property
+    def depth(self) -> int | None:
+        """The depth that an edit has set, or None."""
+        return self._structure["depth"] if self._deepened else None
+
+    def has_cell(self, edit: Edit, explicit: bool) -> bool:
+        """Whether the edit means a cell of this row; `explicit` where one id names it."""
+        row = self._row
         if edit.field == "op":
             return True
         if edit.field == "depth":
@@ -231,8 +263,7 @@ class _Table:
                 raise InputError(
                     f"a depth is that of the whole row; use {base_id(row)}.{edit.field}"
                 )
-            return explicit or self._op(row).repeats
-        rules = {**row.rules(), **self._op(row).rules()}
+            return explicit or self.op.repeats
         if getattr(row, edit.field, None) == "classes":
             if explicit:
                 raise InputError(
@@ -240,11 +271,53 @@ class _Table:
                 )
             return False
         if explicit or edit.field not in row.rules():
-            return edit.field in rules
+            return edit.field in row.rules() or edit.field in self.op.rules()
         return getattr(row, edit.field) is not None
 
+    def set(self, edit: Edit) -> bool:
+        """Set one cell and return whether that changed it."""
+        if edit.field in STRUCTURE:
+            value = edit.new_value(STRUCTURE[edit.field], None, self._divisor)
+            before = self._structure[edit.field]
+            self._structure[edit.field] = value
+            self._deepened |= edit.field == "depth"
+            return bool(value != before)
+        rule = self.op.rules().get(edit.field) or self._row.rules()[edit.field]
+        value = edit.new_value(rule, getattr(self._row, edit.field, None), self._divisor)
+        before = self._cells.get(edit.field)
+        self._cells[edit.field] = value
+        return bool(value != before)
+
+    def row(self) -> tuple[Row, list[str]]:
+        """Return the row that the cells now mean, and the fields that fell away."""
+        rules = self.op.rules()
+        dropped = [name for name in self._cells if name not in rules]
+        kept = {name: value for name, value in self._cells.items() if name in rules}
+        return self.op.from_cells(self._row.id, kept), dropped
+
+
+class _Table:
+    """The rows of a spec while edits are made."""
+
+    def __init__(self, spec: Spec, divisor: int) -> None:
+        self._rows = {
+            row.id: EditedRow(row, depth_of(spec.rows, row), divisor) for row in spec.rows
+        }
+
+    def apply(self, edit: Edit, rows: list[Row], explicit: bool) -> None:
+        """Make one edit; an error where it selects no cell, or changes none."""
+        try:
+            selected = [row.id for row in rows if self._rows[row.id].has_cell(edit, explicit)]
+            if not selected:
+                raise self._no_cell(edit, rows)
+            changed = [self._rows[id].set(edit) for id in selected]
+            if not any(changed):
+                raise NoChangeError(f"changes nothing: {edit.field} is {edit.value} already")
+        except InputError as error:
+            raise error.within(f"edit '{edit.text}'") from None
+
     def _no_cell(self, edit: Edit, rows: list[Row]) -> InputError:
-        fields = dict.fromkeys(name for row in rows for name in self._op(row).rules())
+        fields = dict.fromkeys(name for row in rows for name in self._rows[row.id].op.rules())
         if edit.field not in fields:
             return unknown("field", edit.field, (*fields, *STRUCTURE))
         return InputError(
@@ -252,38 +325,27 @@ class _Table:
             f"name one row by its id, as in {rows[0].id}.{edit.field}={edit.value}"
         )
 
-    def _set(self, edit: Edit, row: Row) -> bool:
-        """Set one cell and return whether that changed it."""
-        if edit.field in STRUCTURE:
-            value = edit.new_value(STRUCTURE[edit.field], None, self._divisor)
-            old = row.op if edit.field == "op" else _depth(self._spec, row)
-            before = self._structure[row.id].get(edit.field, old)
-            self._structure[row.id][edit.field] = value
-            return bool(value != before)
-        rules = {**row.rules(), **self._op(row).rules()}
-        value = edit.new_value(rules[edit.field], getattr(row, edit.field, None), self._divisor)
-        before = self._cells[row.id].get(edit.field)
-        self._cells[row.id][edit.field] = value
-        return bool(value != before)
-
     def rows(self) -> tuple[tuple[Row, ...], list[str]]:
         """Return the rows that the cells now mean, and the fields that fell away."""
         dropped: list[str] = []
-        groups: dict[str, list[Row]] = {}
-        for row in self._spec.rows:
-            op, cells = self._op(row), self._cells[row.id]
-            dropped += [name for name in cells if name not in op.rules()]
-            kept = {name: value for name, value in cells.items() if name in op.rules()}
-            groups.setdefault(base_id(row), []).append(op.from_cells(row.id, kept))
-        for base, group in groups.items():
-            depth = self._structure[group[0].id].get("depth")
-            if depth is not None:
-                groups[base] = group[:depth] + repeated(group[-1], depth, after=len(group))
-        return tuple(row for group in groups.values() for row in group), dropped
+        groups: dict[str, tuple[list[Row], int | None]] = {}
+        for edited_row in self._rows.values():
+            row, fields = edited_row.row()
+            dropped += fields
+            groups.setdefault(base_id(row), ([], edited_row.depth))[0].append(row)
+        return tuple(row for group in groups.values() for row in deepened(*group)), dropped
 
 
-def _depth(spec: Spec, row: Row) -> int:
-    return sum(base_id(other) == base_id(row) for other in spec.rows)
+def deepened(group: list[Row], depth: int | None) -> list[Row]:
+    """Return a row and its repeats at another depth; None leaves them as they are."""
+    if depth is None:
+        return group
+    return group[:depth] + repeated(group[-1], depth, after=len(group))
+
+
+def depth_of(rows: Sequence[Row], row: Row) -> int:
+    """Return how many of the table's rows are `row` and its repeats."""
+    return sum(base_id(other) == base_id(row) for other in rows)
 
 
 def _check_residuals(before: Spec, after: Spec, edits: Sequence[Edit]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Self
 
 
 class InputError(ValueError):
@@ -13,7 +14,7 @@ class InputError(ValueError):
     the nearest valid choice. The command line prints it and exits with code 2.
     """
 
-    def within(self, place: str) -> InputError:
+    def within(self, place: str) -> Self:
         """Return the same error with the place it was found in put before it."""
         return type(self)(f"{place}: {self}")
 

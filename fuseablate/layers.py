@@ -8,8 +8,9 @@ flattened. MACs are the multiply-accumulates of convolutions and linear layers, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from fuseablate.errors import InputError
 
@@ -22,8 +23,7 @@ ACTIVATIONS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """What one image costs; costs add up.
 
     params: learned numbers. macs: multiply-accumulates of convolutions and linear layers.
@@ -40,7 +40,7 @@ class Cost:
     pool: int = 0
     elementwise: int = 0
 
-    def __add__(self, other: Cost) -> Cost:
+    def __add__(self, other: Cost) -> Cost:  # type: ignore[override]
         """Return the cost of both."""
         return Cost(
             self.params + other.params,
@@ -51,6 +51,11 @@ class Cost:
             self.pool + other.pool,
             self.elementwise + other.elementwise,
         )
+
+    @staticmethod
+    def total(costs: Iterable[Cost]) -> Cost:
+        """Return the sum of all; many times as fast as adding them one by one."""
+        return Cost(*map(sum, zip(*costs, strict=True)))
 
 
 class Layer(Protocol):
@@ -201,11 +206,11 @@ class Seq:
 
     def trace(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace the children in turn."""
-        total = Cost()
+        costs = []
         for _, child in self.children:
             shape, cost = child.trace(shape)
-            total += cost
-        return shape, total
+            costs.append(cost)
+        return shape, Cost.total(costs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +244,7 @@ def _join(branches: list[tuple[str, Shape, Cost]]) -> tuple[Shape, Cost]:
     if len(maps) > 1:
         found = ", ".join(f"{name} {'x'.join(map(str, shape[1:]))}" for name, shape, _ in branches)
         raise InputError(f"branches end in maps of different sizes ({found})")
-    total = Cost()
-    for _, _, cost in branches:
-        total += cost
+    total = Cost.total(cost for _, _, cost in branches)
     return (sum(shape[0] for _, shape, _ in branches), *maps.pop()), total
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -40,6 +41,23 @@ class TracedRow:
     in_shape: Shape
     out_shape: Shape
     cost: Cost
+
+
+TRACES = 4096  # rows whose traces are remembered, some 5 KB each
+
+
+@functools.lru_cache(maxsize=TRACES)
+def traced_row(row: Row, shape: Shape, settings: Settings) -> TracedRow:
+    """Return `row` for an input of `shape`; remembered, since variants share most of their rows.
+
+    Raise `InputError` where the row cannot take it.
+    """
+    try:
+        layer = row.layers(shape, settings)
+        out, cost = layer.trace(shape)
+    except InputError as error:
+        raise error.within(f"row {row.id}") from None
+    return TracedRow(row, layer, shape, out, cost)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,15 +110,10 @@ class Spec:
         """Return each row at input `size` (H, W), the table's own where it is None."""
         shape: Shape = (IMAGE_CHANNELS, *(size or self.input))
         settings = Settings(self.classes, self.dropout)
-        traced = []
+        traced: list[TracedRow] = []
         for row in self.rows:
-            try:
-                layer = row.layers(shape, settings)
-                out, cost = layer.trace(shape)
-            except InputError as error:
-                raise error.within(f"row {row.id}") from None
-            traced.append(TracedRow(row, layer, shape, out, cost))
-            shape = out
+            traced.append(traced_row(row, shape, settings))
+            shape = traced[-1].out_shape
         return tuple(traced)
 
     def layers(self, size: Size | None = None) -> Seq:

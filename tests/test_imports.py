@@ -29,6 +29,7 @@ FLOW = [
     "cost",
     "iso",
     "difference",
+    "variants",
 ]
 NO_TORCH = {*FLOW, "terminal", "checked", "atomic", "recipe", "record", "runs", "cli", "commands"}
 # The torch side; each may import the whole of FLOW and what stands here before it.
@@ -141,6 +142,7 @@ def test_no_part_of_the_package_bears_the_name_of_a_public_function() -> None:
         ["cost", "fusenet", "--json"],
         ["cost", "fusenet", "--set", "all.se=false", "--iso", "macs"],
         ["diff", "fusenet", "fusenet", "--set-b", "fuse.op=mbconv"],
+        ["explore", "fusenet", "--space", "studies/search.toml", "--samples", "50"],
     ],
 )
 def test_commands_that_answer_without_torch(words: list[str]) -> None:

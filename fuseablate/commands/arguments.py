@@ -43,13 +43,13 @@ def add_edits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_input(parser: argparse.ArgumentParser) -> None:
+def add_input(parser: argparse.ArgumentParser, default: str = "the table's") -> None:
     """Declare `--input`."""
     parser.add_argument(
         "--input",
         type=checked(parse_size),
         metavar="N",
-        help="input size, such as 32 or, height first, 224x160 (default: the table's)",
+        help=f"input size, such as 32 or, height first, 224x160 (default: {default})",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fuseablate.errors import NoChangeError
+from fuseablate.edits import edited
 from fuseablate.spec import Spec
 
 
@@ -16,9 +16,4 @@ def effective(spec: Spec, texts: Iterable[str]) -> Spec:
     to the kernel that it has. Whether an edit changes anything depends on the wider ones beside
     it, so each is judged among all the others. Raise `InputError` for any other fault.
     """
-    kept = [text.strip() for text in texts]
-    while True:
-        try:
-            return spec.edit(*kept)
-        except NoChangeError as error:
-            kept.remove(next(text for text in kept if str(error).startswith(f"edit '{text}':")))
+    return edited(spec, texts, idle=True)

@@ -24,7 +24,8 @@ def fit_name(name: str) -> str:
     return name
 
 
-def _amount(value: object) -> object:
+def amount(value: object) -> object:
+    """Return the number that `4_200_000` or "4.2M" writes, or "baseline"; or raise `ValueError`."""
     if value == "baseline" or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]+)?)([kMG]?)", str(value))
@@ -58,5 +59,5 @@ Seeds = Annotated[
     Field(strict=False, min_length=1),
     AfterValidator(_distinct),
 ]
-Amount = Annotated[Annotated[int, Field(ge=1)] | Literal["baseline"], BeforeValidator(_amount)]
+Amount = Annotated[Annotated[int, Field(ge=1)] | Literal["baseline"], BeforeValidator(amount)]
 """A number of MACs or params: `4_200_000`, `"4.2M"`, or what the baseline has."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from fuseablate.cost import measure
 from fuseablate.errors import InputError
 from fuseablate.keys import Size
-from fuseablate.layers import Cost
 from fuseablate.spec import Spec
-from fuseablate.studies.space import Assignment, Space, spec_of
+from fuseablate.studies.space import Assignment, Space, spec_of, texts_of
 from fuseablate.terminal import short
+from fuseablate.variants import Counted, Variants
 
 Refusal: TypeAlias = Literal["over budget", "impossible", "repeated"]
 """Why an assignment is not trained: it costs too much, means no network, or has had its trial."""
@@ -25,10 +24,11 @@ class Gate:
     """
 
     def __init__(self, space: Space, size: Size, limits: Mapping[str, int]) -> None:
-        self._space, self._size, self._limits = space, size, limits
+        self._space, self._size, self.limits = space, size, limits
         self._refused: dict[frozenset[tuple[str, object]], Refusal] = {}
         self._networks: set[str] = set()
-        self._seen: list[Cost] = []  # the cheapest and the largest, by the first of the limits
+        self._variants = Variants(space.spec, size)
+        self._seen: list[Counted] = []  # the cheapest and the largest, by the first of the limits
         self._reason = ""
 
     def remember(self, params: Assignment, network: str) -> None:
@@ -36,23 +36,35 @@ class Gate:
         self._refused[frozenset(params.items())] = "repeated"
         self._networks.add(network)
 
-    def admit(self, params: Assignment) -> tuple[Spec, str] | Refusal:
-        """Return the network that is to be trained, with its digest, or why there is none."""
+    def refuses(self, params: Assignment) -> Refusal | None:
+        """Return why an assignment can't be trained, by what was remembered and by cost alone."""
         key = frozenset(params.items())
         if key in self._refused:
             return self._refused[key]
         try:
-            spec = spec_of(self._space, params)
-            network, cost = spec.digest(self._size), measure(spec, self._size)
+            cost = self._variants.count(texts_of(self._space, params))
+            if cost is None:
+                spec_of(self._space, params).digest(self._size)  # raises, and says why
         except InputError as error:
             self._reason = str(error)
             self._refused[key] = "impossible"
             return "impossible"
-        over = not self._affordable(cost)
-        known = network in self._networks
-        self._refused[key] = "over budget" if over else "repeated"
-        if over or known:
-            return self._refused[key]
+        assert cost is not None
+        if self._affordable(cost):
+            return None
+        self._refused[key] = "over budget"
+        return "over budget"
+
+    def admit(self, params: Assignment) -> tuple[Spec, str] | Refusal:
+        """Return the network that is to be trained, with its digest, or why there is none."""
+        refusal = self.refuses(params)
+        if refusal:
+            return refusal
+        self._refused[frozenset(params.items())] = "repeated"
+        spec = spec_of(self._space, params)
+        network = spec.digest(self._size)
+        if network in self._networks:
+            return "repeated"
         self._networks.add(network)
         return spec, network
 
@@ -61,15 +73,15 @@ class Gate:
         if not self._seen:
             return f"none of it means a network: {self._reason}"
         said = []
-        for name, limit in self._limits.items():
+        for name, limit in self.limits.items():
             low, high = (getattr(cost, name) for cost in self._seen)
             unit = "MACs" if name == "macs" else name
             said.append(f"from {short(low)} to {short(high)} {unit} (budget: {short(limit)})")
         have = " and ".join(said) or f"{len(self._networks):,} designs"
         return f"the networks that were found have {have}"
 
-    def _affordable(self, cost: Cost) -> bool:
-        first = next(iter(self._limits), "macs")
+    def _affordable(self, cost: Counted) -> bool:
+        first = next(iter(self.limits), "macs")
         every = sorted([*self._seen, cost], key=lambda each: getattr(each, first))
         self._seen = [every[0], every[-1]]
-        return all(getattr(cost, name) <= limit for name, limit in self._limits.items())
+        return all(getattr(cost, name) <= limit for name, limit in self.limits.items())

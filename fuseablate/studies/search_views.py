@@ -66,8 +66,10 @@ def sample(space: Space, gate: Gate, seed: int) -> Counter[Refusal]:
     """Return how many of `SAMPLES` random assignments are refused, for each reason."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     refused: Counter[Refusal] = Counter()
+    # Networks need to be told apart only where there is no budget to speak of.
+    look = gate.refuses if gate.limits else gate.admit
     for _ in range(SAMPLES):
-        verdict = gate.admit(random_assignment(space, study.ask()))
+        verdict = look(random_assignment(space, study.ask()))
         if isinstance(verdict, str):
             refused[verdict] += 1
     return refused

@@ -58,6 +58,14 @@ def spec_of(space: Space, params: Assignment) -> Spec:
     under this assignment. Raise `InputError` for a name or value outside the space, for a
     parameter without a value, and where the edits contradict each other or the table.
     """
+    return effective(space.spec, texts_of(space, params))
+
+
+def texts_of(space: Space, params: Assignment) -> list[str]:
+    """Return the edits that an assignment writes, with those that change nothing; see `spec_of`.
+
+    Raise `InputError` for a name or value outside the space and a parameter without a value.
+    """
     names = [parameter.name for parameter in space.parameters]
     for name in params:
         if name not in names:
@@ -68,7 +76,7 @@ def spec_of(space: Space, params: Assignment) -> Spec:
             if parameter.name not in params:
                 raise InputError(f"parameter '{parameter.name}': the assignment has no value")
             active[parameter.name] = _in_range(parameter, params[parameter.name])
-    return effective(space.spec, _edits(active, space.parameters))
+    return _edits(active, space.parameters)
 
 
 def edits_of(space: Space, params: Assignment) -> tuple[str, ...]:

@@ -1,0 +1,175 @@
+"""`fuseablate explore`: what a search space holds within a budget, by cost alone, without torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from fuseablate.commands.arguments import add_input, input_json, whole
+from fuseablate.cost import measure
+from fuseablate.errors import InputError
+from fuseablate.layers import Cost
+from fuseablate.spec import load_spec
+from fuseablate.terminal import console, duration, short
+
+if TYPE_CHECKING:
+    from fuseablate.studies.census import Census
+    from fuseablate.studies.search_tables import Search
+
+SAMPLES = 100_000
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("explore", help="what a search space holds within a budget")
+    parser.add_argument("spec", help="a shipped spec or a path to a .toml file")
+    parser.add_argument(
+        "--space",
+        type=Path,
+        required=True,
+        metavar="STUDY",
+        help="a study file whose [search] table has the parameters",
+    )
+    for name in ("macs", "params"):
+        parser.add_argument(
+            f"--{name}",
+            metavar="N",
+            help=f"the most {name.replace('macs', 'MACs')}: 4.2M, 950k, 4200000 or baseline "
+            "(without any budget here: that of the study)",
+        )
+    add_input(parser, "the size of the study's images")
+    parser.add_argument(
+        "--samples",
+        type=whole(1),
+        default=SAMPLES,
+        metavar="N",
+        help="a space of more assignments is not listed: so many are drawn (default: 100000)",
+    )
+    parser.add_argument(
+        "--seed", type=whole(0), default=0, metavar="S", help="of what is drawn (default: 0)"
+    )
+    parser.add_argument(
+        "--top",
+        type=whole(1),
+        default=3,
+        metavar="K",
+        help="how many of the cheapest and of the largest are shown (default: 3)",
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the census; return 130 where it was interrupted."""
+    from fuseablate.studies.census import take_census
+    from fuseablate.studies.census_views import as_json, print_census
+    from fuseablate.studies.file import load_study
+    from fuseablate.studies.space import Space
+
+    spec = load_spec(args.spec)
+    study = load_study(args.space)
+    if study.search is None:
+        raise InputError(
+            f'{args.space}: design = "{study.design}": has no [search] table, whose parameters '
+            'make a space; use a study of design = "search", such as studies/search.toml'
+        )
+    spec = spec.with_classes(study.data.known_classes or spec.classes)
+    size = args.input or study.data.image_size
+    base = measure(spec, size)
+    limits = limits_of(args, study.search, base)
+    try:
+        space = Space.of(spec, study.search.parameters)
+    except InputError as error:
+        raise error.within(str(args.space)) from None
+
+    start = time.monotonic()
+    with _Progress() as progress:
+        census = take_census(
+            space, size, limits, samples=args.samples, seed=args.seed, few=args.top,
+            tell=progress.tell,
+        )  # fmt: skip
+    seconds = time.monotonic() - start
+    if args.json:
+        head = {"spec": spec.name, "space": str(args.space), "input": input_json(size)}
+        found = as_json(census, spec, base, limits)
+        print(json.dumps({**head, "classes": spec.classes, **found}, indent=2))
+    else:
+        out = console()
+        out.print(
+            f"[bold]{escape(spec.name)}[/] in the space of {escape(str(args.space))}: "
+            f"{len(space.parameters)} parameters, {size[0]}x{size[1]} images, "
+            f"{spec.classes} classes",
+            soft_wrap=True,
+        )
+        out.print(f"Baseline: {short(base.params)} params, {short(base.macs)} MACs")
+        print_census(census, spec, base, limits, out)
+    if console(stderr=True).is_terminal:
+        rate = f"{census.seen / seconds:,.0f} a second" if seconds else ""
+        console(stderr=True).print(f"{census.seen:,} in {duration(seconds)}, {rate}", style="dim")
+    return 130 if census.interrupted else 0
+
+
+def limits_of(args: argparse.Namespace, search: Search, base: Cost) -> dict[str, int]:
+    """Return the budget of the command line or, where it gives none, that of the study."""
+    from fuseablate.studies.fields import amount
+
+    if args.macs is None and args.params is None:
+        return search.budget.limits(base) if search.budget else {}
+    limits = {}
+    for name in ("macs", "params"):
+        text = getattr(args, name)
+        if text is None:
+            continue
+        try:
+            most = amount(text)
+            if most == 0:
+                raise ValueError("must be at least 1")
+        except ValueError as error:
+            raise InputError(f"--{name} {text}: {error}") from None
+        limits[name] = int(getattr(base, name) if most == "baseline" else str(most))
+    return limits
+
+
+class _Progress:
+    """A bar with rate and time left on a terminal, and nothing elsewhere."""
+
+    def __init__(self) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        err = console(stderr=True)
+        self._bars = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+        )
+        self._task = self._bars.add_task("", total=None, rate="")
+        self._start = time.monotonic()
+
+    def __enter__(self) -> _Progress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+    def tell(self, census: Census) -> None:
+        """Show how far the census is."""
+        rate = census.seen / max(1e-9, time.monotonic() - self._start)
+        self._bars.update(
+            self._task, completed=census.seen, total=census.planned, rate=f"{rate:,.0f}/s"
+        )
