@@ -4,7 +4,7 @@ ROWS is `all`, an op (`fuse`), an id (`12`, and `5/2` for one repeat), a range (
 within a range (`fuse@5-12`). FIELD is a cell of the row, or `op` or `depth`; without ROWS it is
 one of the spec's own keys. VALUE sets the cell or, for channels, scales it (`x0.5`).
 `scale.width=x1.25` scales the channels of the whole network, all rows but the classifier's, after
-all other edits.
+all other edits; so do `scale.depth`, `scale.resolution` and, for all three, `scale.phi`.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fuseablate.errors import InputError, NoChangeError, unknown
-from fuseablate.keys import SPEC_RULES, parse_size
-from fuseablate.layers import Add
+from fuseablate.keys import SPEC_RULES, Size, parse_size
+from fuseablate.layers import Add, Sum, holds
 from fuseablate.ops import OPS, Row
-from fuseablate.ops.cells import Choice, Rule
-from fuseablate.ops.table import DEPTH, repeated
-from fuseablate.selectors import base_id, select
+from fuseablate.ops.cells import Choice, Rule, each, scaled
+from fuseablate.ops.table import DEPTH, deepened, depth_of
+from fuseablate.scaling import SCALE, factor_of, factors, scaled_table
+from fuseablate.selectors import select
 
 if TYPE_CHECKING:
     from fuseablate.spec import Spec
 
 SPEC_KEYS = (*SPEC_RULES, "input")
-WIDTH = ("scale", "width")  # what `scale.width=x1.25` names in place of rows and a field
 STRUCTURE: dict[str, Rule] = {"op": Choice(tuple(OPS)), "depth": DEPTH}
 
 
@@ -45,7 +45,7 @@ class Edit:
     @functools.lru_cache(maxsize=4096)
     def parse(cls, text: str) -> Edit:
         """Return the edit that `text` writes, or say what an edit looks like."""
-        match = re.fullmatch(r"(?:([^.=\s]+)\.)?([^.=\s]+)=(\S+)", text.strip())
+        match = re.fullmatch(r"(?:([^.=\s]+)\.)?([^.=\s]+(?:\.[^.=\s]+)?)=(\S+)", text.strip())
         if not match:
             raise InputError(
                 f"edit {text!r}: is not of the form ROWS.FIELD=VALUE, such as fuse.kernel=5"
@@ -54,61 +54,21 @@ class Edit:
 
     @property
     def target(self) -> tuple[str | None, str]:
-        """What is set: a field of some rows, a key of the spec, or `WIDTH`."""
+        """What is set: a field of some rows, or of the whole network's scale, or a spec's key."""
         return self.rows, self.field
 
     def new_value(self, rule: Rule, old: Any, divisor: int) -> Any:
         """Return what a cell becomes that held `old`."""
-        factor = self.factor()
+        factor = factor_of(self.value)
         if factor is None:
             return rule.read(self.value)
         if not rule.scales:
             raise InputError(
                 f"{self.field} cannot be scaled, only channels (exp, out) can; write a value"
             )
-        if not isinstance(old, int):
+        if old is None or old == "in":
             raise InputError(f"there is no number of {self.field} to scale; write a value")
-        return rule.check(scaled(old * factor, divisor))
-
-    def factor(self) -> float | None:
-        """Return the factor that the value writes (`x0.5`); None where it writes none."""
-        match = re.fullmatch(r"x([0-9]{1,6}(?:\.[0-9]*)?|\.[0-9]+)", self.value)
-        if match and float(match[1]) == 0:
-            raise InputError("channels cannot be scaled by 0; use a factor such as x0.5")
-        return float(match[1]) if match else None
-
-
-def scaled(channels: float, divisor: int) -> int:
-    """Return `channels` rounded to the divisor, never below it, nor under 0.9 of `channels`.
-
-    This is the rule of the MobileNet family (`make_divisible` in the published code).
-    """
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * channels else rounded
-
-
-def widened(rows: Sequence[Row], factor: float, divisor: int) -> tuple[Row, ...]:
-    """Return `rows` with all channels scaled by one factor; the row of the classes stays.
-
-    Raise `InputError` for a row that would get more channels than a row may have.
-    """
-    return tuple(
-        row.from_cells(row.id, {**row.cells(), **_wider(row, factor, divisor)}) for row in rows
-    )
-
-
-def _wider(row: Row, factor: float, divisor: int) -> dict[str, int]:
-    return {name: scaled(old * factor, divisor) for name, old in channels(row).items()}
-
-
-def channels(row: Row) -> dict[str, int]:
-    """Return the cells of a row that a change of the network's width scales."""
-    cells = row.cells()
-    if cells.get("out") == "classes":
-        return {}
-    return {
-        name: cells[name] for name, rule in row.rules().items() if rule.scales and name in cells
-    }
+        return rule.check(each(old, lambda channels: scaled(channels * factor, divisor)))
 
 
 def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
@@ -128,8 +88,8 @@ def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
     head = _edited_head(spec, [edit for edit in edits if edit.rows is None], left_out)
     divisor = head.get("divisor", spec.divisor)
     table = _Table(spec, divisor)
-    width = [edit for edit in edits if edit.target == WIDTH]
-    of_rows = [edit for edit in edits if edit.rows is not None and edit not in width]
+    scales = [edit for edit in edits if edit.rows == SCALE]
+    of_rows = [edit for edit in edits if edit.rows not in (None, SCALE)]
     for group in widest_first(spec.rows, of_rows):
         try:
             table.apply(*group)
@@ -137,10 +97,9 @@ def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
             left_out(group[0], error)
     try:
         rows, dropped = table.rows()
-        try:
-            rows = _in_width(rows, width, divisor)
-        except NoChangeError as error:
-            left_out(width[0], error)
+        rows, head["input"] = _scaled(
+            rows, head.get("input", spec.input), scales, divisor, left_out
+        )
         edits = [edit for edit in edits if edit.text not in idlers]
         if not edits:
             return spec
@@ -189,22 +148,33 @@ def _edited_head(
     return head
 
 
-def _in_width(rows: tuple[Row, ...], edits: Sequence[Edit], divisor: int) -> tuple[Row, ...]:
-    """Return the rows with the network's width scaled, where an edit says so."""
-    if not edits:
-        return rows
-    if len(edits) > 1:
-        raise InputError("'scale.width' is set twice")
-    factor = edits[0].factor()
-    if factor is None:
-        raise InputError(f"'{edits[0].value}' is no factor; write one, as in scale.width=x1.25")
-    after = widened(rows, factor, divisor)
-    if after == rows:
-        raise NoChangeError(
-            f"edit '{edits[0].text}': changes nothing: channels on the divisor {divisor} "
-            "stay as they are"
-        )
-    return after
+def _scaled(
+    rows: tuple[Row, ...],
+    size: Size,
+    edits: Sequence[Edit],
+    divisor: int,
+    left_out: Callable[[Edit, NoChangeError], None],
+) -> tuple[tuple[Row, ...], Size]:
+    """Return the rows and the input with the whole network scaled, where edits say so."""
+    seen: set[str] = set()
+    for edit in edits:
+        by = factors(edit.field, edit.value)
+        if twice := seen & set(by):
+            raise InputError(f"'scale.{sorted(twice)[0]}' is set twice")
+        seen |= set(by)
+        after = scaled_table(rows, size, by, divisor)
+        if after == (rows, size):
+            left_out(
+                edit,
+                NoChangeError(
+                    f"edit '{edit.text}': changes nothing: channels on the divisor {divisor} "
+                    "stay as they are"
+                    if edit.field == "width"
+                    else f"edit '{edit.text}': changes nothing"
+                ),
+            )
+        rows, size = after
+    return rows, size
 
 
 def widest_first(table: Sequence[Row], edits: Sequence[Edit]) -> list[tuple[Edit, list[Row], bool]]:
@@ -216,7 +186,7 @@ def widest_first(table: Sequence[Row], edits: Sequence[Edit]) -> list[tuple[Edit
             rows = select(table, edit.rows)
         except InputError as error:
             raise error.within(f"edit '{edit.text}'") from None
-        explicit = all(base_id(row) == edit.rows.partition("/")[0] for row in rows)
+        explicit = all(row.base == edit.rows.partition("/")[0] for row in rows)
         groups.append((edit, rows, explicit))
     for place, (edit, rows, _) in enumerate(groups):
         for other, theirs, _ in groups[:place]:
@@ -239,7 +209,8 @@ class EditedRow:
 
     def __init__(self, row: Row, depth: int, divisor: int) -> None:
         self._row, self._divisor = row, divisor
-        self._cells = row.cells()
+        self._before = row.cells()
+        self._cells = dict(self._before)
         self._structure: dict[str, Any] = {"op": row.op, "depth": depth}
         self._deepened = False
 
@@ -260,11 +231,9 @@ class EditedRow:
             return True
         if edit.field == "depth":
             if edit.rows and "/" in edit.rows:
-                raise InputError(
-                    f"a depth is that of the whole row; use {base_id(row)}.{edit.field}"
-                )
+                raise InputError(f"a depth is that of the whole row; use {row.base}.{edit.field}")
             return explicit or self.op.repeats
-        if getattr(row, edit.field, None) == "classes":
+        if self._before.get(edit.field) == "classes":
             if explicit:
                 raise InputError(
                     f"row {row.id} puts out one number for each class; write classes={edit.value}"
@@ -272,7 +241,7 @@ class EditedRow:
             return False
         if explicit or edit.field not in row.rules():
             return edit.field in row.rules() or edit.field in self.op.rules()
-        return getattr(row, edit.field) is not None
+        return edit.field in self._before
 
     def set(self, edit: Edit) -> bool:
         """Set one cell and return whether that changed it."""
@@ -283,15 +252,20 @@ class EditedRow:
             self._deepened |= edit.field == "depth"
             return bool(value != before)
         rule = self.op.rules().get(edit.field) or self._row.rules()[edit.field]
-        value = edit.new_value(rule, getattr(self._row, edit.field, None), self._divisor)
+        value = edit.new_value(rule, self._before.get(edit.field), self._divisor)
         before = self._cells.get(edit.field)
         self._cells[edit.field] = value
         return bool(value != before)
 
     def row(self) -> tuple[Row, list[str]]:
-        """Return the row that the cells now mean, and the fields that fell away."""
+        """Return the row that the cells now mean, and the fields that fell away with a value."""
         rules = self.op.rules()
-        dropped = [name for name in self._cells if name not in rules]
+        usual = self._row.defaults()
+        dropped = [
+            name
+            for name, value in self._cells.items()
+            if name not in rules and value != usual.get(name)
+        ]
         kept = {name: value for name, value in self._cells.items() if name in rules}
         return self.op.from_cells(self._row.id, kept), dropped
 
@@ -332,20 +306,8 @@ class _Table:
         for edited_row in self._rows.values():
             row, fields = edited_row.row()
             dropped += fields
-            groups.setdefault(base_id(row), ([], edited_row.depth))[0].append(row)
+            groups.setdefault(row.base, ([], edited_row.depth))[0].append(row)
         return tuple(row for group in groups.values() for row in deepened(*group)), dropped
-
-
-def deepened(group: list[Row], depth: int | None) -> list[Row]:
-    """Return a row and its repeats at another depth; None leaves them as they are."""
-    if depth is None:
-        return group
-    return group[:depth] + repeated(group[-1], depth, after=len(group))
-
-
-def depth_of(rows: Sequence[Row], row: Row) -> int:
-    """Return how many of the table's rows are `row` and its repeats."""
-    return sum(base_id(other) == base_id(row) for other in rows)
 
 
 def _check_residuals(before: Spec, after: Spec, edits: Sequence[Edit]) -> None:
@@ -353,9 +315,9 @@ def _check_residuals(before: Spec, after: Spec, edits: Sequence[Edit]) -> None:
     for edit in edits:
         if edit.rows is None or edit.field != "residual" or edit.value != "true":
             continue
-        bases = {base_id(row) for row in select(before.rows, edit.rows)}
-        traced = [one for one in after.trace() if base_id(one.row) in bases]
-        if not any(isinstance(one.layer, Add) for one in traced):
+        bases = {row.base for row in select(before.rows, edit.rows)}
+        traced = [one for one in after.trace() if one.row.base in bases]
+        if not any(holds(one.layer, Add, Sum) for one in traced):
             raise InputError(
                 f"edit '{edit.text}': no selected row can take a residual; "
                 "it needs stride 1 and as many channels in as out"

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Literal
 
 from fuseablate.cost import measure
-from fuseablate.edits import WIDTH, Edit, channels, scaled
+from fuseablate.edits import Edit
 from fuseablate.errors import InputError, NoChangeError
 from fuseablate.keys import Size
+from fuseablate.ops.cells import each, scaled
+from fuseablate.scaling import WIDTH, channels
 from fuseablate.spec import Spec
 
 Kind = Literal["macs", "params"]
@@ -102,10 +104,10 @@ def _text(factor: int) -> str:
     return f"{factor / ONE:.4f}".rstrip("0").rstrip(".")
 
 
-def _counts(spec: Spec, factor: int) -> list[int]:
+def _counts(spec: Spec, factor: int) -> list[int | str]:
     """Return the channel counts of all rows in another width."""
     return [
-        scaled(old * (factor / ONE), spec.divisor)
+        each(old, lambda count: scaled(count * (factor / ONE), spec.divisor))
         for row in spec.rows
         for old in channels(row).values()
     ]

@@ -6,12 +6,19 @@ import re
 from collections.abc import Mapping
 
 from fuseablate.errors import InputError
-from fuseablate.ops.cells import Fraction, Rule, Whole
+from fuseablate.ops.cells import Fraction, Real, Rule, Whole
 
 IMAGE_CHANNELS = 3
 Size = tuple[int, int]  # height and width
 
-SPEC_RULES: Mapping[str, Rule] = {"classes": Whole(2), "divisor": Whole(), "dropout": Fraction()}
+SPEC_RULES: Mapping[str, Rule] = {
+    "classes": Whole(2),
+    "divisor": Whole(),
+    "dropout": Fraction(),
+    "drop_path": Fraction(),
+    "norm_eps": Real(1e-12, 0.1),
+    "norm_momentum": Real(1e-4, 1),
+}
 
 
 def check_key(key: str, rule: Rule, value: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -40,7 +40,13 @@ def _conv(conv: layers.Conv, kind: type[nn.Conv2d] = nn.Conv2d) -> nn.Module:
     )
 
 
+def _plain_conv(conv: layers.Conv) -> nn.Module:
+    return _conv(conv, modules.StandardisedConv2d if conv.standardised else nn.Conv2d)
+
+
 def _fast_conv(conv: layers.Conv) -> nn.Module:
+    if conv.standardised:
+        return _plain_conv(conv)
     same_padded = all(2 * p == k - 1 for p, k in zip(conv.padding, conv.kernel, strict=True))
     if conv.kernel == conv.stride == (1, 1) and conv.padding == (0, 0) and conv.groups == 1:
         return _conv(conv, modules.PointwiseConv2d)
@@ -49,27 +55,54 @@ def _fast_conv(conv: layers.Conv) -> nn.Module:
     return _conv(conv)
 
 
+def _norm(norm: layers.Norm) -> nn.Module:
+    if norm.groups:
+        return nn.GroupNorm(norm.groups, norm.channels, eps=norm.eps)
+    return nn.BatchNorm2d(norm.channels, eps=norm.eps, momentum=norm.momentum)
+
+
+def _pool(pool: layers.Pool) -> nn.Module:
+    if pool.kind == "max":
+        return nn.MaxPool2d(pool.kernel, pool.stride, pool.padding, ceil_mode=pool.ceil)
+    return nn.AvgPool2d(
+        pool.kernel,
+        pool.stride,
+        pool.padding,
+        ceil_mode=pool.ceil,
+        count_include_pad=pool.count_padding,
+    )
+
+
 def _linear(linear: layers.Linear) -> nn.Module:
     return nn.Linear(linear.cin, linear.cout, bias=linear.bias)
 
 
 Table = Mapping[type[Layer], Callable[[Any], nn.Module]]
 PRIMITIVES: Table = {
-    layers.Conv: _conv,
+    layers.Conv: _plain_conv,
     layers.Linear: _linear,
-    layers.Norm: lambda norm: nn.BatchNorm2d(norm.channels),
+    layers.Norm: _norm,
     layers.Act: lambda act: ACTIVATIONS[act.kind](),
-    layers.GlobalPool: lambda pool: nn.AdaptiveAvgPool2d(1),
+    layers.GlobalPool: lambda pool: nn.AdaptiveAvgPool2d(pool.size),
+    layers.Pool: _pool,
+    layers.Pad: lambda pad: nn.ZeroPad2d(pad.width),
+    layers.Subsample: lambda shortcut: modules.Subsample(shortcut.channels, shortcut.stride),
+    layers.Shift: lambda shift: modules.Shift(shift.kernel, shift.stride),
+    layers.Scale: lambda scale: modules.Scale(scale.factor),
     layers.Flatten: lambda flatten: nn.Flatten(),
     layers.Dropout: lambda dropout: modules.Dropout(dropout.p),
+    layers.DropPath: lambda path: modules.DropPath(path.p),
 }
 FAST_PRIMITIVES: Table = {**PRIMITIVES, layers.Conv: _fast_conv}
-COMBINATORS: Mapping[type[Layer], type[modules.Sequential]] = {
-    layers.Seq: modules.Sequential,
-    layers.Concat: modules.Concat,
-    layers.Split: modules.Split,
-    layers.Add: modules.Add,
-    layers.Gate: modules.Gate,
+Named = Iterable[tuple[str, nn.Module]]
+COMBINATORS: Mapping[type[Layer], Callable[[Any, Named], nn.Module]] = {
+    layers.Seq: lambda seq, children: modules.Sequential(children),
+    layers.Concat: lambda concat, children: modules.Concat(children),
+    layers.Split: lambda split, children: modules.Split(children),
+    layers.Add: lambda add, children: modules.Add(children),
+    layers.Sum: lambda sum, children: modules.Sum(children),
+    layers.Gate: lambda gate, children: modules.Gate(children),
+    layers.Tap: lambda tap, children: modules.Tap(children, tap.weight),
 }
 
 
@@ -78,7 +111,8 @@ def to_module(layer: Layer, primitives: Table = PRIMITIVES) -> nn.Module:
     children = getattr(layer, "children", None)
     if children is None:
         return primitives[type(layer)](layer)
-    return COMBINATORS[type(layer)]((name, to_module(c, primitives)) for name, c in children)
+    made = [(name, to_module(child, primitives)) for name, child in children]
+    return COMBINATORS[type(layer)](layer, made)
 
 
 def build(spec: Spec, seed: int = 0, *, size: Size | None = None, fast: bool = False) -> nn.Module:
@@ -104,7 +138,7 @@ def initialise(network: nn.Module, seed: int) -> None:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", generator=generator)
             case nn.Linear():
                 nn.init.normal_(module.weight, 0, 0.01, generator=generator)
-            case nn.BatchNorm2d():
+            case nn.BatchNorm2d() | nn.GroupNorm():
                 nn.init.ones_(module.weight)
         if isinstance(getattr(module, "bias", None), torch.Tensor):
             nn.init.zeros_(module.bias)

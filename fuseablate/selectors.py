@@ -12,11 +12,6 @@ from fuseablate.errors import InputError, unknown
 from fuseablate.ops import OPS, Row
 
 
-def base_id(row: Row) -> str:
-    """Return the id of the table's row that `row` is, or is a repeat of."""
-    return row.id.partition("/")[0]
-
-
 def select(table: Sequence[Row], rows: str) -> list[Row]:
     """Return the rows that a selector names; raise `InputError` where there are none."""
     if rows == "all":
@@ -38,9 +33,9 @@ def select(table: Sequence[Row], rows: str) -> list[Row]:
 
 
 def _in_range(table: Sequence[Row], ids: str) -> list[Row]:
-    bases = list(dict.fromkeys(base_id(row) for row in table))
+    bases = list(dict.fromkeys(row.base for row in table))
     if ids in bases:
-        return [row for row in table if base_id(row) == ids]
+        return [row for row in table if row.base == ids]
     exact = [row for row in table if row.id == ids.removesuffix("/1")]
     if exact:
         return exact
@@ -55,4 +50,4 @@ def _in_range(table: Sequence[Row], ids: str) -> list[Row]:
     if start > stop:
         raise InputError(f"range '{ids}' runs backwards; write {last}-{first}")
     chosen = set(bases[start : stop + 1])
-    return [row for row in table if base_id(row) in chosen]
+    return [row for row in table if row.base in chosen]

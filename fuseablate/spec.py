@@ -66,9 +66,10 @@ class Spec:
 
     input: the size (H, W) of the published table; any other size can be asked for. classes:
     what the row with `out = "classes"` puts out. divisor: what scaled channel counts are rounded
-    to. dropout: the probability at the row with `dropout = true`. edits: what was changed since
-    the table was read, as text; dropped: fields that a change of op did away with. name, title,
-    source, why, edits and dropped say nothing about the function.
+    to. dropout: the probability at rows with `dropout = true`. drop_path: that of stochastic
+    depth at the network's end. norm_eps, norm_momentum: those of all norms, as in torch. edits:
+    what was changed since the table was read, as text; dropped: fields that a change of op did
+    away with. name, title, source, why, edits and dropped say nothing about the function.
     """
 
     name: str
@@ -77,6 +78,9 @@ class Spec:
     classes: int
     divisor: int = 8
     dropout: float = 0.0
+    drop_path: float = 0.0
+    norm_eps: float = 1e-5
+    norm_momentum: float = 0.1
     title: str = ""
     source: str = ""
     why: tuple[Why, ...] = ()
@@ -109,12 +113,29 @@ class Spec:
     def trace(self, size: Size | None = None) -> tuple[TracedRow, ...]:
         """Return each row at input `size` (H, W), the table's own where it is None."""
         shape: Shape = (IMAGE_CHANNELS, *(size or self.input))
-        settings = Settings(self.classes, self.dropout)
         traced: list[TracedRow] = []
-        for row in self.rows:
+        for row, settings in zip(self.rows, self.settings(), strict=True):
             traced.append(traced_row(row, shape, settings))
             shape = traced[-1].out_shape
         return tuple(traced)
+
+    def settings(self) -> list[Settings]:
+        """Return what each row's layers depend on beside its cells and its input.
+
+        The probability of stochastic depth grows from 0 in the first block by equal steps, so
+        that one more block would have `drop_path` (Huang et al., ECCV 2016, figure 2).
+        """
+        same = Settings(self.classes, self.dropout, self.norm_eps, self.norm_momentum)
+        if not self.drop_path:
+            return [same] * len(self.rows)
+        blocks = sum(row.repeats for row in self.rows)
+        found = []
+        before = 0
+        for row in self.rows:
+            share = before / blocks if row.repeats else 0
+            found.append(dataclasses.replace(same, drop_path=self.drop_path * share))
+            before += row.repeats
+        return found
 
     def layers(self, size: Size | None = None) -> Seq:
         """Return the whole network's tree: `rows.<name>`, then `flatten` to (classes,)."""
@@ -141,8 +162,8 @@ class Spec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table as JSON can hold it; `from_dict` reads it back."""
-        keys = ("name", "title", "source", "input", "classes", "divisor", "dropout")
-        head = {key: getattr(self, key) for key in keys}
+        head = {key: getattr(self, key) for key in ("name", "title", "source", "input")}
+        head |= {key: getattr(self, key) for key in SPEC_RULES}
         rows = [{"id": row.id, "op": row.op, **row.cells()} for row in self.rows]
         return {**head, "input": list(self.input), **self._history(), "rows": rows}
 

@@ -13,12 +13,13 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from fuseablate.cost import measure
-from fuseablate.edits import WIDTH, Edit, EditedRow, deepened, depth_of, edited, widest_first
+from fuseablate.edits import Edit, EditedRow, edited, widest_first
 from fuseablate.errors import InputError
 from fuseablate.keys import IMAGE_CHANNELS, Size
-from fuseablate.layers import Add, Shape
+from fuseablate.layers import Add, Shape, Sum, holds
 from fuseablate.ops import Row, Settings
-from fuseablate.selectors import base_id
+from fuseablate.ops.table import deepened, depth_of
+from fuseablate.scaling import SCALE
 from fuseablate.spec import Spec
 
 MOST_ROWS = 200_000  # rows, and ways to make them, that are remembered at most
@@ -56,7 +57,7 @@ class _Kept:
             out, cost = layer.trace(shape)
         except InputError:
             return None
-        return _Passed(out, cost.params, cost.macs, isinstance(layer, Add))
+        return _Passed(out, cost.params, cost.macs, holds(layer, Add, Sum))
 
 
 class _Made(NamedTuple):
@@ -87,7 +88,7 @@ class Variants:
 
     def __init__(self, spec: Spec, size: Size | None = None) -> None:
         self._spec, self._size = spec, size
-        self._settings = Settings(spec.classes, spec.dropout)
+        self._settings = Settings(spec.classes, spec.dropout)  # what costs depend on
         self._depths = [depth_of(spec.rows, row) for row in spec.rows]
         self._plans: dict[tuple[tuple[str | None, str], ...], _Plan | None] = {}
         self._bits: dict[tuple[str | None, str], int] = {}
@@ -107,7 +108,7 @@ class Variants:
         """
         edits = [Edit.parse(text) for text in texts]
         targets = tuple([edit.target for edit in edits])
-        if any(rows is None for rows, _ in targets) or WIDTH in targets:
+        if any(rows in (None, SCALE) for rows, _ in targets):
             return self._the_long_way(texts)
         if targets not in self._plans:
             if len(self._plans) >= MOST_PLANS:
@@ -159,7 +160,7 @@ class Variants:
             for row in selected:
                 by_row[rows.index(row)].append(at)
             if edit.field == "residual":
-                residuals.append((at, bit, frozenset(base_id(row) for row in selected)))
+                residuals.append((at, bit, frozenset(row.base for row in selected)))
         return _Plan(tuple(map(_picker, by_row)), bits, explicit, tuple(residuals))
 
     def _bit(self, edit: Edit) -> int:
@@ -196,7 +197,7 @@ class Variants:
             return None
         for ids in needed:
             pairs = zip(rows, passed, strict=True)
-            if not any(one.adds for kept, one in pairs if base_id(kept.row) in ids):
+            if not any(one.adds for kept, one in pairs if kept.row.base in ids):
                 return None
         size = self._size or self._spec.input
         if size != self._spec.input:
@@ -225,7 +226,7 @@ class Variants:
     def _deepened(self, made: Sequence[_Made]) -> list[_Kept] | None:
         groups: dict[str, list[_Made]] = {}
         for one in made:
-            groups.setdefault(base_id(one.kept.row), []).append(one)
+            groups.setdefault(one.kept.row.base, []).append(one)
         rows: list[_Kept] = []
         for group in groups.values():
             depth = group[0].depth

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fuseablate import InputError, load_spec, measure
-from fuseablate.edits import scaled
+from fuseablate.ops.cells import scaled
 from fuseablate.spec import Spec
 
 BASE = load_spec("fusenet")
@@ -201,8 +201,8 @@ def test_the_specs_divisor_counts() -> None:
         ("classes=x0.5", "classes cannot be scaled"),
         ("divisor=x2", "divisor cannot be scaled"),
         ("input=x2", "is not a size"),
-        ("fuse.exp=x0", "cannot be scaled by 0"),
-        ("fuse.exp=x0.00", "cannot be scaled by 0"),
+        ("fuse.exp=x0", "nothing can be scaled by 0"),
+        ("fuse.exp=x0.00", "nothing can be scaled by 0"),
         ("fuse.exp=x-1", "'x-1' is not a whole number"),
         ("fuse.exp=x", "'x' is not a whole number"),
         ("fuse.exp=x1e3", "is not a whole number"),
@@ -245,7 +245,7 @@ def test_bad_values(edit: str, message: str) -> None:
 @pytest.mark.parametrize(
     "edit",
     ["", " ", "fuse", "fuse.kernel", "fuse.kernel=", "=3", ".kernel=3", "fuse..kernel=3",
-     "fuse.kernel.x=3", "fuse.kernel = 3", "fuse kernel=3", "fuse.kernel=3 4", "a\nb", "fuse.=3"],
+     "fuse.kernel.x.y=3", "fuse.kernel = 3", "fuse kernel=3", "fuse.kernel=3 4", "a\nb", "fuse.=3"],
 )  # fmt: skip
 def test_what_is_no_edit(edit: str) -> None:
     assert "is not of the form ROWS.FIELD=VALUE" in refused(edit)
@@ -456,7 +456,8 @@ def test_an_op_change_can_come_with_the_fields_that_the_new_op_needs() -> None:
         after = BASE.edit(*edits)
         assert (after.rows[0].op, after.rows[0].cells()["exp"]) == ("fuse", 16)
         assert after.trace()[0].out_shape == (16, 112, 112)
-        assert "(without bias)" in after.label
+        assert "without" not in after.label  # bias and the like were at their defaults
+    assert "(without bias)" in BASE.edit("1.bias=true", "1.op=fuse", "1.exp=16").label
     assert "there is no number of exp to scale" in refused("1.op=fuse", "1.exp=x0.5")
     # a value that only the new op knows
     last = BASE.edit("1.op=fuse", "1.exp=16", "1.se=true", "1.se_place=after_project")

@@ -24,6 +24,7 @@ FLOW = [
     "ops",
     "keys",
     "selectors",
+    "scaling",
     "edits",
     "spec",
     "cost",

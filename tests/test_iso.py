@@ -57,10 +57,10 @@ def test_the_width_comes_after_all_other_edits() -> None:
     ("edits", "said"),
     [
         (("scale.width=24",), "edit 'scale.width=24': '24' is no factor; write one"),
-        (("scale.width=x0",), "channels cannot be scaled by 0"),
+        (("scale.width=x0",), "nothing can be scaled by 0"),
         (("scale.width=x2", "scale.width=x3"), "'scale.width' is set twice"),
         (("scale.width=x99999",), "row 1: out: 1599984 is too large"),
-        (("scale.exp=x2",), "'scale' selects no row"),
+        (("scale.exp=x2",), "unknown scaling 'exp'"),
     ],
 )
 def test_widths_that_are_refused(edits: tuple[str, ...], said: str) -> None:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from fuseablate import build, load_spec
 from fuseablate.layers import Act, Seq
 from fuseablate.network import PRIMITIVES, to_module
-from fuseablate.ops.row import squeeze_excite
+from fuseablate.ops.conv import ConvRow
 from fuseablate.spec import Spec
 
 # --- Copied from the source document, without inplace, which changes no value. ---
@@ -84,7 +84,9 @@ def test_torchs_own_functions_are_the_sources(kind: str, source: nn.Module) -> N
 @pytest.mark.parametrize("channels", [12, 64])
 def test_squeeze_excite_is_the_sources_module(channels: int) -> None:
     torch.manual_seed(0)
-    ours = to_module(squeeze_excite(channels, 4)).double()
+    gate = ConvRow(id="1", kernel=1, out=channels, se=True).gate(channels, channels)
+    assert gate is not None
+    ours = to_module(gate).double()
     theirs = SEModule(channels).double()
     weights = list(theirs.parameters())
     assert [p.shape for p in ours.parameters()] == [p.shape for p in weights]
@@ -449,7 +451,7 @@ def test_every_primitive_of_the_layers_has_a_module() -> None:
         thing
         for thing in vars(layers).values()
         if isinstance(thing, type)
-        and thing.__module__ == "fuseablate.layers"
+        and thing.__module__.startswith("fuseablate.layers.")
         and hasattr(thing, "trace")
         and thing is not layers.Layer
     }

@@ -112,7 +112,7 @@ class Product(nn.Module):
 
 @pytest.mark.parametrize(
     ("module", "operator"),
-    [(Erf(), "aten::erf"), (Product(), "matmul"), (nn.MaxPool2d(1), "aten::max_pool2d")],
+    [(Erf(), "aten::erf"), (Product(), "matmul"), (nn.LocalResponseNorm(1), "aten::avg_pool3d")],
 )
 def test_an_operator_that_nobody_classified_raises(
     spec: Spec, module: nn.Module, operator: str

@@ -259,7 +259,7 @@ def test_the_other_rows_of_the_network(network: nn.Module) -> None:
 
     (pool,) = flat(network, "rows.14")
     assert isinstance(pool, nn.AdaptiveAvgPool2d)
-    assert pool.output_size == 1
+    assert pool.output_size == (1, 1)
 
     wide = flat(network, "rows.15")
     assert conv_facts(wide[0]) == (576, 1024, (1, 1), (1, 1), (0, 0), 1, (1, 1))

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
 from fuseablate.keys import Size
-from fuseablate.layers import Add, Cost
+from fuseablate.layers import Add, Cost, Sum, holds
 from fuseablate.ops import Row
 from fuseablate.spec import Spec, TracedRow, to_toml
 from fuseablate.terminal import console, short, size_text
@@ -186,7 +186,7 @@ def notes(rows: tuple[TracedRow, ...]) -> list[str]:
             if name != "residual":
                 text = value if isinstance(value, str) else json.dumps(value)
                 found.setdefault(f"{name}={text}", []).append(traced.row.id)
-        if isinstance(traced.layer, Add):
+        if "residual" in traced.row.cells() and holds(traced.layer, Add, Sum):
             found.setdefault("residual=true", []).append(traced.row.id)
     return [f"{choice} in row {', '.join(ids)}" for choice, ids in found.items()]
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fuseablate.ops.bottleneck import Bottleneck, Fuse, MBConv
+from fuseablate.ops.bottleneck import Bottleneck, Fuse, MBConv, ShiftRow
 from fuseablate.ops.conv import ConvRow
-from fuseablate.ops.pool import PoolRow
+from fuseablate.ops.pool import AvgPool, MaxPool, PoolRow
+from fuseablate.ops.resnet import Basic, Bottle, Preact
 from fuseablate.ops.row import Row, Settings
 
 OPS: Mapping[str, type[Row]] = {
     "conv": ConvRow,
     "fuse": Fuse,
     "mbconv": MBConv,
+    "shift": ShiftRow,
+    "basic": Basic,
+    "bottle": Bottle,
+    "preact": Preact,
     "pool": PoolRow,
+    "maxpool": MaxPool,
+    "avgpool": AvgPool,
 }
 
 __all__ = ["OPS", "Bottleneck", "Row", "Settings"]

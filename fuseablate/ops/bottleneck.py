@@ -2,7 +2,7 @@
 
 `fuse` filters with a pair of one-dimensional depthwise convolutions (FuSeConv, Selvam et al.,
 DATE 2021); `mbconv` with one KxK depthwise convolution (MobileNetV2, Sandler et al., CVPR 2018)
-and is the control for the pair.
+and is the control for the pair; `shift` moves the channels about instead (Wu et al., CVPR 2018).
 """
 
 from __future__ import annotations
@@ -12,24 +12,35 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fuseablate.errors import InputError
-from fuseablate.layers import Add, Concat, Conv, Layer, Named, Shape, Split, as_map, seq
-from fuseablate.ops.cells import Choice, Flag, Whole, cell
-from fuseablate.ops.row import (
+from fuseablate.layers import (
+    Add,
+    Concat,
+    Conv,
+    Layer,
+    Named,
+    Shape,
+    Shift,
+    Split,
+    as_map,
+    named,
+    seq,
+)
+from fuseablate.ops.blocks import (
     NL,
     NON_LINEARITIES,
     NORM,
-    Row,
-    Settings,
+    Excited,
     act_layer,
     check_kernel,
-    conv_norm,
+    drop_path,
     same_padding,
-    squeeze_excite,
 )
+from fuseablate.ops.cells import Choice, Flag, Whole, cell
+from fuseablate.ops.row import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bottleneck(Row):
+class Bottleneck(Excited):
     """What `fuse` and `mbconv` share.
 
     1. 1x1 conv to `exp`, norm, NL (`expand=wider` leaves it out where exp equals in)
@@ -52,10 +63,9 @@ class Bottleneck(Row):
     expand: str = cell(Choice(("always", "wider")), "always")
     nl2: str = cell(Choice(("same", *NON_LINEARITIES)), "same")
     se_place: str = cell(Choice(("before_nl", "after_nl", "after_project")), "before_nl")
-    se_reduction: int = cell(Whole(), 4)
 
     @abstractmethod
-    def filter(self) -> tuple[Layer, int]:
+    def filter(self, settings: Settings) -> tuple[Layer, int]:
         """Return the spatial filter over `exp` channels, and how many channels it puts out."""
 
     def residual_fits(self, cin: int) -> bool:
@@ -65,27 +75,29 @@ class Bottleneck(Row):
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the block's tree."""
         cin, _, _ = as_map(shape, f"op '{self.op}'")
-        check_kernel(self.kernel, self.stride)
+        check_kernel((self.kernel, self.kernel), self.stride)
         leave_out = self.expand == "wider" and self.exp == cin
-        spatial, channels = self.filter()
+        spatial, channels = self.filter(settings)
         gated = self.out if self.se_place == "after_project" else channels
-        se = squeeze_excite(gated, self.se_reduction) if self.se else None
+        se = self.gate(gated, cin)
         body = seq(
-            expand=None if leave_out else conv_norm(Conv(cin, self.exp), self.norm, self.nl),
+            expand=None if leave_out else self.conv_norm(Conv(cin, self.exp), settings, self.nl),
             depthwise=spatial,
             se=se if self.se_place == "before_nl" else None,
             act=act_layer(self.nl if self.nl2 == "same" else self.nl2),
             se_after=se if self.se_place == "after_nl" else None,
-            project=conv_norm(Conv(channels, self.out), self.norm),
+            project=self.conv_norm(Conv(channels, self.out), settings),
             se_last=se if self.se_place == "after_project" else None,
         )
-        return Add(body.children) if self.residual and self.residual_fits(cin) else body
+        if not (self.residual and self.residual_fits(cin)):
+            return body
+        return Add((*body.children, *named(drop_path=drop_path(settings))))
 
-    def depthwise(self, channels: int, kernel: tuple[int, int]) -> Layer:
+    def depthwise(self, channels: int, kernel: tuple[int, int], settings: Settings) -> Layer:
         """Return a depthwise convolution with its norm."""
         stride = (self.stride, self.stride)
         conv = Conv(channels, channels, kernel, stride, same_padding(kernel), groups=channels)
-        return conv_norm(conv, self.norm)
+        return self.conv_norm(conv, settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +118,7 @@ class Fuse(Bottleneck):
         """Return the pair as the source's table writes it: `Kx1,1xK`."""
         return f"{self.kernel}x1,1x{self.kernel}"
 
-    def filter(self) -> tuple[Layer, int]:
+    def filter(self, settings: Settings) -> tuple[Layer, int]:
         """Return the pair."""
         if self.variant == "half" and self.exp % 2:
             raise InputError(
@@ -115,8 +127,8 @@ class Fuse(Bottleneck):
             )
         channels = self.exp if self.variant == "full" else self.exp // 2
         pair: Named = (
-            ("row", self.depthwise(channels, (1, self.kernel))),
-            ("column", self.depthwise(channels, (self.kernel, 1))),
+            ("row", self.depthwise(channels, (1, self.kernel), settings)),
+            ("column", self.depthwise(channels, (self.kernel, 1), settings)),
         )
         if self.order == "Kx1,1xK":
             pair = pair[::-1]
@@ -134,6 +146,24 @@ class MBConv(Bottleneck):
         """Return `KxK`."""
         return f"{self.kernel}x{self.kernel}"
 
-    def filter(self) -> tuple[Layer, int]:
+    def filter(self, settings: Settings) -> tuple[Layer, int]:
         """Return the depthwise convolution."""
-        return self.depthwise(self.exp, (self.kernel, self.kernel)), self.exp
+        return self.depthwise(self.exp, (self.kernel, self.kernel), settings), self.exp
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShiftRow(Bottleneck):
+    """The inverted bottleneck whose spatial filter is a shift, without params and MACs."""
+
+    op: ClassVar[str] = "shift"
+    title: ClassVar[str] = "Shift"
+
+    def kernel_text(self, shape: Shape) -> str:
+        """Return `KxK`."""
+        return f"{self.kernel}x{self.kernel}"
+
+    def filter(self, settings: Settings) -> tuple[Layer, int]:
+        """Return the shift; its window has a middle."""
+        if self.kernel % 2 == 0:
+            raise InputError(f"a shift needs an odd kernel; use {self.kernel + 1}")
+        return Shift(self.kernel, self.stride), self.exp

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -79,6 +81,123 @@ class Fraction:
 
 
 @dataclass(frozen=True)
+class Real:
+    """A number from `least` to `most`."""
+
+    least: float
+    most: float
+    scales: bool = False
+
+    def check(self, value: object) -> float:
+        """Return the number, or say that it is none, or out of range."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"{value!r} is not a number, such as {self.most}")
+        if not self.least <= value <= self.most:
+            raise InputError(f"{value} is out of range; it must be {self.least} to {self.most}")
+        return float(value)
+
+    def read(self, text: str) -> float:
+        """Return the number that `text` writes."""
+        try:
+            number = float(text)
+        except ValueError:
+            raise InputError(f"'{text}' is not a number, such as {self.most}") from None
+        return self.check(number)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel: a whole number for a square one, or height by width, such as `1x7`."""
+
+    scales: bool = False
+
+    def check(self, value: object) -> int | str:
+        """Return the kernel, or say how one is written."""
+        if isinstance(value, str):
+            if not re.fullmatch(r"[1-9][0-9]?x[1-9][0-9]?", value):
+                raise InputError(f"'{value}' is not a kernel; write 3 or, height first, 1x7")
+            return value
+        return Whole(most=99).check(value)
+
+    def read(self, text: str) -> int | str:
+        """Return the kernel that `text` writes."""
+        return self.check(int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text)
+
+
+def sides(kernel: int | str) -> tuple[int, int]:
+    """Return a kernel's (height, width)."""
+    if isinstance(kernel, int):
+        return kernel, kernel
+    high, _, wide = kernel.partition("x")
+    return int(high), int(wide)
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Zeros around a map: `same` keeps its size, `valid` adds none, a number adds so many."""
+
+    scales: bool = False
+
+    def check(self, value: object) -> int | str:
+        """Return the padding, or name the choices."""
+        if isinstance(value, str):
+            return Choice(("same", "valid")).check(value)
+        return Whole(least=0, most=99).check(value)
+
+    def read(self, text: str) -> int | str:
+        """Return the padding that `text` writes."""
+        return self.check(int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One value for each of several convolutions in turn, with commas between: `96,128`.
+
+    A list of one is the value itself. Channels scale each for itself.
+    """
+
+    rule: Whole | Kernel
+
+    @property
+    def scales(self) -> bool:
+        """Whether the values are channels."""
+        return self.rule.scales
+
+    def check(self, value: object) -> int | str:
+        """Return the values, or say what is wrong with the first wrong one."""
+        if isinstance(value, str):
+            return self.read(value)
+        return self.rule.check(value)
+
+    def read(self, text: str) -> int | str:
+        """Return the values that `text` writes."""
+        values = [self.rule.read(part) for part in text.split(",")]
+        return values[0] if len(values) == 1 else ",".join(map(str, values))
+
+
+def listed(value: int | str) -> list[int | str]:
+    """Return the values of a `Listed` cell."""
+    parts = str(value).split(",")
+    return [int(part) if part.isdigit() else part for part in parts]
+
+
+def scaled(channels: float, divisor: int) -> int:
+    """Return `channels` rounded to the divisor, never below it, nor under 0.9 of `channels`.
+
+    This is the rule of the MobileNet family (`make_divisible` in the published code).
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def each(value: Any, change: Callable[[int], int]) -> Any:
+    """Return a cell of channels, one number or several, with each changed."""
+    if isinstance(value, int):
+        return change(value)
+    return ",".join(str(change(int(part))) for part in value.split(","))
+
+
+@dataclass(frozen=True)
 class Flag:
     """Yes or no."""
 
@@ -130,9 +249,32 @@ class ChannelsOut:
         return "classes" if text == "classes" else Whole().read(text)
 
 
+@dataclass(frozen=True)
+class Inner:
+    """The width inside a block: a whole number, or `in`, which follows the block's input."""
+
+    scales: bool = True
+
+    def check(self, value: object) -> int | str:
+        """Return the number or the word `in`."""
+        return "in" if value == "in" else Whole().check(value)
+
+    def read(self, text: str) -> int | str:
+        """Return the number or the word that `text` writes."""
+        return "in" if text == "in" else Whole().read(text)
+
+
 def cell(rule: Rule, default: Any = dataclasses.MISSING) -> Any:
     """Declare a cell of a row type; without a default a row must name it.
 
     A default of None makes the cell absent ("-" in the table): wide edits pass over it.
     """
     return dataclasses.field(default=default, metadata={"rule": rule})
+
+
+def part(kind: type[Any]) -> Any:
+    """Declare cells that belong together, such as a branch's; edits reach them as `name.cell`.
+
+    `kind` is a class of cells of its own. A part may be absent.
+    """
+    return dataclasses.field(default=None, metadata={"part": kind})

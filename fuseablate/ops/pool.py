@@ -1,26 +1,26 @@
-"""The row that averages each channel's map."""
+"""Rows that pool: over the whole map, or over windows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fuseablate.layers import GlobalPool, Layer, Shape, seq
+from fuseablate.layers import GlobalPool, Layer, Pool, Shape, seq
+from fuseablate.ops.blocks import NL, Excited, act_layer
 from fuseablate.ops.cells import Flag, Whole, cell
-from fuseablate.ops.row import NL, Row, Settings, act_layer, squeeze_excite
+from fuseablate.ops.row import Row, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoolRow(Row):
-    """Adaptive average pooling to 1x1, for a map of any size."""
+class PoolRow(Excited):
+    """Adaptive average pooling of a map of any size to `size` x `size`, by default 1x1."""
 
     op: ClassVar[str] = "pool"
     title: ClassVar[str] = "AdaptiveAveragePooling"
     short_title: ClassVar[str] = "Pool"
 
-    se: bool | None = cell(Flag(), None)
+    size: int = cell(Whole(), 1)
     nl: str | None = cell(NL, None)
-    se_reduction: int | None = cell(Whole(), None)
 
     def kernel_text(self, shape: Shape) -> str:
         """Return the size of the map that is averaged."""
@@ -28,5 +28,63 @@ class PoolRow(Row):
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the pooling, with SE and a non-linearity where an edit put them."""
-        se = squeeze_excite(shape[0], self.se_reduction or 4) if self.se else None
-        return seq(pool=GlobalPool(), se=se, act=act_layer(self.nl))
+        pool = GlobalPool((self.size, self.size))
+        norm = self.norm_layer(shape[0], settings)
+        return seq(pool=pool, norm=norm, se=self.gate(shape[0], shape[0]), act=act_layer(self.nl))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowPool(Row):
+    """Pooling over windows of `kernel` x `kernel`, by default one beside the other.
+
+    ceil: a last window may hang over the edge. count_padding: an average counts the padding.
+    """
+
+    kernel: int = cell(Whole())
+    stride: int | None = cell(Whole(), None)
+    padding: int = cell(Whole(least=0), 0)
+    ceil: bool = cell(Flag(), False)
+
+    def kernel_text(self, shape: Shape) -> str:
+        """Return `KxK`."""
+        return f"{self.kernel}x{self.kernel}"
+
+    def pool(self, kind: str, count_padding: bool = True) -> Layer:
+        """Return the pooling."""
+        stride = self.stride or self.kernel
+        return Pool(
+            kind,
+            (self.kernel, self.kernel),
+            (stride, stride),
+            (self.padding, self.padding),
+            self.ceil,
+            count_padding,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool(WindowPool):
+    """The largest number of each window."""
+
+    op: ClassVar[str] = "maxpool"
+    title: ClassVar[str] = "MaxPool2d"
+    short_title: ClassVar[str] = "MaxPool"
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        """Return the pooling."""
+        return self.pool("max")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvgPool(WindowPool):
+    """The mean of each window; `count_padding` counts the zeros of the padding."""
+
+    op: ClassVar[str] = "avgpool"
+    title: ClassVar[str] = "AvgPool2d"
+    short_title: ClassVar[str] = "AvgPool"
+
+    count_padding: bool = cell(Flag(), True)
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        """Return the pooling."""
+        return self.pool("avg", self.count_padding)

@@ -5,43 +5,128 @@ from __future__ import annotations
 import dataclasses
 import functools
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from fuseablate.errors import InputError, unknown
-from fuseablate.layers import (
-    Act,
-    Conv,
-    Flatten,
-    Gate,
-    GlobalPool,
-    Layer,
-    Linear,
-    Norm,
-    Shape,
-    named,
-    seq,
-)
-from fuseablate.ops.cells import Choice, Rule
-
-NON_LINEARITIES = (
-    "relu", "relu6", "hswish", "swish", "gelu", "mish", "leaky_relu", "elu", "identity",
-)  # fmt: skip
-NL = Choice(NON_LINEARITIES)
-NORM = Choice(("batch", "none"))
+from fuseablate.layers import Layer, Shape
+from fuseablate.ops.cells import Rule
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The spec-level values that a row's layers may depend on."""
+    """What a row's layers depend on beside its cells and its input.
+
+    These are values of the spec, but for `drop_path`, which is this row's own probability.
+    """
 
     classes: int
     dropout: float
+    norm_eps: float = 1e-5
+    norm_momentum: float = 0.1
+    drop_path: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Cells:
+    """Values with a rule each. A part holds cells of its own, named `part.cell`."""
+
+    def __post_init__(self) -> None:
+        """Check each cell that is there against its rule."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None and "rule" in field.metadata:
+                try:
+                    field.metadata["rule"].check(value)
+                except InputError as error:
+                    raise error.within(field.name) from None
+
+    @classmethod
+    @functools.cache
+    def parts(cls) -> Mapping[str, type[Cells]]:
+        """Return the class of each part, by the part's name."""
+        fields = dataclasses.fields(cls)
+        return {f.name: f.metadata["part"] for f in fields if "part" in f.metadata}
+
+    @classmethod
+    @functools.cache
+    def rules(cls) -> Mapping[str, Rule]:
+        """Return the rule of each cell, by the cell's name, in the table's order."""
+        rules: dict[str, Rule] = {}
+        for field in dataclasses.fields(cls):
+            if "rule" in field.metadata:
+                rules[field.name] = field.metadata["rule"]
+            for name, rule in cls._part_rules(field.name):
+                rules[f"{field.name}.{name}"] = rule
+        return rules
+
+    @classmethod
+    def _part_rules(cls, name: str) -> Iterable[tuple[str, Rule]]:
+        kind = cls.parts().get(name)
+        return kind.rules().items() if kind else ()
+
+    @classmethod
+    @functools.cache
+    def defaults(cls) -> dict[str, Any]:
+        """Return the default of each cell that has one."""
+        has = dataclasses.MISSING
+        found = {f.name: f.default for f in dataclasses.fields(cls) if f.default is not has}
+        for name, kind in cls.parts().items():
+            del found[name]
+            found |= {f"{name}.{cell}": value for cell, value in kind.defaults().items()}
+        return found
+
+    def cells(self) -> dict[str, Any]:
+        """Return the cells that are there, by name."""
+        found: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Cells):
+                found |= {f"{field.name}.{name}": cell for name, cell in value.cells().items()}
+            elif value is not None and "rule" in field.metadata:
+                found[field.name] = value
+        return found
+
+    @classmethod
+    def arguments(cls, kind: str, cells: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what to make an object of; an error for a cell that is unknown or lacking.
+
+        kind: what the cells belong to, in words.
+        """
+        flat: dict[str, Any] = {}
+        for name, value in cells.items():
+            if isinstance(value, Mapping) and name in cls.parts():
+                flat |= {f"{name}.{cell}": inner for cell, inner in value.items()}
+            else:
+                flat[name] = value
+        for name in flat:
+            if name not in cls.rules():
+                raise unknown(f"field of {kind}", name, cls.rules())
+        own = {name: value for name, value in flat.items() if "." not in name}
+        needed = [
+            f.name
+            for f in dataclasses.fields(cls)
+            if "rule" in f.metadata and f.default is dataclasses.MISSING and own.get(f.name) is None
+        ]
+        if needed:
+            raise InputError(f"{kind} needs a value for '{needed[0]}'")
+        for name, part in cls.parts().items():
+            inner = {
+                cell.removeprefix(f"{name}."): value
+                for cell, value in flat.items()
+                if cell.startswith(f"{name}.")
+            }
+            if inner:
+                try:
+                    own[name] = part(**part.arguments(f"part '{name}'", inner))
+                except InputError as error:
+                    raise error.within(name) from None
+        return own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row(Cells):
     """One line of a spec's table.
 
     `op` is the name in TOML and in edits, `title` the one in the printed table (`short_title`
@@ -66,13 +151,15 @@ class Row:
 
     def __post_init__(self) -> None:
         """Check each cell that is there against its rule."""
-        for name, rule in self.rules().items():
-            value = getattr(self, name)
-            if value is not None:
-                try:
-                    rule.check(value)
-                except InputError as error:
-                    raise error.within(f"row {self.id}: {name}") from None
+        try:
+            super().__post_init__()
+        except InputError as error:
+            raise error.within(f"row {self.id}") from None
+
+    @property
+    def base(self) -> str:
+        """The id of the table's row that this is, or is a repeat of: `5` for row `5/2`."""
+        return self.id.partition("/")[0]
 
     @property
     def name(self) -> str:
@@ -80,83 +167,10 @@ class Row:
         return self.id.replace("/", "_")
 
     @classmethod
-    @functools.cache
-    def rules(cls) -> Mapping[str, Rule]:
-        """Return the rule of each cell, by the cell's name, in the table's order."""
-        return {f.name: f.metadata["rule"] for f in dataclasses.fields(cls) if "rule" in f.metadata}
-
-    @classmethod
     def from_cells(cls, id: str, cells: Mapping[str, Any]) -> Self:
         """Return the row of these cells; an error for one that is unknown or lacking."""
-        for name in cells:
-            if name not in cls.rules():
-                raise unknown(f"field of op '{cls.op}'", name, cls.rules()).within(f"row {id}")
-        needed = [
-            f.name
-            for f in dataclasses.fields(cls)
-            if f.default is dataclasses.MISSING and f.name != "id" and cells.get(f.name) is None
-        ]
-        if needed:
-            raise InputError(f"row {id}: op '{cls.op}' needs a value for '{needed[0]}'")
-        return cls(id=id, **cells)
-
-    @classmethod
-    @functools.cache
-    def defaults(cls) -> dict[str, Any]:
-        """Return the default of each cell that has one."""
-        has = dataclasses.MISSING
-        return {f.name: f.default for f in dataclasses.fields(cls) if f.default is not has}
-
-    def cells(self) -> dict[str, Any]:
-        """Return the cells that are there, by name."""
-        values = {name: getattr(self, name) for name in self.rules()}
-        return {name: value for name, value in values.items() if value is not None}
-
-
-def same_padding(kernel: tuple[int, int]) -> tuple[int, int]:
-    """Return the padding of the source's note 7: `(R - 1) // 2, (S - 1) // 2`."""
-    return (kernel[0] - 1) // 2, (kernel[1] - 1) // 2
-
-
-def check_kernel(kernel: int, stride: int) -> None:
-    """Refuse an even kernel where the map must keep its size."""
-    if kernel % 2 == 0 and stride == 1:
-        raise InputError(
-            f"kernel {kernel} is even, and with stride 1 the map must keep its size; "
-            f"use {kernel - 1} or {kernel + 1}"
-        )
-
-
-def conv_norm(conv: Conv, norm: str | None, nl: str | None = None) -> Layer:
-    """Return a convolution with its norm and non-linearity, where it has them."""
-    return seq(conv=conv, norm=norm_layer(norm, conv.cout), act=act_layer(nl))
-
-
-def norm_layer(norm: str | None, channels: int) -> Layer | None:
-    """Return the norm that the cell names, or None."""
-    return Norm(channels) if norm == "batch" else None
-
-
-def act_layer(nl: str | None) -> Layer | None:
-    """Return the non-linearity that the cell names, or None."""
-    return None if nl in (None, "identity") else Act(str(nl))
-
-
-def squeeze_excite(channels: int, reduction: int) -> Layer:
-    """Return the source's SEModule: pool, linear, ReLU, linear, H-Sigmoid, times the input."""
-    squeezed = channels // reduction
-    if squeezed < 1:
-        raise InputError(
-            f"SE with reduction {reduction} squeezes {channels} channels to none; "
-            f"use a reduction of at most {channels}"
-        )
-    return Gate(
-        named(
-            pool=GlobalPool(),
-            flatten=Flatten(),
-            fc1=Linear(channels, squeezed),
-            act=Act("relu"),
-            fc2=Linear(squeezed, channels),
-            gate=Act("hsigmoid"),
-        )
-    )
+        try:
+            arguments = cls.arguments(f"op '{cls.op}'", cells)
+        except InputError as error:
+            raise error.within(f"row {id}") from None
+        return cls(id=id, **arguments)

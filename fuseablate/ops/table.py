@@ -41,12 +41,24 @@ def repeated(row: Row, depth: int, after: int = 1) -> list[Row]:
     """Return the repeats of `row` that make `after` rows `depth`: `5/2`, `5/3`, with stride 1."""
     if depth > 1 and not row.repeats:
         raise InputError(f"row {row.id}: depth: op '{row.op}' is not repeated; use 1")
-    base = row.id.partition("/")[0]
-    changes: dict[str, Any] = {"stride": 1}
+    base = row.base
+    changes: dict[str, Any] = {"stride": 1} if "stride" in row.rules() else {}
     return [
         dataclasses.replace(row, id=f"{base}/{number}", **changes)
         for number in range(after + 1, depth + 1)
     ]
+
+
+def deepened(group: list[Row], depth: int | None) -> list[Row]:
+    """Return a row and its repeats at another depth; None leaves them as they are."""
+    if depth is None:
+        return group
+    return group[:depth] + repeated(group[-1], depth, after=len(group))
+
+
+def depth_of(rows: Sequence[Row], row: Row) -> int:
+    """Return how many of the table's rows are `row` and its repeats."""
+    return sum(other.base == row.base for other in rows)
 
 
 def check_ids(rows: Sequence[Row]) -> None:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fuseablate.data import TrainBatches
+from fuseablate.modules import Tap
 from fuseablate.recipe import Recipe
 from fuseablate.record import FailedPart, Failure
 from fuseablate.training.progress import Progress
@@ -47,6 +48,7 @@ def train_epoch(
     losses = torch.zeros(steps, device=device)
     hits = torch.zeros((), dtype=torch.int64, device=device)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
+    taps = [module for module in network.modules() if isinstance(module, Tap)]
     network.train()
     for index, (images, labels) in enumerate(batches):
         rate = learning_rate(recipe, first + index, steps)
@@ -55,6 +57,10 @@ def train_epoch(
         with autocast:
             logits = network(images)
             loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            for tap in taps:
+                assert tap.logits is not None
+                side = F.cross_entropy(tap.logits, labels, label_smoothing=recipe.label_smoothing)
+                loss = loss + tap.weight * side
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if recipe.clip_norm is not None:

@@ -1,0 +1,74 @@
+"""The layer algebra: what a network is made of, as plain frozen data.
+
+Every row of a spec means one tree of these layers. From that tree alone come the shapes, the
+params and the MACs (here, without torch), the `nn.Module` (network.py) and the proof that the
+two agree (proof.py). Shapes are those of one image: `(C, H, W)` for a map, `(C,)` once it is
+flattened. MACs are the multiply-accumulates of convolutions and linear layers, for one image.
+"""
+
+from fuseablate.layers.combinators import (
+    Add,
+    Concat,
+    Gate,
+    Named,
+    Seq,
+    Split,
+    Sum,
+    Tap,
+    holds,
+    named,
+    seq,
+    written,
+)
+from fuseablate.layers.primitives import (
+    ACTIVATIONS,
+    Act,
+    Conv,
+    Dropout,
+    DropPath,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Norm,
+    Pad,
+    Pool,
+    Scale,
+    Shift,
+    Subsample,
+)
+from fuseablate.layers.shapes import Cost, Layer, Pair, Shape, as_map, numbers
+
+__all__ = [
+    "ACTIVATIONS",
+    "Act",
+    "Add",
+    "Concat",
+    "Conv",
+    "Cost",
+    "DropPath",
+    "Dropout",
+    "Flatten",
+    "Gate",
+    "GlobalPool",
+    "Layer",
+    "Linear",
+    "Named",
+    "Norm",
+    "Pad",
+    "Pair",
+    "Pool",
+    "Scale",
+    "Seq",
+    "Shape",
+    "Shift",
+    "Split",
+    "Subsample",
+    "Sum",
+    "Tap",
+    "as_map",
+    "holds",
+    "named",
+    "numbers",
+    "seq",
+    "written",
+]

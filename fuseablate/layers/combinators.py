@@ -1,0 +1,157 @@
+"""The combinators: layers that are made of others, their children."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+from fuseablate.errors import InputError
+from fuseablate.layers.shapes import Cost, Layer, Shape, as_map, numbers
+
+Named = tuple[tuple[str, Layer], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seq:
+    """Layers one after another, each with the name that its parameters bear."""
+
+    children: Named
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace the children in turn."""
+        costs = []
+        for _, child in self.children:
+            shape, cost = child.trace(shape)
+            costs.append(cost)
+        return shape, Cost.total(costs)
+
+
+@dataclass(frozen=True, slots=True)
+class Concat:
+    """Branches over the same input, concatenated along the channels."""
+
+    children: Named
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace; an error where the branches' maps differ in size."""
+        return _join([(name, *child.trace(shape)) for name, child in self.children])
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The channels dealt out in equal runs, one to each branch, and concatenated again."""
+
+    children: Named
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace; an error where the channels do not divide among the branches."""
+        c, h, w = as_map(shape, "a split")
+        if c % len(self.children):
+            raise InputError(f"{c} channels do not divide among {len(self.children)} branches")
+        part = (c // len(self.children), h, w)
+        return _join([(name, *child.trace(part)) for name, child in self.children])
+
+
+def _join(branches: list[tuple[str, Shape, Cost]]) -> tuple[Shape, Cost]:
+    maps = {shape[1:] for _, shape, _ in branches}
+    if len(maps) > 1:
+        found = ", ".join(f"{name} {'x'.join(map(str, shape[1:]))}" for name, shape, _ in branches)
+        raise InputError(f"branches end in maps of different sizes ({found})")
+    total = Cost.total(cost for _, _, cost in branches)
+    return (sum(shape[0] for _, shape, _ in branches), *maps.pop()), total
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """A residual: the input plus what the children, one after another, make of it."""
+
+    children: Named
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace; an error where the children change the shape."""
+        after, cost = Seq(self.children).trace(shape)
+        if after != shape:
+            raise InputError(f"a residual needs equal shapes, and has {shape} and {after}")
+        return shape, cost + Cost(elementwise=numbers(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Branches over the same input, added."""
+
+    children: Named
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace; an error where the branches' shapes differ."""
+        branches = [(name, *child.trace(shape)) for name, child in self.children]
+        after = branches[0][1]
+        for name, other, _ in branches:
+            if other != after:
+                raise InputError(
+                    f"a residual needs equal shapes; {branches[0][0]} ends in "
+                    f"{'x'.join(map(str, after))} and {name} in {'x'.join(map(str, other))}"
+                )
+        added = Cost(elementwise=numbers(after) * (len(branches) - 1))
+        return after, Cost.total([*(cost for _, _, cost in branches), added])
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The input times one factor a channel, which the children make of it (squeeze-and-excite)."""
+
+    children: Named
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace; an error where the children do not end in one number a channel."""
+        after, cost = Seq(self.children).trace(shape)
+        if numbers(after) != shape[0]:
+            raise InputError(f"a gate over {shape[0]} channels gets factors of shape {after}")
+        return shape, cost + Cost(elementwise=numbers(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A head at the side, an auxiliary classifier: the input passes on unchanged.
+
+    What the children make of it are logits, which only training reads, with `weight` in the loss.
+    Its params are counted; its MACs are not, since an image that is classified never runs it.
+    """
+
+    children: Named
+    weight: float
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace: the shape stays."""
+        _, cost = Seq(self.children).trace(shape)
+        return shape, Cost(params=cost.params, bytes=cost.bytes)
+
+
+def named(**children: Layer | None) -> Named:
+    """Return the layers with their names; those that are None are left out."""
+    return tuple((name, child) for name, child in children.items() if child is not None)
+
+
+def seq(**children: Layer | None) -> Seq:
+    """Return a `Seq` of the named layers; those that are None are left out."""
+    return Seq(named(**children))
+
+
+def written(layer: Layer) -> str:
+    """Return a tree as canonical text, for digests; fields at their defaults are left out.
+
+    So a field that a later version adds changes no digest of a network that does not use it.
+    """
+    parts = []
+    for field in fields(cast("Any", layer)):
+        value = getattr(layer, field.name)
+        if field.name == "children":
+            parts += [f"{name}={written(child)}" for name, child in value]
+        elif value != field.default:
+            parts.append(f"{field.name}:{value}")
+    return f"{type(layer).__name__}({','.join(parts)})"
+
+
+def holds(layer: Layer, *kinds: type[Layer]) -> bool:
+    """Return whether a tree has a layer of these kinds anywhere."""
+    children: Named = getattr(layer, "children", ())
+    return isinstance(layer, kinds) or any(holds(child, *kinds) for _, child in children)

@@ -1,0 +1,249 @@
+"""The primitives: layers that are made of no others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fuseablate.errors import InputError
+from fuseablate.layers.shapes import Cost, Pair, Shape, as_map, numbers
+
+ACTIVATIONS = (
+    "relu", "relu6", "hswish", "swish", "gelu", "mish", "leaky_relu", "elu",
+    "sigmoid", "hsigmoid",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """A 2-d convolution (cross-correlation), zero-padded.
+
+    `standardised` gives each output channel's kernel mean 0 and variance 1 before it is used
+    (weight standardisation, Qiao et al., 2019). The params are those of the raw kernel.
+    """
+
+    cin: int
+    cout: int
+    kernel: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    groups: int = 1
+    bias: bool = False
+    standardised: bool = False
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace; an error where channels do not divide or the map shrinks to nothing."""
+        c, h, w = as_map(shape, "a convolution")
+        if c != self.cin:
+            raise InputError(f"a convolution of {self.cin} channels gets {c}")
+        if self.cin % self.groups or self.cout % self.groups:
+            raise InputError(
+                f"{self.cin} to {self.cout} channels do not divide into {self.groups} groups"
+            )
+        sides = _sides((h, w), self.kernel, self.stride, self.padding)
+        after = (self.cout, *sides)
+        weights = self.cout * (self.cin // self.groups) * self.kernel[0] * self.kernel[1]
+        params = weights + (self.cout if self.bias else 0)
+        out_numbers = numbers(after)
+        return after, Cost(
+            params=params,
+            macs=weights * sides[0] * sides[1],
+            activations=out_numbers,
+            bytes=4 * params,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A fully connected layer on a vector."""
+
+    cin: int
+    cout: int
+    bias: bool = False
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace; an error where the input is no vector of `cin`."""
+        if shape != (self.cin,):
+            raise InputError(f"a linear layer of {self.cin} inputs gets a tensor of shape {shape}")
+        params = self.cin * self.cout + (self.cout if self.bias else 0)
+        return (self.cout,), Cost(
+            params=params, macs=self.cin * self.cout, activations=self.cout, bytes=4 * params
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """Normalisation over the channels of a map, with a learned scale and shift.
+
+    Over the batch or, with `groups`, over that many groups of channels of each image (GroupNorm).
+    `momentum` is torch's: the share of a new batch in the running statistics.
+    """
+
+    channels: int
+    groups: int = 0
+    eps: float = 1e-5
+    momentum: float = 0.1
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace: two learned numbers a channel; for the batch two more are saved and a counter."""
+        as_map(shape, "a norm")
+        saved = 8 * self.channels if self.groups else 16 * self.channels + 8
+        return shape, Cost(params=2 * self.channels, bytes=saved, norm=numbers(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A non-linearity, by its name in `ACTIVATIONS`."""
+
+    kind: str
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace: the shape stays."""
+        return shape, Cost(elementwise=numbers(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalPool:
+    """Adaptive average pooling: `(C, H, W)` to `(C, *size)`, by default each channel's mean."""
+
+    size: Pair = (1, 1)
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace; an error where the input is no map."""
+        c, _, _ = as_map(shape, "pooling")
+        return (c, *self.size), Cost(pool=numbers(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Pooling over windows: `kind` is `max` or `avg`.
+
+    With `ceil` a last window may hang over the edge. `count_padding` says whether an average
+    counts the zeros of the padding.
+    """
+
+    kind: str
+    kernel: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+    ceil: bool = False
+    count_padding: bool = True
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace; an error where the map shrinks to nothing."""
+        c, h, w = as_map(shape, "pooling")
+        sides = _sides((h, w), self.kernel, self.stride, self.padding, self.ceil)
+        return (c, *sides), Cost(pool=numbers(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Pad:
+    """Zeros around a map, `width` of them on each side."""
+
+    width: int
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace: nothing is computed."""
+        c, h, w = as_map(shape, "padding")
+        return (c, h + 2 * self.width, w + 2 * self.width), Cost()
+
+
+@dataclass(frozen=True, slots=True)
+class Subsample:
+    """Every `stride`-th pixel, and channels of zeros before and after to make `channels`.
+
+    The parameter-free shortcut of CIFAR ResNets (He et al., 2016, section 4.2, option A).
+    """
+
+    channels: int
+    stride: int
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace; an error where the channels are more already, or cannot be padded evenly."""
+        c, h, w = as_map(shape, "a padded shortcut")
+        if c > self.channels or (self.channels - c) % 2:
+            raise InputError(
+                f"a padded shortcut adds an even number of channels, and cannot make "
+                f"{self.channels} of {c}"
+            )
+        return (self.channels, -(-h // self.stride), -(-w // self.stride)), Cost()
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Each channel moved by one pixel of a `kernel` x `kernel` window; no params, no MACs.
+
+    The channels are dealt out in equal runs to the window's places, in reading order; those left
+    over stay (Wu et al., CVPR 2018). `stride` then keeps every stride-th pixel.
+    """
+
+    kernel: int
+    stride: int = 1
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace: numbers are moved, and none is computed."""
+        c, h, w = as_map(shape, "a shift")
+        return (c, -(-h // self.stride), -(-w // self.stride)), Cost(elementwise=numbers(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """All numbers times one constant factor."""
+
+    factor: float
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace: the shape stays."""
+        return shape, Cost(elementwise=numbers(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """A map as a vector: `(C, H, W)` to `(C * H * W,)`."""
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace: nothing is computed."""
+        return (numbers(shape),), Cost()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout:
+    """Dropout with probability `p` while training; nothing at all in eval mode."""
+
+    p: float
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace: an eval-mode image passes for free."""
+        return shape, Cost()
+
+
+@dataclass(frozen=True, slots=True)
+class DropPath:
+    """A whole image's branch dropped with probability `p` while training (stochastic depth).
+
+    Nothing at all in eval mode (Huang et al., ECCV 2016).
+    """
+
+    p: float
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Trace: an eval-mode image passes for free."""
+        return shape, Cost()
+
+
+def _sides(
+    sides: Pair, kernel: Pair, stride: Pair, padding: Pair, ceil: bool = False
+) -> tuple[int, int]:
+    """Return how often a window fits along each side of a map."""
+    after = []
+    for n, k, s, p in zip(sides, kernel, stride, padding, strict=True):
+        out = (n + 2 * p - k) // s + 1
+        # A window that begins in the padding behind the map is left out, as torch does.
+        if ceil and (n + 2 * p - k) % s and out * s < n + p:
+            out += 1
+        if out < 1 or (s > n > 1):
+            raise InputError(
+                f"kernel {k} with stride {s} leaves nothing of a {sides[0]}x{sides[1]} map; "
+                + (f"use a stride of at most {n}" if n + 2 * p >= k else "use a larger input")
+            )
+        after.append(out)
+    return after[0], after[1]

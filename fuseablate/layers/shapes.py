@@ -1,0 +1,69 @@
+"""Shapes, and what a layer costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from fuseablate.errors import InputError
+
+Shape = tuple[int, ...]
+Pair = tuple[int, int]
+
+
+class Cost(NamedTuple):
+    """What one image costs; costs add up.
+
+    params: learned numbers. macs: multiply-accumulates of convolutions and linear layers.
+    activations: numbers that convolutions and linear layers put out. bytes: weights and buffers
+    as saved (float32, and the eight bytes of each BatchNorm's counter). norm, pool, elementwise:
+    numbers that pass through such layers; this work is never mixed into the MACs.
+    """
+
+    params: int = 0
+    macs: int = 0
+    activations: int = 0
+    bytes: int = 0
+    norm: int = 0
+    pool: int = 0
+    elementwise: int = 0
+
+    def __add__(self, other: Cost) -> Cost:  # type: ignore[override]
+        """Return the cost of both."""
+        return Cost(
+            self.params + other.params,
+            self.macs + other.macs,
+            self.activations + other.activations,
+            self.bytes + other.bytes,
+            self.norm + other.norm,
+            self.pool + other.pool,
+            self.elementwise + other.elementwise,
+        )
+
+    @staticmethod
+    def total(costs: Iterable[Cost]) -> Cost:
+        """Return the sum of all; many times as fast as adding them one by one."""
+        return Cost(*map(sum, zip(*costs, strict=True)))
+
+
+class Layer(Protocol):
+    """A layer or a tree of layers."""
+
+    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Return the shape that comes out for an image of `shape`, and what that costs."""
+        ...
+
+
+def numbers(shape: Shape) -> int:
+    """Return how many numbers a tensor of `shape` holds."""
+    count = 1
+    for side in shape:
+        count *= side
+    return count
+
+
+def as_map(shape: Shape, what: str) -> tuple[int, int, int]:
+    """Return `shape` as `(C, H, W)`, or say that `what` needs a map."""
+    if len(shape) != 3:
+        raise InputError(f"{what} needs a map (C, H, W), and gets a vector of {shape[0]}")
+    return shape[0], shape[1], shape[2]

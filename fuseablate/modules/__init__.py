@@ -1,0 +1,24 @@
+"""The torch modules of the layer algebra that torch itself does not have."""
+
+from fuseablate.modules.fast import DepthwiseConv2d, PointwiseConv2d
+from fuseablate.modules.joins import Add, Concat, Gate, Sequential, Split, Sum, Tap
+from fuseablate.modules.plain import Scale, Shift, StandardisedConv2d, Subsample
+from fuseablate.modules.random import Dropout, DropPath
+
+__all__ = [
+    "Add",
+    "Concat",
+    "DepthwiseConv2d",
+    "DropPath",
+    "Dropout",
+    "Gate",
+    "PointwiseConv2d",
+    "Scale",
+    "Sequential",
+    "Shift",
+    "Split",
+    "StandardisedConv2d",
+    "Subsample",
+    "Sum",
+    "Tap",
+]

@@ -1,0 +1,87 @@
+"""Primitives of the layer algebra that torch has no module for."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class StandardisedConv2d(nn.Conv2d):
+    """A convolution whose kernels are brought to mean 0 and variance 1 (Qiao et al., 2019)."""
+
+    eps = 1e-8  # of BiT's published weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, C', H', W')."""
+        # A batch norm over (1, C', everything else) is the fastest way to do this.
+        rows = self.weight.reshape(1, self.out_channels, -1)
+        weight = F.batch_norm(rows, None, None, training=True, momentum=0.0, eps=self.eps)
+        return F.conv2d(
+            x,
+            weight.view(self.weight.shape),
+            self.bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+        )
+
+
+class Subsample(nn.Module):
+    """Every `stride`-th pixel, with channels of zeros before and after to make `channels`."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.channels, self.stride = channels, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, channels, ceil(H / stride), ceil(W / stride))."""
+        side = (self.channels - x.shape[1]) // 2
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, side, side))
+
+    def extra_repr(self) -> str:
+        """Return what `print` shows."""
+        return f"{self.channels}, stride={self.stride}"
+
+
+class Shift(nn.Module):
+    """Each channel moved by one place of a `kernel` x `kernel` window, zeros moving in."""
+
+    def __init__(self, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, C, ceil(H / stride), ceil(W / stride))."""
+        _, channels, height, width = x.shape
+        run = channels // self.kernel**2
+        reach = self.kernel // 2
+        padded = F.pad(x, (reach, reach, reach, reach))
+        parts = []
+        for place in range(self.kernel**2 if run else 0):
+            down, right = divmod(place, self.kernel)
+            part = padded[:, place * run : (place + 1) * run]
+            parts.append(part[:, :, down : down + height, right : right + width])
+        parts.append(x[:, run * self.kernel**2 :])
+        return torch.cat(parts, dim=1)[:, :, :: self.stride, :: self.stride]
+
+    def extra_repr(self) -> str:
+        """Return what `print` shows."""
+        return f"{self.kernel}, stride={self.stride}"
+
+
+class Scale(nn.Module):
+    """All numbers times one constant factor."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the input's shape."""
+        return x * self.factor
+
+    def extra_repr(self) -> str:
+        """Return what `print` shows."""
+        return f"{self.factor}"

@@ -1,0 +1,42 @@
+"""Modules that draw random numbers while training, from a generator of their own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Dropout(nn.Module):
+    """Dropout whose mask comes from a generator of its own, on the CPU whatever the device.
+
+    So the masks of a run depend on its seed alone, and not on what else draws random numbers.
+    Without a generator torch's global one on the CPU is used.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x` in eval mode, else `x` with a share `p` zeroed and the rest scaled up."""
+        if not self.training or self.p == 0:
+            return x
+        kept = torch.empty(self.mask(x)).bernoulli_(1 - self.p, generator=self.generator)
+        return x * kept.div_(1 - self.p).to(x.device, x.dtype, non_blocking=True)
+
+    def mask(self, x: Tensor) -> tuple[int, ...]:
+        """Return the shape of the mask: one draw for each number."""
+        return tuple(x.shape)
+
+    def extra_repr(self) -> str:
+        """Return what `print` shows."""
+        return f"p={self.p}"
+
+
+class DropPath(Dropout):
+    """Stochastic depth: one draw for each image."""
+
+    def mask(self, x: Tensor) -> tuple[int, ...]:
+        """Return (N, 1, 1, 1)."""
+        return (x.shape[0], *(1,) * (x.dim() - 1))

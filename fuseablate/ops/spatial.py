@@ -1,0 +1,79 @@
+"""The forms of a spatial convolution: what may stand where a network has a dense KxK one."""
+
+from __future__ import annotations
+
+from fuseablate.errors import InputError
+from fuseablate.layers import Concat, Conv, Layer, Named, Pair, Shift, seq
+from fuseablate.ops.blocks import Normed, act_layer, same_padding
+from fuseablate.ops.cells import Choice
+from fuseablate.ops.row import Settings
+
+FORMS = ("dense", "factorised", "depthwise", "separable", "fuse", "shift")
+FORM = Choice(FORMS)
+
+
+def spatial(
+    row: Normed, form: str, conv: Conv, nl: str | None, settings: Settings
+) -> tuple[tuple[str, Layer], ...]:
+    """Return, by name, what stands in place of the dense `conv` of `row`.
+
+    It has the same shapes. `factorised` is 1xK then Kx1; `separable` a depthwise convolution,
+    `fuse` the pair of depthwise 1xK and Kx1 (FuSeConv, full), `shift` a shift, and then 1x1.
+    `depthwise` has no 1x1, and so as many channels out as in, or a multiple of them. Between two
+    convolutions stand the row's norm and `nl`; what follows the last is for the row to add.
+    """
+    if form == "dense":
+        return (("conv", row.conv(conv)),)
+    cin, stride = conv.cin, conv.stride
+    if conv.groups > 1:
+        raise InputError(f"form={form} has groups of its own; use groups=1")
+    if form == "depthwise":
+        if conv.cout % cin:
+            raise InputError(
+                f"form=depthwise makes {cin} channels to as many or a multiple, not to "
+                f"{conv.cout}; use form=separable"
+            )
+        return (("conv", row.conv(_with(conv, conv.cout, cin, conv.bias))),)
+    high, wide = conv.kernel
+    if form == "factorised":
+        first = Conv(cin, conv.cout, (1, wide), (1, stride[1]), (0, conv.padding[1]))
+        last = Conv(
+            conv.cout, conv.cout, (high, 1), (stride[0], 1), (conv.padding[0], 0), bias=conv.bias
+        )
+        return (
+            ("row", row.conv_norm(first, settings, nl)),
+            ("column", row.conv(last)),
+        )
+    middle, channels = _per_channel(row, form, conv, settings)
+    pointwise = Conv(channels, conv.cout, bias=conv.bias)
+    return (
+        ("channels", seq(filter=middle, act=act_layer(nl) if form != "shift" else None)),
+        ("pointwise", row.conv(pointwise)),
+    )
+
+
+def _per_channel(row: Normed, form: str, conv: Conv, settings: Settings) -> tuple[Layer, int]:
+    cin, (high, wide) = conv.cin, conv.kernel
+    if form == "separable":
+        return row.conv_norm(_with(conv, cin, cin, False), settings), cin
+    if high != wide or conv.padding != same_padding(conv.kernel):
+        raise InputError(f"form={form} needs a square kernel and padding=same")
+    if form == "shift":
+        if high % 2 == 0:
+            raise InputError(f"form=shift needs an odd kernel; use {high + 1}")
+        return Shift(high, conv.stride[0]), cin
+    pair: Named = tuple(
+        (
+            name,
+            row.conv_norm(
+                Conv(cin, cin, kernel, conv.stride, same_padding(kernel), groups=cin), settings
+            ),
+        )
+        for name, kernel in (("row", (1, wide)), ("column", (high, 1)))
+    )
+    return Concat(pair), 2 * cin
+
+
+def _with(conv: Conv, cout: int, groups: int, bias: bool) -> Conv:
+    kernel: Pair = conv.kernel
+    return Conv(conv.cin, cout, kernel, conv.stride, conv.padding, groups, bias)
