@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fuseablate.catalog import load_spec
     from fuseablate.cost import measure
     from fuseablate.data import load_data
     from fuseablate.errors import InputError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from fuseablate.recipe import Recipe, load_recipe
     from fuseablate.record import Record
     from fuseablate.runs import Store
-    from fuseablate.spec import Spec, load_spec
+    from fuseablate.spec import Spec
     from fuseablate.training import train
 
 __version__ = "0.1.0"
@@ -34,7 +35,7 @@ _HOMES = {
     "build": "network",
     "load_data": "data",
     "load_recipe": "recipe",
-    "load_spec": "spec",
+    "load_spec": "catalog",
     "measure": "cost",
     "train": "training",
 }

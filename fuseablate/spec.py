@@ -8,8 +8,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from fuseablate.edits import edited
@@ -19,7 +17,6 @@ from fuseablate.layers import Cost, Flatten, Layer, Seq, Shape, written
 from fuseablate.ops import OPS, Row, Settings
 from fuseablate.ops.cells import Whole
 from fuseablate.ops.table import check_ids, read_rows
-from fuseablate.toml import read_toml
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,14 @@ class Why:
     value: str
     origin: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """Edits that have a name: the network in a form for other data, such as `cifar`."""
+
+    name: str
+    edits: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ class Spec:
     to. dropout: the probability at rows with `dropout = true`. drop_path: that of stochastic
     depth at the network's end. norm_eps, norm_momentum: those of all norms, as in torch. edits:
     what was changed since the table was read, as text; dropped: fields that a change of op did
-    away with. name, title, source, why, edits and dropped say nothing about the function.
+    away with. forms: edits with a name, made on demand. name, title, source, why, forms, edits
+    and dropped say nothing about the function.
     """
 
     name: str
@@ -84,6 +90,7 @@ class Spec:
     title: str = ""
     source: str = ""
     why: tuple[Why, ...] = ()
+    forms: tuple[Form, ...] = ()
     edits: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
 
@@ -156,6 +163,16 @@ class Spec:
         """
         return edited(self, edits)
 
+    def form(self, name: str) -> Spec:
+        """Return the network in the form of that name, as a table of its own: no edits yet."""
+        for form in self.forms:
+            if form.name == name:
+                after = self.edit(*form.edits)
+                return dataclasses.replace(
+                    after, name=f"{self.name}:{name}", forms=(), edits=(), dropped=()
+                )
+        raise unknown("form", name, [form.name for form in self.forms])
+
     def with_classes(self, classes: int) -> Spec:
         """Return the spec for data of so many classes (not an edit: the data asks for it)."""
         return dataclasses.replace(self, classes=classes)
@@ -186,6 +203,7 @@ class Spec:
                 raise InputError(f"{key}: {values[key]!r} is not a text")
         values["input"] = _size(values["input"])
         values["rows"] = read_rows(values["rows"], OPS)
+        values["forms"] = _forms(values.get("forms", {}))
         values["why"] = tuple(_why(entry) for entry in _list("why", values.get("why", ())))
         for key in ("edits", "dropped"):
             values[key] = tuple(str(text) for text in _list(key, values.get(key, ())))
@@ -207,6 +225,18 @@ def _size(value: Any) -> Size:
     return sides[0], sides[1]
 
 
+def _forms(table: Any) -> tuple[Form, ...]:
+    if not isinstance(table, dict):
+        raise InputError('forms: write each as a table, such as [forms.cifar] with edits = ["..."]')
+    forms = []
+    for name, form in table.items():
+        edits = form.get("edits") if isinstance(form, dict) else None
+        if not isinstance(edits, list) or set(form) != {"edits"}:
+            raise InputError(f'forms.{name}: needs edits = ["..."] and nothing else')
+        forms.append(Form(name, tuple(str(edit) for edit in edits)))
+    return tuple(forms)
+
+
 def _why(entry: Any) -> Why:
     try:
         why = entry if isinstance(entry, Why) else Why(**entry)
@@ -217,31 +247,6 @@ def _why(entry: Any) -> Why:
     return why
 
 
-def shipped_specs() -> dict[str, Path]:
-    """Return the published tables that come with the package, by name."""
-    folder = resources.files("fuseablate") / "specs"
-    paths = sorted(Path(str(file)) for file in folder.iterdir() if file.name.endswith(".toml"))
-    return {path.stem: path for path in paths}
-
-
-def load_spec(name: str | Path) -> Spec:
-    """Return a shipped spec by its name, or one from a TOML file by its path.
-
-    Raise `InputError` with the file, the row and the field where anything is wrong.
-    """
-    path = Path(name)
-    if path.suffix != ".toml":
-        shipped = shipped_specs()
-        if str(name) not in shipped:
-            raise unknown("spec", name, shipped).within("a spec is a name or a path to a .toml")
-        path = shipped[str(name)]
-    table = read_toml(path)
-    try:
-        return Spec.from_dict({"name": path.stem, **table})
-    except InputError as error:
-        raise error.within(str(path)) from None
-
-
 def to_toml(spec: Spec) -> str:
     """Return the spec as a TOML file that `load_spec` reads back, with every cell written out."""
     table = spec.to_dict()
@@ -250,6 +255,8 @@ def to_toml(spec: Spec) -> str:
         del table[key]
     lines = [f"# {spec.name} with {spec.label}"] if spec.edits else []
     lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+    for form in spec.forms:
+        lines += ["", f"[forms.{form.name}]", f"edits = {_toml(list(form.edits))}"]
     for row in rows:
         lines += ["", "[[rows]]", *(f"{key} = {_toml(value)}" for key, value in row.items())]
     return "\n".join(lines) + "\n"

@@ -27,6 +27,7 @@ FLOW = [
     "scaling",
     "edits",
     "spec",
+    "catalog",
     "cost",
     "iso",
     "difference",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fuseablate.catalog import load_spec
 from fuseablate.engines.latency import measured
 from fuseablate.engines.local import LocalEngine
 from fuseablate.errors import InputError
-from fuseablate.spec import load_spec
 
 
 def test_networks_are_measured_side_by_side_in_their_order() -> None:

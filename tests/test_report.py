@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from fuseablate.catalog import load_spec
 from fuseablate.cli import main
 from fuseablate.record import Curves, Failure, Record, Score, TestScore, pack_bits
 from fuseablate.report.model import of_records
 from fuseablate.report.terminal import mean_sd, print_report
 from fuseablate.runs import Store
-from fuseablate.spec import load_spec
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
+from fuseablate.catalog import load_spec
 from fuseablate.cli import main
 from fuseablate.record import Curves, Record
 from fuseablate.report.curve_bands import band
 from fuseablate.report.model import Comparison
 from fuseablate.report.page import as_html
 from fuseablate.report.spec_cells import Cell, compared
-from fuseablate.spec import load_spec
 from tests.test_report import failed, record
 from tests.test_report_study import BASE, LEAN, STUDIES, comparison, planned, stored
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuseablate.catalog import load_spec
 from fuseablate.errors import InputError
 from fuseablate.recipe import load_recipe
 from fuseablate.record import Curves, Failure, Record, Score, TestScore, pack_bits, unpack_bits
 from fuseablate.runs import Store, run_digest
-from fuseablate.spec import load_spec
 
 DIGEST = "0123456789abcdef" * 4
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from fuseablate import InputError, load_spec
-from fuseablate.spec import Spec, shipped_specs, to_toml
+from fuseablate.catalog import shipped_specs
+from fuseablate.spec import Spec, to_toml
 
 HEAD = 'title = "a title"\ninput = 32\nclasses = 10\n'
 STEM = '[[rows]]\nop = "conv"\nkernel = 3\nout = 8\nnorm = "batch"\nnl = "relu"\nstride = 2\n'
@@ -46,7 +47,7 @@ def test_a_small_spec_by_hand(small: Spec) -> None:
 
 
 def test_the_shipped_spec_is_found_by_its_name() -> None:
-    assert list(shipped_specs()) == ["fusenet"]
+    assert "fusenet" in shipped_specs()
     assert load_spec("fusenet").digest() == load_spec(shipped_specs()["fusenet"]).digest()
 
 
@@ -184,7 +185,7 @@ def test_dict_there_and_back(small: Spec) -> None:
     spec = small.edit("2.depth=2", "2.op=mbconv")
     again = Spec.from_dict(spec.to_dict())
     assert again == spec
-    assert again.label == spec.label == "2.depth=2 2.op=mbconv (without variant, order)"
+    assert again.label == spec.label == "2.depth=2 2.op=mbconv"
 
 
 def digest(folder: Path, text: str) -> str:

@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuseablate import variants as module
+from fuseablate.catalog import load_spec
 from fuseablate.cost import measure
 from fuseablate.edits import edited
 from fuseablate.errors import InputError
 from fuseablate.keys import Size
 from fuseablate.network import build
 from fuseablate.proof import _macs
-from fuseablate.spec import Spec, load_spec
+from fuseablate.spec import Spec
 from fuseablate.variants import Variants
 from tests.study_file import SPEC
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from fuseablate.catalog import load_spec
 from fuseablate.errors import InputError
 from fuseablate.keys import Size, parse_size
-from fuseablate.spec import Spec, load_spec
+from fuseablate.spec import Spec
 
 if TYPE_CHECKING:
     from fuseablate.data import Data

@@ -9,13 +9,14 @@ from typing import Any, get_args
 from rich.markup import escape
 from rich.table import Table
 
+from fuseablate.catalog import load_spec
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
 from fuseablate.cost import measure
 from fuseablate.errors import InputError
 from fuseablate.iso import Kind, nearness, rescaled
 from fuseablate.keys import Size
 from fuseablate.layers import Cost
-from fuseablate.spec import Spec, load_spec
+from fuseablate.spec import Spec
 from fuseablate.terminal import change, console
 
 

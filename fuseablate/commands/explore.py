@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from fuseablate.catalog import load_spec
 from fuseablate.commands.arguments import add_input, input_json, whole
 from fuseablate.cost import measure
 from fuseablate.errors import InputError
 from fuseablate.layers import Cost
-from fuseablate.spec import load_spec
 from fuseablate.terminal import console, duration, short
 
 if TYPE_CHECKING:

@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
 
 def study() -> Study:
     """Return the study: one seed of the baseline and of each level."""
+    from fuseablate.catalog import load_spec
     from fuseablate.recipe import load_recipe
-    from fuseablate.spec import load_spec
     from fuseablate.studies.file import Study
     from fuseablate.studies.tables import DataSource, Factor, Level
 

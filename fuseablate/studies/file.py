@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fuseablate.catalog import load_spec
 from fuseablate.checked import checked
 from fuseablate.errors import InputError
 from fuseablate.iso import Kind
 from fuseablate.recipe import OPTIMIZERS, Recipe, load_recipe
-from fuseablate.spec import Spec, load_spec
+from fuseablate.spec import Spec
 from fuseablate.studies.fields import fit_name
 from fuseablate.studies.search_tables import Search
 from fuseablate.studies.tables import DataSource, DesignName, Factor, StudyFile
