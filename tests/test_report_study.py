@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -19,11 +20,13 @@ from fuseablate.cli import main
 from fuseablate.record import Record, TestScore, pack_bits
 from fuseablate.report.bars import interval
 from fuseablate.report.formats import FORMATS
+from fuseablate.report.judged import judge
+from fuseablate.report.look import COLUMNS, Look, read_columns
 from fuseablate.report.manifest import Manifest, PlannedVariant, Searched, Trial
 from fuseablate.report.model import Comparison, of_study
 from fuseablate.report.pareto import Point, front
 from fuseablate.report.searched import hypervolumes, sparkline
-from fuseablate.report.terminal import Look, print_report
+from fuseablate.report.terminal import print_report
 from fuseablate.runs import Store
 from fuseablate.stats import Delta
 from tests.test_report import record
@@ -189,6 +192,121 @@ def test_sort_filter_metric_and_runs() -> None:
     assert "39.50 ± 0.50" in shown(three, 140, Look(metric="val_top1"))
 
 
+CHOSEN = ("verdict", "macs", "score")
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_chosen_columns_in_their_order_in_a_terminal(width: int) -> None:
+    lines = shown(STUDIES["one_factor"], width, Look(columns=CHOSEN)).splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("Variant"))
+    assert re.sub(" +", " ", lines[at]) in (
+        "Variant MACs Test top-1",
+        "Variant MACs change Test top-1",
+    )
+    cells = re.split(" {2,}", lines[at + 2])
+    assert cells[0] == "all.se=false"
+    assert cells[-1] == "35.57 ± 0.60"
+    assert "▼ worse" in lines[at + 2]
+    assert "1.31M" not in lines[at + 2]
+
+
+def test_chosen_columns_in_the_written_forms() -> None:
+    found = {form: FORMATS[form]([STUDIES["one_factor"]], Look(columns=CHOSEN)) for form in FORMATS}
+    row = "| `all.se=false` | worse | 2.14M (\u221248.0 %) | 35.57 ± 0.60 |"
+    assert found["markdown"].splitlines()[4:6] == [
+        "| Variant | Verdict | MACs | Test top-1 (%) |",
+        "|---|---|--:|--:|",
+    ]
+    assert row in found["markdown"]
+    assert r"\begin{tabular}{llrr}" in found["latex"]
+    assert r"all.se=false & worse & 2.14M ($-$48.0 \%) & 35.57 $\pm$ 0.60 \\" in found["latex"]
+    head = "comparison,variant,edits,verdict,macs,macs_change,mean,sd"
+    assert found["csv"].splitlines()[0] == head
+    assert re.findall('scope="col".*?<button.*?>(.*?)<', found["html"])[:4] == [
+        "Variant", "Verdict", "MACs", "Test top-1 (%)",
+    ]  # fmt: skip
+    assert '<th scope="col"><button type="button">Params' not in found["html"]
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "csv", "html", "json"])
+def test_order_and_filter_hold_in_every_form(form: str) -> None:
+    def order(look: Look) -> list[str]:
+        text = FORMATS[form]([STUDIES["one_factor"]], look)
+        if form == "json":
+            text = json.dumps(json.loads(text)[0]["variants"])
+        elif form == "html":
+            text = text[text.index("<table") : text.index("</table>")]
+        elif form == "markdown":
+            text = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+        elif form == "latex":
+            text = text[text.index("midrule") : text.index("bottomrule")]
+        edits = {"all.se=false", "fuse.kernel=3"}
+        return sorted((each for each in edits if each in text), key=text.index)
+
+    assert order(Look()) == ["all.se=false", "fuse.kernel=3"]
+    assert order(Look(sort="score")) == ["fuse.kernel=3", "all.se=false"]
+    assert order(Look(filter="kernel")) == ["fuse.kernel=3"]
+
+
+def test_latency_is_a_column_where_it_was_measured() -> None:
+    judged = judge(STUDIES["search"])
+    assert Look().columns_of(judged) == COLUMNS
+    assert "latency" not in Look().columns_of(judge(STUDIES["one_factor"]))
+    text = FORMATS["markdown"]([STUDIES["search"]], Look(sort="latency"))
+    assert text.index("| 1.10 |") > text.index("| 1.25 |")  # the reference stays first
+    # Asked for where nobody measured it, it is there and empty.
+    asked = FORMATS["markdown"]([STUDIES["one_factor"]], Look(columns=("latency",)))
+    assert "| `all.se=false` |  |" in asked
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("macs,score", ("macs", "score")),
+        (" Score , MACs ", ("score", "macs")),
+        ("variant,delta", ("delta",)),
+    ],
+)
+def test_columns_as_they_are_written(text: str, found: tuple[str, ...]) -> None:
+    assert read_columns(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("parms", "unknown column 'parms'; did you mean 'params'?"),
+        ("macs,accuracy", "unknown column 'accuracy'"),
+        ("macs score", "unknown column 'macs score'; did you mean"),
+        ("macs,,score", "'macs,,score' leaves a name out"),
+        ("", "'' leaves a name out"),
+        ("macs,MACs", "names 'macs' twice"),
+        ("variant", "leaves nothing to show"),
+    ],
+)
+def test_careless_columns_are_one_line(
+    text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "--columns", text])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_flags_that_cannot_be_followed_are_not_ignored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(tmp_path)
+    command = ["report", "se", "--runs", str(tmp_path)]
+    assert main([*command, "--columns", "macs", "--json"]) == 2
+    assert "--columns: JSON holds them all" in capsys.readouterr().err
+    assert main([*command, "--filter", "kernle"]) == 2
+    assert "--filter kernle: no variant" in capsys.readouterr().err
+    assert main([*command, "--columns", "macs,score"]) == 0
+    assert "Seeds" not in capsys.readouterr().out.split("\n\n")[0]
+
+
 def test_an_interval_is_drawn_where_it_lies() -> None:
     # 17 cells from -8 to 8: a cell is one point, zero is the ninth.
     drawn = interval(Delta("a", 3, -4.0, -6.0, -2.0), 8.0).plain
@@ -215,12 +333,12 @@ def test_the_hypervolume_by_hand() -> None:
 @pytest.mark.parametrize("form", ["csv", "markdown", "latex"])
 def test_written_forms_as_they_are(form: str) -> None:
     ending = {"csv": "csv", "markdown": "md", "latex": "tex"}[form]
-    text = FORMATS[form]([STUDIES["one_factor"], STUDIES["iso"]], "test_top1")
+    text = FORMATS[form]([STUDIES["one_factor"], STUDIES["iso"]], Look())
     assert text == (GOLDEN / f"report.{ending}").read_text()
 
 
 def test_csv_by_hand() -> None:
-    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([STUDIES["iso"]], "test_top1"))))
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([STUDIES["iso"]], Look()))))
     assert [row["variant"] for row in rows] == ["baseline", "se=off", "baseline",
                                                 "se=off (iso MACs)"]  # fmt: skip
     # 35.0, 36.2 and 35.5 have the mean 35.566..., the reference 40.5.
@@ -231,7 +349,7 @@ def test_csv_by_hand() -> None:
 
 
 def test_json_says_everything() -> None:
-    (table,) = json.loads(FORMATS["json"]([STUDIES["iso"]], "test_top1"))
+    (table,) = json.loads(FORMATS["json"]([STUDIES["iso"]], Look()))
     assert table["title"] == "Squeeze-and-excitation"
     assert [len(one["runs"]) for one in table["variants"]] == [3, 3]
     assert table["variants"][1]["verdict"] == "worse"
@@ -246,13 +364,13 @@ def test_markup_and_special_characters_are_shown_as_they_are() -> None:
         planned("a", "[bold]x_y|z&50%#", LEAN, 0.35, 0.36),
     )
     assert "[bold]x_y|z&50%#" in shown(odd, 140).replace("\n", "")
-    assert r"`[bold]x_y\|z&50%#`" in FORMATS["markdown"]([odd], "test_top1")
-    assert r"[bold]x\_y|z\&50\%\#" in FORMATS["latex"]([odd], "test_top1")
+    assert r"`[bold]x_y\|z&50%#`" in FORMATS["markdown"]([odd], Look())
+    assert r"[bold]x\_y|z\&50\%\#" in FORMATS["latex"]([odd], Look())
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "r.tex").write_text(FORMATS["latex"](list(STUDIES.values()), "test_top1"))
+    (tmp_path / "r.tex").write_text(FORMATS["latex"](list(STUDIES.values()), Look()))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]

@@ -11,9 +11,10 @@ from typing import Any
 from rich.console import Console
 
 from fuseablate.atomic import write_atomically
-from fuseablate.commands.arguments import add_runs, run_store
+from fuseablate.commands.arguments import add_runs, checked, run_store
 from fuseablate.errors import InputError, unknown
 from fuseablate.record import Record
+from fuseablate.report.look import COLUMNS, SORTS, Look, read_columns
 from fuseablate.report.manifest import MANIFEST, Manifest
 from fuseablate.report.model import Comparison, of_records, of_study
 from fuseablate.runs import Store
@@ -38,12 +39,20 @@ def add(commands: Any) -> None:
     parser.add_argument("--metric", default="test_top1", choices=METRICS, help="what is compared")
     parser.add_argument(
         "--sort",
-        choices=("name", "params", "macs", "score", "delta"),
+        choices=SORTS,
         help="order of the variants; the reference stays first (default: that of the study)",
     )
     parser.add_argument("--filter", default="", metavar="TEXT", help="variants whose edits hold it")
     parser.add_argument(
         "--cost", default="macs", choices=("macs", "params", "latency"), help="axis of the plot"
+    )
+    parser.add_argument(
+        "--columns",
+        type=checked(read_columns),
+        default=(),
+        metavar="NAMES",
+        help=f"columns of the table after the variant's, in this order, separated by commas: "
+        f"{', '.join(COLUMNS)} (default: those that have something to say)",
     )
     parser.add_argument("--all-runs", action="store_true", help="list each run, however many")
     parser.add_argument("--format", default="table", choices=FORMATS, help="(default: table)")
@@ -69,16 +78,20 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--format html: a page is written to a file; name it with --output FILE")
     if args.plot and args.plot.suffix not in KINDS:
         raise InputError(f"--plot {args.plot}: must end in {' or '.join(KINDS)}")
+    if form == "json" and args.columns:
+        raise InputError("--columns: JSON holds them all; leave it out, or choose another --format")
+    look = Look(args.metric, args.sort, args.filter, args.cost, args.all_runs, args.columns)
     comparisons = chosen(store, args.what)
+    if not any(look.matches(variant) for each in comparisons for variant in each.variants):
+        raise InputError(f"--filter {args.filter}: no variant here has that in its name or edits")
     if args.plot:
         from fuseablate.report.plot import drawn
 
         picture = drawn(comparisons, args.metric, args.cost, args.plot.suffix)
         write(args.plot, "--plot", picture)
     if form == "table":
-        from fuseablate.report.terminal import Look, print_report
+        from fuseablate.report.terminal import print_report
 
-        look = Look(args.metric, args.sort, args.filter, args.cost, args.all_runs)
         print_report(comparisons, console(), look)
         if not args.what and (studies := [folder.name for folder in manifests(store)]):
             print(f"Studies here, each compared by 'fuseablate report NAME': {', '.join(studies)}")
@@ -97,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from fuseablate.report.formats import FORMATS as WRITERS
 
-    text = WRITERS[form](comparisons, args.metric)
+    text = WRITERS[form](comparisons, look)
     if args.output:
         write(args.output, "--output", text)
     else:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,32 +16,20 @@ from rich.text import Text
 from fuseablate.record import Record
 from fuseablate.report.bars import MARKS, STYLES, interval, reach_of
 from fuseablate.report.judged import Judged, judge
-from fuseablate.report.model import Comparison, Variant
+from fuseablate.report.look import Look
+from fuseablate.report.model import Comparison
 from fuseablate.report.pareto import Point, scatter
 from fuseablate.report.searched import print_searched
 from fuseablate.report.words import conclusion, statistics_lines
 from fuseablate.terminal import change, duration, short
 
+if TYPE_CHECKING:
+    from fuseablate.stats import Delta
+
 WIDE = 110  # columns from which costs come with their changes, and intervals with their ends
 DRAWN = 130  # columns from which intervals are drawn as well
 VERY_WIDE = 150  # columns from which the validation accuracy has room
 FEW = 12  # runs up to which each is shown unasked
-SORTS = ("name", "params", "macs", "score", "delta")
-
-
-@dataclass(frozen=True)
-class Look:
-    """What of a report is shown, and how: the metric, an order, a text to filter by, the runs.
-
-    sort: one of `SORTS`, or None for the order of the study; filter: a part of a variant's
-    label; cost: the horizontal axis of the plot.
-    """
-
-    metric: str = "test_top1"
-    sort: str | None = None
-    filter: str = ""
-    cost: str = "macs"
-    runs: bool = False
 
 
 def mean_sd(scores: Iterable[float]) -> str:
@@ -133,69 +120,65 @@ def _table(title: str, right: Sequence[str]) -> Table:
 def variant_table(judged: Judged, width: int, look: Look) -> Table:
     """Return a row for each variant: its costs, its score over seeds, its delta and verdict."""
     wide = width >= WIDE
-    timed = any(variant.latency is not None for variant in judged.variants)
-    costs = ("Params", "change", "MACs", "change") if wide else ("Params", "MACs")
-    compared = len(judged.variants) > 1
-    val = ("Val top-1",) if width >= VERY_WIDE and not look.metric.startswith("val") else ()
-    deltas = ("Delta [95 %]", "Seeds") if compared else ("Seeds",)
-    ms = ("ms",) if timed else ()
-    table = _table("", (*costs, *ms, *val, judged.title, *deltas))
-    if compared:
-        table.add_column("", no_wrap=True)
-    found = judged.analysis.deltas if judged.analysis else ()
-    reach = reach_of(found)
+    columns = look.columns_of(judged)
+    val = width >= VERY_WIDE and not look.columns and not look.metric.startswith("val")
+    heads = {
+        "params": ("Params", "change")[: 1 + wide],
+        "macs": ("MACs", "change")[: 1 + wide],
+        "latency": ("ms",),
+        "score": ("Val top-1", judged.title)[not val :],
+        "delta": ("Delta [95 %]",),
+        "seeds": ("Seeds",),
+        "verdict": ("",),
+    }
+    table = _table("", [])
+    for column in columns:
+        for head in heads[column]:
+            side: Any = "left" if column == "verdict" else "right"
+            table.add_column(head, justify=side, no_wrap=True)
+    reach = reach_of(judged.analysis.deltas if judged.analysis else ())
     base = judged.variants[0]
-    for variant in _shown(judged, look):
+    for variant in look.shown(judged):
         done, asked = len(variant.finished), len(variant.seeds)
-        cells: list[str | Text] = []
-        for cost, before in ((variant.params, base.params), (variant.macs, base.macs)):
-            cells += [short(cost), f"[cyan]{change(cost, before)}[/]"][: 1 + wide]
-        if timed:
-            cells.append(f"{variant.latency:.2f}" if variant.latency is not None else "-")
-        if val:
-            cells.append(mean_sd(variant.scores("val", "top1").values()))
-        cells.append(f"[bold]{mean_sd(judged.scores(variant))}[/]")
         delta = judged.delta(variant)
-        if compared:
-            cells.append(_delta_text(delta, wide))
-        cells.append(str(done) if done == asked else f"[red]{done} of {asked}[/]")
-        if delta is not None:
-            mark = Text(f"{MARKS[delta.verdict]} {delta.verdict}", style=STYLES[delta.verdict])
-            drawn = Text(" ").join((interval(delta, reach), mark))
-            cells.append(drawn if width >= DRAWN else mark)
+        scores = [mean_sd(variant.scores("val", "top1").values())][:val]
+        cells: dict[str, Sequence[str | Text]] = {
+            "params": _cost_texts(variant.params, base.params, wide),
+            "macs": _cost_texts(variant.macs, base.macs, wide),
+            "latency": [f"{variant.latency:.2f}" if variant.latency is not None else "-"],
+            "score": [*scores, f"[bold]{mean_sd(judged.scores(variant))}[/]"],
+            "delta": [_delta_text(delta, wide)],
+            "seeds": [str(done) if done == asked else f"[red]{done} of {asked}[/]"],
+            "verdict": [_verdict(delta, reach if width >= DRAWN else None)],
+        }
         named = "" if variant.short == variant.label else f"{variant.name}: "
-        table.add_row(Text(f"{named}{variant.label}"), *cells)
+        row = (cell for column in columns for cell in cells[column])
+        table.add_row(Text(f"{named}{variant.label}"), *row)
     return table
 
 
-def _delta_text(delta: Any, wide: bool) -> str:
+def _cost_texts(cost: int, before: int, wide: bool) -> list[str]:
+    return [short(cost), f"[cyan]{change(cost, before)}[/]"][: 1 + wide]
+
+
+def _verdict(delta: Delta | None, reach: float | None) -> Text:
+    """Return the mark and the word, behind the interval where there is room: a reach."""
+    if delta is None:
+        return Text("")
+    mark = Text(f"{MARKS[delta.verdict]} {delta.verdict}", style=STYLES[delta.verdict])
+    return mark if reach is None else Text(" ").join((interval(delta, reach), mark))
+
+
+def _delta_text(delta: Delta | None, wide: bool) -> str:
     if delta is None:
         return "-"
     if delta.mean is None:
         return "none"
-    if delta.low is None:
+    if delta.low is None or delta.high is None:
         return f"{delta.mean:+.2f}"
     if wide:
         return f"{delta.mean:+.2f} [{delta.low:+.2f}, {delta.high:+.2f}]".replace("[", r"\[")
     return f"{delta.mean:+.2f} ± {max(delta.high - delta.mean, delta.mean - delta.low):.2f}"
-
-
-def _shown(judged: Judged, look: Look) -> list[Variant]:
-    """Return the variants that the filter leaves, the reference first, in the order asked for."""
-    wanted = look.filter.lower()
-    some = [one for one in judged.variants[1:] if wanted in f"{one.label} {one.name}".lower()]
-
-    def score(variant: Variant) -> float:
-        return -statistics.mean(judged.scores(variant) or [0.0])
-
-    match look.sort:
-        case "name":
-            some.sort(key=lambda variant: variant.label)
-        case "params" | "macs":
-            some.sort(key=lambda variant: getattr(variant, str(look.sort)))
-        case "score" | "delta":
-            some.sort(key=score)
-    return [judged.variants[0], *some]
 
 
 def run_table(comparison: Comparison, wide: bool) -> Table:
