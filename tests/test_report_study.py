@@ -101,6 +101,12 @@ STUDIES = {
         planned("baseline", "", BASE, 0.40),
         planned("se=off", "all.se=false", LEAN, 0.35),
     ),
+    "no_spread": comparison(
+        "one-factor",
+        planned("baseline", "", BASE, 0.100, 0.100, 0.100),
+        planned("se=off", "all.se=false", LEAN, 0.100, 0.100, 0.100),
+        planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_000), 0.125, 0.125, 0.125),
+    ),
     "missing": comparison(
         "one-factor",
         planned("baseline", "", BASE, 0.400, 0.410, 0.405),
@@ -111,7 +117,7 @@ STUDIES = {
         "factorial",
         *(
             planned(
-                f"cell {at}", edits, BASE, *(base + step / 1000 for step in (0, 9, 4)),
+                f"cell {at}", edits, BASE, *(base + step / 1000 for step in (at % 2, 9 - at % 2, 4)),
                 levels=LEVELS[at],
             )
             for at, (edits, base) in enumerate(
@@ -140,7 +146,7 @@ STUDIES = {
     "search": comparison(
         "search",
         planned("baseline", "", BASE, 0.400, 0.410, latency=1.25),
-        planned("trial 2", "fuse.kernel=3", (3_270_000, 4_010_000), 0.411, 0.421, latency=1.1),
+        planned("trial 2", "fuse.kernel=3", (3_270_000, 4_010_000), 0.430, 0.441, latency=1.1),
         search=Searched(
             sampler="nsga2",
             objectives=("accuracy", "latency"),
@@ -176,6 +182,52 @@ def test_a_study_as_a_reader_sees_it(name: str, width: int) -> None:
 @pytest.mark.parametrize("name", STUDIES)
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
     assert [line for line in shown(STUDIES[name], width).splitlines() if len(line) > width] == []
+
+
+def said_of(*made: tuple[PlannedVariant, list[Record]], design: str = "one-factor") -> str:
+    """What the report says beneath its table."""
+    found = shown(comparison(design, *made), 300)
+    return " ".join(found.partition("\n\n")[2].split())
+
+
+def test_what_is_said_where_nothing_can_be_judged() -> None:
+    base, off = planned("baseline", "", BASE, 0.40, 0.41), planned("off", "", LEAN, 0.3, 0.32)
+    no_base = planned("baseline", "", BASE, -1, -1)
+    assert "The reference has no result" in said_of(no_base, off)
+    assert "No variant has a result" in said_of(base, planned("off", "", LEAN, -1, -1))
+    one, lone = planned("baseline", "", BASE, 0.40, -1), planned("off", "", LEAN, 0.3, -1)
+    assert "One seed of the reference: differences may be seed noise" in said_of(one, off)
+    assert "One seed of each variant: differences" in said_of(base, lone)
+    assert "One seed: differences" in said_of(one, lone)
+    assert "No run has a result." in said_of(no_base)
+    assert "One variant, 2 seeds: there is nothing to compare" in said_of(base)
+    assert "One variant, one seed: there is nothing to compare" in said_of(one)
+
+
+def test_variants_that_make_no_claim_are_named_beside_those_that_do() -> None:
+    said = said_of(
+        planned("baseline", "", BASE, 0.40, 0.40, 0.40),
+        planned("off", "", LEAN, 0.30, 0.32, 0.31),
+        planned("still", "", LEAN, 0.35, 0.35, 0.35),
+        planned("lone", "", LEAN, 0.35, -1, -1),
+        planned("none", "", LEAN, -1, -1, -1),
+    )
+    assert "off saves 60.2 % of the params" in said
+    assert "still: no spread between seeds, no claim." in said
+    assert "lone: one seed, no claim." in said
+    assert "none: no result, no claim." in said
+
+
+def test_no_spread_in_a_factorial_and_no_result_in_a_per_row_study() -> None:
+    cells = [planned(f"cell {at}", "", BASE, 0.1, 0.1, levels=LEVELS[at]) for at in range(4)]
+    assert "Effects: not told" in said_of(*cells, design="factorial")
+    rows = [planned(f"row {at}", "", BASE, -1, levels={"row": str(at)}) for at in range(3)]
+    assert "What each row loses" not in said_of(*rows, design="per-row")
+
+
+def test_seeds_that_are_missing_cannot_be_hidden() -> None:
+    assert "2 of 3" in shown(STUDIES["missing"], 80, Look(columns=("score",)))
+    assert "2 of 3" in FORMATS["markdown"]([STUDIES["missing"]], Look(columns=("score",)))
 
 
 def test_sort_filter_metric_and_runs() -> None:

@@ -52,7 +52,8 @@ def add(commands: Any) -> None:
         default=(),
         metavar="NAMES",
         help=f"columns of the table after the variant's, in this order, separated by commas: "
-        f"{', '.join(COLUMNS)} (default: those that have something to say)",
+        f"{', '.join(COLUMNS)} (default: those that have something to say); seeds join them "
+        "where some are missing",
     )
     parser.add_argument("--all-runs", action="store_true", help="list each run, however many")
     parser.add_argument("--format", default="table", choices=FORMATS, help="(default: table)")

@@ -18,7 +18,11 @@ def print_effects(judged: Judged, out: Console) -> None:
     whole = judged.comparison.design == "factorial"
     found = effects(scores, levels, interactions=whole)
     if not found:
-        out.print("Effects: not told; they need two seeds, the same of all variants.", style="dim")
+        out.print(
+            "Effects: not told; they need two seeds, the same of all variants, and a spread "
+            "between them.",
+            style="dim",
+        )
         return
     table = Table(title="Effects", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("Effect", overflow="fold")
@@ -52,6 +56,8 @@ def print_rows(judged: Judged, out: Console) -> None:
         delta = judged.delta(variant)
         id = variant.levels.get("row", variant.name)
         losses[id] = -delta.mean if delta and delta.mean is not None else None
+    if all(loss is None for loss in losses.values()):
+        return
     out.print("[bold]What each row loses by the edit[/] (the tallest block loses the most)")
     for line in strip(losses):
         out.print(line)

@@ -34,9 +34,11 @@ class Look:
     columns: tuple[str, ...] = ()
 
     def columns_of(self, judged: Judged) -> tuple[str, ...]:
-        """Return the columns of a table, in their order."""
+        """Return the columns of a table, in their order; seeds that are missing are never hid."""
         if self.columns:
-            return self.columns
+            short = any(len(one.finished) < len(one.seeds) for one in judged.variants)
+            hidden = short and "seeds" not in self.columns
+            return (*self.columns, "seeds") if hidden else self.columns
         without = set()
         if all(variant.latency is None for variant in judged.variants):
             without.add("latency")

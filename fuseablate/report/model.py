@@ -121,8 +121,17 @@ def _of_group(group: Sequence[Sequence[Record]]) -> Comparison:
             )
         )
     first = variants[0].runs[0]
+    notes = (
+        (f"No run without edits is here: the reference is {variants[0].short}, trained first.",)
+        if first.edits and len(variants) > 1
+        else ()
+    )
     return Comparison(
-        variants=tuple(variants), spec=first.spec_name, data=_data(first), recipe=_recipe(first)
+        variants=tuple(variants),
+        spec=first.spec_name,
+        data=_data(first),
+        recipe=_recipe(first),
+        notes=notes,
     )
 
 

@@ -86,11 +86,6 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
 
 def _print_judged(judged: Judged, out: Console, look: Look) -> None:
     out.print(variant_table(judged, out.width, look))
-    if judged.analysis is None:
-        seeds = max(len(variant.finished) for variant in judged.variants)
-        if seeds < 2:
-            out.print("One seed: differences may be seed noise, and no claim is made.", style="dim")
-        return
     out.print()
     if sentence := conclusion(judged):
         out.print(Text(sentence, style="bold"))
