@@ -117,7 +117,7 @@ STUDIES = {
         "factorial",
         *(
             planned(
-                f"cell {at}", edits, BASE, *(base + step / 1000 for step in (at % 2, 9 - at % 2, 4)),
+                f"cell {at}", edits, BASE, *(base + 0.001 * step for step in (at % 2, 9 - at % 2, 4)),
                 levels=LEVELS[at],
             )
             for at, (edits, base) in enumerate(
