@@ -94,6 +94,7 @@ THREE = (REFERENCE, OFF, planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_
 LEVELS = [
     {"se": se, "kernel": kernel} for se in ("baseline", "off") for kernel in ("baseline", "3")
 ]
+NOISE = ((0, 0.009, 0.004), (0.001, 0.008, 0.004))  # of a sum
 STUDIES = {
     "one_factor": comparison("one-factor", *THREE),
     "one_seed": comparison(
@@ -117,7 +118,7 @@ STUDIES = {
         "factorial",
         *(
             planned(
-                f"cell {at}", edits, BASE, *(base + 0.001 * step for step in (at % 2, 9 - at % 2, 4)),
+                f"cell {at}", edits, BASE, *(base + step for step in NOISE[at % 2]),
                 levels=LEVELS[at],
             )
             for at, (edits, base) in enumerate(

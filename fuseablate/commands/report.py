@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from fuseablate.record import Record
 from fuseablate.report.look import COLUMNS, SORTS, Look, read_columns
 from fuseablate.report.manifest import MANIFEST, Manifest
 from fuseablate.report.model import Comparison, of_records, of_study
-from fuseablate.runs import Store
+from fuseablate.runs import DIGITS, RECORD, Store, read_record
 from fuseablate.terminal import console
 
 PICTURE_WIDTH = 132  # columns
 FORMATS = ("table", "markdown", "latex", "csv", "json", "html")
 KINDS = (".png", ".svg")
+FEW = 3  # runs that are named where one is asked for that is not there
+ELSE = "train one with 'fuseablate quickstart', or name another store with --runs"
 METRICS = ("test_top1", "test_top5", "val_top1", "val_top5")
 
 
@@ -123,21 +126,20 @@ def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
     """Return the studies and runs of those names; all runs of the store where there is none."""
     if not names:
         if not (records := store.records()):
-            raise InputError(
-                f"{store.root}: holds no finished run; train one with 'fuseablate quickstart', "
-                "or name another store with --runs"
-            )
+            raise InputError(f"{store.root}: holds no finished run; {ELSE}")
         return of_records(records)
     folders = manifests(store)
-    comparisons: list[Comparison] = []
-    records = []
+    studies: dict[Path, Comparison] = {}
+    runs: dict[str, Record] = {}  # each once, however often it is named
     for name in names:
-        mine = [each for each in folders if name in (each.name, each.name.rpartition("-")[0])]
+        known = name.removesuffix(".toml").rpartition("/")[2] if name.endswith(".toml") else name
+        mine = [each for each in folders if known in (each.name, each.name.rpartition("-")[0])]
         if mine:
-            comparisons.append(of_study(Manifest.load(mine[0]), store.get))
+            studies[mine[0]] = of_study(Manifest.load(mine[0]), store.get)
         else:
-            records.append(_run(store, name, [each.name for each in folders]))
-    return comparisons + of_records(records)
+            run = _run(store, name, [each.name for each in folders])
+            runs[run.digest] = run
+    return [*studies.values(), *of_records(list(runs.values()))]
 
 
 def manifests(store: Store) -> list[Path]:
@@ -147,14 +149,18 @@ def manifests(store: Store) -> list[Path]:
 
 
 def _run(store: Store, name: str, studies: Sequence[str]) -> Record:
-    found = list(store.root.glob(f"{name}*/record.json")) if name.isalnum() else []
+    runs = {path.parent.name: path for path in store.root.glob(f"*/{RECORD}")}
+    found = [run for run in runs if name and run.startswith(name[:DIGITS])]
     if len(found) > 1:
         raise InputError(f"run '{name}': {len(found)} runs of {store.root} begin so; write more")
-    if not found:
-        runs = [path.parent.name for path in store.root.glob("*/record.json")]
-        short = [each.rpartition("-")[0] for each in studies]
-        raise unknown("study or run", name, [*dict.fromkeys(short), *runs]).within(str(store.root))
-    return Record.from_json(found[0].read_bytes())
+    if found:
+        return read_record(runs[found[0]])
+    if not runs and not studies:
+        raise InputError(f"'{name}': {store.root} holds no study and no finished run; {ELSE}")
+    near = get_close_matches(name, runs, FEW, cutoff=0)
+    more = [f"{len(runs) - FEW} more runs"] if len(runs) > FEW else []
+    short = dict.fromkeys(each.rpartition("-")[0] for each in studies)
+    raise unknown("study or run", name, [*short, *near, *more]).within(str(store.root))
 
 
 def write(path: Path, flag: str, text: str | bytes) -> None:
