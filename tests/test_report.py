@@ -14,7 +14,8 @@ from rich.console import Console
 from fuseablate.cli import main
 from fuseablate.record import Curves, Failure, Record, Score, TestScore, pack_bits
 from fuseablate.report.model import of_records
-from fuseablate.report.terminal import mean_sd, print_report
+from fuseablate.report.terminal import print_report
+from fuseablate.report.variant_table import mean_sd
 from fuseablate.runs import Store
 from fuseablate.spec import load_spec
 

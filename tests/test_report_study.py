@@ -18,7 +18,7 @@ from rich.console import Console
 
 from fuseablate.cli import main
 from fuseablate.record import Record, TestScore, pack_bits
-from fuseablate.report.bars import interval
+from fuseablate.report.bars import MARKS, interval
 from fuseablate.report.formats import FORMATS
 from fuseablate.report.judged import judge
 from fuseablate.report.look import COLUMNS, Look, read_columns
@@ -179,10 +179,29 @@ def test_a_study_as_a_reader_sees_it(name: str, width: int) -> None:
     assert shown(STUDIES[name], width) == (GOLDEN / f"report_{name}_{width}.txt").read_text()
 
 
-@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("width", [40, 60, 80, 110, 120, 140])
 @pytest.mark.parametrize("name", STUDIES)
-def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
-    assert [line for line in shown(STUDIES[name], width).splitlines() if len(line) > width] == []
+def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(name: str, width: int) -> None:
+    text = shown(STUDIES[name], width)
+    # The title is one line, which a terminal breaks itself.
+    assert [line for line in text.splitlines()[1:] if len(line) > width] == []
+    assert "…" not in text
+    judged = judge(STUDIES[name])
+    for variant in judged.variants[1:]:
+        delta = judged.delta(variant)
+        assert delta
+        assert f"{MARKS[delta.verdict]} {delta.verdict}" in text
+
+
+def test_what_a_narrow_terminal_has_no_room_for_is_said() -> None:
+    text = shown(STUDIES["one_factor"], 40)
+    assert "No room here for params, macs, seeds," in text
+    assert "  35.57 ± 0.60 ▼ worse" in text.replace("all.se=false", "")
+    chosen = shown(STUDIES["one_factor"], 40, Look(columns=("delta", "macs", "params", "seeds")))
+    assert "No room here for seeds (see" in chosen
+    assert "2.14M" in chosen
+    # Where runs are missing, how many there are goes last.
+    assert "2 of 3" in shown(STUDIES["missing"], 40)
 
 
 def said_of(*made: tuple[PlannedVariant, list[Record]], design: str = "one-factor") -> str:

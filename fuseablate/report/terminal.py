@@ -6,39 +6,25 @@ Without torch.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from fuseablate.record import Record
-from fuseablate.report.bars import MARKS, STYLES, interval, reach_of
 from fuseablate.report.judged import Judged, judge
 from fuseablate.report.look import Look
 from fuseablate.report.model import Comparison
 from fuseablate.report.pareto import Point, scatter
 from fuseablate.report.searched import print_searched
+from fuseablate.report.variant_table import WIDE, print_variants
 from fuseablate.report.words import conclusion, statistics_lines
-from fuseablate.terminal import change, duration, short
+from fuseablate.terminal import duration, fitted, named_table
 
-if TYPE_CHECKING:
-    from fuseablate.stats import Delta
-
-WIDE = 110  # columns from which costs come with their changes, and intervals with their ends
-DRAWN = 130  # columns from which intervals are drawn as well
-VERY_WIDE = 150  # columns from which the validation accuracy has room
 FEW = 12  # runs up to which each is shown unasked
-
-
-def mean_sd(scores: Iterable[float]) -> str:
-    """Return `mean ± standard deviation` (of the sample, over seeds), or what there is."""
-    values = tuple(scores)
-    if not values:
-        return "-"
-    mean = f"{statistics.mean(values):.2f}"
-    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
+RUN_COLUMNS = ("Seed", "Epochs", "Val", "Test", "Top-5", "Images/s", "Time", "Folder")
 
 
 def print_report(comparisons: Sequence[Comparison], out: Console, look: Look | None = None) -> None:
@@ -49,10 +35,10 @@ def print_report(comparisons: Sequence[Comparison], out: Console, look: Look | N
 
 
 def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
-    wide = out.width >= WIDE
     if comparison.title:
-        out.print(f"[bold]{comparison.title}[/]  {comparison.question}", soft_wrap=True)
-    out.print(f"[bold]{comparison.data}[/], recipe {comparison.recipe}")
+        title, question = escape(comparison.title), escape(comparison.question)
+        out.print(f"[bold]{title}[/]  {question}", soft_wrap=True)
+    out.print(f"[bold]{escape(comparison.data)}[/], recipe {escape(comparison.recipe)}")
     if comparison.search:
         print_searched(comparison.search, out)
     judged = judge(comparison, look.metric)
@@ -74,7 +60,7 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
     for note in comparison.notes:
         out.print(note, style="yellow", markup=False, soft_wrap=True)
     if look.runs or sum(len(variant.runs) for variant in comparison.variants) <= FEW:
-        out.print(run_table(comparison, wide))
+        _print_runs(comparison, out)
     for line in failures(comparison):
         out.print(line, style="red", markup=False)
     out.print(
@@ -85,7 +71,7 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
 
 
 def _print_judged(judged: Judged, out: Console, look: Look) -> None:
-    out.print(variant_table(judged, out.width, look))
+    print_variants(judged, out, look)
     out.print()
     if sentence := conclusion(judged):
         out.print(Text(sentence, style="bold"))
@@ -102,101 +88,41 @@ def _points(judged: Judged, cost: str) -> list[Point]:
     ]
 
 
-def _table(title: str, right: Sequence[str]) -> Table:
-    table = Table(
-        title=title or None, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False
-    )
-    table.add_column("Variant", overflow="fold", min_width=14)
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def variant_table(judged: Judged, width: int, look: Look) -> Table:
-    """Return a row for each variant: its costs, its score over seeds, its delta and verdict."""
-    wide = width >= WIDE
-    columns = look.columns_of(judged)
-    val = width >= VERY_WIDE and not look.columns and not look.metric.startswith("val")
-    heads = {
-        "params": ("Params", "change")[: 1 + wide],
-        "macs": ("MACs", "change")[: 1 + wide],
-        "latency": ("ms",),
-        "score": ("Val top-1", judged.title)[not val :],
-        "delta": ("Delta [95 %]",),
-        "seeds": ("Seeds",),
-        "verdict": ("",),
-    }
-    table = _table("", [])
-    for column in columns:
-        for head in heads[column]:
-            side: Any = "left" if column == "verdict" else "right"
-            table.add_column(head, justify=side, no_wrap=True)
-    reach = reach_of(judged.analysis.deltas if judged.analysis else ())
-    base = judged.variants[0]
-    for variant in look.shown(judged):
-        done, asked = len(variant.finished), len(variant.seeds)
-        delta = judged.delta(variant)
-        scores = [mean_sd(variant.scores("val", "top1").values())][:val]
-        cells: dict[str, Sequence[str | Text]] = {
-            "params": _cost_texts(variant.params, base.params, wide),
-            "macs": _cost_texts(variant.macs, base.macs, wide),
-            "latency": [f"{variant.latency:.2f}" if variant.latency is not None else "-"],
-            "score": [*scores, f"[bold]{mean_sd(judged.scores(variant))}[/]"],
-            "delta": [_delta_text(delta, wide)],
-            "seeds": [str(done) if done == asked else f"[red]{done} of {asked}[/]"],
-            "verdict": [_verdict(delta, reach if width >= DRAWN else None)],
-        }
-        named = "" if variant.short == variant.label else f"{variant.name}: "
-        row = (cell for column in columns for cell in cells[column])
-        table.add_row(Text(f"{named}{variant.label}"), *row)
-    return table
-
-
-def _cost_texts(cost: int, before: int, wide: bool) -> list[str]:
-    return [short(cost), f"[cyan]{change(cost, before)}[/]"][: 1 + wide]
-
-
-def _verdict(delta: Delta | None, reach: float | None) -> Text:
-    """Return the mark and the word, behind the interval where there is room: a reach."""
-    if delta is None:
-        return Text("")
-    mark = Text(f"{MARKS[delta.verdict]} {delta.verdict}", style=STYLES[delta.verdict])
-    return mark if reach is None else Text(" ").join((interval(delta, reach), mark))
-
-
-def _delta_text(delta: Delta | None, wide: bool) -> str:
-    if delta is None:
-        return "-"
-    if delta.mean is None:
-        return "none"
-    if delta.low is None or delta.high is None:
-        return f"{delta.mean:+.2f}"
-    if wide:
-        return f"{delta.mean:+.2f} [{delta.low:+.2f}, {delta.high:+.2f}]".replace("[", r"\[")
-    return f"{delta.mean:+.2f} ± {max(delta.high - delta.mean, delta.mean - delta.low):.2f}"
-
-
-def run_table(comparison: Comparison, wide: bool) -> Table:
-    """Return a row for each run: its folder, seed, accuracies and speed."""
-    speed = ("Images/s",) if wide else ()
-    columns = ("Seed", "Epochs", "Val", "Test", "Top-5", *speed, "Time", "Folder")
-    table = _table("Runs", columns)
+def run_table(
+    comparison: Comparison, wide: bool, some: Sequence[str] = RUN_COLUMNS, padding: int = 2
+) -> Table:
+    """Return a row for each run: its seed, accuracies, speed and folder."""
+    table = named_table("Variant", padding, "Runs")
+    for name in some:
+        if wide or name != "Images/s":
+            table.add_column(name, justify="right", no_wrap=True)
     for variant in comparison.variants:
         for run in variant.runs:
-            scores = ["-", "-", "-"]
+            val, top1, top5 = "-", "-", "-"
             if run.val and run.test:
-                scores = [f"{100 * s:.2f}" for s in (run.val.top1, run.test.top1, run.test.top5)]
-            rates = run.curves.images_per_second or (0.0,)
-            table.add_row(
-                Text(variant.short),
-                str(run.seed),
-                str(len(run.curves)),
-                *scores,
-                *[f"{statistics.median(rates):,.0f}"][:wide],
-                duration(run.seconds),
-                run.digest[: 16 if wide else 8],
-            )
+                scores = run.val.top1, run.test.top1, run.test.top5
+                val, top1, top5 = (f"{100 * score:.2f}" for score in scores)
+            cells = {
+                "Seed": str(run.seed),
+                "Epochs": str(len(run.curves)),
+                "Val": val,
+                "Test": top1,
+                "Top-5": top5,
+                "Images/s": f"{statistics.median(run.curves.images_per_second or (0.0,)):,.0f}",
+                "Time": duration(run.seconds),
+                "Folder": run.digest[: 16 if wide else 8],
+            }
+            row = (cells[name] for name in some if wide or name != "Images/s")
+            table.add_row(Text(variant.short), *row)
     return table
+
+
+def _print_runs(comparison: Comparison, out: Console) -> None:
+    def make(some: Sequence[str], tight: int) -> Table:
+        return run_table(comparison, out.width >= WIDE and tight < 2, some, 1 if tight else 2)
+
+    table, _ = fitted(make, RUN_COLUMNS, ("Top-5", "Epochs", "Time", "Val"), out)
+    out.print(table)
 
 
 def failures(comparison: Comparison) -> list[str]:
