@@ -14,11 +14,17 @@ NAME = 14  # columns that the name in a row has at least
 PIPE_WIDTH = 120  # columns where the output is no terminal: wide enough for every table
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command line end as where anything else is printed to a reader that left."""
+        raise BrokenPipeError
+
+
 def console(stderr: bool = False) -> Console:
     """Return a console for stdout (or stderr); COLUMNS sets the width of a pipe."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+    return _Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
 
 
 def named_table(first: str, padding: int = 2, title: str = "", least: int | None = NAME) -> Table:

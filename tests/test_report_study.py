@@ -23,7 +23,7 @@ from fuseablate.report.formats import FORMATS
 from fuseablate.report.judged import judge
 from fuseablate.report.look import COLUMNS, Look, read_columns
 from fuseablate.report.manifest import Manifest, PlannedVariant, Searched, Trial
-from fuseablate.report.model import Comparison, of_study
+from fuseablate.report.model import Comparison, of_records, of_study
 from fuseablate.report.pareto import Point, front
 from fuseablate.report.searched import hypervolumes, sparkline
 from fuseablate.report.terminal import print_report
@@ -220,8 +220,25 @@ def test_what_is_said_where_nothing_can_be_judged() -> None:
     assert "One seed of each variant: differences" in said_of(base, lone)
     assert "One seed: differences" in said_of(one, lone)
     assert "No run has a result." in said_of(no_base)
+    assert "No run has a result, so" in said_of(no_base, planned("off", "", LEAN, -1, -1))
     assert "One variant, 2 seeds: there is nothing to compare" in said_of(base)
     assert "One variant, one seed: there is nothing to compare" in said_of(one)
+
+
+def test_a_study_without_a_run_is_shown_in_every_form() -> None:
+    made = [planned("baseline", "", BASE, -1, -1), planned("off", "a", LEAN, -1, -1)]
+    none = comparison("factorial", *made)
+    assert "Runs" not in shown(none, 80).split()
+    assert "0 of 2" in shown(none, 80)
+    for form in FORMATS:
+        text = FORMATS[form]([none], Look())
+        assert "no run has ended" in text or form == "csv"
+        assert "recipe ." not in text
+
+
+def test_the_reference_is_named_where_no_run_is_without_edits() -> None:
+    (one,) = of_records([record(0, 0.4, "all.se=false"), record(0, 0.4, "fuse.kernel=3")])
+    assert "No run without edits is here: the reference is all.se=false" in shown(one, 140)
 
 
 def test_variants_that_make_no_claim_are_named_beside_those_that_do() -> None:
@@ -477,7 +494,21 @@ def test_studies_and_runs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["report", *runs]) == 0
     assert "'fuseablate report NAME': se-01234567" in capsys.readouterr().out
     assert main(["report", "sa", *runs]) == 2
-    assert "unknown study or run 'sa'; did you mean 'se'?" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "unknown study or run 'sa'; did you mean 'se'?" in error
+    assert "6 more runs)" in error  # of nine, three are named
+    assert main(["report", "studies/se.toml", "se", *runs]) == 0
+    assert capsys.readouterr().out.count("What does it buy?") == 1
+    one = _digest("se=off", 1)
+    assert main(["report", one, one[:16], one[:8], *runs, "--json"]) == 0
+    (alone,) = json.loads(capsys.readouterr().out)
+    assert [len(variant["runs"]) for variant in alone["variants"]] == [1]
+    path = tmp_path / one[:16] / "record.json"
+    text = path.read_text()
+    path.write_text(text[:500])  # half-written
+    assert main(["report", one[:8], *runs]) == 2
+    assert f"{one[:16]}/record.json: not a record" in capsys.readouterr().err
+    path.write_text(text)
     shared = _shared_prefix(tmp_path)
     assert main(["report", shared, *runs]) == 2
     assert "begin so; write more" in capsys.readouterr().err
@@ -485,6 +516,19 @@ def test_studies_and_runs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["report", "se", *runs, "--format", "markdown", "--output", str(target)]) == 0
     assert target.read_text().startswith("### Squeeze-and-excitation")
     spoilt = tmp_path / "studies" / "se-01234567" / "study.json"
+    whole = spoilt.read_text()
     spoilt.write_text("{")
     assert main(["report", "se", *runs]) == 2
     assert "is no study's manifest" in capsys.readouterr().err
+    spoilt.write_text(json.dumps({**json.loads(whole), "variants": []}))
+    assert main(["report", "se", *runs]) == 2
+    assert "(it has no variant)" in capsys.readouterr().err
+    spoilt.write_text(whole)
+    for path in tmp_path.glob("*/record.json"):
+        path.unlink()
+    assert main(["report", *runs]) == 2
+    assert "'fuseablate report NAME' shows what a study plans: se-0" in capsys.readouterr().err
+    assert main(["report", "se", *runs]) == 0
+    shutil.rmtree(tmp_path / "studies")
+    assert main(["report", "se", *runs]) == 2
+    assert "holds no study and no finished run; train one" in capsys.readouterr().err

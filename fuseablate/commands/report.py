@@ -124,11 +124,13 @@ def run(args: argparse.Namespace) -> int:
 
 def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
     """Return the studies and runs of those names; all runs of the store where there is none."""
-    if not names:
-        if not (records := store.records()):
-            raise InputError(f"{store.root}: holds no finished run; {ELSE}")
-        return of_records(records)
     folders = manifests(store)
+    if not names:
+        if records := store.records():
+            return of_records(records)
+        planned = ", ".join(folder.name for folder in folders)
+        said = f"'fuseablate report NAME' shows what a study plans: {planned}" if planned else ELSE
+        raise InputError(f"{store.root}: holds no finished run; {said}")
     studies: dict[Path, Comparison] = {}
     runs: dict[str, Record] = {}  # each once, however often it is named
     for name in names:

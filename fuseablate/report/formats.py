@@ -145,8 +145,7 @@ def as_markdown(comparisons: Sequence[Comparison], look: Look) -> str:
             lines = [
                 f"### {_escaped(_title(judged))}",
                 "",
-                f"{_escaped(comparison.question)} {_escaped(comparison.data)}, recipe "
-                f"{_escaped(comparison.recipe)}.".strip(),
+                f"{_escaped(comparison.question)} {_escaped(comparison.setting)}.".strip(),
                 "",
                 f"| {' | '.join(head)} |",
                 f"|---|{'|'.join(sides)}|",
@@ -195,8 +194,8 @@ def as_latex(comparisons: Sequence[Comparison], look: Look) -> str:
                 "",
                 r"\begin{table}",
                 r"\centering\footnotesize",
-                rf"\caption{{{_tex(_title(judged))}. {_tex(comparison.data)}, recipe "
-                rf"{_tex(comparison.recipe)}. {_tex(conclusion(judged))}}}",
+                rf"\caption{{{_tex(_title(judged))}. {_tex(comparison.setting)}. "
+                rf"{_tex(conclusion(judged))}}}",
                 rf"\begin{{tabular}}{{l{sides}}}",
                 r"\toprule",
                 " & ".join(map(_tex, head)) + r" \\",

@@ -78,6 +78,11 @@ class Comparison:
         return self.variants[0]
 
     @property
+    def setting(self) -> str:
+        """What the runs were trained on and how, in words."""
+        return f"{self.data}, recipe {self.recipe}" if self.recipe else self.data
+
+    @property
     def raw(self) -> tuple[Variant, ...]:
         """The variants as their edits make them, the reference first."""
         return tuple(variant for variant in self.variants if variant.iso_of is None)

@@ -38,7 +38,8 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
     if comparison.title:
         title, question = escape(comparison.title), escape(comparison.question)
         out.print(f"[bold]{title}[/]  {question}", soft_wrap=True)
-    out.print(f"[bold]{escape(comparison.data)}[/], recipe {escape(comparison.recipe)}")
+    recipe = f", recipe {comparison.recipe}" if comparison.recipe else ""
+    out.print(f"[bold]{escape(comparison.data)}[/]{escape(recipe)}")
     if comparison.search:
         print_searched(comparison.search, out)
     judged = judge(comparison, look.metric)
@@ -59,7 +60,8 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
         out.print()
     for note in comparison.notes:
         out.print(note, style="yellow", markup=False, soft_wrap=True)
-    if look.runs or sum(len(variant.runs) for variant in comparison.variants) <= FEW:
+    runs = sum(len(variant.runs) for variant in comparison.variants)
+    if runs and (look.runs or runs <= FEW):
         _print_runs(comparison, out)
     for line in failures(comparison):
         out.print(line, style="red", markup=False)

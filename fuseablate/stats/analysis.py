@@ -132,6 +132,8 @@ def analyse(scores: Scores, reference: str, rights: Rights | None = None) -> Ana
 
 def _unjudged(base: int, most: int) -> tuple[Method, str]:
     """Return why nothing is judged: the seeds of the reference, and the most of a variant."""
+    if not base and not most:
+        return "no result", "No run has a result, so that nothing can be compared."
     if not base:
         return "no result", "The reference has no result, so that nothing can be compared with it."
     if not most:

@@ -87,7 +87,7 @@ def _article(at: int, every: Sequence[Judged], look: Look) -> str:
         "<article>",
         f"<h1>{escape(comparison.title or comparison.spec)}</h1>",
         *_if(comparison.question, '<p class="question">{}</p>'),
-        f'<p class="setting">{escape(comparison.data)}, recipe {escape(comparison.recipe)}</p>',
+        f'<p class="setting">{escape(comparison.setting)}</p>',
         *_if(conclusion(raw), '<p class="finding">{}</p>'),
         tables.variants(raw, look),
         *_if(" ".join(statistics_lines(raw)), '<p class="method">{}</p>'),
