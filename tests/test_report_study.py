@@ -255,6 +255,30 @@ def test_variants_that_make_no_claim_are_named_beside_those_that_do() -> None:
     assert "none: no result, no claim." in said
 
 
+def searched(*trials: Trial) -> dict[str, Searched]:
+    refused = {"over budget": 5, "impossible": 0, "repeated": 1}
+    return {"search": Searched(sampler="tpe", objectives=("accuracy", "macs"), seeds=3,
+                               trials=trials, refused=refused, importance={})}  # fmt: skip
+
+
+def test_a_search_that_has_found_nothing() -> None:
+    def trial(number: int, state: str, top1: float | None = None) -> Trial:
+        return Trial(number=number, state=state, seeds=1, top1=top1, params=10, macs=200,
+                     latency=None, edits="", finalist=False)  # fmt: skip
+
+    base = planned("baseline", "", BASE, 0.40, 0.41)
+    pruned = shown(comparison("search", base, **searched(trial(0, "pruned"), trial(1, "fail"))), 80)
+    assert "2 trials by tpe: 1 pruned, 1 failed" in pruned
+    assert "Val top-1" not in pruned
+    assert "Hypervolume" not in pruned
+    assert "No finalist has been trained yet" in pruned
+    half = shown(comparison("search", base, **searched(trial(0, "complete", 30.0))), 80)
+    assert "1 ended after the first seed" in half
+    assert "1 of 3" in half
+    none = shown(comparison("search", base, **searched()), 80)
+    assert "0 trials by tpe: none" in none
+
+
 def test_no_spread_in_a_factorial_and_no_result_in_a_per_row_study() -> None:
     cells = [planned(f"cell {at}", "", BASE, 0.1, 0.1, levels=LEVELS[at]) for at in range(4)]
     assert "Effects: not told" in said_of(*cells, design="factorial")

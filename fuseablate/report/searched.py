@@ -37,14 +37,14 @@ def print_searched(search: Searched, out: Console) -> None:
     out.print(f"Samples that were not trained, and drawn again: {told}")
     if done:
         out.print(_table(search, done, out))
-    out.print(
-        "Validation top-1, mean over seeds: what was searched by, and too high for the best. "
-        "A trial with fewer seeds makes no claim. *: a finalist, judged below on fresh seeds.",
-        style="dim",
-    )
+        out.print(
+            "Validation top-1, mean over seeds: what was searched by, and too high for the best. "
+            "A trial with fewer seeds makes no claim. *: a finalist, judged below on fresh seeds.",
+            style="dim",
+        )
     cost = next((name for name in search.objectives if name != "accuracy"), None)
-    if cost and len(done) > 1:
-        out.print(f"Hypervolume over trials: {sparkline(hypervolumes(done, cost))}")
+    if cost and done and any(volumes := hypervolumes(done, cost)):
+        out.print(f"Hypervolume over trials: {sparkline(volumes)}")
     if search.importance:
         rated = ", ".join(f"{name} {share:.2f}" for name, share in search.importance.items())
         out.print(f"Importance of parameters for validation top-1 (PED-ANOVA): {rated}")

@@ -20,7 +20,11 @@ def statistics_lines(judged: Judged) -> list[str]:
     if analysis is None:
         seeds = len(judged.variants[0].finished)
         many = "one seed" if seeds == 1 else f"{seeds} seeds"
-        said = f"One variant, {many}: there is nothing to compare it with."
+        said = (
+            "No finalist has been trained yet, so that nothing of the search is compared."
+            if judged.comparison.search
+            else f"One variant, {many}: there is nothing to compare it with."
+        )
         return [said if seeds else "No run has a result."]
     lines = [analysis.why]
     if analysis.sd is not None and judged.smallest is not None:
