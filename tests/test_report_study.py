@@ -414,6 +414,15 @@ def test_flags_that_cannot_be_followed_are_not_ignored(
     command = ["report", "se", "--runs", str(tmp_path)]
     assert main([*command, "--columns", "macs", "--json"]) == 2
     assert "--columns: JSON holds them all" in capsys.readouterr().err
+    assert main([*command, "--json", "--format", "csv"]) == 2
+    assert "--json: is --format json" in capsys.readouterr().err
+    assert main([*command, "--format", "csv", "--svg", str(tmp_path / "x.svg")]) == 2
+    assert "--svg: is a picture of the terminal" in capsys.readouterr().err
+    assert main([*command, "--cost", "latency"]) == 0
+    assert "No latency was measured" in capsys.readouterr().out
+    for name in (str(tmp_path), "", str(tmp_path / "none" / "x")):
+        assert main([*command, "--output", name]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
     assert main([*command, "--filter", "kernle"]) == 2
     assert "--filter kernle: no variant" in capsys.readouterr().err
     assert main([*command, "--columns", "macs,score"]) == 0
@@ -477,6 +486,9 @@ def test_markup_and_special_characters_are_shown_as_they_are() -> None:
         planned("a", "[bold]x_y|z&50%#", LEAN, 0.35, 0.36),
     )
     assert "[bold]x_y|z&50%#" in shown(odd, 140).replace("\n", "")
+    named = dataclasses.replace(odd, title="SE [off]", question="[/]?", recipe="a [b]")
+    for said in ("SE [off]  [/]?", "recipe a [b]"):
+        assert said in shown(named, 140)
     assert r"`[bold]x_y\|z&50%#`" in FORMATS["markdown"]([odd], Look())
     assert r"[bold]x\_y|z\&50\%\#" in FORMATS["latex"]([odd], Look())
 

@@ -77,13 +77,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print or write the report; a store that holds nothing is an `InputError`."""
     store = run_store(args.runs)
-    form = "json" if args.json else args.format
-    if form == "html" and not args.output:
-        raise InputError("--format html: a page is written to a file; name it with --output FILE")
-    if args.plot and args.plot.suffix not in KINDS:
-        raise InputError(f"--plot {args.plot}: must end in {' or '.join(KINDS)}")
-    if form == "json" and args.columns:
-        raise InputError("--columns: JSON holds them all; leave it out, or choose another --format")
+    form = form_of(args)
     look = Look(args.metric, args.sort, args.filter, args.cost, args.all_runs, args.columns)
     comparisons = chosen(store, args.what)
     if not any(look.matches(variant) for each in comparisons for variant in each.variants):
@@ -120,6 +114,22 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(text, end="")
     return 0
+
+
+def form_of(args: argparse.Namespace) -> str:
+    """Return the format; an `InputError` names a flag that cannot be followed in it."""
+    form: str = "json" if args.json else args.format
+    if args.format not in (form, "table"):
+        raise InputError(f"--json: is --format json, and cannot go with --format {args.format}")
+    if form == "html" and not args.output:
+        raise InputError("--format html: a page is written to a file; name it with --output FILE")
+    if form == "json" and args.columns:
+        raise InputError("--columns: JSON holds them all; leave it out, or choose another --format")
+    if args.svg and form != "table":
+        raise InputError(f"--svg: is a picture of the terminal, and cannot go with --format {form}")
+    if args.plot and args.plot.suffix not in KINDS:
+        raise InputError(f"--plot {args.plot}: must end in {' or '.join(KINDS)}")
+    return form
 
 
 def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
@@ -169,5 +179,7 @@ def write(path: Path, flag: str, text: str | bytes) -> None:
     """Write a file whole, or say in a line why it cannot be."""
     try:
         write_atomically(path, text)
+    except ValueError:  # such as an empty one
+        raise InputError(f"{flag} {path}: is no name of a file") from None
     except OSError as error:
         raise InputError(f"{flag} {path}: cannot be written: {error.strerror}") from None

@@ -52,6 +52,8 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
 
         (print_rows if comparison.design == "per-row" else print_effects)(judged, out)
     points = _points(judged, look.cost)
+    if look.cost == "latency" and not points:
+        out.print("No latency was measured: there is nothing to plot.", style="dim")
     if len(points) > 2:
         *plot, legend = scatter(points, look.cost, judged.title, out.width)
         for drawn in plot:
@@ -78,7 +80,7 @@ def _print_judged(judged: Judged, out: Console, look: Look) -> None:
     if sentence := conclusion(judged):
         out.print(Text(sentence, style="bold"))
     for said in statistics_lines(judged):
-        out.print(said, style="dim")
+        out.print(said, style="dim", markup=False)
     out.print()
 
 
