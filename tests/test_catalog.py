@@ -94,8 +94,7 @@ def test_random_edits_build_train_and_cost_what_fvcore_counts(shard: int) -> Non
         try:
             spec = EVERY[name].edit(*edits)
             rows = spec.trace(SIZE)
-        except InputError as error:
-            assert "\n" not in str(error)
+        except InputError:  # such as two edits that meet in one cell
             assume(False)
         assume(measure(spec, SIZE).macs < 2 * MOST_MACS)
         network = build(spec, size=SIZE).train()

@@ -64,8 +64,7 @@ def test_shape_params_and_gradients_are_those_of_the_module(name: str) -> None:
         try:
             layer = row.layers(SHAPE, SETTINGS)
             out, cost = layer.trace(SHAPE)
-        except InputError as error:
-            assert "\n" not in str(error)
+        except InputError:  # such as a shortcut that cannot be padded
             continue
         accepted += 1
         network = to_module(layer)
@@ -100,7 +99,7 @@ def test_every_choice_that_is_accepted_reads_back_and_is_deterministic(name: str
 @pytest.mark.parametrize("name", OPS)
 def test_a_vector_is_refused_in_one_line_or_taken(name: str) -> None:
     row = OPS[name].from_cells("1", NEEDED[name])
-    with pytest.raises(InputError, match="map|linear"):
+    with pytest.raises(InputError, match=r"map|linear"):
         row.layers((16,), SETTINGS).trace((16,))
 
 

@@ -98,6 +98,8 @@ class Manifest:
         try:
             table: dict[str, Any] = json.loads(path.read_bytes())
             searched = table["search"]
+            if not table["variants"]:
+                raise ValueError("it has no variant")
             return cls(
                 **{
                     **table,

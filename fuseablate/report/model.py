@@ -82,6 +82,11 @@ class Comparison:
         return self.variants[0]
 
     @property
+    def setting(self) -> str:
+        """What the runs were trained on and how, in words."""
+        return f"{self.data}, recipe {self.recipe}" if self.recipe else self.data
+
+    @property
     def raw(self) -> tuple[Variant, ...]:
         """The variants as their edits make them, the reference first."""
         return tuple(variant for variant in self.variants if variant.iso_of is None)
@@ -135,8 +140,17 @@ def _of_group(group: Sequence[Sequence[Record]]) -> Comparison:
             )
         )
     first = variants[0].runs[0]
+    notes = (
+        (f"No run without edits is here: the reference is {variants[0].short}, trained first.",)
+        if first.edits and len(variants) > 1
+        else ()
+    )
     return Comparison(
-        variants=tuple(variants), spec=first.spec_name, data=_data(first), recipe=_recipe(first)
+        variants=tuple(variants),
+        spec=first.spec_name,
+        data=_data(first),
+        recipe=_recipe(first),
+        notes=notes,
     )
 
 
