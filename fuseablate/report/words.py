@@ -119,4 +119,4 @@ def _price(variant: Variant, reference: Variant) -> str:
         return ", at the same cost,"
     if len(said) == 2 and said[0][0] == said[1][0]:
         return f" {said[0][0]} {said[0][1]} and {said[1][1]}, and"
-    return "".join(f" {verb} {what}" for verb, what in said) + ", and"
+    return " " + ", ".join(f"{verb} {what}" for verb, what in said) + ", and"
