@@ -33,7 +33,9 @@ FLOW = [
     "difference",
     "variants",
 ]
-NO_TORCH = {*FLOW, "terminal", "checked", "atomic", "recipe", "record", "runs", "cli", "commands"}
+NO_TORCH = {
+    *FLOW, "terminal", "checked", "atomic", "recipe", "record", "runs", "views", "cli", "commands",
+}  # fmt: skip
 # The torch side; each may import the whole of FLOW and what stands here before it.
 TORCH_FLOW = ["streams", "modules", "network", "proof"]
 
