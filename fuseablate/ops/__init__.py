@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from fuseablate.ops.bottleneck import Bottleneck, Fuse, MBConv, ShiftRow
 from fuseablate.ops.conv import ConvRow
+from fuseablate.ops.dense import Dense, Transition
+from fuseablate.ops.norm import NormRow
 from fuseablate.ops.pool import AvgPool, MaxPool, PoolRow
 from fuseablate.ops.resnet import Basic, Bottle, Preact
 from fuseablate.ops.row import Row, Settings
@@ -21,6 +23,9 @@ OPS: Mapping[str, type[Row]] = {
     "pool": PoolRow,
     "maxpool": MaxPool,
     "avgpool": AvgPool,
+    "dense": Dense,
+    "transition": Transition,
+    "norm": NormRow,
 }
 
 __all__ = ["OPS", "Bottleneck", "Row", "Settings"]
