@@ -51,7 +51,6 @@ from fuseablate.ops.conv import padding_of
 from fuseablate.ops.row import Cells, Settings
 from fuseablate.ops.spatial import FORM, spatial
 
-
 Place = tuple[int, str]  # the stride and the padding of a step
 WITHIN: Place = (1, "same")
 
