@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from fuseablate import InputError
-from fuseablate.layers import holds, written
-from fuseablate.layers.combinators import Tap
+from fuseablate.layers import Tap, holds, written
 from fuseablate.network import initialise, to_module
 from fuseablate.ops import OPS, Row, Settings
 from fuseablate.ops.cells import Choice, Flag
@@ -25,6 +24,19 @@ NEEDED: dict[str, dict[str, Any]] = {
     "basic": {"out": 16},
     "bottle": {"inner": 8, "out": 16},
     "preact": {"inner": 8, "out": 16},
+    "inception": {
+        "b1": {"kernel": "1x1", "out": 8},
+        "b2": {"kernel": "1x1,3x3,1x3+3x1", "out": "4,6,8"},
+        "b3": {"pool": "max", "kernel": "1x1", "out": 4},
+    },
+    "reduction": {"b1": {"kernel": "1x1,3x3", "out": 8}, "b2": {"pool": "max"}},
+    "inception_res": {"b1": {"kernel": "1x1", "out": 8}, "b2": {"kernel": "3x3", "out": 8}},
+    "aux": {"weight": 0.3, "out": 8},
+    "fire": {"squeeze": 8, "expand1": 8, "expand3": 8},
+    "mlpconv": {"kernel": 3, "out": "8,12"},
+    "dense": {"growth": 8},
+    "transition": {},
+    "norm": {},
     "pool": {},
     "maxpool": {"kernel": 2},
     "avgpool": {"kernel": 2},
