@@ -138,6 +138,7 @@ def test_no_part_of_the_package_bears_the_name_of_a_public_function() -> None:
         ["--help"],
         ["--version"],
         ["show", "--help"],
+        ["list"],
         ["show", "fusenet"],
         ["show", "fusenet", "--json", "--input", "32"],
         ["show", "fusenet", "--why"],
