@@ -29,6 +29,7 @@ from fuseablate.spec import Spec
 # Raise when training comes to mean something else: older records are then trained anew.
 TRAINING_VERSION = 1
 RECORD = "record.json"
+WEIGHTS = "weights.pt"
 DIGITS = 16
 
 
@@ -118,6 +119,21 @@ class Store:
             except InputError as error:
                 warn(f"skipped: {error}")
         return sorted(records, key=lambda record: (record.ended, record.digest))
+
+    def find(self, name: str) -> Record:
+        """Return the record of the run whose digest begins with `name`.
+
+        An InputError says that there is none, or more than one.
+        """
+        paths = sorted(self.root.glob(f"{name[:DIGITS]}*/{RECORD}"))
+        if len(paths) != 1:
+            many = ", ".join(path.parent.name for path in paths)
+            said = f"stands for several runs ({many})" if paths else "no ended run has this id"
+            raise InputError(f"run '{name}' in {self.root}: {said}")
+        record = read_record(paths[0])
+        if not record.digest.startswith(name):
+            raise InputError(f"run '{name}' in {self.root}: no ended run has this id")
+        return record
 
     @contextmanager
     def open(self, digest: str) -> Iterator[RunFolder]:

@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +19,8 @@ from fuseablate.errors import unknown
 from fuseablate.layers import Cost
 from fuseablate.spec import Spec
 from fuseablate.terminal import console, short
+
+LEAST_SOURCE = 12  # characters of a source that still say something
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
+def cut(text: str, width: int) -> str:
+    """Return `text` in at most `width` characters."""
+    return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
+
+
 def as_json(entry: Entry) -> dict[str, Any]:
     """Return an entry for machines."""
     spec = entry.spec
@@ -92,16 +99,30 @@ def as_json(entry: Entry) -> dict[str, Any]:
 
 def print_entries(entries: list[Entry], out: Console, *, full: bool) -> None:
     """Print a line for each; unless `full`, the source is cut at the edge."""
+    table = entry_table(entries)
+    table.width = out.measure(table, options=out.options.update(max_width=1000)).maximum
+    room = out.width - table.width
+    if room > LEAST_SOURCE:
+        table = entry_table(entries, room, full=full)
+    out.print(table, crop=False)
+    count = f"{len(entries)} networks" if len(entries) > 1 else "1 network"
+    out.print(f"{count}; MACs for one image of the input's size. `fuseablate show NAME` prints the "
+              "table, NAME:FORM is one of its forms", style="dim", soft_wrap=True)  # fmt: skip
+
+
+def entry_table(entries: list[Entry], room: int = 0, *, full: bool = False) -> Table:
+    """Return the table; the source takes what room the numbers leave, if any."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("Name", no_wrap=True)
     for name in ("Rows", "Params", "MACs", "Input", "Classes"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Forms", no_wrap=True)
-    overflow: Literal["fold", "ellipsis"] = "fold" if full else "ellipsis"
-    table.add_column("Source", style="dim", no_wrap=not full, overflow=overflow)
+    if room:
+        table.add_column("Source", style="dim", width=room - 1)
     for entry in entries:
         spec = entry.spec
         h, w = spec.input
+        source = spec.source if full else cut(spec.source, room - 1)
         table.add_row(
             escape(spec.name),
             str(entry.rows),
@@ -110,9 +131,6 @@ def print_entries(entries: list[Entry], out: Console, *, full: bool) -> None:
             str(h) if h == w else f"{h}x{w}",
             str(spec.classes),
             " ".join(entry.forms) or "-",
-            escape(spec.source),
+            *([escape(source)] if room else []),
         )
-    out.print(table)
-    count = f"{len(entries)} networks" if len(entries) > 1 else "1 network"
-    out.print(f"{count}; MACs for one image of the input's size. `fuseablate show NAME` prints the "
-              "table, NAME:FORM is one of its forms", style="dim", soft_wrap=True)  # fmt: skip
+    return table
