@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import timm
 import torchvision
+from torch import nn
 
 from fuseablate import load_spec, measure
 from tests.references import proved, same_function, same_size
 
-MAKERS = {
-    "mobilenet_v1": lambda: timm.create_model("mobilenetv1_100", pretrained=False),
+TIMM: Callable[..., nn.Module] = timm.create_model  # which has no type hints
+MAKERS: dict[str, Callable[[], nn.Module]] = {
+    "mobilenet_v1": lambda: TIMM("mobilenetv1_100", pretrained=False),
     "mobilenet_v3_small": lambda: torchvision.models.mobilenet_v3_small(weights=None),
     "mobilenet_v3_large": lambda: torchvision.models.mobilenet_v3_large(weights=None),
 }
