@@ -16,11 +16,18 @@ def name_map(
 
     Both networks name their tensors in the order in which an image meets them, so that they pair
     up one by one; each pair must have one shape, but for sides of 1 (a 1x1 convolution is a
-    linear layer on vectors). `last` are prefixes of names that stand elsewhere in their order and
-    are put at the end in ours. Raise `InputError` for the first pair that differs.
+    linear layer on vectors). `last` are prefixes of names, theirs or ours, that are put at the
+    end: of layers that the other network registers elsewhere, such as heads at the side. Raise
+    `InputError` for the first pair that differs.
     """
-    ours = network.state_dict()
-    names = sorted(theirs, key=lambda name: any(name.startswith(prefix) for prefix in last))
+    at_end = tuple(last)
+
+    def late(name: str) -> bool:
+        return name.startswith(at_end)
+
+    state = network.state_dict()
+    ours = {name: state[name] for name in sorted(state, key=late)}
+    names = sorted(theirs, key=late)
     pairs = dict(zip(names, ours, strict=False))
     for their, our in pairs.items():
         if _core(theirs[their]) != _core(ours[our]):

@@ -70,8 +70,8 @@ class Fork(Kernel):
 class Branch(Cells):
     """One branch: convolutions in turn, behind a 3x3 pool or without one; or the pool alone.
 
-    kernel: one for each convolution, such as `1x1,3x3,3x3`; `1x3+3x1` are both, concatenated.
-    out: the channels of each (of each of a pair), or one number for all.
+    kernel: one for each convolution, such as `1x1,3x3,3x3`, or one for all; `1x3+3x1` are both,
+    concatenated. out: the channels of each (of each of a pair), or one number for all.
     """
 
     pool: str | None = cell(Choice(("max", "avg")), None)
@@ -87,8 +87,8 @@ class Branch(Cells):
         if self.kernel is None or self.out is None:
             raise InputError("a branch with convolutions needs both kernel and out")
         kernels, outs = listed(self.kernel), [int(out) for out in listed(self.out)]
-        if len(outs) == 1:
-            outs *= len(kernels)
+        if 1 in (len(kernels), len(outs)):
+            kernels, outs = kernels * len(outs), outs * len(kernels)
         if len(outs) != len(kernels):
             raise InputError(
                 f"kernel={self.kernel} are {len(kernels)} convolutions, and out={self.out} are the "
