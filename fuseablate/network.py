@@ -86,7 +86,9 @@ PRIMITIVES: Table = {
     layers.GlobalPool: lambda pool: nn.AdaptiveAvgPool2d(pool.size),
     layers.Pool: _pool,
     layers.Pad: lambda pad: nn.ZeroPad2d(pad.width),
-    layers.Subsample: lambda shortcut: modules.Subsample(shortcut.channels, shortcut.stride),
+    layers.Subsample: lambda subsample: modules.Subsample(
+        (subsample.cout - subsample.cin) // 2, subsample.stride
+    ),
     layers.Shift: lambda shift: modules.Shift(shift.kernel, shift.stride),
     layers.Scale: lambda scale: modules.Scale(scale.factor),
     layers.Flatten: lambda flatten: nn.Flatten(),

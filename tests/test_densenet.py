@@ -108,13 +108,13 @@ def test_edits_reach_into_the_layers(edits: tuple[str, ...]) -> None:
     proved(spec, (18, 18))
     network = build(spec, size=(18, 18))
     logits = network(torch.randn(3, 3, 18, 18))
-    logits.sum().backward()  # type: ignore[no-untyped-call]
+    logits.sum().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
 def test_what_does_not_fit_is_said() -> None:
     spec = load_spec("densenet_bc_100_12")
-    with pytest.raises(InputError, match="row 2: kernel 4 is even, .* use 3 or 5"):
+    with pytest.raises(InputError, match=r"row 2: kernel 4 is even, .* use 3 or 5"):
         spec.edit("dense.kernel=4")
     few = spec.edit("1.out=2", "2.growth=1", "2.depth=1")
     with pytest.raises(InputError, match=r"row 3: a compression of 0.2 leaves none of 3 channels"):
