@@ -95,7 +95,11 @@ PRIMITIVES: Table = {
     layers.Dropout: lambda dropout: modules.Dropout(dropout.p),
     layers.DropPath: lambda path: modules.DropPath(path.p),
 }
-FAST_PRIMITIVES: Table = {**PRIMITIVES, layers.Conv: _fast_conv}
+FAST_PRIMITIVES: Table = {
+    **PRIMITIVES,
+    layers.Conv: _fast_conv,
+    layers.Shift: lambda shift: modules.FastShift(shift.kernel, shift.stride),
+}
 Named = Iterable[tuple[str, nn.Module]]
 COMBINATORS: Mapping[type[Layer], Callable[[Any, Named], nn.Module]] = {
     layers.Seq: lambda seq, children: modules.Sequential(children),
