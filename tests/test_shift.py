@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from fuseablate import build, load_spec, measure
 from fuseablate.layers import Shift
-from fuseablate.network import to_module
+from fuseablate.network import FAST_PRIMITIVES, PRIMITIVES, to_module
 from tests.references import proved
 
 
@@ -31,6 +31,26 @@ def test_a_shift_is_a_depthwise_convolution_of_one_hot_kernels(
     assert torch.equal(shift(x), expected)
     assert Shift(kernel, stride).trace((channels, 7, 6))[0] == tuple(expected.shape[1:])
     assert not list(shift.state_dict())
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (5, 2), (7, 1)])
+@pytest.mark.parametrize(("channels", "height", "width"), [(60, 7, 4), (49, 1, 2), (5, 3, 3)])
+def test_the_fast_shift_is_the_plain_one_with_its_gradient(
+    kernel: int, stride: int, channels: int, height: int, width: int
+) -> None:
+    plain, fast = (
+        to_module(Shift(kernel, stride), table) for table in (PRIMITIVES, FAST_PRIMITIVES)
+    )
+    x = torch.randn(2, channels, height, width).requires_grad_()
+    z = x.detach().clone().requires_grad_()
+    y = plain(x)
+    assert torch.equal(y, fast(z))
+    gradient = torch.randn_like(y)
+    y.backward(gradient)
+    fast(z).backward(gradient)
+    assert x.grad is not None
+    assert z.grad is not None
+    assert torch.equal(x.grad, z.grad)
 
 
 def test_a_shift_has_no_params_and_no_macs() -> None:
