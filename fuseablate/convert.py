@@ -16,11 +16,12 @@ def name_map(
 
     Both networks name their tensors in the order in which an image meets them, so that they pair
     up one by one; each pair must have one shape, but for sides of 1 (a 1x1 convolution is a
-    linear layer on vectors). `last` are prefixes of names that stand elsewhere in their order and
-    are put at the end in ours. Raise `InputError` for the first pair that differs.
+    linear layer on vectors). `last` are beginnings of names that stand elsewhere in their order
+    and at the end in ours: at the network's end, or at the end of the module that they are in, as
+    `proj` for the shortcut of each block. Raise `InputError` for the first pair that differs.
     """
     ours = network.state_dict()
-    names = sorted(theirs, key=lambda name: any(name.startswith(prefix) for prefix in last))
+    names = _ordered(theirs, tuple(last))
     pairs = dict(zip(names, ours, strict=False))
     for their, our in pairs.items():
         if _core(theirs[their]) != _core(ours[our]):
@@ -43,6 +44,22 @@ def converted(
     ours = network.state_dict()
     pairs = name_map(network, theirs, last)
     return {our: theirs[their].reshape(ours[our].shape) for their, our in pairs.items()}
+
+
+def _ordered(names: Iterable[str], last: tuple[str, ...]) -> list[str]:
+    first: dict[str, int] = {}  # where a module's name is first met
+
+    def place(name: str) -> list[tuple[bool, int]]:
+        parts = name.split(".")
+        return [
+            (
+                ".".join(parts[depth:]).startswith(last),
+                first.setdefault(".".join(parts[: depth + 1]), len(first)),
+            )
+            for depth in range(len(parts))
+        ]
+
+    return sorted(names, key=place)
 
 
 def _core(tensor: Tensor) -> tuple[int, ...]:
