@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fuseablate.runs import Store
     from fuseablate.spec import Spec
     from fuseablate.training import train
+    from fuseablate.weights import load_weights
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,7 @@ _HOMES = {
     "load_data": "data",
     "load_recipe": "recipe",
     "load_spec": "catalog",
+    "load_weights": "weights",
     "measure": "cost",
     "train": "training",
 }
@@ -51,6 +53,7 @@ __all__ = [
     "load_data",
     "load_recipe",
     "load_spec",
+    "load_weights",
     "measure",
     "train",
 ]

@@ -31,16 +31,26 @@ def load_spec(name: str | Path) -> Spec:
     `NAME:FORM` is the spec in one of its forms. Raise `InputError` with the file, the row and
     the field where anything is wrong.
     """
-    text = str(name)
-    base, colon, form = text.rpartition(":")
-    # A colon may be part of a path, as in C:\\nets\\mine.toml; a form has no dot and no slash.
-    if not colon or any(character in form for character in "./\\"):
-        return _load(text, ())
+    base, form = _parts(str(name))
     spec = _load(base, ())
     try:
-        return spec.form(form)
+        return spec.form(form) if form else spec
     except InputError as error:
         raise error.within(base) from None
+
+
+def form_edits(name: str | Path) -> tuple[str, ...]:
+    """Return the edits that make the form `NAME:FORM` of its table; none where it names no form."""
+    base, form = _parts(str(name))
+    if not form:
+        return ()
+    return next(each.edits for each in _load(base, ()).forms if each.name == form)
+
+
+def _parts(text: str) -> tuple[str, str]:
+    base, colon, form = text.rpartition(":")
+    # A colon may be part of a path, as in C:\\nets\\mine.toml; a form has no dot and no slash.
+    return (base, form) if colon and not any(each in form for each in "./\\") else (text, "")
 
 
 def _load(name: str, inside: tuple[Path, ...]) -> Spec:

@@ -16,7 +16,10 @@ from fuseablate.errors import InputError
 # a hundred times as long: with anything else running on the cores, two threads then spend nearly
 # all of their time waiting (14 images/s in place of 1,000); on idle cores it is no slower.
 SPIN_COUNT = "3000"
-COMMANDS = ("quickstart", "show", "cost", "diff", "explore", "train", "report", "bench", "study")
+COMMANDS = (
+    "quickstart", "list", "show", "cost", "diff", "explore", "train", "report", "export", "bench",
+    "study",
+)  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):

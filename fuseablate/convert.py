@@ -16,13 +16,15 @@ def name_map(
 
     Both networks name their tensors in the order in which an image meets them, so that they pair
     up one by one; each pair must have one shape, but for sides of 1 (a 1x1 convolution is a
-    linear layer on vectors). `last` are modules that they register elsewhere: prefixes of names,
-    such as `aux`, or the modules of a name at any depth, such as `downsample` in each block. Their
-    tensors are put at the end of what the module is in.
+    linear layer on vectors). `last` are modules, theirs or ours, that the other one registers
+    elsewhere: prefixes of names, such as `aux`, or the modules of a name at any depth, such as
+    `downsample` in each block. Their tensors are put at the end of what the module is in.
     Raise `InputError` for the first pair that differs.
     """
-    ours = network.state_dict()
-    pairs = dict(zip(_moved(list(theirs), [name.rstrip(".") for name in last]), ours, strict=False))
+    modules = [name.rstrip(".") for name in last]
+    state = network.state_dict()
+    ours = {name: state[name] for name in _moved(list(state), modules)}
+    pairs = dict(zip(_moved(list(theirs), modules), ours, strict=False))
     for their, our in pairs.items():
         if _core(theirs[their]) != _core(ours[our]):
             raise InputError(

@@ -29,6 +29,7 @@ from fuseablate.spec import Spec
 # Raise when training comes to mean something else: older records are then trained anew.
 TRAINING_VERSION = 1
 RECORD = "record.json"
+WEIGHTS = "weights.pt"
 DIGITS = 16
 
 
@@ -102,7 +103,7 @@ class Store:
         if not path.exists():
             return None
         try:
-            record = _read(path)
+            record = read_record(path)
         except InputError as error:
             raise InputError(f"{error}; remove the file to have the run trained anew") from None
         if record.digest != digest:
@@ -114,10 +115,25 @@ class Store:
         records = []
         for path in self.root.glob(f"*/{RECORD}"):
             try:
-                records.append(_read(path))
+                records.append(read_record(path))
             except InputError as error:
                 warn(f"skipped: {error}")
         return sorted(records, key=lambda record: (record.ended, record.digest))
+
+    def find(self, name: str) -> Record:
+        """Return the record of the run whose digest begins with `name`.
+
+        An InputError says that there is none, or more than one.
+        """
+        paths = sorted(self.root.glob(f"{name[:DIGITS]}*/{RECORD}"))
+        if len(paths) != 1:
+            many = ", ".join(path.parent.name for path in paths)
+            said = f"stands for several runs ({many})" if paths else "no ended run has this id"
+            raise InputError(f"run '{name}' in {self.root}: {said}")
+        record = read_record(paths[0])
+        if not record.digest.startswith(name):
+            raise InputError(f"run '{name}' in {self.root}: no ended run has this id")
+        return record
 
     @contextmanager
     def open(self, digest: str) -> Iterator[RunFolder]:
@@ -150,7 +166,8 @@ def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(f"run folder {path}: cannot be written: {error.strerror}")
 
 
-def _read(path: Path) -> Record:
+def read_record(path: Path) -> Record:
+    """Return the record in a file; an `InputError` names the file and says what is wrong."""
     try:
         return Record.from_json(path.read_bytes())
     except OSError as error:

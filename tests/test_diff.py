@@ -111,3 +111,14 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "edit '2.se=maybe'" in err
+
+
+def test_what_one_op_alone_has_is_shown_where_it_is_no_default(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("fusenet", "fusenet", "--set-a", "3.variant=half 4.order=Kx1,1xK")
+    out = printed(capsys, monkeypatch, 140, *words, "--set-b", "2-4.op=mbconv").splitlines()
+    rows = {line.split()[0]: line for line in out[3:]}
+    assert "variant" not in rows["2"]
+    assert "op fuse → mbconv, variant half → -" in rows["3"]
+    assert "op fuse → mbconv, order Kx1,1xK → -" in rows["4"]

@@ -15,6 +15,7 @@ from fuseablate.difference import Difference, Pair, RowPair, compare
 from fuseablate.keys import Size
 from fuseablate.spec import Spec
 from fuseablate.terminal import change, console, short, size_text
+from fuseablate.views.notes import COLUMNS
 
 WIDE = 118  # columns from which every number is written in full
 
@@ -109,9 +110,18 @@ def differing(row: RowPair) -> str:
     """Return the cells of a row that differ, marked."""
     if row.before is None or row.after is None:
         return f"[yellow]only in {'A' if row.before else 'B'}[/]"
-    # With another op the cells that only one of the two ops has go without saying.
-    cells = {n: pair for n, pair in row.cells.items() if None not in pair or "op" not in row.cells}
-    return ", ".join(marked(name, pair) for name, pair in cells.items())
+    cells = {name: pair for name, pair in row.cells.items() if not untold(row, name, pair)}
+    order = ("op", *COLUMNS)
+    names = sorted(cells, key=lambda name: order.index(name) if name in order else len(order))
+    return ", ".join(marked(name, cells[name]) for name in names)
+
+
+def untold(row: RowPair, name: str, pair: Pair) -> bool:
+    """Whether a cell goes without saying: one op alone has it, and there it is at its default."""
+    if None not in pair or "op" not in row.cells or row.before is None or row.after is None:
+        return False
+    has, value = (row.before, pair[0]) if pair[1] is None else (row.after, pair[1])
+    return bool(value == has.row.defaults().get(name))
 
 
 def marked(name: str, pair: Pair) -> str:

@@ -84,6 +84,7 @@ class Transition(Excited):
 
     op: ClassVar[str] = "transition"
     title: ClassVar[str] = "Transition"
+    short_title: ClassVar[str] = "Trans."
 
     norm: str = cell(NORM, "batch")
     compression: float = cell(Real(0.01, 1), 0.5)

@@ -14,7 +14,7 @@ from fuseablate.data import Data, TrainBatches
 from fuseablate.errors import InputError
 from fuseablate.recipe import Recipe
 from fuseablate.record import Failure, Record, Score, TestScore
-from fuseablate.runs import RECORD, RunFolder, Store, run_digest
+from fuseablate.runs import RECORD, WEIGHTS, RunFolder, Store, run_digest
 from fuseablate.spec import Spec
 from fuseablate.training import checkpoint
 from fuseablate.training.environment import (
@@ -171,7 +171,7 @@ class _Run:
         test = evaluate_test(state.tested, self.data.test(), self.data, self.device)
         weights = io.BytesIO()
         torch.save({name: each.cpu() for name, each in state.tested.state_dict().items()}, weights)
-        self.folder.write("weights.pt", weights.getvalue())
+        self.folder.write(WEIGHTS, weights.getvalue())
         return self._file(state, val=val, test=test)
 
     def _file(

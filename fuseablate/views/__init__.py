@@ -1,0 +1,1 @@
+"""A spec as people read it: its table, notes, parameters and picture. Without torch."""
