@@ -42,9 +42,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output."""
-        out = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+        out: Tensor = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
         if self.downsample:
-            return (out + self.downsample(x)).relu()
+            out = out + self.downsample(x)
+            return out.relu()
         x = x[:, :, :: self.stride, :: self.stride]
         before = x.new_zeros(x.shape[0], self.added // 2, *x.shape[2:])
         return (out + torch.cat([before, x, before], 1)).relu()
@@ -70,7 +71,8 @@ class CifarResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (N, 10) of images of 32x32."""
         out = self.blocks(self.bn(self.conv(x)).relu())
-        return self.fc(F.avg_pool2d(out, 8).flatten(1))
+        logits: Tensor = self.fc(F.avg_pool2d(out, 8).flatten(1))
+        return logits
 
 
 @pytest.mark.parametrize(("name", "depth"), [("resnet20", 3), ("resnet_tutorial", 2)])

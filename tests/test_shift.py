@@ -81,7 +81,7 @@ def test_shiftnet_by_hand() -> None:
 def test_a_depthwise_filter_costs_what_the_shift_saves() -> None:
     shift = load_spec("shiftnet")
     depthwise = shift.edit("shift.op=mbconv")
-    filters = sum(9 * row.exp + 2 * row.exp for row in shift.rows if row.op == "shift")
+    filters = sum((9 + 2) * row.cells()["exp"] for row in shift.rows if row.op == "shift")
     assert measure(depthwise).params - measure(shift).params == filters
 
 
