@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fuseablate.atomic import write_atomically
 from fuseablate.catalog import form_edits
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
+from fuseablate.errors import InputError
 from fuseablate.keys import Size
 from fuseablate.layers import Cost
 from fuseablate.spec import Spec, TracedRow, to_toml
 from fuseablate.terminal import console
-from fuseablate.views.lines import folded, unfolded
+from fuseablate.views.lines import Line, folded, unfolded
+from fuseablate.views.picture import to_svg
 from fuseablate.views.table import print_table
 
 
@@ -29,6 +34,7 @@ def add(commands: Any) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--toml", action="store_true", help="print the (edited) spec as a TOML file")
+    form.add_argument("--svg", type=Path, metavar="FILE", help="draw it, by Graphviz, to a file")
     form.add_argument("--why", action="store_true", help="say where each choice comes from")
     parser.add_argument(
         "--all", action="store_true", help="a line for each repeat of a row, and every note"
@@ -50,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
         print(to_toml(spec), end="")
     elif args.json:
         print(json.dumps(as_json(spec, size, rows), indent=2))
+    elif args.svg:
+        write_picture(spec, unfolded(rows) if args.all else folded(rows), args.svg)
     elif args.why:
         print_why(spec, console())
     else:
@@ -57,6 +65,15 @@ def run(args: argparse.Namespace) -> int:
         print_table(spec, size, lines, form_edits(args.spec), console(), full=args.all)
     # What a machine reads from stdout stays what it is; the outcome goes beside it.
     return check(spec, size, console(stderr=args.json or args.toml)) if args.check else 0
+
+
+def write_picture(spec: Spec, lines: Sequence[Line], path: Path) -> None:
+    """Write the picture to `path`, whole or not at all."""
+    content = to_svg(spec, lines)
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise InputError(f"--svg {path}: cannot be written: {error.strerror}") from None
 
 
 def check(spec: Spec, size: Size, out: Console) -> int:
