@@ -120,19 +120,29 @@ class Store:
                 warn(f"skipped: {error}")
         return sorted(records, key=lambda record: (record.ended, record.digest))
 
-    def find(self, name: str) -> Record:
-        """Return the record of the run whose digest begins with `name`.
+    def folder_of(self, name: str) -> Path:
+        """Return the folder of the run whose digest begins with `name`.
 
         An InputError says that there is none, or more than one.
         """
-        paths = sorted(self.root.glob(f"{name[:DIGITS]}*/{RECORD}"))
+        paths = sorted(path for path in self.root.glob(f"{name[:DIGITS]}*") if path.is_dir())
         if len(paths) != 1:
-            many = ", ".join(path.parent.name for path in paths)
-            said = f"stands for several runs ({many})" if paths else "no ended run has this id"
+            many = ", ".join(path.name for path in paths)
+            said = f"stands for several runs ({many})" if paths else "there is no run of this id"
             raise InputError(f"run '{name}' in {self.root}: {said}")
-        record = read_record(paths[0])
+        return paths[0]
+
+    def find(self, name: str) -> Record:
+        """Return the record of the run whose digest begins with `name`.
+
+        An InputError says that there is none, or more than one, or that it has not ended.
+        """
+        path = self.folder_of(name) / RECORD
+        if not path.exists():
+            raise InputError(f"run {path.parent}: has not ended")
+        record = read_record(path)
         if not record.digest.startswith(name):
-            raise InputError(f"run '{name}' in {self.root}: no ended run has this id")
+            raise InputError(f"run '{name}' in {self.root}: there is no run of this id")
         return record
 
     @contextmanager

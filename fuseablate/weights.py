@@ -6,7 +6,7 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,10 @@ from fuseablate.network import build
 from fuseablate.record import Record
 from fuseablate.runs import WEIGHTS, Store
 from fuseablate.spec import Spec
+from fuseablate.training.checkpoint import NEWEST
+from fuseablate.views.parameters import Statistics
+
+NEAR = 0.01  # of a tensor's largest value: nearer to zero than that is "near zero"
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:
@@ -25,17 +29,67 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     `build(spec).load_state_dict(load_weights(path))` puts it into the network. Nothing but
     tensors is read from the file. Raise `InputError` where it holds anything else.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError):
-        raise InputError(f"{path}: is no file of weights as torch.save writes them") from None
-    if not isinstance(state, Mapping) or not all(
-        isinstance(each, Tensor) for each in state.values()
-    ):
+    state = _loaded(path)
+    if not _is_state(state):
         raise InputError(f"{path}: holds no state dict, which has a tensor for each name")
     return dict(state)
+
+
+def weights_of(store: Store, what: str) -> tuple[Path, dict[str, Tensor]]:
+    """Return a file and the weights in it: a .pt file's, or those of a run by its id.
+
+    A run that has not ended has those of its newest checkpoint, their average where it keeps one.
+    Raise `InputError` where there are none.
+    """
+    if what.endswith(".pt"):
+        return Path(what), load_weights(what)
+    folder = store.folder_of(what)
+    if (folder / WEIGHTS).exists():
+        return folder / WEIGHTS, load_weights(folder / WEIGHTS)
+    path = folder / NEWEST
+    if not path.exists():
+        raise InputError(f"run {folder}: has neither {WEIGHTS} nor {NEWEST}")
+    content = _loaded(path)
+    state = content.get("state") if isinstance(content, Mapping) else None
+    found = (state.get("average") or state.get("network")) if isinstance(state, Mapping) else None
+    if not _is_state(found):
+        raise InputError(f"{path}: is no checkpoint of a run")
+    return path, dict(found)
+
+
+def statistics(state: Mapping[str, Tensor], *, every: bool = False) -> list[Statistics]:
+    """Return what the weights of each operator are like; `every`: of all tensors of numbers."""
+    found = []
+    for name, tensor in state.items():
+        if not tensor.is_floating_point() or not (every or name.endswith(".weight")):
+            continue
+        values = tensor.double()
+        near = values.abs() < NEAR * values.abs().max()
+        found.append(
+            Statistics(
+                name,
+                tuple(tensor.shape),
+                mean=values.mean().item(),
+                sd=values.std(correction=0).item(),
+                least=values.min().item(),
+                most=values.max().item(),
+                near_zero=near.double().mean().item(),
+            )
+        )
+    return found
+
+
+def _loaded(path: str | Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (RuntimeError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError):
+        raise InputError(f"{path}: is no file of weights as torch.save writes them") from None
+
+
+def _is_state(state: Any) -> TypeGuard[Mapping[str, Tensor]]:
+    return isinstance(state, Mapping) and all(isinstance(each, Tensor) for each in state.values())
 
 
 def trained_network(store: Store, record: Record) -> tuple[Spec, Size, nn.Module]:

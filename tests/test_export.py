@@ -103,7 +103,7 @@ def test_nothing_is_written_where_they_differ(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (("resnt18",), "did you mean 'resnet18'?"),
-        (("abcdef", "--runs", "nowhere"), "no ended run has this id"),
+        (("abcdef", "--runs", "nowhere"), "there is no run of this id"),
         (("fusenet", "--onnx", "no/such/folder/x.onnx"), "there is no folder"),
         (("fusenet", "--set", "all.se=maybe"), "'maybe' is not true or false"),
     ],

@@ -142,6 +142,7 @@ def test_no_part_of_the_package_bears_the_name_of_a_public_function() -> None:
         ["show", "fusenet"],
         ["show", "fusenet", "--json", "--input", "32"],
         ["show", "fusenet", "--why"],
+        ["show", "resnet18", "--params"],
         ["show", "fusenet", "--toml", "--set", "fuse.op=mbconv"],
         ["cost", "fusenet", "--set", "all.se=false"],
         ["cost", "fusenet", "--json"],

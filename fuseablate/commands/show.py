@@ -4,35 +4,56 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fuseablate.atomic import write_atomically
 from fuseablate.catalog import form_edits
-from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
+from fuseablate.commands.arguments import (
+    add_edits,
+    add_input,
+    add_runs,
+    edited_spec,
+    input_json,
+    run_store,
+)
+from fuseablate.errors import InputError
 from fuseablate.keys import Size
 from fuseablate.layers import Cost
 from fuseablate.spec import Spec, TracedRow, to_toml
 from fuseablate.terminal import console
-from fuseablate.views.lines import folded, unfolded
+from fuseablate.views.lines import Line, folded, unfolded
+from fuseablate.views.parameters import parameters, print_parameters, print_statistics
+from fuseablate.views.picture import to_svg
 from fuseablate.views.table import print_table
 
 
 def add(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser("show", help="print a spec's table with its shapes and costs")
-    parser.add_argument("spec", help="a shipped spec (fusenet) or a path to a .toml")
+    parser.add_argument("spec", nargs="?", help="a shipped spec (fusenet) or a path to a .toml")
     add_edits(parser)
     add_input(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--toml", action="store_true", help="print the (edited) spec as a TOML file")
+    form.add_argument("--params", action="store_true", help="print each parameter's name and shape")
+    form.add_argument(
+        "--weights", metavar="RUN|FILE", help="say what the weights of a run or a .pt file are like"
+    )
+    form.add_argument("--svg", type=Path, metavar="FILE", help="draw it, by Graphviz, to a file")
     form.add_argument("--why", action="store_true", help="say where each choice comes from")
     parser.add_argument(
-        "--all", action="store_true", help="a line for each repeat of a row, and every note"
+        "--all",
+        action="store_true",
+        help="a line for each repeat of a row, and every note; with --weights every tensor",
     )
+    add_runs(parser)
     parser.add_argument(
         "--check",
         action="store_true",
@@ -43,6 +64,10 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what was asked for; return 1 where `--check` finds a difference."""
+    if args.weights:
+        return show_weights(args)
+    if not args.spec:
+        raise InputError("show needs a spec; fuseablate list names the shipped ones")
     spec = edited_spec(args.spec, args.edits)
     size = args.input or spec.input
     rows = spec.trace(size)
@@ -50,6 +75,10 @@ def run(args: argparse.Namespace) -> int:
         print(to_toml(spec), end="")
     elif args.json:
         print(json.dumps(as_json(spec, size, rows), indent=2))
+    elif args.params:
+        print_parameters(parameters(spec, size), console())
+    elif args.svg:
+        write_picture(spec, unfolded(rows) if args.all else folded(rows), args.svg)
     elif args.why:
         print_why(spec, console())
     else:
@@ -57,6 +86,30 @@ def run(args: argparse.Namespace) -> int:
         print_table(spec, size, lines, form_edits(args.spec), console(), full=args.all)
     # What a machine reads from stdout stays what it is; the outcome goes beside it.
     return check(spec, size, console(stderr=args.json or args.toml)) if args.check else 0
+
+
+def show_weights(args: argparse.Namespace) -> int:
+    """Print what the weights of a run or of a file are like."""
+    if args.spec or args.edits or args.input or args.check:
+        raise InputError(
+            "--weights shows a run or a file as it is, without a spec, --set, --input or --check"
+        )
+    from fuseablate.weights import statistics, weights_of
+
+    path, state = weights_of(run_store(args.runs), args.weights)
+    out = console()
+    out.print(str(path), style="bold", soft_wrap=True, markup=False)
+    print_statistics(statistics(state, every=args.all), out)
+    return 0
+
+
+def write_picture(spec: Spec, lines: Sequence[Line], path: Path) -> None:
+    """Write the picture to `path`, whole or not at all."""
+    content = to_svg(spec, lines)
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise InputError(f"--svg {path}: cannot be written: {error.strerror}") from None
 
 
 def check(spec: Spec, size: Size, out: Console) -> int:
