@@ -185,7 +185,7 @@ def _word(layer: Layer) -> str:  # noqa: PLR0911
                 f" /{layer.stride}" if layer.stride > 1 else ""
             )
         case Subsample():
-            return f"zeros to {layer.channels} /{layer.stride}"
+            return f"zeros to {layer.cout} /{layer.stride}"
         case Scale():
             return f"times {layer.factor:g}"
         case Pad():
