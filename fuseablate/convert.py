@@ -16,12 +16,15 @@ def name_map(
 
     Both networks name their tensors in the order in which an image meets them, so that they pair
     up one by one; each pair must have one shape, but for sides of 1 (a 1x1 convolution is a
-    linear layer on vectors). `last` are prefixes of names that stand elsewhere in their order and
-    are put at the end in ours. Raise `InputError` for the first pair that differs.
+    linear layer on vectors). `last` are modules, theirs or ours, that the other one registers
+    elsewhere: prefixes of names, such as `aux`, or the modules of a name at any depth, such as
+    `downsample` in each block. Their tensors are put at the end of what the module is in.
+    Raise `InputError` for the first pair that differs.
     """
-    ours = network.state_dict()
-    names = sorted(theirs, key=lambda name: any(name.startswith(prefix) for prefix in last))
-    pairs = dict(zip(names, ours, strict=False))
+    modules = [name.rstrip(".") for name in last]
+    state = network.state_dict()
+    ours = {name: state[name] for name in _moved(list(state), modules)}
+    pairs = dict(zip(_moved(list(theirs), modules), ours, strict=False))
     for their, our in pairs.items():
         if _core(theirs[their]) != _core(ours[our]):
             raise InputError(
@@ -43,6 +46,24 @@ def converted(
     ours = network.state_dict()
     pairs = name_map(network, theirs, last)
     return {our: theirs[their].reshape(ours[our].shape) for their, our in pairs.items()}
+
+
+def _moved(names: list[str], last: list[str]) -> list[str]:
+    """Return the names with those of the modules `last` at the end of the module they are in."""
+    modules = {name: [".".join(name.split(".")[:end]) for end in _levels(name)] for name in names}
+    first: dict[str, int] = {}
+    for place, name in enumerate(names):
+        for module in modules[name]:
+            first.setdefault(module, place)
+
+    def is_last(module: str) -> bool:
+        return module.startswith(tuple(last)) or module.rpartition(".")[2] in last
+
+    return sorted(names, key=lambda name: [(is_last(m), first[m]) for m in modules[name]])
+
+
+def _levels(name: str) -> range:
+    return range(1, name.count(".") + 2)
 
 
 def _core(tensor: Tensor) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from fuseablate.errors import InputError, NoChangeError, unknown
 from fuseablate.keys import SPEC_RULES, Size, parse_size
 from fuseablate.layers import Add, Sum, holds
 from fuseablate.ops import OPS, Row
-from fuseablate.ops.cells import Choice, Rule, each, scaled
+from fuseablate.ops.cells import Choice, Rule, each, follows, scaled
 from fuseablate.ops.table import DEPTH, deepened, depth_of
 from fuseablate.scaling import SCALE, factor_of, factors, scaled_table
 from fuseablate.selectors import select
@@ -66,7 +66,7 @@ class Edit:
             raise InputError(
                 f"{self.field} cannot be scaled, only channels (exp, out) can; write a value"
             )
-        if old is None or old == "in":
+        if old is None or follows(old):
             raise InputError(f"there is no number of {self.field} to scale; write a value")
         return rule.check(each(old, lambda channels: scaled(channels * factor, divisor)))
 

@@ -86,14 +86,20 @@ PRIMITIVES: Table = {
     layers.GlobalPool: lambda pool: nn.AdaptiveAvgPool2d(pool.size),
     layers.Pool: _pool,
     layers.Pad: lambda pad: nn.ZeroPad2d(pad.width),
-    layers.Subsample: lambda shortcut: modules.Subsample(shortcut.channels, shortcut.stride),
+    layers.Subsample: lambda subsample: modules.Subsample(
+        (subsample.cout - subsample.cin) // 2, subsample.stride
+    ),
     layers.Shift: lambda shift: modules.Shift(shift.kernel, shift.stride),
     layers.Scale: lambda scale: modules.Scale(scale.factor),
     layers.Flatten: lambda flatten: nn.Flatten(),
     layers.Dropout: lambda dropout: modules.Dropout(dropout.p),
     layers.DropPath: lambda path: modules.DropPath(path.p),
 }
-FAST_PRIMITIVES: Table = {**PRIMITIVES, layers.Conv: _fast_conv}
+FAST_PRIMITIVES: Table = {
+    **PRIMITIVES,
+    layers.Conv: _fast_conv,
+    layers.Shift: lambda shift: modules.FastShift(shift.kernel, shift.stride),
+}
 Named = Iterable[tuple[str, nn.Module]]
 COMBINATORS: Mapping[type[Layer], Callable[[Any, Named], nn.Module]] = {
     layers.Seq: lambda seq, children: modules.Sequential(children),

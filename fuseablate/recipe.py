@@ -104,7 +104,8 @@ class Recipe(Table):
     """How to train: optimizer, rate, schedule, length, regularisation, precision.
 
     `weight_decay_norm` says whether parameters of one dimension (norms, biases) decay too.
-    `ema` is the decay of the average of the weights that is tested in their place.
+    `ema` is the decay of the average of the weights that is tested in their place. `mixup` is the
+    alpha of MixUp's Beta distribution; 0 mixes nothing.
     """
 
     name: str = ""
@@ -120,6 +121,7 @@ class Recipe(Table):
     weight_decay_norm: bool = True
     schedule: Schedule = Cosine()
     label_smoothing: BelowOne = 0.0
+    mixup: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Positive | None = None
     early_stop: EarlyStop | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -166,6 +168,9 @@ class Recipe(Table):
     def to_dict(self) -> dict[str, Any]:
         """Return what determines the training, in one form: no name, no title, nothing unset."""
         settings = self.model_dump(mode="json", exclude={"name", "title"}, exclude_none=True)
+        # MixUp came later than the first records: where it is off, their digests stay.
+        if not self.mixup:
+            del settings["mixup"]
         return {**OPTIMIZERS[self.optimizer], **settings}
 
     def with_epochs(self, epochs: int) -> Recipe:

@@ -103,7 +103,7 @@ class Store:
         if not path.exists():
             return None
         try:
-            record = _read(path)
+            record = read_record(path)
         except InputError as error:
             raise InputError(f"{error}; remove the file to have the run trained anew") from None
         if record.digest != digest:
@@ -115,7 +115,7 @@ class Store:
         records = []
         for path in self.root.glob(f"*/{RECORD}"):
             try:
-                records.append(_read(path))
+                records.append(read_record(path))
             except InputError as error:
                 warn(f"skipped: {error}")
         return sorted(records, key=lambda record: (record.ended, record.digest))
@@ -140,7 +140,7 @@ class Store:
         path = self.folder_of(name) / RECORD
         if not path.exists():
             raise InputError(f"run {path.parent}: has not ended")
-        record = _read(path)
+        record = read_record(path)
         if not record.digest.startswith(name):
             raise InputError(f"run '{name}' in {self.root}: there is no run of this id")
         return record
@@ -176,7 +176,8 @@ def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(f"run folder {path}: cannot be written: {error.strerror}")
 
 
-def _read(path: Path) -> Record:
+def read_record(path: Path) -> Record:
+    """Return the record in a file; an `InputError` names the file and says what is wrong."""
     try:
         return Record.from_json(path.read_bytes())
     except OSError as error:

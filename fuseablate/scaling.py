@@ -10,7 +10,7 @@ from typing import Any
 from fuseablate.errors import InputError, unknown
 from fuseablate.keys import Size
 from fuseablate.ops import Row
-from fuseablate.ops.cells import each, scaled
+from fuseablate.ops.cells import each, follows, scaled
 from fuseablate.ops.table import deepened
 
 SCALE = "scale"  # what stands in place of rows where the whole network is scaled
@@ -104,5 +104,5 @@ def channels(row: Row) -> dict[str, Any]:
     return {
         name: cells[name]
         for name, rule in row.rules().items()
-        if rule.scales and cells.get(name, "in") != "in"
+        if rule.scales and name in cells and not follows(cells[name])
     }

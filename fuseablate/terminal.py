@@ -4,17 +4,76 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
+NAME = 14  # columns that the name in a row has at least
 PIPE_WIDTH = 120  # columns where the output is no terminal: wide enough for every table
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command line end as where anything else is printed to a reader that left."""
+        raise BrokenPipeError
 
 
 def console(stderr: bool = False) -> Console:
     """Return a console for stdout (or stderr); COLUMNS sets the width of a pipe."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+    return _Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def named_table(first: str, padding: int = 2, title: str = "", least: int | None = NAME) -> Table:
+    """Return a table without lines, whose first column is folded where it has no room."""
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        box=None,
+        padding=(0, padding, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column(first, overflow="fold", min_width=least)
+    return table
+
+
+def fits(table: Table, out: Console) -> bool:
+    """Return whether a table needs no more than the width, its names folded."""
+    names = [column for column in table.columns if column.overflow == "fold"]
+    for column in names:
+        column.max_width = NAME
+    needed = Measurement.get(out, out.options.update(width=1000), table).maximum
+    for column in names:
+        column.max_width = None
+    return needed <= out.width
+
+
+def fitted(
+    make: Callable[[Sequence[str], int], Table],
+    columns: Sequence[str],
+    spare: Sequence[str],
+    out: Console,
+) -> tuple[Table, list[str]]:
+    """Return the widest table that fits, and which of its columns it leaves out.
+
+    make: returns the table of some columns; its second argument is 0 where there is room, 1 for
+    less space between columns, and 2 where the cells too are to be short. spare: the columns that
+    can be missed, the first the most.
+    """
+    for tight in range(3):
+        if fits(table := make(columns, tight), out):
+            return table, []
+    left: list[str] = []
+    for name in spare:
+        if name in columns:
+            left.append(name)
+            table = make([each for each in columns if each not in left], 2)
+            if fits(table, out):
+                break
+    return table, left
 
 
 def short(number: float) -> str:

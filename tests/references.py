@@ -1,4 +1,4 @@
-"""Networks of other libraries, held against tables: the same function, and not only the same size."""
+"""Networks of other libraries against tables: the same function, not only the same size."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def same_function(
         weights = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
         (y * weights).sum().backward()
         (expected * weights).sum().backward()
-        assert mine.grad is not None and theirs.grad is not None
+        assert mine.grad is not None
+        assert theirs.grad is not None
         scale = theirs.grad.abs().max().item()
         assert scale > 0
         assert torch.allclose(mine.grad, theirs.grad, rtol=1e-4, atol=1e-4 * scale)

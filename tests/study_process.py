@@ -122,6 +122,15 @@ def _parent_and_state(pid: int) -> tuple[int, str]:
     return int(parent), state
 
 
+def exit_code(process: BaseProcess, seconds: float = 240) -> int | None:
+    """Return the exit code of a process that is about to end, on a busy machine too.
+
+    None where it has not ended in that time.
+    """
+    process.join(seconds)
+    return process.exitcode
+
+
 def wait_until(what: Callable[[], object], seconds: float = 120) -> bool:
     """Wait until something is so; return whether it came to be."""
     deadline = time.monotonic() + seconds

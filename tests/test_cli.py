@@ -187,3 +187,37 @@ def test_threads_do_not_spin_for_long_unless_the_user_says_so(
     monkeypatch.delenv("GOMP_SPINCOUNT")
     assert main(["cost", "fusenet"]) == 0
     assert os.environ["GOMP_SPINCOUNT"] == "3000"
+
+
+@pytest.mark.parametrize("words", [("show", "fusenet"), ("cost", "fusenet", "--json")])
+def test_a_reader_that_leaves_is_no_error(words: tuple[str, ...]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "fuseablate", *words]
+    with os.fdopen(write, "w") as pipe:
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        (("cost", "fusenet", "--set", "all.se=false", "--iso", "macs"), "all.se=false"),
+        (
+            ("explore", "fusenet", "--space", "studies/search.toml", "--samples", "50"),
+            "fuse.residual=true",
+        ),
+    ],
+)
+def test_tables_of_40_columns_are_not_cut(
+    words: tuple[str, ...],
+    seen: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert seen in out

@@ -44,6 +44,41 @@ def test_one_factor_is_the_baseline_and_each_level_alone(tmp_path: Path) -> None
     assert (design.left_out, design.notes) == ((), ())
 
 
+NETWORK = """
+[[factors]]
+name = "network"
+levels = [{ name = "resnet", spec = "resnet18:cifar" }]
+"""
+
+
+def test_a_level_may_be_another_spec_that_the_other_factors_edit(tmp_path: Path) -> None:
+    # "ResNet with SE": ideas move between networks.
+    on = factor("se", "on: all.se=true")
+    design = expanded(tmp_path, 'design = "factorial"\n' + NETWORK + on)
+    assert firsts(design) == ["baseline", "se=on", "network=resnet", "network=resnet,se=on"]
+    both = design.variants[-1]
+    assert (both.spec.name, both.spec.edits) == ("resnet18:cifar", ("all.se=true",))
+    assert both.spec.classes == 4
+    # ResNet-18 for CIFAR-10 has 11,173,962 params; here are 6 classes fewer, of 512 + 1 each.
+    assert measure(design.variants[2].spec, (16, 16)).params == 11_173_962 - 6 * 513
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (NETWORK.replace("resnet18:", "resnet19:"), "unknown spec 'resnet19'"),
+        (NETWORK.replace(":cifar", ":cifer"), "unknown form 'cifer'; did you mean 'cifar'?"),
+        (NETWORK + NETWORK.replace('"network"', '"other"'), "both name a spec; keep one of them"),
+        (NETWORK.replace("}]", ', edits = ["all.exp=8"] }]'), "level network=resnet: edit"),
+    ],
+)
+def test_a_bad_spec_of_a_level_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        expanded(tmp_path, 'design = "factorial"\n' + text)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_two_by_two_by_two(tmp_path: Path) -> None:
     design = expanded(tmp_path, 'design = "factorial"\n' + SE + KERNEL + NL)
     assert firsts(design) == [
@@ -280,6 +315,7 @@ SHIPPED = {
     "se": 2,
     "se-form": 4,
     "se-iso": 3,  # with SE, without, and without at equal MACs
+    "catalog": 10,
     "se-per-row": 11,  # SE stands in rows 2, 5 to 12 and 13
     "search": 1,
 }
@@ -309,4 +345,4 @@ def test_every_shipped_study_loads_expands_and_is_costed(name: str) -> None:
     if name != "quickstart":
         seeds = (0, 1, 2, 3, 4) if name == "se" else (0, 1, 2)
         assert (study.data.name, study.seeds) == ("cifar100", seeds)
-        assert study.recipe.epochs == 20
+        assert study.recipe.epochs == (5 if name == "catalog" else 20)

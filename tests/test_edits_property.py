@@ -14,7 +14,7 @@ from fuseablate.ops import OPS
 from fuseablate.proof import compare
 
 BASE = load_spec("fusenet")
-EXAMPLES = 300
+EXAMPLES = 120
 SHARDS = 6
 
 BLOCKS = ["fuse", "2-4", "5-12", "fuse@3-9", "6-7", "2", "5", "8", "10", "12"]
@@ -45,7 +45,6 @@ FIELDS: dict[str, tuple[list[str], list[str]]] = {
     "padding": (CONVS, ["valid", "1", "2"]),
     "groups": (["13", "15"], ["4", "8"]),
     "spatial": (["1", "conv"], ["factorised", "depthwise", "separable", "fuse", "shift"]),
-    "size": (["14"], ["2"]),
     "variant": (BLOCKS, ["half"]),
     "order": (BLOCKS, ["Kx1,1xK"]),
     "bias": (["all", *CONVS, "16"], ["true"]),
@@ -77,7 +76,9 @@ def an_edit(draw: st.DrawFn, fields: tuple[str, ...] = (*FIELDS, *FIELDS, *FIELD
 
 def test_the_table_above_names_every_field() -> None:
     used = {row.op for row in BASE.rows} | {"mbconv", "shift"}
-    assert {*FIELDS} == {name for op in used for name in OPS[op].rules()} | {"op", "depth"}
+    cells = {name for op in used for name in OPS[op].rules()}
+    # A map of more than 1x1 behind the pooling does not fit this network's classifier.
+    assert {*FIELDS} == cells - {"size"} | {"op", "depth"}
 
 
 @pytest.mark.timeout(900)

@@ -21,6 +21,7 @@ from fuseablate.engines.local import LocalEngine
 from fuseablate.engines.plan import Workers, gpu_numbers, plan_workers, usable_cores
 from fuseablate.errors import InputError
 from tests.engine_contract import (
+    SECONDS,
     EngineContract,
     events_until,
     kinds,
@@ -174,7 +175,7 @@ class TestTries:
             engine.submit(scripted_job(tmp_path, "a", FINISHED))
             until_ended(engine, "a")
             os.kill(engine.pids["cpu/0"], signal.SIGKILL)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + SECONDS
             while engine.pids and time.monotonic() < deadline:
                 assert engine.poll(0.1) == []
             engine.submit(scripted_job(tmp_path, "b", FINISHED))
@@ -272,9 +273,9 @@ PARENT = """
         # A child that holds all pipes open must not keep the workers alive.
         keeper = os.fork()
         if not keeper:
-            time.sleep(60)
+            time.sleep(600)
         print(*engine.pids.values(), keeper, flush=True)
-        time.sleep(60)
+        time.sleep(600)
 """
 
 
@@ -289,12 +290,12 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
         *workers, keeper = map(int, parent.stdout.readline().split())
         assert len(workers) == 2
         parent.kill()
-        killed = time.monotonic()
-        while any(is_running(pid) for pid in workers) and time.monotonic() < killed + 10:
+        deadline = time.monotonic() + SECONDS
+        while any(is_running(pid) for pid in workers) and time.monotonic() < deadline:
             time.sleep(0.02)
-        seconds = time.monotonic() - killed
+        left = [pid for pid in workers if is_running(pid)]
         os.kill(keeper, signal.SIGKILL)
-    assert seconds < 4
+    assert left == []
 
 
 # The worker's side, in this process.

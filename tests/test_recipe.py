@@ -25,6 +25,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_all_shipped_recipes_load_and_bear_a_title() -> None:
     assert shipped_recipes() == [
+        "bit-hyperrule",
         "densenet",
         "pytorch-cifar100",
         "quick",
@@ -50,6 +51,14 @@ def test_the_sources_numbers() -> None:
     tutorial = load_recipe("resnet-tutorial")
     assert (tutorial.optimizer, tutorial.lr) == ("adam", 0.001)
     assert (tutorial.epochs, tutorial.batch_size) == (80, 100)
+    bit = load_recipe("bit-hyperrule")
+    assert (bit.optimizer, bit.lr, bit.momentum, bit.nesterov) == ("sgd", 0.003, 0.9, None)
+    assert (bit.batch_size, bit.weight_decay, bit.mixup) == (512, 0, 0.1)
+    assert isinstance(bit.schedule, MultiStep)
+    assert (bit.schedule.milestones, bit.schedule.gamma) == ((0.3, 0.6, 0.9), 0.1)
+    # 10,000 steps, of which 500 warm up; CIFAR-100 has 45,000 training images
+    assert bit.epochs == -(-10_000 // (45_000 // 512))
+    assert bit.schedule.warmup == 500 / 10_000
     steps = load_recipe("pytorch-cifar100")
     assert (steps.epochs, steps.batch_size, steps.lr) == (200, 128, 0.1)
     assert (steps.momentum, steps.nesterov, steps.weight_decay) == (0.9, True, 0.0005)
@@ -70,6 +79,14 @@ def test_the_table_holds_what_determines_training_in_one_form(tmp_path: Path) ->
     assert short.to_dict()["nesterov"] is False
     assert "betas" not in short.to_dict()
     assert "betas" in short.replace(optimizer="adam").to_dict()
+
+
+def test_mixup_is_off_and_unsaid_but_where_a_recipe_asks_for_it() -> None:
+    for name in shipped_recipes():
+        recipe = load_recipe(name)
+        assert bool(recipe.mixup) == (name == "bit-hyperrule")
+        assert ("mixup" in recipe.to_dict()) == (name == "bit-hyperrule")
+    assert load_recipe("quick").replace(mixup=0.2).to_dict()["mixup"] == 0.2
 
 
 def test_replace_returns_a_checked_copy() -> None:
@@ -103,6 +120,7 @@ def test_every_shipped_recipe_may_be_cut_to_one_epoch() -> None:
         (("lr =", "betas = [0.9, 0.99]\nlr ="), "betas: sgd takes none"),
         (("lr =", "nesterov = true\nlr ="), "nesterov = true: needs a momentum above 0"),
         (("lr =", "ema = 1\nlr ="), "ema = 1: must be less than 1"),
+        (("lr =", "mixup = -1\nlr ="), "mixup = -1: must be greater than or equal to 0"),
         (("lr =", "schedule = 3\nlr ="), "schedule = 3: must be a table"),
     ],
 )

@@ -15,7 +15,8 @@ from fuseablate.catalog import load_spec
 from fuseablate.cli import main
 from fuseablate.record import Curves, Failure, Record, Score, TestScore, pack_bits
 from fuseablate.report.model import of_records
-from fuseablate.report.terminal import mean_sd, print_report
+from fuseablate.report.terminal import print_report
+from fuseablate.report.variant_table import mean_sd
 from fuseablate.runs import Store
 
 GOLDEN = Path(__file__).parent / "golden"

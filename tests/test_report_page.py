@@ -18,6 +18,7 @@ from fuseablate.catalog import load_spec
 from fuseablate.cli import main
 from fuseablate.record import Curves, Record
 from fuseablate.report.curve_bands import band
+from fuseablate.report.look import Look
 from fuseablate.report.model import Comparison
 from fuseablate.report.page import as_html
 from fuseablate.report.spec_cells import Cell, compared
@@ -115,18 +116,18 @@ def test_cells_by_hand() -> None:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_design_makes_a_sound_page(name: str) -> None:
-    Page(as_html([STUDIES[name]], "test_top1"))
+    Page(as_html([STUDIES[name]], Look()))
 
 
 def test_numbers_stand_in_the_page_without_a_script() -> None:
-    texts = " ".join(Page(as_html([THREE], "test_top1")).texts)
+    texts = " ".join(Page(as_html([THREE], Look())).texts)
     # 40, 41 and 40.5: mean 40.5, deviation 0.5; 35, 36.2 and 35.5: mean 35.57, deviation 0.60.
     for said in ("40.50 ± 0.50", "35.57 ± 0.60", "\u22124.93", "\u221260.2 %", "2 of 3", "0.900"):
         assert said in texts
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:
-    page = as_html([THREE], "test_top1")
+    page = as_html([THREE], Look())
     assert not re.search(r"(src|href)\s*=|@import|url\(", page)
     assert set(re.findall(r"https?://[^\s\"']+", page)) == {"http://www.w3.org/2000/svg"}
 
@@ -139,7 +140,7 @@ def test_text_from_outside_is_text() -> None:
         notes=(ODD,),
     )
     named = dataclasses.replace(odd, title=ODD, question=ODD, data=ODD, recipe=ODD)
-    page = Page(as_html([named], "test_top1"))
+    page = Page(as_html([named], Look()))
     assert [tag for tag, _ in page.elements].count("script") == 2  # the data and the program
     assert f"{ODD} · fuseablate report" in "".join(page.texts)
 
@@ -147,11 +148,11 @@ def test_text_from_outside_is_text() -> None:
 def test_a_failed_run_and_one_without_a_result() -> None:
     from fuseablate.report.model import of_records
 
-    page = " ".join(Page(as_html(of_records([record(0, 0.4), failed(1)]), "test_top1")).texts)
+    page = " ".join(Page(as_html(of_records([record(0, 0.4), failed(1)]), Look())).texts)
     assert "seed 1: failed at step 7 in epoch 1" in page
     assert "1 of 2" in page
     none = comparison("one-factor", planned("a", "", BASE, -1), planned("b", "x", LEAN, -1))
-    assert "0 of 1" in " ".join(Page(as_html([none], "test_top1")).texts)
+    assert "0 of 1" in " ".join(Page(as_html([none], Look())).texts)
 
 
 def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,7 +200,7 @@ def view(browser: Any, tmp_path: Path) -> Iterator[Any]:
     path = tmp_path / "report.html"
 
     def opened(found: Comparison) -> Any:
-        path.write_text(as_html([found], "test_top1"), encoding="utf-8")
+        path.write_text(as_html([found], Look()), encoding="utf-8")
         page.goto(path.as_uri())
         return page
 
@@ -322,7 +323,7 @@ def test_printing(view: Any) -> None:
 
 
 def test_the_data_of_the_script_is_what_the_report_says() -> None:
-    page = as_html([THREE], "test_top1")
+    page = as_html([THREE], Look())
     found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.S)
     assert found
     (table,) = json.loads(found[1])

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -17,13 +18,15 @@ from rich.console import Console
 
 from fuseablate.cli import main
 from fuseablate.record import Record, TestScore, pack_bits
-from fuseablate.report.bars import interval
+from fuseablate.report.bars import MARKS, interval
 from fuseablate.report.formats import FORMATS
+from fuseablate.report.judged import judge
+from fuseablate.report.look import COLUMNS, Look, read_columns
 from fuseablate.report.manifest import Manifest, PlannedVariant, Searched, Trial
-from fuseablate.report.model import Comparison, of_study
+from fuseablate.report.model import Comparison, of_records, of_study
 from fuseablate.report.pareto import Point, front
 from fuseablate.report.searched import hypervolumes, sparkline
-from fuseablate.report.terminal import Look, print_report
+from fuseablate.report.terminal import print_report
 from fuseablate.runs import Store
 from fuseablate.stats import Delta
 from tests.test_report import record
@@ -91,12 +94,19 @@ THREE = (REFERENCE, OFF, planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_
 LEVELS = [
     {"se": se, "kernel": kernel} for se in ("baseline", "off") for kernel in ("baseline", "3")
 ]
+NOISE = ((0, 0.009, 0.004), (0.001, 0.008, 0.004))  # of a sum
 STUDIES = {
     "one_factor": comparison("one-factor", *THREE),
     "one_seed": comparison(
         "one-factor",
         planned("baseline", "", BASE, 0.40),
         planned("se=off", "all.se=false", LEAN, 0.35),
+    ),
+    "no_spread": comparison(
+        "one-factor",
+        planned("baseline", "", BASE, 0.100, 0.100, 0.100),
+        planned("se=off", "all.se=false", LEAN, 0.100, 0.100, 0.100),
+        planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_000), 0.125, 0.125, 0.125),
     ),
     "missing": comparison(
         "one-factor",
@@ -108,7 +118,7 @@ STUDIES = {
         "factorial",
         *(
             planned(
-                f"cell {at}", edits, BASE, *(base + step / 1000 for step in (0, 9, 4)),
+                f"cell {at}", edits, BASE, *(base + step for step in NOISE[at % 2]),
                 levels=LEVELS[at],
             )
             for at, (edits, base) in enumerate(
@@ -137,7 +147,7 @@ STUDIES = {
     "search": comparison(
         "search",
         planned("baseline", "", BASE, 0.400, 0.410, latency=1.25),
-        planned("trial 2", "fuse.kernel=3", (3_270_000, 4_010_000), 0.411, 0.421, latency=1.1),
+        planned("trial 2", "fuse.kernel=3", (3_270_000, 4_010_000), 0.430, 0.441, latency=1.1),
         search=Searched(
             sampler="nsga2",
             objectives=("accuracy", "latency"),
@@ -169,10 +179,116 @@ def test_a_study_as_a_reader_sees_it(name: str, width: int) -> None:
     assert shown(STUDIES[name], width) == (GOLDEN / f"report_{name}_{width}.txt").read_text()
 
 
-@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("width", [40, 60, 80, 110, 120, 140])
 @pytest.mark.parametrize("name", STUDIES)
-def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
-    assert [line for line in shown(STUDIES[name], width).splitlines() if len(line) > width] == []
+def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(name: str, width: int) -> None:
+    text = shown(STUDIES[name], width)
+    # The title is one line, which a terminal breaks itself.
+    assert [line for line in text.splitlines()[1:] if len(line) > width] == []
+    assert "…" not in text
+    judged = judge(STUDIES[name])
+    for variant in judged.variants[1:]:
+        delta = judged.delta(variant)
+        assert delta
+        assert f"{MARKS[delta.verdict]} {delta.verdict}" in text
+
+
+def test_what_a_narrow_terminal_has_no_room_for_is_said() -> None:
+    text = shown(STUDIES["one_factor"], 40)
+    assert "No room here for params, macs, seeds," in text
+    assert "  35.57 ± 0.60 ▼ worse" in text.replace("all.se=false", "")
+    chosen = shown(STUDIES["one_factor"], 40, Look(columns=("delta", "macs", "params", "seeds")))
+    assert "No room here for seeds (see" in chosen
+    assert "2.14M" in chosen
+    # Where runs are missing, how many there are goes last.
+    assert "2 of 3" in shown(STUDIES["missing"], 40)
+
+
+def said_of(*made: tuple[PlannedVariant, list[Record]], design: str = "one-factor") -> str:
+    """What the report says beneath its table."""
+    found = shown(comparison(design, *made), 300)
+    return " ".join(found.partition("\n\n")[2].split())
+
+
+def test_what_is_said_where_nothing_can_be_judged() -> None:
+    base, off = planned("baseline", "", BASE, 0.40, 0.41), planned("off", "", LEAN, 0.3, 0.32)
+    no_base = planned("baseline", "", BASE, -1, -1)
+    assert "The reference has no result" in said_of(no_base, off)
+    assert "No variant has a result" in said_of(base, planned("off", "", LEAN, -1, -1))
+    one, lone = planned("baseline", "", BASE, 0.40, -1), planned("off", "", LEAN, 0.3, -1)
+    assert "One seed of the reference: differences may be seed noise" in said_of(one, off)
+    assert "One seed of each variant: differences" in said_of(base, lone)
+    assert "One seed: differences" in said_of(one, lone)
+    assert "No run has a result." in said_of(no_base)
+    assert "No run has a result, so" in said_of(no_base, planned("off", "", LEAN, -1, -1))
+    assert "One variant, 2 seeds: there is nothing to compare" in said_of(base)
+    assert "One variant, one seed: there is nothing to compare" in said_of(one)
+
+
+def test_a_study_without_a_run_is_shown_in_every_form() -> None:
+    made = [planned("baseline", "", BASE, -1, -1), planned("off", "a", LEAN, -1, -1)]
+    none = comparison("factorial", *made)
+    assert "Runs" not in shown(none, 80).split()
+    assert "0 of 2" in shown(none, 80)
+    for form in FORMATS:
+        text = FORMATS[form]([none], Look())
+        assert "no run has ended" in text or form == "csv"
+        assert "recipe ." not in text
+
+
+def test_the_reference_is_named_where_no_run_is_without_edits() -> None:
+    (one,) = of_records([record(0, 0.4, "all.se=false"), record(0, 0.4, "fuse.kernel=3")])
+    assert "No run without edits is here: the reference is all.se=false" in shown(one, 140)
+
+
+def test_variants_that_make_no_claim_are_named_beside_those_that_do() -> None:
+    said = said_of(
+        planned("baseline", "", BASE, 0.40, 0.40, 0.40),
+        planned("off", "", LEAN, 0.30, 0.32, 0.31),
+        planned("still", "", LEAN, 0.35, 0.35, 0.35),
+        planned("lone", "", LEAN, 0.35, -1, -1),
+        planned("none", "", LEAN, -1, -1, -1),
+    )
+    assert "off saves 60.2 % of the params" in said
+    assert "still: no spread between seeds, no claim." in said
+    assert "lone: one seed, no claim." in said
+    assert "none: no result, no claim." in said
+
+
+def searched(*trials: Trial) -> dict[str, Searched]:
+    refused = {"over budget": 5, "impossible": 0, "repeated": 1}
+    return {"search": Searched(sampler="tpe", objectives=("accuracy", "macs"), seeds=3,
+                               trials=trials, refused=refused, importance={})}  # fmt: skip
+
+
+def test_a_search_that_has_found_nothing() -> None:
+    def trial(number: int, state: str, top1: float | None = None) -> Trial:
+        return Trial(number=number, state=state, seeds=1, top1=top1, params=10, macs=200,
+                     latency=None, edits="", finalist=False)  # fmt: skip
+
+    base = planned("baseline", "", BASE, 0.40, 0.41)
+    pruned = shown(comparison("search", base, **searched(trial(0, "pruned"), trial(1, "fail"))), 80)
+    assert "2 trials by tpe: 1 pruned, 1 failed" in pruned
+    assert "Val top-1" not in pruned
+    assert "Hypervolume" not in pruned
+    assert "No finalist has been trained yet" in pruned
+    half = shown(comparison("search", base, **searched(trial(0, "complete", 30.0))), 80)
+    assert "1 ended after the first seed" in half
+    assert "1 of 3" in half
+    none = shown(comparison("search", base, **searched()), 80)
+    assert "0 trials by tpe: none" in none
+
+
+def test_no_spread_in_a_factorial_and_no_result_in_a_per_row_study() -> None:
+    cells = [planned(f"cell {at}", "", BASE, 0.1, 0.1, levels=LEVELS[at]) for at in range(4)]
+    assert "Effects: not told" in said_of(*cells, design="factorial")
+    rows = [planned(f"row {at}", "", BASE, -1, levels={"row": str(at)}) for at in range(3)]
+    assert "What each row loses" not in said_of(*rows, design="per-row")
+
+
+def test_seeds_that_are_missing_cannot_be_hidden() -> None:
+    assert "2 of 3" in shown(STUDIES["missing"], 80, Look(columns=("score",)))
+    assert "2 of 3" in FORMATS["markdown"]([STUDIES["missing"]], Look(columns=("score",)))
 
 
 def test_sort_filter_metric_and_runs() -> None:
@@ -187,6 +303,130 @@ def test_sort_filter_metric_and_runs() -> None:
     assert "all.se=false" not in table
     # Validation scores lie a point below the test scores in these records.
     assert "39.50 ± 0.50" in shown(three, 140, Look(metric="val_top1"))
+
+
+CHOSEN = ("verdict", "macs", "score")
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_chosen_columns_in_their_order_in_a_terminal(width: int) -> None:
+    lines = shown(STUDIES["one_factor"], width, Look(columns=CHOSEN)).splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("Variant"))
+    assert re.sub(" +", " ", lines[at]) in (
+        "Variant MACs Test top-1",
+        "Variant MACs change Test top-1",
+    )
+    cells = re.split(" {2,}", lines[at + 2])
+    assert cells[0] == "all.se=false"
+    assert cells[-1] == "35.57 ± 0.60"
+    assert "▼ worse" in lines[at + 2]
+    assert "1.31M" not in lines[at + 2]
+
+
+def test_chosen_columns_in_the_written_forms() -> None:
+    found = {form: FORMATS[form]([STUDIES["one_factor"]], Look(columns=CHOSEN)) for form in FORMATS}
+    row = "| `all.se=false` | worse | 2.14M (\u221248.0 %) | 35.57 ± 0.60 |"
+    assert found["markdown"].splitlines()[4:6] == [
+        "| Variant | Verdict | MACs | Test top-1 (%) |",
+        "|---|---|--:|--:|",
+    ]
+    assert row in found["markdown"]
+    assert r"\begin{tabular}{llrr}" in found["latex"]
+    assert r"all.se=false & worse & 2.14M ($-$48.0 \%) & 35.57 $\pm$ 0.60 \\" in found["latex"]
+    head = "comparison,variant,edits,verdict,macs,macs_change,mean,sd"
+    assert found["csv"].splitlines()[0] == head
+    assert re.findall('scope="col".*?<button.*?>(.*?)<', found["html"])[:4] == [
+        "Variant", "Verdict", "MACs", "Test top-1 (%)",
+    ]  # fmt: skip
+    assert '<th scope="col"><button type="button">Params' not in found["html"]
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "csv", "html", "json"])
+def test_order_and_filter_hold_in_every_form(form: str) -> None:
+    def order(look: Look) -> list[str]:
+        text = FORMATS[form]([STUDIES["one_factor"]], look)
+        if form == "json":
+            text = json.dumps(json.loads(text)[0]["variants"])
+        elif form == "html":
+            text = text[text.index("<table") : text.index("</table>")]
+        elif form == "markdown":
+            text = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+        elif form == "latex":
+            text = text[text.index("midrule") : text.index("bottomrule")]
+        edits = {"all.se=false", "fuse.kernel=3"}
+        return sorted((each for each in edits if each in text), key=text.index)
+
+    assert order(Look()) == ["all.se=false", "fuse.kernel=3"]
+    assert order(Look(sort="score")) == ["fuse.kernel=3", "all.se=false"]
+    assert order(Look(filter="kernel")) == ["fuse.kernel=3"]
+
+
+def test_latency_is_a_column_where_it_was_measured() -> None:
+    judged = judge(STUDIES["search"])
+    assert Look().columns_of(judged) == COLUMNS
+    assert "latency" not in Look().columns_of(judge(STUDIES["one_factor"]))
+    text = FORMATS["markdown"]([STUDIES["search"]], Look(sort="latency"))
+    assert text.index("| 1.10 |") > text.index("| 1.25 |")  # the reference stays first
+    # Asked for where nobody measured it, it is there and empty.
+    asked = FORMATS["markdown"]([STUDIES["one_factor"]], Look(columns=("latency",)))
+    assert "| `all.se=false` |  |" in asked
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("macs,score", ("macs", "score")),
+        (" Score , MACs ", ("score", "macs")),
+        ("variant,delta", ("delta",)),
+    ],
+)
+def test_columns_as_they_are_written(text: str, found: tuple[str, ...]) -> None:
+    assert read_columns(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("parms", "unknown column 'parms'; did you mean 'params'?"),
+        ("macs,accuracy", "unknown column 'accuracy'"),
+        ("macs score", "unknown column 'macs score'; did you mean"),
+        ("macs,,score", "'macs,,score' leaves a name out"),
+        ("", "'' leaves a name out"),
+        ("macs,MACs", "names 'macs' twice"),
+        ("variant", "leaves nothing to show"),
+    ],
+)
+def test_careless_columns_are_one_line(
+    text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "--columns", text])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_flags_that_cannot_be_followed_are_not_ignored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(tmp_path)
+    command = ["report", "se", "--runs", str(tmp_path)]
+    assert main([*command, "--columns", "macs", "--json"]) == 2
+    assert "--columns: JSON holds them all" in capsys.readouterr().err
+    assert main([*command, "--json", "--format", "csv"]) == 2
+    assert "--json: is --format json" in capsys.readouterr().err
+    assert main([*command, "--format", "csv", "--svg", str(tmp_path / "x.svg")]) == 2
+    assert "--svg: is a picture of the terminal" in capsys.readouterr().err
+    assert main([*command, "--cost", "latency"]) == 0
+    assert "No latency was measured" in capsys.readouterr().out
+    for name in (str(tmp_path), "", str(tmp_path / "none" / "x")):
+        assert main([*command, "--output", name]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert main([*command, "--filter", "kernle"]) == 2
+    assert "--filter kernle: no variant" in capsys.readouterr().err
+    assert main([*command, "--columns", "macs,score"]) == 0
+    assert "Seeds" not in capsys.readouterr().out.split("\n\n")[0]
 
 
 def test_an_interval_is_drawn_where_it_lies() -> None:
@@ -215,12 +455,12 @@ def test_the_hypervolume_by_hand() -> None:
 @pytest.mark.parametrize("form", ["csv", "markdown", "latex"])
 def test_written_forms_as_they_are(form: str) -> None:
     ending = {"csv": "csv", "markdown": "md", "latex": "tex"}[form]
-    text = FORMATS[form]([STUDIES["one_factor"], STUDIES["iso"]], "test_top1")
+    text = FORMATS[form]([STUDIES["one_factor"], STUDIES["iso"]], Look())
     assert text == (GOLDEN / f"report.{ending}").read_text()
 
 
 def test_csv_by_hand() -> None:
-    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([STUDIES["iso"]], "test_top1"))))
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([STUDIES["iso"]], Look()))))
     assert [row["variant"] for row in rows] == ["baseline", "se=off", "baseline",
                                                 "se=off (iso MACs)"]  # fmt: skip
     # 35.0, 36.2 and 35.5 have the mean 35.566..., the reference 40.5.
@@ -231,7 +471,7 @@ def test_csv_by_hand() -> None:
 
 
 def test_json_says_everything() -> None:
-    (table,) = json.loads(FORMATS["json"]([STUDIES["iso"]], "test_top1"))
+    (table,) = json.loads(FORMATS["json"]([STUDIES["iso"]], Look()))
     assert table["title"] == "Squeeze-and-excitation"
     assert [len(one["runs"]) for one in table["variants"]] == [3, 3]
     assert table["variants"][1]["verdict"] == "worse"
@@ -246,13 +486,16 @@ def test_markup_and_special_characters_are_shown_as_they_are() -> None:
         planned("a", "[bold]x_y|z&50%#", LEAN, 0.35, 0.36),
     )
     assert "[bold]x_y|z&50%#" in shown(odd, 140).replace("\n", "")
-    assert r"`[bold]x_y\|z&50%#`" in FORMATS["markdown"]([odd], "test_top1")
-    assert r"[bold]x\_y|z\&50\%\#" in FORMATS["latex"]([odd], "test_top1")
+    named = dataclasses.replace(odd, title="SE [off]", question="[/]?", recipe="a [b]")
+    for said in ("SE [off]  [/]?", "recipe a [b]"):
+        assert said in shown(named, 140)
+    assert r"`[bold]x_y\|z&50%#`" in FORMATS["markdown"]([odd], Look())
+    assert r"[bold]x\_y|z\&50\%\#" in FORMATS["latex"]([odd], Look())
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "r.tex").write_text(FORMATS["latex"](list(STUDIES.values()), "test_top1"))
+    (tmp_path / "r.tex").write_text(FORMATS["latex"](list(STUDIES.values()), Look()))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
@@ -287,7 +530,21 @@ def test_studies_and_runs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["report", *runs]) == 0
     assert "'fuseablate report NAME': se-01234567" in capsys.readouterr().out
     assert main(["report", "sa", *runs]) == 2
-    assert "unknown study or run 'sa'; did you mean 'se'?" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "unknown study or run 'sa'; did you mean 'se'?" in error
+    assert "6 more runs)" in error  # of nine, three are named
+    assert main(["report", "studies/se.toml", "se", *runs]) == 0
+    assert capsys.readouterr().out.count("What does it buy?") == 1
+    one = _digest("se=off", 1)
+    assert main(["report", one, one[:16], one[:8], *runs, "--json"]) == 0
+    (alone,) = json.loads(capsys.readouterr().out)
+    assert [len(variant["runs"]) for variant in alone["variants"]] == [1]
+    path = tmp_path / one[:16] / "record.json"
+    text = path.read_text()
+    path.write_text(text[:500])  # half-written
+    assert main(["report", one[:8], *runs]) == 2
+    assert f"{one[:16]}/record.json: not a record" in capsys.readouterr().err
+    path.write_text(text)
     shared = _shared_prefix(tmp_path)
     assert main(["report", shared, *runs]) == 2
     assert "begin so; write more" in capsys.readouterr().err
@@ -295,6 +552,19 @@ def test_studies_and_runs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["report", "se", *runs, "--format", "markdown", "--output", str(target)]) == 0
     assert target.read_text().startswith("### Squeeze-and-excitation")
     spoilt = tmp_path / "studies" / "se-01234567" / "study.json"
+    whole = spoilt.read_text()
     spoilt.write_text("{")
     assert main(["report", "se", *runs]) == 2
     assert "is no study's manifest" in capsys.readouterr().err
+    spoilt.write_text(json.dumps({**json.loads(whole), "variants": []}))
+    assert main(["report", "se", *runs]) == 2
+    assert "(it has no variant)" in capsys.readouterr().err
+    spoilt.write_text(whole)
+    for path in tmp_path.glob("*/record.json"):
+        path.unlink()
+    assert main(["report", *runs]) == 2
+    assert "'fuseablate report NAME' shows what a study plans: se-0" in capsys.readouterr().err
+    assert main(["report", "se", *runs]) == 0
+    shutil.rmtree(tmp_path / "studies")
+    assert main(["report", "se", *runs]) == 2
+    assert "holds no study and no finished run; train one" in capsys.readouterr().err

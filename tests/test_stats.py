@@ -157,6 +157,35 @@ def test_a_variant_with_one_seed_left_makes_no_claim_beside_others_that_do() -> 
     assert analysis.comparisons == 1
 
 
+@pytest.mark.parametrize("other", [(40.1, 41.1, 43.1), (41.2, 42.2, 44.2)])
+def test_the_same_difference_at_every_seed_makes_no_claim(other: tuple[float, ...]) -> None:
+    analysis = analyse({"a": by_seed(40.1, 41.1, 43.1), "b": by_seed(*other)}, "a")
+    (delta,) = analysis.deltas
+    assert (analysis.method, analysis.sd) == ("no spread", 0.0)
+    assert "no spread to judge by" in analysis.why
+    assert (delta.verdict, delta.low, delta.p) == ("no claim", None, None)
+    assert delta.mean == pytest.approx(other[0] - 40.1)
+    assert smallest(analysis) is None
+    assert seeds_needed(analysis, 1.0) is None
+
+
+def test_of_variants_without_spread_only_those_like_the_reference_make_no_claim() -> None:
+    scores = {"a": by_seed(50, 50, 50), "b": by_seed(60, 60, 60), "c": by_seed(40, 41, 42)}
+    analysis = analyse(scores, "a")
+    assert analysis.method == "welch-holm"
+    assert [delta.verdict for delta in analysis.deltas] == ["no claim", "worse"]
+    levels = {"a": {"x": "baseline"}, "b": {"x": "on"}}
+    assert effects({name: scores[name] for name in levels}, levels) == ()
+
+
+def test_no_result_is_said_so() -> None:
+    scores = {"none": {}, "some": by_seed(50, 51), "one": {0: 50.0}}
+    assert analyse(scores, "none").why.startswith("The reference has no result")
+    assert analyse({"some": scores["some"], "none": {}}, "some").method == "no result"
+    assert "of the reference" in analyse(scores, "one").why
+    assert "of each variant" in analyse({"some": scores["some"], "one": {0: 50.0}}, "some").why
+
+
 def test_the_error_of_the_images_is_that_of_a_paired_difference() -> None:
     # Of 100 images 60 are right for both, 20 only for the variant, 10 only for the reference:
     # the difference is 10 points, its variance 0.3 - 0.1^2 = 0.29, over n - 1 = 99.
@@ -186,10 +215,10 @@ def test_power_is_that_of_the_noncentral_t() -> None:
 
 
 def test_factorial_effects_by_hand() -> None:
-    # a is worth 2, b is worth -1, both together 0.5 more; no noise, and seeds that differ.
+    # a is worth 2, b is worth -1, both together 0.5 more; seeds differ, and noise of sum 0.
     cells = {"0": (0, 0), "a": (1, 0), "b": (0, 1), "ab": (1, 1)}
     scores = {
-        name: by_seed(*(50 + seed + 2 * a - b + 0.5 * a * b for seed in (0, 3)))
+        name: by_seed(*(50 + s + 2 * a - b + 0.5 * a * b + (a - b) * (s - 1.5) for s in (0, 3)))
         for name, (a, b) in cells.items()
     }
     levels = {
@@ -267,7 +296,9 @@ def test_interval_and_verdict_agree_and_a_shift_of_all_changes_nothing(
     moved = {name: {s: one + shift for s, one in mine.items()} for name, mine in scores.items()}
     first, second = analyse(scores, "0"), analyse(moved, "0")
     for delta, other in zip(first.deltas, second.deltas, strict=True):
-        assert delta.low is not None
+        if delta.low is None:  # no spread
+            assert delta.verdict == "no claim"
+            continue
         assert delta.high is not None
         assert delta.mean == pytest.approx(
             statistics.mean(scores[delta.variant].values()) - statistics.mean(scores["0"].values()),
@@ -275,5 +306,5 @@ def test_interval_and_verdict_agree_and_a_shift_of_all_changes_nothing(
         )
         assert delta.low <= delta.mean <= delta.high  # type: ignore[operator]
         assert (delta.verdict == "unclear") == (delta.low <= 0 <= delta.high)
-        if first.method == second.method:
+        if first.method == second.method and other.low is not None:
             assert other.low == pytest.approx(delta.low, abs=1e-6)

@@ -104,7 +104,10 @@ def test_another_optimizer_starts_from_its_own_defaults() -> None:
         (ONE.replace('"off"', '"o/ff"'), 'factors[0].levels[0].name = "o/ff": a name is'),
         (ONE.replace('"off"', '"baseline"'), 'name = "baseline": is taken'),
         (ONE.replace('"se"', '"candidate"'), 'name = "candidate": is taken'),
-        (ONE.replace(', edits = ["all.se=false"]', ""), "factors[0].levels[0]: must give edits"),
+        (
+            ONE.replace(', edits = ["all.se=false"]', ""),
+            "factors[0].levels[0]: must give spec, edits",
+        ),
         (ONE.replace("edits =", "edit ="), "unknown key 'edit'; did you mean 'edits'?"),
         (ONE.replace('["all.se=false"]', '"all.se=false"'), "factors[0].levels[0].edits"),
         (

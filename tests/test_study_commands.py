@@ -18,6 +18,7 @@ from fuseablate.runs import Store
 from tests.counting_worker import diary
 from tests.study_process import (
     alive,
+    exit_code,
     run_arguments,
     start_study,
     wait_until,
@@ -225,15 +226,19 @@ def test_a_running_study_is_watched_kept_and_interrupted(tmp_path: Path, capsys:
     assert "0 of 2 runs ended; the same command goes on from here" in (tmp_path / "log").read_text()
 
 
+def status_text(runs: Path, capsys: Capture) -> str:
+    assert main(["study", "status", "tiny", "--runs", str(runs)]) == 0
+    return capsys.readouterr().out
+
+
 def watch_and_interrupt(study: Path, runs: Path, parent: BaseProcess, capsys: Capture) -> None:
     assert wait_until(lambda: list(runs.glob("*/checkpoint.pt")))
-    time.sleep(1)  # two writes of the board
+    assert wait_until(lambda: "▶" in status_text(runs, capsys))  # the board has been written
     workers = workers_of(parent.pid)
     assert workers
 
     for _ in range(3):  # a look does not disturb it
-        assert main(["study", "status", "tiny", "--runs", str(runs)]) == 0
-        out = capsys.readouterr().out
+        out = status_text(runs, capsys)
         assert "running, last change" in out
         assert "▶" in out
         assert "/5000" in out
@@ -252,9 +257,7 @@ def watch_and_interrupt(study: Path, runs: Path, parent: BaseProcess, capsys: Ca
     assert parent.is_alive()
 
     os.kill(parent.pid or 0, signal.SIGINT)
-    parent.join(30)
-    assert parent.exitcode == 130
+    assert exit_code(parent) == 130
     assert not any(alive(pid) for pid in workers)
     assert len(list(runs.glob("*/checkpoint.pt"))) > 0
-    assert main(["study", "status", "tiny", "--runs", str(runs)]) == 0
-    assert "interrupted, last change" in capsys.readouterr().out
+    assert "interrupted, last change" in status_text(runs, capsys)

@@ -88,7 +88,7 @@ class Killer:
             self.parent.join()
             # The workers of the last parent may still be at it when the next one starts.
             self.parent = run_study(self.study, self.runs)
-            assert wait_until(lambda: not any(map(alive, workers)), 30), "orphans go on"
+            assert wait_until(lambda: not any(map(alive, workers))), "orphans go on"
 
 
 @pytest.mark.timeout(900)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from rich.markup import escape
@@ -17,7 +18,9 @@ from fuseablate.iso import Kind, nearness, rescaled
 from fuseablate.keys import Size
 from fuseablate.layers import Cost
 from fuseablate.spec import Spec
-from fuseablate.terminal import change, console
+from fuseablate.terminal import change, console, fitted, named_table
+
+COLUMNS = ("Input", "Params", "MACs", "Activations", "Size MB")
 
 
 def add(commands: Any) -> None:
@@ -100,42 +103,47 @@ def print_table(
 
     With `iso` one more, rescaled, and how near it comes to the cost of the table.
     """
+    rows: list[tuple[str, str, dict[str, str]]] = []  # the name, the style, the cells
     reached = []
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("Spec")
-    for name in ("Input", "Params", "MACs", "Activations", "Size MB"):
-        table.add_column(name, justify="right", no_wrap=True)
     for spec, before in zip(specs, plain, strict=True):
         base = measure(before, size)
-        table.add_row(escape(before.name), *cells(before, size, base))
+        rows.append((before.name, "", cells(before, size, base)))
         if spec.edits:
-            add_changed(table, spec, base, size)
+            rows += changed(spec, base, size)
         if iso:
             target = getattr(base, iso)
-            fitted = rescaled(spec, iso, target, size)
-            add_changed(table, fitted, base, size)
-            reached.append(f"{before.name}: {nearness(fitted, iso, target, size)}")
-    console().print(table)
+            fit = rescaled(spec, iso, target, size)
+            rows += changed(fit, base, size)
+            reached.append(f"{before.name}: {nearness(fit, iso, target, size)}")
+
+    def make(some: Sequence[str], tight: int) -> Table:
+        table = named_table("Spec", 1 if tight else 2, least=None)
+        for name in some:
+            table.add_column(name, justify="right", no_wrap=True)
+        for name, style, row in rows:
+            table.add_row(escape(name), *(row.get(column, "") for column in some), style=style)
+        return table
+
+    out = console()
+    table, _ = fitted(make, COLUMNS, ("Size MB", "Activations", "Input"), out)
+    out.print(table)
     for line in reached:
-        console().print(escape(line), soft_wrap=True)
+        out.print(escape(line), soft_wrap=True)
 
 
-def add_changed(table: Table, spec: Spec, base: Cost, size: Size | None) -> None:
-    """Add the row of an edited spec, and one with its changes from `base` in percent."""
+def changed(spec: Spec, base: Cost, size: Size | None) -> list[tuple[str, str, dict[str, str]]]:
+    """Return the row of an edited spec, and one with its changes from `base` in percent."""
     cost = measure(spec, size)
-    table.add_row(f"  {escape(spec.label)}", *cells(spec, size, cost))
-    pairs = [(getattr(cost, name), getattr(base, name))
-             for name in ("params", "macs", "activations", "bytes")]  # fmt: skip
-    table.add_row("", "", *(change(*pair) for pair in pairs), style="cyan")
-
-
-def cells(spec: Spec, size: Size | None, cost: Cost) -> list[str]:
-    """Return a row of the table."""
-    h, w = size or spec.input
+    names = ("params", "macs", "activations", "bytes")
+    changes = (change(getattr(cost, name), getattr(base, name)) for name in names)
     return [
-        f"{h}x{w}",
-        f"{cost.params:,}",
-        f"{cost.macs:,}",
-        f"{cost.activations:,}",
-        f"{cost.bytes / 1e6:.2f}",
+        (f"  {spec.label}", "", cells(spec, size, cost)),
+        ("", "cyan", dict(zip(COLUMNS[1:], changes, strict=True))),
     ]
+
+
+def cells(spec: Spec, size: Size | None, cost: Cost) -> dict[str, str]:
+    """Return a row of the table, by the names of its columns."""
+    h, w = size or spec.input
+    values = (f"{cost.params:,}", f"{cost.macs:,}", f"{cost.activations:,}")
+    return dict(zip(COLUMNS, (f"{h}x{w}", *values, f"{cost.bytes / 1e6:.2f}"), strict=True))

@@ -5,23 +5,27 @@ from __future__ import annotations
 import argparse
 import io
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from fuseablate.atomic import write_atomically
-from fuseablate.commands.arguments import add_runs, run_store
+from fuseablate.commands.arguments import add_runs, checked, run_store
 from fuseablate.errors import InputError, unknown
 from fuseablate.record import Record
+from fuseablate.report.look import COLUMNS, SORTS, Look, read_columns
 from fuseablate.report.manifest import MANIFEST, Manifest
 from fuseablate.report.model import Comparison, of_records, of_study
-from fuseablate.runs import Store
+from fuseablate.runs import DIGITS, RECORD, Store, read_record
 from fuseablate.terminal import console
 
 PICTURE_WIDTH = 132  # columns
 FORMATS = ("table", "markdown", "latex", "csv", "json", "html")
 KINDS = (".png", ".svg")
+FEW = 3  # runs that are named where one is asked for that is not there
+ELSE = "train one with 'fuseablate quickstart', or name another store with --runs"
 METRICS = ("test_top1", "test_top5", "val_top1", "val_top5")
 
 
@@ -38,12 +42,21 @@ def add(commands: Any) -> None:
     parser.add_argument("--metric", default="test_top1", choices=METRICS, help="what is compared")
     parser.add_argument(
         "--sort",
-        choices=("name", "params", "macs", "score", "delta"),
+        choices=SORTS,
         help="order of the variants; the reference stays first (default: that of the study)",
     )
     parser.add_argument("--filter", default="", metavar="TEXT", help="variants whose edits hold it")
     parser.add_argument(
         "--cost", default="macs", choices=("macs", "params", "latency"), help="axis of the plot"
+    )
+    parser.add_argument(
+        "--columns",
+        type=checked(read_columns),
+        default=(),
+        metavar="NAMES",
+        help=f"columns of the table after the variant's, in this order, separated by commas: "
+        f"{', '.join(COLUMNS)} (default: those that have something to say); seeds join them "
+        "where some are missing",
     )
     parser.add_argument("--all-runs", action="store_true", help="list each run, however many")
     parser.add_argument("--format", default="table", choices=FORMATS, help="(default: table)")
@@ -64,21 +77,19 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print or write the report; a store that holds nothing is an `InputError`."""
     store = run_store(args.runs)
-    form = "json" if args.json else args.format
-    if form == "html" and not args.output:
-        raise InputError("--format html: a page is written to a file; name it with --output FILE")
-    if args.plot and args.plot.suffix not in KINDS:
-        raise InputError(f"--plot {args.plot}: must end in {' or '.join(KINDS)}")
+    form = form_of(args)
+    look = Look(args.metric, args.sort, args.filter, args.cost, args.all_runs, args.columns)
     comparisons = chosen(store, args.what)
+    if not any(look.matches(variant) for each in comparisons for variant in each.variants):
+        raise InputError(f"--filter {args.filter}: no variant here has that in its name or edits")
     if args.plot:
         from fuseablate.report.plot import drawn
 
         picture = drawn(comparisons, args.metric, args.cost, args.plot.suffix)
         write(args.plot, "--plot", picture)
     if form == "table":
-        from fuseablate.report.terminal import Look, print_report
+        from fuseablate.report.terminal import print_report
 
-        look = Look(args.metric, args.sort, args.filter, args.cost, args.all_runs)
         print_report(comparisons, console(), look)
         if not args.what and (studies := [folder.name for folder in manifests(store)]):
             print(f"Studies here, each compared by 'fuseablate report NAME': {', '.join(studies)}")
@@ -97,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from fuseablate.report.formats import FORMATS as WRITERS
 
-    text = WRITERS[form](comparisons, args.metric)
+    text = WRITERS[form](comparisons, look)
     if args.output:
         write(args.output, "--output", text)
     else:
@@ -105,25 +116,42 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def form_of(args: argparse.Namespace) -> str:
+    """Return the format; an `InputError` names a flag that cannot be followed in it."""
+    form: str = "json" if args.json else args.format
+    if args.format not in (form, "table"):
+        raise InputError(f"--json: is --format json, and cannot go with --format {args.format}")
+    if form == "html" and not args.output:
+        raise InputError("--format html: a page is written to a file; name it with --output FILE")
+    if form == "json" and args.columns:
+        raise InputError("--columns: JSON holds them all; leave it out, or choose another --format")
+    if args.svg and form != "table":
+        raise InputError(f"--svg: is a picture of the terminal, and cannot go with --format {form}")
+    if args.plot and args.plot.suffix not in KINDS:
+        raise InputError(f"--plot {args.plot}: must end in {' or '.join(KINDS)}")
+    return form
+
+
 def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
     """Return the studies and runs of those names; all runs of the store where there is none."""
-    if not names:
-        if not (records := store.records()):
-            raise InputError(
-                f"{store.root}: holds no finished run; train one with 'fuseablate quickstart', "
-                "or name another store with --runs"
-            )
-        return of_records(records)
     folders = manifests(store)
-    comparisons: list[Comparison] = []
-    records = []
+    if not names:
+        if records := store.records():
+            return of_records(records)
+        planned = ", ".join(folder.name for folder in folders)
+        said = f"'fuseablate report NAME' shows what a study plans: {planned}" if planned else ELSE
+        raise InputError(f"{store.root}: holds no finished run; {said}")
+    studies: dict[Path, Comparison] = {}
+    runs: dict[str, Record] = {}  # each once, however often it is named
     for name in names:
-        mine = [each for each in folders if name in (each.name, each.name.rpartition("-")[0])]
+        known = name.removesuffix(".toml").rpartition("/")[2] if name.endswith(".toml") else name
+        mine = [each for each in folders if known in (each.name, each.name.rpartition("-")[0])]
         if mine:
-            comparisons.append(of_study(Manifest.load(mine[0]), store.get))
+            studies[mine[0]] = of_study(Manifest.load(mine[0]), store.get)
         else:
-            records.append(_run(store, name, [each.name for each in folders]))
-    return comparisons + of_records(records)
+            run = _run(store, name, [each.name for each in folders])
+            runs[run.digest] = run
+    return [*studies.values(), *of_records(list(runs.values()))]
 
 
 def manifests(store: Store) -> list[Path]:
@@ -133,19 +161,25 @@ def manifests(store: Store) -> list[Path]:
 
 
 def _run(store: Store, name: str, studies: Sequence[str]) -> Record:
-    found = list(store.root.glob(f"{name}*/record.json")) if name.isalnum() else []
+    runs = {path.parent.name: path for path in store.root.glob(f"*/{RECORD}")}
+    found = [run for run in runs if name and run.startswith(name[:DIGITS])]
     if len(found) > 1:
         raise InputError(f"run '{name}': {len(found)} runs of {store.root} begin so; write more")
-    if not found:
-        runs = [path.parent.name for path in store.root.glob("*/record.json")]
-        short = [each.rpartition("-")[0] for each in studies]
-        raise unknown("study or run", name, [*dict.fromkeys(short), *runs]).within(str(store.root))
-    return Record.from_json(found[0].read_bytes())
+    if found:
+        return read_record(runs[found[0]])
+    if not runs and not studies:
+        raise InputError(f"'{name}': {store.root} holds no study and no finished run; {ELSE}")
+    near = get_close_matches(name, runs, FEW, cutoff=0)
+    more = [f"{len(runs) - FEW} more runs"] if len(runs) > FEW else []
+    short = dict.fromkeys(each.rpartition("-")[0] for each in studies)
+    raise unknown("study or run", name, [*short, *near, *more]).within(str(store.root))
 
 
 def write(path: Path, flag: str, text: str | bytes) -> None:
     """Write a file whole, or say in a line why it cannot be."""
     try:
         write_atomically(path, text)
+    except ValueError:  # such as an empty one
+        raise InputError(f"{flag} {path}: is no name of a file") from None
     except OSError as error:
         raise InputError(f"{flag} {path}: cannot be written: {error.strerror}") from None

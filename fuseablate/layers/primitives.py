@@ -149,23 +149,26 @@ class Pad:
 
 @dataclass(frozen=True, slots=True)
 class Subsample:
-    """Every `stride`-th pixel, and channels of zeros before and after to make `channels`.
+    """Every `stride`-th pixel, and channels of zeros before and after to make `cout` of `cin`.
 
     The parameter-free shortcut of CIFAR ResNets (He et al., 2016, section 4.2, option A).
     """
 
-    channels: int
+    cin: int
+    cout: int
     stride: int
 
     def trace(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace; an error where the channels are more already, or cannot be padded evenly."""
         c, h, w = as_map(shape, "a padded shortcut")
-        if c > self.channels or (self.channels - c) % 2:
+        if c != self.cin:
+            raise InputError(f"a padded shortcut of {self.cin} channels gets {c}")
+        if self.cin > self.cout or (self.cout - self.cin) % 2:
             raise InputError(
                 f"a padded shortcut adds an even number of channels, and cannot make "
-                f"{self.channels} of {c}"
+                f"{self.cout} of {self.cin}; use shortcut=project"
             )
-        return (self.channels, -(-h // self.stride), -(-w // self.stride)), Cost()
+        return (self.cout, -(-h // self.stride), -(-w // self.stride)), Cost()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The torch modules of the layer algebra that torch itself does not have."""
 
-from fuseablate.modules.fast import DepthwiseConv2d, PointwiseConv2d
+from fuseablate.modules.fast import DepthwiseConv2d, FastShift, PointwiseConv2d
 from fuseablate.modules.joins import Add, Concat, Gate, Sequential, Split, Sum, Tap
 from fuseablate.modules.plain import Scale, Shift, StandardisedConv2d, Subsample
 from fuseablate.modules.random import Dropout, DropPath
@@ -11,6 +11,7 @@ __all__ = [
     "DepthwiseConv2d",
     "DropPath",
     "Dropout",
+    "FastShift",
     "Gate",
     "PointwiseConv2d",
     "Scale",

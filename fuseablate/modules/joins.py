@@ -10,10 +10,15 @@ from torch import Tensor, nn
 
 
 class Sequential(nn.Sequential):
-    """Named children, one after another."""
+    """Named children, one after another. The first never changes the input in place.
+
+    Others may read it: the other children of a `Concat`, say, or a backward pass.
+    """
 
     def __init__(self, children: Iterable[tuple[str, nn.Module]]) -> None:
         super().__init__(OrderedDict(children))
+        if len(self) and hasattr(self[0], "inplace"):
+            vars(self[0])["inplace"] = False
 
     def chain(self, x: Tensor) -> Tensor:
         """Return what the children make of `x`, one after another."""
@@ -22,20 +27,7 @@ class Sequential(nn.Sequential):
         return x
 
 
-class Branching(Sequential):
-    """Children of which more than one reads the input, so that none may change it in place."""
-
-    def __init__(self, children: Iterable[tuple[str, nn.Module]]) -> None:
-        super().__init__(children)
-        for child in self:
-            first = child
-            while isinstance(first, nn.Sequential) and len(first):
-                first = first[0]
-            if hasattr(first, "inplace"):
-                vars(first)["inplace"] = False
-
-
-class Concat(Branching):
+class Concat(Sequential):
     """Children over the same input (N, C, H, W), concatenated along the channels."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,7 +35,7 @@ class Concat(Branching):
         return torch.cat([child(x) for child in self], dim=1)
 
 
-class Split(Branching):
+class Split(Sequential):
     """The channels of (N, C, H, W) dealt out in equal runs, one to each child."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,7 +44,7 @@ class Split(Branching):
         return torch.cat([child(part) for child, part in zip(self, parts, strict=True)], dim=1)
 
 
-class Add(Branching):
+class Add(Sequential):
     """A residual: the input plus what the children make of it."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,7 +52,7 @@ class Add(Branching):
         return x + self.chain(x)
 
 
-class Sum(Branching):
+class Sum(Sequential):
     """Children over the same input, added."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +64,7 @@ class Sum(Branching):
         return total
 
 
-class Gate(Branching):
+class Gate(Sequential):
     """The input (N, C, H, W) times one factor a channel, which the children make of it."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -80,7 +72,7 @@ class Gate(Branching):
         return x * self.chain(x).view(*x.shape[:2], 1, 1)
 
 
-class Tap(Branching):
+class Tap(Sequential):
     """Passes its input on; while training, `logits` hold what the children made of it.
 
     Whoever computes the loss reads them after the forward pass, and adds `weight` times theirs.

@@ -29,20 +29,20 @@ class StandardisedConv2d(nn.Conv2d):
 
 
 class Subsample(nn.Module):
-    """Every `stride`-th pixel, with channels of zeros before and after to make `channels`."""
+    """Every `stride`-th pixel, with `side` channels of zeros before and as many after."""
 
-    def __init__(self, channels: int, stride: int) -> None:
+    def __init__(self, side: int, stride: int) -> None:
         super().__init__()
-        self.channels, self.stride = channels, stride
+        self.side, self.stride = side, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, channels, ceil(H / stride), ceil(W / stride))."""
-        side = (self.channels - x.shape[1]) // 2
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, side, side))
+        """Return (N, C + 2 * side, ceil(H / stride), ceil(W / stride))."""
+        pixels = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(pixels, (0, 0, 0, 0, self.side, self.side))
 
     def extra_repr(self) -> str:
         """Return what `print` shows."""
-        return f"{self.channels}, stride={self.stride}"
+        return f"{self.side}, stride={self.stride}"
 
 
 class Shift(nn.Module):

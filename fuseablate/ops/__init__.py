@@ -6,9 +6,15 @@ from collections.abc import Mapping
 
 from fuseablate.ops.bottleneck import Bottleneck, Fuse, MBConv, ShiftRow
 from fuseablate.ops.conv import ConvRow
+from fuseablate.ops.dense import Dense, Transition
+from fuseablate.ops.fire import Fire
+from fuseablate.ops.inception import Inception, InceptionRes, Reduction
+from fuseablate.ops.nin import MlpConv
+from fuseablate.ops.norm import NormRow
 from fuseablate.ops.pool import AvgPool, MaxPool, PoolRow
 from fuseablate.ops.resnet import Basic, Bottle, Preact
 from fuseablate.ops.row import Row, Settings
+from fuseablate.ops.side import Aux
 
 OPS: Mapping[str, type[Row]] = {
     "conv": ConvRow,
@@ -21,6 +27,15 @@ OPS: Mapping[str, type[Row]] = {
     "pool": PoolRow,
     "maxpool": MaxPool,
     "avgpool": AvgPool,
+    "inception": Inception,
+    "reduction": Reduction,
+    "inception_res": InceptionRes,
+    "aux": Aux,
+    "fire": Fire,
+    "mlpconv": MlpConv,
+    "dense": Dense,
+    "transition": Transition,
+    "norm": NormRow,
 }
 
 __all__ = ["OPS", "Bottleneck", "Row", "Settings"]

@@ -35,7 +35,7 @@ from fuseablate.ops.blocks import (
     drop_path,
     same_padding,
 )
-from fuseablate.ops.cells import Choice, Flag, Whole, cell
+from fuseablate.ops.cells import Choice, Expanded, Flag, Whole, cell, width_of
 from fuseablate.ops.row import Settings
 
 
@@ -48,13 +48,15 @@ class Bottleneck(Excited):
     3. SE where `se`, then the second NL (`nl2=same` is the row's own)
     4. 1x1 conv to `out`, norm, no activation
     5. with `residual`, the input is added wherever stride is 1 and in equals out
+
+    `exp` is a number, or `6in` for six times what comes in.
     """
 
     repeats: ClassVar[bool] = True
 
     kernel: int = cell(Whole())
     norm: str = cell(NORM, "batch")
-    exp: int = cell(Whole(scales=True))
+    exp: int | str = cell(Expanded())
     out: int = cell(Whole(scales=True))
     se: bool | None = cell(Flag())
     nl: str = cell(NL)
@@ -65,7 +67,7 @@ class Bottleneck(Excited):
     se_place: str = cell(Choice(("before_nl", "after_nl", "after_project")), "before_nl")
 
     @abstractmethod
-    def filter(self, settings: Settings) -> tuple[Layer, int]:
+    def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
         """Return the spatial filter over `exp` channels, and how many channels it puts out."""
 
     def residual_fits(self, cin: int) -> bool:
@@ -76,12 +78,13 @@ class Bottleneck(Excited):
         """Return the block's tree."""
         cin, _, _ = as_map(shape, f"op '{self.op}'")
         check_kernel((self.kernel, self.kernel), self.stride)
-        leave_out = self.expand == "wider" and self.exp == cin
-        spatial, channels = self.filter(settings)
+        exp = width_of(self.exp, cin)
+        leave_out = self.expand == "wider" and exp == cin
+        spatial, channels = self.filter(exp, settings)
         gated = self.out if self.se_place == "after_project" else channels
         se = self.gate(gated, cin)
         body = seq(
-            expand=None if leave_out else self.conv_norm(Conv(cin, self.exp), settings, self.nl),
+            expand=None if leave_out else self.conv_norm(Conv(cin, exp), settings, self.nl),
             depthwise=spatial,
             se=se if self.se_place == "before_nl" else None,
             act=act_layer(self.nl if self.nl2 == "same" else self.nl2),
@@ -118,14 +121,13 @@ class Fuse(Bottleneck):
         """Return the pair as the source's table writes it: `Kx1,1xK`."""
         return f"{self.kernel}x1,1x{self.kernel}"
 
-    def filter(self, settings: Settings) -> tuple[Layer, int]:
+    def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
         """Return the pair."""
-        if self.variant == "half" and self.exp % 2:
+        if self.variant == "half" and exp % 2:
             raise InputError(
-                f"variant=half deals exp out to two convolutions, and {self.exp} is odd; "
-                f"use {self.exp + 1}"
+                f"variant=half deals exp out to two convolutions, and {exp} is odd; use {exp + 1}"
             )
-        channels = self.exp if self.variant == "full" else self.exp // 2
+        channels = exp if self.variant == "full" else exp // 2
         pair: Named = (
             ("row", self.depthwise(channels, (1, self.kernel), settings)),
             ("column", self.depthwise(channels, (self.kernel, 1), settings)),
@@ -146,9 +148,9 @@ class MBConv(Bottleneck):
         """Return `KxK`."""
         return f"{self.kernel}x{self.kernel}"
 
-    def filter(self, settings: Settings) -> tuple[Layer, int]:
+    def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
         """Return the depthwise convolution."""
-        return self.depthwise(self.exp, (self.kernel, self.kernel), settings), self.exp
+        return self.depthwise(exp, (self.kernel, self.kernel), settings), exp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +164,8 @@ class ShiftRow(Bottleneck):
         """Return `KxK`."""
         return f"{self.kernel}x{self.kernel}"
 
-    def filter(self, settings: Settings) -> tuple[Layer, int]:
+    def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
         """Return the shift; its window has a middle."""
         if self.kernel % 2 == 0:
             raise InputError(f"a shift needs an odd kernel; use {self.kernel + 1}")
-        return Shift(self.kernel, self.stride), self.exp
+        return Shift(self.kernel, self.stride), exp

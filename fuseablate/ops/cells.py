@@ -264,6 +264,35 @@ class Inner:
         return "in" if text == "in" else Whole().read(text)
 
 
+@dataclass(frozen=True)
+class Expanded:
+    """The width inside a block: a whole number, or `6in` for six times what comes in."""
+
+    scales: bool = True
+
+    def check(self, value: object) -> int | str:
+        """Return the number, or how many times the block's input."""
+        if isinstance(value, str) and re.fullmatch(r"([1-9][0-9]?)?in", value):
+            return value
+        return Whole().check(value)
+
+    def read(self, text: str) -> int | str:
+        """Return the number, or how many times the block's input, that `text` writes."""
+        return self.check(text) if text.endswith("in") else Whole().read(text)
+
+
+def width_of(value: int | str, cin: int) -> int:
+    """Return the channels that an `Expanded` cell means in a block of `cin` input channels."""
+    if isinstance(value, int):
+        return value
+    return int(value.removesuffix("in") or 1) * cin
+
+
+def follows(value: object) -> bool:
+    """Whether a cell of channels follows the block's input, so that it has no number to scale."""
+    return isinstance(value, str) and value.endswith("in")
+
+
 def cell(rule: Rule, default: Any = dataclasses.MISSING) -> Any:
     """Declare a cell of a row type; without a default a row must name it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fuseablate.layers import GlobalPool, Layer, Pool, Shape, seq
+from fuseablate.layers import GlobalPool, Layer, Pad, Pool, Shape, seq
 from fuseablate.ops.blocks import NL, Excited, act_layer
 from fuseablate.ops.cells import Flag, Whole, cell
 from fuseablate.ops.row import Row, Settings
@@ -64,15 +64,22 @@ class WindowPool(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class MaxPool(WindowPool):
-    """The largest number of each window."""
+    """The largest number of each window.
+
+    pad: zeros around the map, which windows see as numbers of it, as in BiT; `padding` is not
+    seen by a maximum.
+    """
 
     op: ClassVar[str] = "maxpool"
     title: ClassVar[str] = "MaxPool2d"
     short_title: ClassVar[str] = "MaxPool"
 
+    pad: int = cell(Whole(least=0), 0)
+
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the pooling."""
-        return self.pool("max")
+        pool = self.pool("max")
+        return seq(pad=Pad(self.pad), pool=pool) if self.pad else pool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,7 @@ class Residual(Excited):
     def changing(self, cin: int, settings: Settings) -> Layer:
         """Return the shortcut where the shape changes."""
         if self.shortcut == "pad":
-            return Subsample(self.out, self.stride)
+            return Subsample(cin, self.out, self.stride)
         kernel = (self.shortcut_kernel, self.shortcut_kernel)
         check_kernel(kernel, self.stride)
         stride = (self.stride, self.stride)
@@ -199,7 +199,7 @@ class Preact(Bottle):
     def changing(self, cin: int, settings: Settings) -> Layer:
         """Return the shortcut where the shape changes."""
         if self.shortcut == "pad":
-            return Subsample(self.out, self.stride)
+            return Subsample(cin, self.out, self.stride)
         kernel = (self.shortcut_kernel, self.shortcut_kernel)
         check_kernel(kernel, self.stride)
         stride = (self.stride, self.stride)

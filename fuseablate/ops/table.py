@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fuseablate.errors import InputError, unknown
 from fuseablate.ops.cells import Whole
+from fuseablate.ops.regnet import GENERATORS
 from fuseablate.ops.row import Row
 
 DEPTH = Whole(most=1000)
 
 
 def read_rows(tables: Any, ops: Mapping[str, type[Row]]) -> tuple[Row, ...]:
-    """Return the rows; `depth = n` stands for n rows, of which only the first strides."""
+    """Return the rows; `depth = n` stands for n rows, of which only the first strides.
+
+    A row of a generator's name stands for the rows that it generates.
+    """
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise InputError("rows: write each row as a [[rows]] table")
     rows: list[Row] = []
-    for number, table in enumerate(tables, 1):
+    for number, table in enumerate(_generated(tables), 1):
         cells = dict(table)
         id = str(cells.pop("id", number))
         if "op" not in cells:
-            raise InputError(f"row {id}: needs a value for 'op' (choices: {', '.join(ops)})")
+            choices = ", ".join((*ops, *GENERATORS))
+            raise InputError(f"row {id}: needs a value for 'op' (choices: {choices})")
         name = cells.pop("op")
         if not isinstance(name, str) or name not in ops:
-            raise unknown("op", name, ops).within(f"row {id}")
+            raise unknown("op", name, (*ops, *GENERATORS)).within(f"row {id}")
         depth = cells.pop("depth", 1)
         row = ops[name].from_cells(id, cells)
         try:
@@ -35,6 +40,20 @@ def read_rows(tables: Any, ops: Mapping[str, type[Row]]) -> tuple[Row, ...]:
             raise error.within(f"row {id}: depth") from None
         rows += [row, *repeated(row, depth)]
     return tuple(rows)
+
+
+def _generated(tables: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for table in tables:
+        name = table.get("op")
+        if isinstance(name, str) and name in GENERATORS:
+            try:
+                found += GENERATORS[name](table)
+            except InputError as error:
+                raise error.within(f"row {len(found) + 1}") from None
+        else:
+            found.append(table)
+    return found
 
 
 def repeated(row: Row, depth: int, after: int = 1) -> list[Row]:

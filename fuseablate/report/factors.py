@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.report.bars import MARKS, STYLES, interval, reach_of, strip
+from fuseablate.report.bars import reach_of, strip
 from fuseablate.report.judged import METRICS, Judged
+from fuseablate.report.variant_table import delta_text, verdict
 from fuseablate.stats import Delta, effects
+from fuseablate.terminal import fitted, named_table
 
 
 def print_effects(judged: Judged, out: Console) -> None:
@@ -18,25 +22,30 @@ def print_effects(judged: Judged, out: Console) -> None:
     whole = judged.comparison.design == "factorial"
     found = effects(scores, levels, interactions=whole)
     if not found:
-        out.print("Effects: not told; they need two seeds, the same of all variants.", style="dim")
+        out.print(
+            "Effects: not told; they need two seeds, the same of all variants, and a spread "
+            "between them.",
+            style="dim",
+        )
         return
-    table = Table(title="Effects", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("Effect", overflow="fold")
-    table.add_column("Points [95 %]", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
     shown = [
         Delta(" with ".join(f"{f}={level}" for f, level in zip(e.factors, e.levels, strict=True)),
               0, e.mean, e.low, e.high)
         for e in found
     ]  # fmt: skip
     reach = reach_of(shown)
-    for one in shown:
-        mark = Text(f"{MARKS[one.verdict]} {one.verdict}", style=STYLES[one.verdict])
-        table.add_row(
-            one.variant,
-            f"{one.mean:+.2f} \\[{one.low:+.2f}, {one.high:+.2f}]",
-            Text(" ").join((interval(one, reach), mark)),
-        )
+
+    def make(_: Sequence[str], tight: int) -> Table:
+        table = named_table("Effect", 1 if tight else 2, "Effects", least=None)
+        table.add_column("Points [95 %]", justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
+        for one in shown:
+            table.add_row(
+                Text(one.variant), delta_text(one, tight < 2), verdict(one, reach, tight < 2)
+            )
+        return table
+
+    table, _ = fitted(make, (), (), out)
     out.print(table)
     out.print(
         "A main effect: the mean over the other factors' levels. Two together: how much larger "
@@ -52,6 +61,8 @@ def print_rows(judged: Judged, out: Console) -> None:
         delta = judged.delta(variant)
         id = variant.levels.get("row", variant.name)
         losses[id] = -delta.mean if delta and delta.mean is not None else None
+    if all(loss is None for loss in losses.values()):
+        return
     out.print("[bold]What each row loses by the edit[/] (the tallest block loses the most)")
     for line in strip(losses):
         out.print(line)

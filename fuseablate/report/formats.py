@@ -12,40 +12,43 @@ from typing import Any
 
 from fuseablate.record import Record
 from fuseablate.report.judged import Judged, views
+from fuseablate.report.look import Look
 from fuseablate.report.model import Comparison
 from fuseablate.report.page import as_html
-from fuseablate.report.rows import COLUMNS, Row, rows_of
+from fuseablate.report.rows import FIELDS, NAMED, PARTS, Row, rows_of
 from fuseablate.report.words import conclusion, statistics_lines
 from fuseablate.terminal import change, short
 
 
-def as_csv(comparisons: Sequence[Comparison], metric: str) -> str:
-    """Return a line for each variant, with the columns of `rows.Row`; numbers in full."""
+def as_csv(comparisons: Sequence[Comparison], look: Look) -> str:
+    """Return a line for each variant, with the fields of `rows.Row`; numbers in full."""
+    chosen = [part for column in look.columns for part in PARTS[column]]
+    names = (*NAMED, *chosen) if chosen else FIELDS
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(names)
     for comparison in comparisons:
-        for judged in views(comparison, metric):
-            for row in rows_of(judged):
-                values = dataclasses.astuple(row)
+        for judged in views(comparison, look.metric):
+            for row in rows_of(judged, look.shown(judged)):
+                values = (getattr(row, name) for name in names)
                 writer.writerow("" if value is None else value for value in values)
     return out.getvalue()
 
 
-def as_json(comparisons: Sequence[Comparison], metric: str) -> str:
-    """Return everything: each comparison, its statistics, its variants and their runs."""
-    return json.dumps([_comparison(each, metric) for each in comparisons], indent=2) + "\n"
+def as_json(comparisons: Sequence[Comparison], look: Look) -> str:
+    """Return all columns: each comparison, its statistics, its variants and their runs."""
+    return json.dumps([_comparison(each, look) for each in comparisons], indent=2) + "\n"
 
 
-def _comparison(comparison: Comparison, metric: str) -> dict[str, Any]:
+def _comparison(comparison: Comparison, look: Look) -> dict[str, Any]:
     table: dict[str, Any] = {
         key: getattr(comparison, key)
         for key in ("name", "title", "question", "design", "spec", "data", "recipe")
     }
-    table["metric"] = metric
+    table["metric"] = look.metric
     table["notes"] = list(comparison.notes)
     runs = {v.name: [_run(run) for run in v.runs] for v in comparison.variants}
-    raw, *equal = (_variants(judged, runs) for judged in views(comparison, metric))
+    raw, *equal = (_variants(judged, look, runs) for judged in views(comparison, look.metric))
     table |= raw
     if equal:
         table["at_equal_cost"] = equal[0]
@@ -54,7 +57,7 @@ def _comparison(comparison: Comparison, metric: str) -> dict[str, Any]:
     return table
 
 
-def _variants(judged: Judged, runs: Mapping[str, Any]) -> dict[str, Any]:
+def _variants(judged: Judged, look: Look, runs: Mapping[str, Any]) -> dict[str, Any]:
     analysis = judged.analysis
     return {
         "statistics": analysis
@@ -68,7 +71,8 @@ def _variants(judged: Judged, runs: Mapping[str, Any]) -> dict[str, Any]:
         },
         "conclusion": conclusion(judged),
         "variants": [
-            {**dataclasses.asdict(row), "runs": runs[row.variant]} for row in rows_of(judged)
+            {**dataclasses.asdict(row), "runs": runs[row.variant]}
+            for row in rows_of(judged, look.shown(judged))
         ],
     }
 
@@ -87,12 +91,29 @@ def _run(run: Record) -> dict[str, Any]:
 
 
 MINUS = "\u2212"
-HEADINGS = ("Variant", "Params", "MACs", "{metric} (%)", "Delta, 95 % interval", "Seeds", "Verdict")
+HEADINGS = {
+    "params": "Params",
+    "macs": "MACs",
+    "latency": "Latency (ms)",
+    "score": "{metric} (%)",
+    "delta": "Delta, 95 % interval",
+    "seeds": "Seeds",
+    "verdict": "Verdict",
+}
 
 
-def _cells(row: Row, minus: str) -> list[str]:
-    """Return a row as people read it; `minus` is how the format writes a negative sign."""
+def _table(judged: Judged, look: Look) -> tuple[Sequence[str], list[str], list[list[str]]]:
+    """Return a table as people read it: its columns by name, their headings, and its rows."""
+    columns = look.columns_of(judged)
+    head = ["Variant", *(HEADINGS[column].format(metric=judged.title) for column in columns)]
+    rows = []
+    for row in rows_of(judged, look.shown(judged)):
+        cells = _cells(row)
+        rows.append([row.edits or row.variant, *(cells[column] for column in columns)])
+    return columns, head, rows
 
+
+def _cells(row: Row) -> dict[str, str]:
     def cost(value: int, share: float) -> str:
         base = value / (1 + share)
         changed = "" if share == 0 else f" ({change(value, base)})"
@@ -102,29 +123,34 @@ def _cells(row: Row, minus: str) -> list[str]:
     score += "" if row.sd is None else f" ± {row.sd:.2f}"
     delta = "" if row.delta is None else f"{row.delta:+.2f}"
     delta += "" if row.low is None or row.high is None else f" [{row.low:+.2f}, {row.high:+.2f}]"
-    seeds = str(row.seeds) if row.seeds == row.seeds_asked else f"{row.seeds} of {row.seeds_asked}"
-    cells = [cost(row.params, row.params_change), cost(row.macs, row.macs_change), score, delta]
-    return [row.edits or row.variant, *(re.sub(r"-(?=\d)", minus, c) for c in cells), seeds,
-            row.verdict]  # fmt: skip
+    cells = {
+        "params": cost(row.params, row.params_change),
+        "macs": cost(row.macs, row.macs_change),
+        "latency": "" if row.latency_ms is None else f"{row.latency_ms:.2f}",
+        "score": score,
+        "delta": delta,
+        "seeds": f"{row.seeds}" + f" of {row.seeds_asked}" * (row.seeds < row.seeds_asked),
+        "verdict": row.verdict,
+    }
+    return {name: re.sub(r"-(?=\d)", MINUS, text) for name, text in cells.items()}
 
 
-def as_markdown(comparisons: Sequence[Comparison], metric: str) -> str:
+def as_markdown(comparisons: Sequence[Comparison], look: Look) -> str:
     """Return a pipe table for each comparison, with its statistics in words beneath."""
     parts = []
     for comparison in comparisons:
-        for judged in views(comparison, metric):
-            head = [heading.format(metric=judged.title) for heading in HEADINGS]
+        for judged in views(comparison, look.metric):
+            columns, head, rows = _table(judged, look)
+            sides = ["---" if column == "verdict" else "--:" for column in columns]
             lines = [
                 f"### {_escaped(_title(judged))}",
                 "",
-                f"{_escaped(comparison.question)} {_escaped(comparison.data)}, recipe "
-                f"{_escaped(comparison.recipe)}.".strip(),
+                f"{_escaped(comparison.question)} {_escaped(comparison.setting)}.".strip(),
                 "",
                 f"| {' | '.join(head)} |",
-                "|---|--:|--:|--:|--:|--:|---|",
+                f"|---|{'|'.join(sides)}|",
             ]
-            for row in rows_of(judged):
-                name, *others = _cells(row, MINUS)
+            for name, *others in rows:
                 lines.append(f"| {' | '.join((f'`{_cell(name)}`', *others))} |")
             words = [*statistics_lines(judged), conclusion(judged)]
             parts.append("\n".join([*lines, "", _escaped(" ".join(filter(None, words)))]))
@@ -152,7 +178,7 @@ TEX = {
 }  # fmt: skip
 
 
-def as_latex(comparisons: Sequence[Comparison], metric: str) -> str:
+def as_latex(comparisons: Sequence[Comparison], look: Look) -> str:
     """Return a document that compiles as it is, with a booktabs table for each comparison."""
     lines = [
         r"\documentclass{article}",
@@ -161,19 +187,20 @@ def as_latex(comparisons: Sequence[Comparison], metric: str) -> str:
         r"\begin{document}",
     ]
     for comparison in comparisons:
-        for judged in views(comparison, metric):
-            head = [_tex(heading.format(metric=judged.title)) for heading in HEADINGS]
+        for judged in views(comparison, look.metric):
+            columns, head, rows = _table(judged, look)
+            sides = "".join("l" if column == "verdict" else "r" for column in columns)
             lines += [
                 "",
                 r"\begin{table}",
                 r"\centering\footnotesize",
-                rf"\caption{{{_tex(_title(judged))}. {_tex(comparison.data)}, recipe "
-                rf"{_tex(comparison.recipe)}. {_tex(conclusion(judged))}}}",
-                r"\begin{tabular}{lrrrrrl}",
+                rf"\caption{{{_tex(_title(judged))}. {_tex(comparison.setting)}. "
+                rf"{_tex(conclusion(judged))}}}",
+                rf"\begin{{tabular}}{{l{sides}}}",
                 r"\toprule",
-                " & ".join(head) + r" \\",
+                " & ".join(map(_tex, head)) + r" \\",
                 r"\midrule",
-                *(" & ".join(map(_tex, _cells(row, MINUS))) + r" \\" for row in rows_of(judged)),
+                *(" & ".join(map(_tex, row)) + r" \\" for row in rows),
                 r"\bottomrule",
                 r"\end{tabular}",
                 r"\end{table}",
@@ -186,7 +213,7 @@ def _tex(text: str) -> str:
     return known.encode("latin-1", "replace").decode("latin-1")
 
 
-FORMATS: Mapping[str, Callable[[Sequence[Comparison], str], str]] = {
+FORMATS: Mapping[str, Callable[[Sequence[Comparison], Look], str]] = {
     "markdown": as_markdown,
     "latex": as_latex,
     "csv": as_csv,

@@ -22,9 +22,9 @@ class PlannedVariant:
     """A variant of a study and the digest of its run for each seed.
 
     names: at least one, the first for use. levels: the level of each factor (`baseline` where
-    it is untouched); of a per-row design the one level `row`. recipe: the recipe's name where it
-    is not the reference's, else empty. iso_of: the variant that this one is, rescaled to the
-    reference's cost. latency: milliseconds an image, where it was measured.
+    it is untouched); of a per-row design the one level `row`. recipe, spec: the name of the
+    variant's own where it is not the reference's, else empty. iso_of: the variant that this one
+    is, rescaled to the reference's cost. latency: milliseconds an image, where it was measured.
     """
 
     names: tuple[str, ...]
@@ -34,6 +34,7 @@ class PlannedVariant:
     params: int
     macs: int
     runs: Mapping[int, str]
+    spec: str = ""
     iso_of: str | None = None
     latency: float | None = None
 
@@ -97,6 +98,8 @@ class Manifest:
         try:
             table: dict[str, Any] = json.loads(path.read_bytes())
             searched = table["search"]
+            if not table["variants"]:
+                raise ValueError("it has no variant")
             return cls(
                 **{
                     **table,

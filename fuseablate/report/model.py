@@ -6,10 +6,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fuseablate.keys import SPEC_RULES
+from fuseablate.ops import OPS
 from fuseablate.record import Record
 from fuseablate.report.manifest import Manifest, PlannedVariant, Searched
+from fuseablate.spec import Spec
 
 SHORT = 32  # characters
+_USUAL = {key: getattr(Spec, key, None) for key in SPEC_RULES if key != "divisor"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,11 @@ class Comparison:
         return self.variants[0]
 
     @property
+    def setting(self) -> str:
+        """What the runs were trained on and how, in words."""
+        return f"{self.data}, recipe {self.recipe}" if self.recipe else self.data
+
+    @property
     def raw(self) -> tuple[Variant, ...]:
         """The variants as their edits make them, the reference first."""
         return tuple(variant for variant in self.variants if variant.iso_of is None)
@@ -98,10 +107,20 @@ def of_records(records: Sequence[Record]) -> list[Comparison]:
     groups: dict[str, dict[str, list[Record]]] = {}
     for record in records:
         shared = json.dumps([record.data, record.recipe], sort_keys=True, default=list)
-        network = {key: record.spec[key] for key in ("classes", "dropout", "rows")}
-        variant = json.dumps(network, sort_keys=True)
+        variant = json.dumps(_network(record), sort_keys=True)
         groups.setdefault(shared, {}).setdefault(variant, []).append(record)
     return [_of_group(list(group.values())) for group in groups.values()]
+
+
+def _network(record: Record) -> list[object]:
+    """Return what the record's table says beyond defaults, so that new cells part no runs."""
+    head = {key: record.spec.get(key, usual) for key, usual in _USUAL.items()}
+    rows = [
+        {key: value for key, value in row.items() if value != usual.get(key)}
+        for row in record.spec["rows"]
+        for usual in (OPS[row["op"]].defaults(),)
+    ]
+    return [head, rows]
 
 
 def _of_group(group: Sequence[Sequence[Record]]) -> Comparison:
@@ -121,8 +140,17 @@ def _of_group(group: Sequence[Sequence[Record]]) -> Comparison:
             )
         )
     first = variants[0].runs[0]
+    notes = (
+        (f"No run without edits is here: the reference is {variants[0].short}, trained first.",)
+        if first.edits and len(variants) > 1
+        else ()
+    )
     return Comparison(
-        variants=tuple(variants), spec=first.spec_name, data=_data(first), recipe=_recipe(first)
+        variants=tuple(variants),
+        spec=first.spec_name,
+        data=_data(first),
+        recipe=_recipe(first),
+        notes=notes,
     )
 
 
@@ -146,7 +174,8 @@ def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Compari
 
 
 def _of_planned(planned: PlannedVariant, spec: str, get: Callable[[str], Record | None]) -> Variant:
-    changes = " ".join((*planned.edits, planned.recipe)).strip()
+    parts = (planned.spec, *planned.edits, planned.recipe)
+    changes = " ".join(part for part in parts if part)
     return Variant(
         name=" = ".join(planned.names),
         changes=changes,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from fuseablate.report.judged import Judged
+from fuseablate.report.model import Variant
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,25 @@ class Row:
     verdict: str
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
+FIELDS = tuple(field.name for field in fields(Row))
+NAMED = ("comparison", "variant", "edits")
+# What each column of a table, by its name, is made of.
+PARTS = {
+    "params": ("params", "params_change"),
+    "macs": ("macs", "macs_change"),
+    "latency": ("latency_ms",),
+    "score": ("mean", "sd"),
+    "delta": ("delta", "low", "high", "p"),
+    "seeds": ("seeds", "seeds_asked"),
+    "verdict": ("verdict",),
+}
 
 
-def rows_of(judged: Judged) -> list[Row]:
-    """Return a row for each variant, the reference first."""
+def rows_of(judged: Judged, variants: Sequence[Variant] | None = None) -> list[Row]:
+    """Return a row for each variant, the reference first; or for those given, in their order."""
     base = judged.variants[0]
     rows = []
-    for variant in judged.variants:
+    for variant in judged.variants if variants is None else variants:
         scores, delta = judged.scores(variant), judged.delta(variant)
         rows.append(
             Row(

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fuseablate.report.bars import BLOCKS
 from fuseablate.report.manifest import Searched, Trial
-from fuseablate.terminal import short
+from fuseablate.terminal import fitted, short
 
 SHOWN = 10  # trials of the table
 STEPS = 40  # points of the line of the hypervolume
@@ -35,15 +35,16 @@ def print_searched(search: Searched, out: Console) -> None:
     )
     told = ", ".join(f"{count:,} {reason}" for reason, count in search.refused.items())
     out.print(f"Samples that were not trained, and drawn again: {told}")
-    out.print(_table(search, done))
-    out.print(
-        "Validation top-1, mean over seeds: what was searched by, and too high for the best. "
-        "A trial with fewer seeds makes no claim. *: a finalist, judged below on fresh seeds.",
-        style="dim",
-    )
+    if done:
+        out.print(_table(search, done, out))
+        out.print(
+            "Validation top-1, mean over seeds: what was searched by, and too high for the best. "
+            "A trial with fewer seeds makes no claim. *: a finalist, judged below on fresh seeds.",
+            style="dim",
+        )
     cost = next((name for name in search.objectives if name != "accuracy"), None)
-    if cost and len(done) > 1:
-        out.print(f"Hypervolume over trials: {sparkline(hypervolumes(done, cost))}")
+    if cost and done and any(volumes := hypervolumes(done, cost)):
+        out.print(f"Hypervolume over trials: {sparkline(volumes)}")
     if search.importance:
         rated = ", ".join(f"{name} {share:.2f}" for name, share in search.importance.items())
         out.print(f"Importance of parameters for validation top-1 (PED-ANOVA): {rated}")
@@ -52,25 +53,31 @@ def print_searched(search: Searched, out: Console) -> None:
     out.print()
 
 
-def _table(search: Searched, done: Sequence[Trial]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("Trial", no_wrap=True)
-    timed = ("ms",) if "latency" in search.objectives else ()
-    for name in ("Val top-1", "Seeds", "Params", "MACs", *timed):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("Edits", overflow="fold")
+def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
     ranked = sorted(done, key=lambda trial: (not trial.finalist, -(trial.top1 or 0)))
     finalists = sum(trial.finalist for trial in done)
-    for trial in ranked[: max(SHOWN, finalists)]:
-        table.add_row(
-            f"{trial.number}{'*' if trial.finalist else ''}",
-            f"{trial.top1:.2f}",
-            f"{trial.seeds} of {search.seeds}",
-            short(trial.params),
-            short(trial.macs),
-            *(f"{trial.latency:.2f}" for _ in timed),
-            Text(trial.edits or "-"),
-        )
+
+    def make(some: Sequence[str], tight: int) -> Table:
+        table = Table(box=None, padding=(0, 1 if tight else 2, 0, 0), pad_edge=False)
+        table.add_column("Trial", no_wrap=True)
+        for name in some:
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("Edits", overflow="fold")
+        for trial in ranked[: max(SHOWN, finalists)]:
+            cells = {
+                "Val top-1": "-" if trial.top1 is None else f"{trial.top1:.2f}",
+                "Seeds": f"{trial.seeds} of {search.seeds}",
+                "Params": short(trial.params),
+                "MACs": short(trial.macs),
+                "ms": "-" if trial.latency is None else f"{trial.latency:.2f}",
+            }
+            name = f"{trial.number}{'*' if trial.finalist else ''}"
+            table.add_row(name, *(cells[column] for column in some), Text(trial.edits or "-"))
+        return table
+
+    timed = ("ms",) if "latency" in search.objectives else ()
+    columns = ("Val top-1", "Seeds", "Params", "MACs", *timed)
+    table, _ = fitted(make, columns, ("Params", "ms", "MACs"), out)
     return table
 
 

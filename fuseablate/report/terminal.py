@@ -6,52 +6,25 @@ Without torch.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from fuseablate.record import Record
-from fuseablate.report.bars import MARKS, STYLES, interval, reach_of
 from fuseablate.report.judged import Judged, judge
-from fuseablate.report.model import Comparison, Variant
+from fuseablate.report.look import Look
+from fuseablate.report.model import Comparison
 from fuseablate.report.pareto import Point, scatter
 from fuseablate.report.searched import print_searched
+from fuseablate.report.variant_table import WIDE, print_variants
 from fuseablate.report.words import conclusion, statistics_lines
-from fuseablate.terminal import change, duration, short
+from fuseablate.terminal import duration, fitted, named_table
 
-WIDE = 110  # columns from which costs come with their changes, and intervals with their ends
-DRAWN = 130  # columns from which intervals are drawn as well
-VERY_WIDE = 150  # columns from which the validation accuracy has room
 FEW = 12  # runs up to which each is shown unasked
-SORTS = ("name", "params", "macs", "score", "delta")
-
-
-@dataclass(frozen=True)
-class Look:
-    """What of a report is shown, and how: the metric, an order, a text to filter by, the runs.
-
-    sort: one of `SORTS`, or None for the order of the study; filter: a part of a variant's
-    label; cost: the horizontal axis of the plot.
-    """
-
-    metric: str = "test_top1"
-    sort: str | None = None
-    filter: str = ""
-    cost: str = "macs"
-    runs: bool = False
-
-
-def mean_sd(scores: Iterable[float]) -> str:
-    """Return `mean ± standard deviation` (of the sample, over seeds), or what there is."""
-    values = tuple(scores)
-    if not values:
-        return "-"
-    mean = f"{statistics.mean(values):.2f}"
-    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
+RUN_COLUMNS = ("Seed", "Epochs", "Val", "Test", "Top-5", "Images/s", "Time", "Folder")
 
 
 def print_report(comparisons: Sequence[Comparison], out: Console, look: Look | None = None) -> None:
@@ -62,10 +35,11 @@ def print_report(comparisons: Sequence[Comparison], out: Console, look: Look | N
 
 
 def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
-    wide = out.width >= WIDE
     if comparison.title:
-        out.print(f"[bold]{comparison.title}[/]  {comparison.question}", soft_wrap=True)
-    out.print(f"[bold]{comparison.data}[/], recipe {comparison.recipe}")
+        title, question = escape(comparison.title), escape(comparison.question)
+        out.print(f"[bold]{title}[/]  {question}", soft_wrap=True)
+    recipe = f", recipe {comparison.recipe}" if comparison.recipe else ""
+    out.print(f"[bold]{escape(comparison.data)}[/]{escape(recipe)}")
     if comparison.search:
         print_searched(comparison.search, out)
     judged = judge(comparison, look.metric)
@@ -78,6 +52,8 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
 
         (print_rows if comparison.design == "per-row" else print_effects)(judged, out)
     points = _points(judged, look.cost)
+    if look.cost == "latency" and not points:
+        out.print("No latency was measured: there is nothing to plot.", style="dim")
     if len(points) > 2:
         *plot, legend = scatter(points, look.cost, judged.title, out.width)
         for drawn in plot:
@@ -86,8 +62,9 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
         out.print()
     for note in comparison.notes:
         out.print(note, style="yellow", markup=False, soft_wrap=True)
-    if look.runs or sum(len(variant.runs) for variant in comparison.variants) <= FEW:
-        out.print(run_table(comparison, wide))
+    runs = sum(len(variant.runs) for variant in comparison.variants)
+    if runs and (look.runs or runs <= FEW):
+        _print_runs(comparison, out)
     for line in failures(comparison):
         out.print(line, style="red", markup=False)
     out.print(
@@ -98,17 +75,12 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
 
 
 def _print_judged(judged: Judged, out: Console, look: Look) -> None:
-    out.print(variant_table(judged, out.width, look))
-    if judged.analysis is None:
-        seeds = max(len(variant.finished) for variant in judged.variants)
-        if seeds < 2:
-            out.print("One seed: differences may be seed noise, and no claim is made.", style="dim")
-        return
+    print_variants(judged, out, look)
     out.print()
     if sentence := conclusion(judged):
         out.print(Text(sentence, style="bold"))
     for said in statistics_lines(judged):
-        out.print(said, style="dim")
+        out.print(said, style="dim", markup=False)
     out.print()
 
 
@@ -120,105 +92,41 @@ def _points(judged: Judged, cost: str) -> list[Point]:
     ]
 
 
-def _table(title: str, right: Sequence[str]) -> Table:
-    table = Table(
-        title=title or None, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False
-    )
-    table.add_column("Variant", overflow="fold", min_width=14)
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def variant_table(judged: Judged, width: int, look: Look) -> Table:
-    """Return a row for each variant: its costs, its score over seeds, its delta and verdict."""
-    wide = width >= WIDE
-    timed = any(variant.latency is not None for variant in judged.variants)
-    costs = ("Params", "change", "MACs", "change") if wide else ("Params", "MACs")
-    compared = len(judged.variants) > 1
-    val = ("Val top-1",) if width >= VERY_WIDE and not look.metric.startswith("val") else ()
-    deltas = ("Delta [95 %]", "Seeds") if compared else ("Seeds",)
-    ms = ("ms",) if timed else ()
-    table = _table("", (*costs, *ms, *val, judged.title, *deltas))
-    if compared:
-        table.add_column("", no_wrap=True)
-    found = judged.analysis.deltas if judged.analysis else ()
-    reach = reach_of(found)
-    base = judged.variants[0]
-    for variant in _shown(judged, look):
-        done, asked = len(variant.finished), len(variant.seeds)
-        cells: list[str | Text] = []
-        for cost, before in ((variant.params, base.params), (variant.macs, base.macs)):
-            cells += [short(cost), f"[cyan]{change(cost, before)}[/]"][: 1 + wide]
-        if timed:
-            cells.append(f"{variant.latency:.2f}" if variant.latency is not None else "-")
-        if val:
-            cells.append(mean_sd(variant.scores("val", "top1").values()))
-        cells.append(f"[bold]{mean_sd(judged.scores(variant))}[/]")
-        delta = judged.delta(variant)
-        if compared:
-            cells.append(_delta_text(delta, wide))
-        cells.append(str(done) if done == asked else f"[red]{done} of {asked}[/]")
-        if delta is not None:
-            mark = Text(f"{MARKS[delta.verdict]} {delta.verdict}", style=STYLES[delta.verdict])
-            drawn = Text(" ").join((interval(delta, reach), mark))
-            cells.append(drawn if width >= DRAWN else mark)
-        named = "" if variant.short == variant.label else f"{variant.name}: "
-        table.add_row(Text(f"{named}{variant.label}"), *cells)
-    return table
-
-
-def _delta_text(delta: Any, wide: bool) -> str:
-    if delta is None:
-        return "-"
-    if delta.mean is None:
-        return "none"
-    if delta.low is None:
-        return f"{delta.mean:+.2f}"
-    if wide:
-        return f"{delta.mean:+.2f} [{delta.low:+.2f}, {delta.high:+.2f}]".replace("[", r"\[")
-    return f"{delta.mean:+.2f} ± {max(delta.high - delta.mean, delta.mean - delta.low):.2f}"
-
-
-def _shown(judged: Judged, look: Look) -> list[Variant]:
-    """Return the variants that the filter leaves, the reference first, in the order asked for."""
-    wanted = look.filter.lower()
-    some = [one for one in judged.variants[1:] if wanted in f"{one.label} {one.name}".lower()]
-
-    def score(variant: Variant) -> float:
-        return -statistics.mean(judged.scores(variant) or [0.0])
-
-    match look.sort:
-        case "name":
-            some.sort(key=lambda variant: variant.label)
-        case "params" | "macs":
-            some.sort(key=lambda variant: getattr(variant, str(look.sort)))
-        case "score" | "delta":
-            some.sort(key=score)
-    return [judged.variants[0], *some]
-
-
-def run_table(comparison: Comparison, wide: bool) -> Table:
-    """Return a row for each run: its folder, seed, accuracies and speed."""
-    speed = ("Images/s",) if wide else ()
-    columns = ("Seed", "Epochs", "Val", "Test", "Top-5", *speed, "Time", "Folder")
-    table = _table("Runs", columns)
+def run_table(
+    comparison: Comparison, wide: bool, some: Sequence[str] = RUN_COLUMNS, padding: int = 2
+) -> Table:
+    """Return a row for each run: its seed, accuracies, speed and folder."""
+    table = named_table("Variant", padding, "Runs")
+    for name in some:
+        if wide or name != "Images/s":
+            table.add_column(name, justify="right", no_wrap=True)
     for variant in comparison.variants:
         for run in variant.runs:
-            scores = ["-", "-", "-"]
+            val, top1, top5 = "-", "-", "-"
             if run.val and run.test:
-                scores = [f"{100 * s:.2f}" for s in (run.val.top1, run.test.top1, run.test.top5)]
-            rates = run.curves.images_per_second or (0.0,)
-            table.add_row(
-                Text(variant.short),
-                str(run.seed),
-                str(len(run.curves)),
-                *scores,
-                *[f"{statistics.median(rates):,.0f}"][:wide],
-                duration(run.seconds),
-                run.digest[: 16 if wide else 8],
-            )
+                scores = run.val.top1, run.test.top1, run.test.top5
+                val, top1, top5 = (f"{100 * score:.2f}" for score in scores)
+            cells = {
+                "Seed": str(run.seed),
+                "Epochs": str(len(run.curves)),
+                "Val": val,
+                "Test": top1,
+                "Top-5": top5,
+                "Images/s": f"{statistics.median(run.curves.images_per_second or (0.0,)):,.0f}",
+                "Time": duration(run.seconds),
+                "Folder": run.digest[: 16 if wide else 8],
+            }
+            row = (cells[name] for name in some if wide or name != "Images/s")
+            table.add_row(Text(variant.short), *row)
     return table
+
+
+def _print_runs(comparison: Comparison, out: Console) -> None:
+    def make(some: Sequence[str], tight: int) -> Table:
+        return run_table(comparison, out.width >= WIDE and tight < 2, some, 1 if tight else 2)
+
+    table, _ = fitted(make, RUN_COLUMNS, ("Top-5", "Epochs", "Time", "Val"), out)
+    out.print(table)
 
 
 def failures(comparison: Comparison) -> list[str]:

@@ -10,6 +10,9 @@ that would reach past zero by Bonferroni's level, ends at zero: interval and ver
 Two variants are one comparison: the paired t, which asks for no equal variances. All intervals
 are t intervals; few seeds are what this is made for, and of ten or more the means are so nearly
 normal that a bootstrap would add its own noise and no honesty.
+
+Where every seed gives a variant the same difference there is no spread to make an interval of,
+and no claim is made: two runs that chance to agree prove nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +31,9 @@ from fuseablate.stats import dunnett
 Scores = Mapping[str, Mapping[int, float]]  # of a variant, by seed
 Rights = Mapping[str, Mapping[int, Sequence[bool]]]  # whether each test image was right
 Verdict = Literal["better", "worse", "unclear", "no claim"]
-Method = Literal["dunnett", "welch-holm", "one seed"]
+Method = Literal["dunnett", "welch-holm", "one seed", "no spread", "no result"]
 DIFFERS = 0.01  # the level of the test for unequal variances
+ROUNDING = 1e-9  # a spread below it, in points, is that of floating point
 LEVEL = dunnett.LEVEL
 
 
@@ -85,16 +89,16 @@ def analyse(scores: Scores, reference: str, rights: Rights | None = None) -> Ana
     others = [name for name in scores if name != reference]
     judged = [name for name in others if len(scores[name]) > 1]
     images = {name: _image_sd(rights, name, reference) for name in others}
+    plain = {name: _plain(name, scores[name], base, images[name]) for name in others}
     if len(base) < 2 or not judged:
-        deltas = [_plain(name, scores[name], base, images[name]) for name in others]
-        why = "One seed: differences may be seed noise, and no claim is made."
-        return Analysis(reference, tuple(deltas), "one seed", why, None, None, 1, 0)
+        method, why = _unjudged(len(base), max(len(scores[name]) for name in others))
+        return Analysis(reference, tuple(plain.values()), method, why, None, None, 1, 0)
     table = {name: scores[name] for name in (reference, *judged)}
     seeds = min(len(mine) for mine in table.values())
     blocked = all(mine.keys() == base.keys() for mine in table.values())
     if blocked and (len(judged) == 1 or not _spreads_differ(table)):
         found, sd, df = _by_blocks(table, reference)
-        method: Method = "dunnett"
+        method = "dunnett"
         why = (
             f"95 % intervals by the paired t: seeds are blocks ({_freedom(df)})."
             if len(judged) == 1
@@ -106,10 +110,16 @@ def analyse(scores: Scores, reference: str, rights: Rights | None = None) -> Ana
         method = "welch-holm"
         reason = "the variants differ in spread" if blocked else "the seeds do not match"
         why = f"Welch's 95 % intervals, adjusted by Bonferroni, and Holm's p values: {reason}."
+    if not found:
+        method = "no spread"
+        why = (
+            "There is no spread to judge by: every seed gives the same differences, and no claim "
+            "is made."
+        )
     deltas = []
     for name in others:
         if name not in found:
-            deltas.append(_plain(name, scores[name], base, images[name]))
+            deltas.append(plain[name])
             continue
         mean, error, low, high, p = found[name]
         image = images[name]
@@ -118,6 +128,18 @@ def analyse(scores: Scores, reference: str, rights: Rights | None = None) -> Ana
         )
         deltas.append(Delta(name, len(scores[name]), mean, low, high, p, image, limit))
     return Analysis(reference, tuple(deltas), method, why, sd, df, seeds, len(judged))
+
+
+def _unjudged(base: int, most: int) -> tuple[Method, str]:
+    """Return why nothing is judged: the seeds of the reference, and the most of a variant."""
+    if not base and not most:
+        return "no result", "No run has a result, so that nothing can be compared."
+    if not base:
+        return "no result", "The reference has no result, so that nothing can be compared with it."
+    if not most:
+        return "no result", "No variant has a result that could be compared with the reference."
+    which = " of the reference" if most > 1 else " of each variant" if base > 1 else ""
+    return "one seed", f"One seed{which}: differences may be seed noise, and no claim is made."
 
 
 def _freedom(df: int) -> str:
@@ -140,33 +162,40 @@ def _by_blocks(table: Scores, reference: str) -> tuple[Found, float, int]:
     count, n = values.shape
     df = (count - 1) * (n - 1)
     sd = math.sqrt(float((_residuals(values) ** 2).sum()) / df)
+    if sd < ROUNDING:
+        return {}, 0.0, df
     error = sd * math.sqrt(2 / n)
     reach = dunnett.critical(count - 1, df) * error
     found: Found = {}
     for name in table:
         if name != reference:
             mean = _mean(table[name]) - _mean(table[reference])
-            p = dunnett.probability(mean / error, count - 1, df) if error else float(mean == 0)
+            p = dunnett.probability(mean / error, count - 1, df)
             found[name] = (mean, error, mean - reach, mean + reach, p)
     return found, sd, df
 
 
 def _by_welch(table: Scores, reference: str) -> tuple[Found, float, int]:
-    """Return Welch's intervals; a step-down rejection ends at zero what would reach past it."""
+    """Return Welch's intervals, none for a variant that like the reference has no spread.
+
+    A step-down rejection ends at zero what would reach past it.
+    """
     others = [name for name in table if name != reference]
     each: dict[str, tuple[float, float, float, float]] = {}
     for name in others:
         mean = _mean(table[name]) - _mean(table[reference])
         parts = [_variance(table[one]) / len(table[one]) for one in (name, reference)]
         error = math.sqrt(sum(parts))
+        if not error:
+            continue
         sizes = [len(table[one]) for one in (name, reference)]
         below = sum(part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True))
-        df = error**4 / below if below else float("inf")
-        p = float(2 * stdtr(df, -abs(mean) / error)) if error else float(mean == 0)
+        df = error**4 / below
+        p = float(2 * stdtr(df, -abs(mean) / error))
         each[name] = (mean, error, df, p)
     found: Found = {}
     highest = 0.0
-    for rank, name in enumerate(sorted(others, key=lambda one: each[one][3])):
+    for rank, name in enumerate(sorted(each, key=lambda one: each[one][3])):
         mean, error, df, p = each[name]
         highest = max(highest, min(1.0, (len(others) - rank) * p))
         reach = -float(stdtrit(df, LEVEL / (2 * len(others)))) * error
@@ -218,4 +247,5 @@ def _mean(scores: Mapping[int, float]) -> float:
 
 
 def _variance(scores: Mapping[int, float]) -> float:
-    return statistics.variance(scores.values())
+    variance = statistics.variance(scores.values())
+    return variance if variance > ROUNDING**2 else 0.0

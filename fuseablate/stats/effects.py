@@ -16,7 +16,7 @@ from itertools import combinations, product
 import numpy as np
 from scipy.special import stdtrit
 
-from fuseablate.stats.analysis import LEVEL, Scores, _residuals
+from fuseablate.stats.analysis import LEVEL, ROUNDING, Scores, _residuals
 
 BASELINE = "baseline"
 Levels = Mapping[str, Mapping[str, str]]  # of a variant, by factor
@@ -37,7 +37,9 @@ class Effect:
 
 
 def effects(scores: Scores, levels: Levels, *, interactions: bool = True) -> tuple[Effect, ...]:
-    """Return the effects that the variants tell; none where seeds differ or there is but one.
+    """Return the effects that the variants tell.
+
+    None where seeds differ, where there is but one, or where they show no spread to judge by.
 
     An effect is left out where a cell that it needs has no variant (a fractional design tells no
     interaction: leave `interactions` out).
@@ -51,6 +53,8 @@ def effects(scores: Scores, levels: Levels, *, interactions: bool = True) -> tup
     values = np.array([[scores[name][seed] for seed in seeds] for name in names])
     df = (len(names) - 1) * (len(seeds) - 1)
     sd = math.sqrt(float((_residuals(values) ** 2).sum()) / df)
+    if sd < ROUNDING:
+        return ()
     contrasts = _contrasts([levels[name] for name in names], interactions)
     if not contrasts:
         return ()

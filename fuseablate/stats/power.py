@@ -19,11 +19,12 @@ MOST = 1000  # seeds; beyond it nobody asks
 
 
 def smallest(analysis: Analysis) -> float | None:
-    """Return the smallest true difference that this study sees in 80 of 100 repetitions."""
-    if analysis.sd is None or analysis.df is None:
+    """Return the smallest true difference that this study sees in 80 of 100 repetitions.
+
+    None where there is no standard deviation, or none to speak of.
+    """
+    if not analysis.sd or analysis.df is None:
         return None
-    if analysis.sd == 0:
-        return 0.0
     error = analysis.sd * math.sqrt(2 / analysis.seeds)
     limit = _limit(analysis, analysis.df)
     return error * _solved(lambda shift: _power(shift, limit, analysis.df or 1))
@@ -36,7 +37,7 @@ def seeds_needed(analysis: Analysis, difference: float) -> tuple[int, int] | Non
     no standard deviation, or no difference; at most `MOST`.
     """
     sd, df = analysis.sd, analysis.df
-    if sd is None or df is None or difference == 0:
+    if not sd or df is None or difference == 0:
         return None
     tail = (1 - SPREAD) / 2
     bounds = [sd * math.sqrt(df / float(chdtri(df, share))) for share in (tail, 1 - tail)]
@@ -49,7 +50,7 @@ def _seeds(analysis: Analysis, sd: float, difference: float) -> int:
         df = _df(analysis, n)
         return _power(difference / (sd * math.sqrt(2 / n)), _limit(analysis, df), df) >= POWER
 
-    if sd == 0 or enough(2):
+    if enough(2):
         return 2
     low, high = 2, 4
     while not enough(high):

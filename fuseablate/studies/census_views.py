@@ -16,7 +16,7 @@ from fuseablate.layers import Cost
 from fuseablate.spec import Spec
 from fuseablate.studies.census import Census, Found
 from fuseablate.studies.effective import effective
-from fuseablate.terminal import change, short
+from fuseablate.terminal import change, fitted, short
 
 BINS = 12
 UNITS = {"macs": "MACs", "params": "params"}
@@ -109,7 +109,7 @@ def print_census(
         return
     for title, found in (("Cheapest", census.cheapest), ("Largest", census.largest)):
         out.print()
-        out.print(_table(f"{title} within the budget" if limits else title, found, spec, base))
+        _print_found(f"{title} within the budget" if limits else title, found, spec, base, out)
 
 
 def _print_counts(census: Census, limits: Mapping[str, int], out: Console) -> None:
@@ -166,17 +166,25 @@ def _print_histogram(costs: Sequence[int], unit: str, limit: int | None, out: Co
             out.print(Text(mark, style="yellow"))
 
 
-def _table(title: str, found: Sequence[Found], spec: Spec, base: Cost) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, title=title, title_justify="left")
-    for name in ("MACs", "change", "Params", "change"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("Edits", overflow="fold")
-    for one in found:
-        table.add_row(
-            short(one.macs),
-            change(one.macs, base.macs),
-            short(one.params),
-            change(one.params, base.params),
-            " ".join(edits_of(spec, one)) or "-",
-        )
-    return table
+def _print_found(title: str, found: Sequence[Found], spec: Spec, base: Cost, out: Console) -> None:
+    def make(some: Sequence[str], tight: int) -> Table:
+        padding = (0, 1 if tight else 2, 0, 0)
+        table = Table(box=None, padding=padding, pad_edge=False, title=title, title_justify="left")
+        for name in some:
+            head = "change" if name.startswith("change") else name
+            table.add_column(head, justify="right", no_wrap=True)
+        table.add_column("Edits", overflow="fold")
+        for one in found:
+            cells = {
+                "MACs": short(one.macs),
+                "change of MACs": change(one.macs, base.macs),
+                "Params": short(one.params),
+                "change of params": change(one.params, base.params),
+            }
+            edits = Text(" ".join(edits_of(spec, one)) or "-")
+            table.add_row(*(cells[name] for name in some), edits)
+        return table
+
+    columns = ("MACs", "change of MACs", "Params", "change of params")
+    table, _ = fitted(make, columns, ("change of params", "change of MACs"), out)
+    out.print(table)

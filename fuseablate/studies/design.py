@@ -89,24 +89,30 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
     else:
         named = BY_FACTORS[study.design](study.factors)
     factors = ["row"] if study.rows else [factor.name for factor in study.factors]
-    variants = _distinct([_variant(base, *one, factors) for one in named], size)
+    variants = _distinct([_variant(base, *one, factors, study.specs) for one in named], size)
     if study.iso:
         variants, nearest = _with_iso(variants, study.iso, size)
         notes += nearest
     return Design(variants[0], variants, tuple(left_out), tuple(notes))
 
 
-def _variant(base: Variant, name: str, chosen: Chosen, factors: Sequence[str]) -> Variant:
+def _variant(
+    base: Variant, name: str, chosen: Chosen, factors: Sequence[str], specs: Mapping[str, Spec]
+) -> Variant:
     levels = {f: chosen[f].name if f in chosen else BASELINE for f in factors}
     try:
-        spec, recipe = _made(base, chosen)
+        spec, recipe = _made(base, chosen, specs)
     except InputError as error:
-        raise _blamed(base, chosen) or error from None
+        raise _blamed(base, chosen, specs) or error from None
     return Variant((name,), levels, spec, recipe)
 
 
-def _made(base: Variant, chosen: Chosen) -> tuple[Spec, Recipe]:
-    spec = effective(base.spec, [edit for level in chosen.values() for edit in level.edits])
+def _made(base: Variant, chosen: Chosen, specs: Mapping[str, Spec]) -> tuple[Spec, Recipe]:
+    others = [level.spec for level in chosen.values() if level.spec]
+    if len(others) > 1:
+        raise InputError("both name a spec; keep one of them")
+    spec = specs[others[0]].with_classes(base.spec.classes) if others else base.spec
+    spec = effective(spec, [edit for level in chosen.values() for edit in level.edits])
     if spec.classes != base.spec.classes:
         raise InputError(f"edit 'classes={spec.classes}': the data decide; leave it out")
     changes: dict[str, Any] = {}
@@ -120,12 +126,12 @@ def _made(base: Variant, chosen: Chosen) -> tuple[Spec, Recipe]:
         raise error.within("recipe") from None
 
 
-def _blamed(base: Variant, chosen: Chosen) -> InputError | None:
+def _blamed(base: Variant, chosen: Chosen, specs: Mapping[str, Spec]) -> InputError | None:
     """Return the error of the fewest levels that fail, naming them."""
     for count in range(1, len(chosen) + 1):
         for few in combinations(chosen.items(), count):
             try:
-                _made(base, dict(few))
+                _made(base, dict(few), specs)
             except InputError as error:
                 names = " and ".join(f"{factor}={level.name}" for factor, level in few)
                 what = "level" if count == 1 else "levels that do not go together:"

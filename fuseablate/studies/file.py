@@ -6,7 +6,7 @@ The keys of the file are in `tables.py`; what a design makes of a study is in `d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from fuseablate.toml import read_toml
 class Study:
     """A study file, read: `name` is its stem, `path` where it lies.
 
-    `spec` and `recipe` are those of the baseline. `rows` and `edit` are those of a per-row
+    `spec` and `recipe` are those of the baseline; `specs` are those that levels put in its place,
+    by what the file calls them. `rows` and `edit` are those of a per-row
     design, `search` that of a search; None for the others. iso: the cost in which each variant
     is also trained rescaled to the reference's; None where they are trained as they are alone.
     """
@@ -45,6 +46,7 @@ class Study:
     edit: str | None = None
     search: Search | None = None
     iso: Kind | None = None
+    specs: Mapping[str, Spec] = field(default_factory=dict)
 
 
 def load_study(path: Path) -> Study:
@@ -59,17 +61,20 @@ def load_study(path: Path) -> Study:
     except ValueError as error:
         raise InputError(f"{path}: the file's name is the study's: {error}") from None
     file = checked(StudyFile, read_toml(path), place=str(path))
-    try:
-        spec = load_spec(_located(file.spec, path))
-    except InputError as error:
-        raise error.within(f"{path}: spec") from None
+    spec = _spec(file.spec, path, "spec")
+    specs = {
+        level.spec: _spec(level.spec, path, f"level {factor.name}={level.name}: spec")
+        for factor in file.factors
+        for level in factor.levels
+        if level.spec
+    }
     try:
         recipe = _recipe(file.recipe, path)
     except InputError as error:
         raise error.within(f"{path}: recipe") from None
     own = ("spec", "recipe")  # these two are read from files of their own
     given = {key: getattr(file, key) for key in StudyFile.model_fields if key not in own}
-    return Study(name=path.stem, path=path, spec=spec, recipe=recipe, **given)
+    return Study(name=path.stem, path=path, spec=spec, recipe=recipe, specs=specs, **given)
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
@@ -87,6 +92,13 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return recipe.replace(**{"name": f"{recipe.name} {label}", **fresh, **changes})
 
 
+def _spec(name: str, study: Path, key: str) -> Spec:
+    try:
+        return load_spec(_located(name, study))
+    except InputError as error:
+        raise error.within(f"{study}: {key}") from None
+
+
 def _recipe(table: Mapping[str, Any], study: Path) -> Recipe:
     changes = dict(table)
     base = changes.pop("base", "standard")
@@ -95,5 +107,5 @@ def _recipe(table: Mapping[str, Any], study: Path) -> Recipe:
     return changed(load_recipe(_located(base, study)), changes)
 
 
-def _located(name: str, study: Path) -> str | Path:
-    return study.parent / name if name.endswith(".toml") else name
+def _located(name: str, study: Path) -> str:
+    return str(study.parent / name) if ".toml" in name else name

@@ -82,6 +82,7 @@ def _planned(
     differs = variant.recipe != plan.design.reference.recipe
     return PlannedVariant(
         names=variant.names,
+        spec=variant.spec.name if variant.spec.name != plan.study.spec.name else "",
         edits=variant.spec.edits,
         levels=variant.levels,
         recipe=variant.recipe.name if differs else "",

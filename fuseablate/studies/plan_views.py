@@ -31,9 +31,10 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
         mine = [run for run in plan.runs if run.variant is variant]
         done = sum(run not in undone for run in mine)
         recipe = variant.recipe.name if variant.recipe != design.reference.recipe else ""
+        other = variant.spec.name if variant.spec.name != study.spec.name else ""
         table.add_row(
             " = ".join(variant.names),
-            " ".join((*variant.spec.edits, recipe)).strip() or "-",
+            " ".join(part for part in (other, *variant.spec.edits, recipe) if part) or "-",
             short(cost.params),
             change(cost.params, base.params),
             short(cost.macs),

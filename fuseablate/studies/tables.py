@@ -24,9 +24,10 @@ _GENERATED = ("classes", "train_images", "test_images")
 
 
 class Level(Table):
-    """One level of a factor: edits of the spec, changes of the recipe, or both."""
+    """One level of a factor: another spec, edits, changes of the recipe, or some of these."""
 
     name: Name
+    spec: Text | None = None
     edits: Texts = ()
     recipe: Mapping[str, Any] = {}
 
@@ -34,9 +35,10 @@ class Level(Table):
     def _does_something(self) -> Self:
         if self.name in RESERVED:
             raise ValueError(f'name = "{self.name}": is taken; use another')
-        if not self.edits and not self.recipe:
+        if not (self.spec or self.edits or self.recipe):
             raise ValueError(
-                "must give edits or recipe; the baseline is the first level of each factor unsaid"
+                "must give spec, edits or recipe; "
+                "the baseline is the first level of each factor unsaid"
             )
         return self
 

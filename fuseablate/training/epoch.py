@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from fuseablate.data import TrainBatches
 from fuseablate.modules import Tap
 from fuseablate.recipe import Recipe
 from fuseablate.record import FailedPart, Failure
+from fuseablate.training.mixup import Targets, mixed
 from fuseablate.training.progress import Progress
 from fuseablate.training.schedule import learning_rate
 from fuseablate.training.state import State
@@ -38,6 +38,7 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Train for one more epoch; return the mean loss and the top-1 of its batches.
 
+    With MixUp an image's class is that of its greater share.
     A loss that is not finite is a DivergedError.
     """
     network, optimizer, device = state.network, state.optimizer, state.device
@@ -54,13 +55,15 @@ def train_epoch(
         rate = learning_rate(recipe, first + index, steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
+        inputs, targets = images, Targets(labels)
+        if recipe.mixup:
+            inputs, targets = mixed(images, labels, recipe.mixup, state.streams["mixup"])
         with autocast:
-            logits = network(images)
-            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            logits = network(inputs)
+            loss = targets.loss(logits, recipe.label_smoothing)
             for tap in taps:
                 assert tap.logits is not None
-                side = F.cross_entropy(tap.logits, labels, label_smoothing=recipe.label_smoothing)
-                loss = loss + tap.weight * side
+                loss = loss + tap.weight * targets.loss(tap.logits, recipe.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if recipe.clip_norm is not None:

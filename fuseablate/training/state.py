@@ -37,7 +37,8 @@ class State:
         self.network = network.to(memory_format=torch.channels_last)
         self.optimizer = make_optimizer(recipe, self.network)
         self.average = Average(self.network, recipe.ema) if recipe.ema else None
-        self.streams = {name: stream(seed, name) for name in ("order", "augment", "dropout")}
+        names = ("order", "augment", "dropout", *(["mixup"] if recipe.mixup else []))
+        self.streams = {name: stream(seed, name) for name in names}
         for module in self.network.modules():
             if isinstance(module, Dropout):
                 module.generator = self.streams["dropout"]

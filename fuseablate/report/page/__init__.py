@@ -18,17 +18,18 @@ from typing import Any
 from fuseablate.report.curve_bands import MEASURES, band
 from fuseablate.report.dots import Dot, dots_of
 from fuseablate.report.judged import Judged, views
+from fuseablate.report.look import Look
 from fuseablate.report.model import Comparison
 from fuseablate.report.page import figures, tables
 from fuseablate.report.terminal import failures
 from fuseablate.report.words import conclusion, statistics_lines
 
 
-def as_html(comparisons: Sequence[Comparison], metric: str) -> str:
+def as_html(comparisons: Sequence[Comparison], look: Look) -> str:
     """Return the page: an article for each comparison."""
     script = _asset("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    judged = [views(comparison, metric) for comparison in comparisons]
+    judged = [views(comparison, look.metric) for comparison in comparisons]
     data = json.dumps([_data(each) for each in judged], allow_nan=False)
     titles = [comparison.title or comparison.spec for comparison in comparisons]
     return Template(_asset("page.html")).substitute(
@@ -37,7 +38,7 @@ def as_html(comparisons: Sequence[Comparison], metric: str) -> str:
         script=script,
         script_hash=f"sha256-{digest}",
         data=data.replace("<", "\\u003c"),  # no text can end the element that holds it
-        body=f"<main>\n{''.join(map(_article, range(len(judged)), judged))}</main>",
+        body=f"<main>\n{''.join(_article(*each, look) for each in enumerate(judged))}</main>",
     )
 
 
@@ -78,7 +79,7 @@ def _data(every: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def _article(at: int, every: Sequence[Judged]) -> str:
+def _article(at: int, every: Sequence[Judged], look: Look) -> str:
     raw, *equal = every
     comparison = raw.comparison
     dots: list[Dot] = dots_of(*every)
@@ -86,9 +87,9 @@ def _article(at: int, every: Sequence[Judged]) -> str:
         "<article>",
         f"<h1>{escape(comparison.title or comparison.spec)}</h1>",
         *_if(comparison.question, '<p class="question">{}</p>'),
-        f'<p class="setting">{escape(comparison.data)}, recipe {escape(comparison.recipe)}</p>',
+        f'<p class="setting">{escape(comparison.setting)}</p>',
         *_if(conclusion(raw), '<p class="finding">{}</p>'),
-        tables.variants(raw),
+        tables.variants(raw, look),
         *_if(" ".join(statistics_lines(raw)), '<p class="method">{}</p>'),
     ]
     for judged in equal:
@@ -96,7 +97,7 @@ def _article(at: int, every: Sequence[Judged]) -> str:
             "<h2>At the reference&rsquo;s cost</h2>",
             "<p>Each variant rescaled in width to what the reference costs.</p>",
             *_if(conclusion(judged), '<p class="finding">{}</p>'),
-            tables.variants(judged),
+            tables.variants(judged, look),
             *_if(" ".join(statistics_lines(judged)), '<p class="method">{}</p>'),
         ]
     parts += [f'<p class="method">{escape(note)}</p>' for note in comparison.notes]

@@ -10,7 +10,8 @@ from typing import Any
 from fuseablate.record import Record
 from fuseablate.report.bars import MARKS, reach_of
 from fuseablate.report.judged import Judged
-from fuseablate.report.model import Comparison, Variant
+from fuseablate.report.look import Look
+from fuseablate.report.model import Comparison
 from fuseablate.report.rows import Row, rows_of
 from fuseablate.report.spec_cells import compared
 from fuseablate.terminal import change, duration, short
@@ -18,21 +19,25 @@ from fuseablate.terminal import change, duration, short
 BAR = 80  # pixels
 
 
-def variants(judged: Judged) -> str:
+def variants(judged: Judged, look: Look) -> str:
     """Return the table of the variants: costs, scores, differences with intervals, verdicts."""
-    rows = rows_of(judged)
     reach = reach_of(judged.analysis.deltas if judged.analysis else ())
-    timed = any(row.latency_ms is not None for row in rows)
-    heads = ["Variant", "Params", "MACs", *["Latency (ms)"][:timed], f"{judged.title} (%)",
-             "Difference, 95 % interval", "", "Seeds", "Verdict"]  # fmt: skip
-    body = [
-        _variant_row(row, variant, timed, reach)
-        for row, variant in zip(rows, judged.variants, strict=True)
-    ]
+    columns = look.columns_of(judged)
+    titles = {
+        "params": ["Params"],
+        "macs": ["MACs"],
+        "latency": ["Latency (ms)"],
+        "score": [f"{judged.title} (%)"],
+        "delta": ["Difference, 95 % interval", ""],
+        "seeds": ["Seeds"],
+        "verdict": ["Verdict"],
+    }
+    heads = ["Variant", *(title for column in columns for title in titles[column])]
+    body = [_variant_row(row, columns, reach) for row in rows_of(judged, look.shown(judged))]
     return _table("Variants", heads, body, left=("Variant", "Verdict"))
 
 
-def _variant_row(row: Row, variant: Variant, timed: bool, reach: float) -> str:
+def _variant_row(row: Row, columns: Sequence[str], reach: float) -> str:
     name = row.edits or row.variant
     under = f"<small>{escape(row.variant)}</small>" if row.edits and row.variant != name else ""
     score = "none" if row.mean is None else f"{row.mean:.2f}"
@@ -40,27 +45,23 @@ def _variant_row(row: Row, variant: Variant, timed: bool, reach: float) -> str:
     delta = "" if row.delta is None else _signed(row.delta)
     if row.low is not None and row.high is not None:
         delta += f"<small>{_signed(row.low)} to {_signed(row.high)}</small>"
+    latency = "" if row.latency_ms is None else f"{row.latency_ms:.3f}"
     seeds = str(row.seeds) if row.seeds == row.seeds_asked else f"{row.seeds} of {row.seeds_asked}"
     short_of = ' class="wrong"' if row.seeds < row.seeds_asked else ""
-    cells = [
-        f'<th scope="row" class="text" data-value="{escape(name)}"><code>{escape(name)}</code>'
-        f"{under}</th>",
-        _cost(row.params, row.params_change),
-        _cost(row.macs, row.macs_change),
-    ]
-    if timed:
-        latency = "" if row.latency_ms is None else f"{row.latency_ms:.3f}"
-        cells.append(f'<td data-value="{_value(row.latency_ms)}">{latency}</td>')
-    mark = MARKS.get(row.verdict, "")
-    cells += [
-        f'<td data-value="{_value(row.mean)}">{score}</td>',
-        f'<td data-value="{_value(row.delta)}">{delta}</td>',
-        f"<td>{_bar(row, reach)}</td>",
-        f'<td data-value="{row.seeds}"{short_of}>{seeds}</td>',
-        f'<td class="text {_class(row.verdict)}" data-value="{row.verdict}">{mark} '
-        f"{row.verdict}</td>",
-    ]
-    return "<tr>" + "".join(cells) + "</tr>"
+    cells = {
+        "params": _cost(row.params, row.params_change),
+        "macs": _cost(row.macs, row.macs_change),
+        "latency": f'<td data-value="{_value(row.latency_ms)}">{latency}</td>',
+        "score": f'<td data-value="{_value(row.mean)}">{score}</td>',
+        "delta": f'<td data-value="{_value(row.delta)}">{delta}</td><td>{_bar(row, reach)}</td>',
+        "seeds": f'<td data-value="{row.seeds}"{short_of}>{seeds}</td>',
+        "verdict": f'<td class="text {_class(row.verdict)}" data-value="{row.verdict}">'
+        f"{MARKS.get(row.verdict, '')} {row.verdict}</td>",
+    }
+    return (
+        f'<tr><th scope="row" class="text" data-value="{escape(name)}"><code>{escape(name)}</code>'
+        f"{under}</th>{''.join(cells[column] for column in columns)}</tr>"
+    )
 
 
 def _cost(value: int, share: float) -> str:

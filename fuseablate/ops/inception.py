@@ -1,0 +1,243 @@
+"""Rows of several branches whose maps are concatenated: the Inception family.
+
+`inception` keeps the map's size (Szegedy et al., CVPR 2015 and 2016), `reduction` makes it smaller
+in all branches at once (2016, section 5), and `inception_res` adds what its branches make to its
+input (Szegedy et al., AAAI 2017).
+"""
+
+# ruff: noqa: RUF009 (a part is a field, as a cell is)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fuseablate.errors import InputError
+from fuseablate.layers import (
+    Add,
+    Concat,
+    Conv,
+    Layer,
+    Named,
+    Pool,
+    Scale,
+    Seq,
+    Shape,
+    as_map,
+    named,
+)
+from fuseablate.ops.blocks import (
+    NL,
+    NON_LINEARITIES,
+    NORM,
+    Excited,
+    act_layer,
+    check_kernel,
+    drop_path,
+)
+from fuseablate.ops.cells import (
+    Choice,
+    Flag,
+    Kernel,
+    Listed,
+    Real,
+    Whole,
+    cell,
+    listed,
+    part,
+    sides,
+)
+from fuseablate.ops.conv import padding_of
+from fuseablate.ops.row import Cells, Settings
+from fuseablate.ops.spatial import FORM, spatial
+
+Place = tuple[int, str]  # the stride and the padding of a step
+WITHIN: Place = (1, "same")
+
+
+@dataclass(frozen=True)
+class Fork(Kernel):
+    """A kernel, or several side by side, whose outputs are concatenated: `1x3+3x1`."""
+
+    def check(self, value: object) -> int | str:
+        """Return the kernels, or say how one is written."""
+        if isinstance(value, str) and "+" in value:
+            return "+".join(str(self.read(kernel)) for kernel in value.split("+"))
+        return super().check(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch(Cells):
+    """One branch: convolutions in turn, behind a 3x3 pool or without one; or the pool alone.
+
+    kernel: one for each convolution, such as `1x1,3x3,3x3`, or one for all; `1x3+3x1` are both,
+    concatenated. out: the channels of each (of each of a pair), or one number for all.
+    """
+
+    pool: str | None = cell(Choice(("max", "avg")), None)
+    kernel: int | str | None = cell(Listed(Fork()), None)
+    out: int | str | None = cell(Listed(Whole(scales=True)), None)
+
+    def convolutions(self) -> list[tuple[list[tuple[int, int]], int]]:
+        """Return, of each convolution in turn, its kernel (of a fork: each of them) and `out`."""
+        if self.kernel is None and self.out is None:
+            if self.pool is None:
+                raise InputError("a branch needs kernel and out, or pool, or all three")
+            return []
+        if self.kernel is None or self.out is None:
+            raise InputError("a branch with convolutions needs both kernel and out")
+        kernels, outs = listed(self.kernel), [int(out) for out in listed(self.out)]
+        if 1 in (len(kernels), len(outs)):
+            kernels, outs = kernels * len(outs), outs * len(kernels)
+        if len(outs) != len(kernels):
+            raise InputError(
+                f"kernel={self.kernel} are {len(kernels)} convolutions, and out={self.out} are the "
+                f"channels of {len(outs)}; write one number for each, or one for all"
+            )
+        forks = [[sides(k) for k in listed(str(kernel).replace("+", ","))] for kernel in kernels]
+        return list(zip(forks, outs, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branches(Excited):
+    """Up to six branches over the same input, in the order of their names.
+
+    All cells but the branches' own hold for every convolution. form: that of the square KxK ones;
+    a 1x1 or a 1x7 stays as it is. count_padding: average pools count the zeros of the padding.
+    """
+
+    norm: str = cell(NORM, "batch")
+    se: bool | None = cell(Flag(), False)
+    nl: str = cell(NL, "relu")
+    bias: bool = cell(Flag(), False)
+    form: str = cell(FORM, "dense")
+    count_padding: bool = cell(Flag(), True)
+    b1: Branch | None = part(Branch)
+    b2: Branch | None = part(Branch)
+    b3: Branch | None = part(Branch)
+    b4: Branch | None = part(Branch)
+    b5: Branch | None = part(Branch)
+    b6: Branch | None = part(Branch)
+
+    def branches(self) -> dict[str, Branch]:
+        """Return the branches that are there, by name; an error where there is none."""
+        parts = {name: getattr(self, name) for name in type(self).parts()}
+        found = {name: branch for name, branch in parts.items() if branch is not None}
+        if not found:
+            raise InputError('needs a branch, such as b1 = { kernel = "1x1", out = "64" }')
+        return found
+
+    def kernel_text(self, shape: Shape) -> str:
+        """Return how many branches there are."""
+        return f"{len(self.branches())} br."
+
+    def joined(self, cin: int, last: Place, settings: Settings) -> Layer:
+        """Return the branches, concatenated; `last` is the place of each one's last step."""
+        made = []
+        for name, branch in self.branches().items():
+            try:
+                made.append((name, self._chain(branch, cin, last, settings)))
+            except InputError as error:
+                raise error.within(name) from None
+        return Concat(tuple(made))
+
+    def _chain(self, branch: Branch, cin: int, last: Place, settings: Settings) -> Layer:
+        convolutions = branch.convolutions()
+        steps: list[tuple[str, Layer]] = []
+        if branch.pool:
+            steps.append(("pool", self._pool(branch.pool, WITHIN if convolutions else last)))
+        for number, (kernels, out) in enumerate(convolutions, 1):
+            place = last if number == len(convolutions) else WITHIN
+            fork = [self._conv(Conv(cin, out, kernel), place, settings) for kernel in kernels]
+            pair = tuple((f"fork{n}", conv) for n, conv in enumerate(fork, 1))
+            steps.append((f"conv{number}", Concat(pair) if len(pair) > 1 else fork[0]))
+            cin = out * len(fork)
+        return Seq(tuple(steps))
+
+    def _pool(self, kind: str, place: Place) -> Layer:
+        stride, padding = place
+        zeros = padding_of(padding, (3, 3))
+        return Pool(kind, (3, 3), (stride, stride), zeros, count_padding=self.count_padding)
+
+    def _conv(self, conv: Conv, place: Place, settings: Settings) -> Layer:
+        stride, padding = place
+        if padding == "same":
+            check_kernel(conv.kernel, stride)
+        zeros = padding_of(padding, conv.kernel)
+        conv = Conv(conv.cin, conv.cout, conv.kernel, (stride, stride), zeros, bias=self.bias)
+        form = self.form if conv.kernel[0] == conv.kernel[1] > 1 else "dense"
+        after = named(norm=self.norm_layer(conv.cout, settings), act=act_layer(self.nl))
+        return Seq((*spatial(self, form, conv, self.nl, settings), *after))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inception(Branches):
+    """Branches that keep the map's size, concatenated; SE, where there is one, behind them."""
+
+    op: ClassVar[str] = "inception"
+    title: ClassVar[str] = "Inception"
+    short_title: ClassVar[str] = "Incept."
+    repeats: ClassVar[bool] = True
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        """Return the module's tree."""
+        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        joined = self.joined(cin, WITHIN, settings)
+        channels = joined.trace(shape)[0][0]
+        return Seq(named(branches=joined, se=self.gate(channels, cin)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reduction(Branches):
+    """Branches that all make the map smaller: `stride` and `padding` are those of their last step.
+
+    With stride 1 and padding valid it trims the map's edge, as in the stem of Inception-v4.
+    """
+
+    op: ClassVar[str] = "reduction"
+    title: ClassVar[str] = "Reduction"
+    short_title: ClassVar[str] = "Reduct."
+
+    stride: int = cell(Whole(), 2)
+    padding: str = cell(Choice(("same", "valid")), "valid")
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        """Return the module's tree."""
+        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        joined = self.joined(cin, (self.stride, self.padding), settings)
+        channels = joined.trace(shape)[0][0]
+        return Seq(named(branches=joined, se=self.gate(channels, cin)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class InceptionRes(Branches):
+    """Branches, a 1x1 convolution (biased, without norm) to the input's channels, the sum, the NL.
+
+    scale: what the branch is multiplied by before the sum (the paper's section 3.3). nl_last: the
+    NL after the sum, `same` as the convolutions' own. `residual=false` leaves the input out.
+    """
+
+    op: ClassVar[str] = "inception_res"
+    title: ClassVar[str] = "InceptionRes"
+    short_title: ClassVar[str] = "IncRes"
+    repeats: ClassVar[bool] = True
+
+    scale: float = cell(Real(0.001, 10), 1.0)
+    nl_last: str = cell(Choice(("same", *NON_LINEARITIES)), "same")
+    residual: bool = cell(Flag(), True)
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        """Return the block's tree."""
+        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        joined = self.joined(cin, WITHIN, settings)
+        channels = joined.trace(shape)[0][0]
+        body: Named = named(
+            branches=joined,
+            project=self.conv(Conv(channels, cin, bias=True)),
+            se=self.gate(cin, cin),
+            scale=None if self.scale == 1 else Scale(float(self.scale)),
+        )
+        after = named(act=act_layer(self.nl if self.nl_last == "same" else self.nl_last))
+        if not self.residual:
+            return Seq((*body, *after))
+        return Seq((("residual", Add((*body, *named(drop_path=drop_path(settings))))), *after))

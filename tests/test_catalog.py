@@ -1,0 +1,109 @@
+"""The catalogue: every shipped table is read, costed and built; random edits of the small ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, given, seed, settings
+from hypothesis import strategies as st
+
+from fuseablate import InputError, build, load_spec, measure
+from fuseablate.catalog import shipped_specs
+from fuseablate.ops.cells import Choice, Flag, Kernel, Listed, Padding, Real
+from fuseablate.proof import compare
+from fuseablate.spec import Spec
+
+SIZE = (32, 32)
+MOST_MACS = 50_000_000
+EXAMPLES = 300
+SHARDS = 6
+
+
+def small_form(name: str) -> Spec:
+    """Return a shipped table in its form for 32x32, where it has one."""
+    spec = load_spec(name)
+    return spec.form("cifar") if any(form.name == "cifar" for form in spec.forms) else spec
+
+
+EVERY = {name: small_form(name) for name in shipped_specs()}
+SMALL = [name for name, spec in EVERY.items() if measure(spec, SIZE).macs < MOST_MACS]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_table_says_where_it_is_from_and_has_a_form_for_small_images(name: str) -> None:
+    spec = load_spec(name)
+    assert spec.name == name
+    assert spec.title
+    assert spec.source
+    if spec.input[0] > 64 and spec.classes == 1000:
+        assert "cifar" in [form.name for form in spec.forms]
+    small = EVERY[name]
+    assert small.classes == spec.classes if small is spec else 100
+    assert small.trace(SIZE)[-1].out_shape[0] == small.classes
+
+
+def values(rule: Any) -> list[str]:
+    """Return values that a rule takes, some of which a network will refuse."""
+    if isinstance(rule, Flag):
+        return ["true", "false"]
+    if isinstance(rule, Choice):
+        return list(rule.words)
+    if isinstance(rule, Listed):
+        return values(rule.rule)
+    if rule.scales:
+        return ["x0.5", "x1.5", "24"]
+    if isinstance(rule, Kernel):
+        return ["1", "3", "5", "1x3"]
+    if isinstance(rule, Padding):
+        return ["same", "valid", "1"]
+    return ["0.5"] if isinstance(rule, Real) else ["1", "2", "3", "4"]
+
+
+@st.composite
+def an_edit(draw: st.DrawFn, spec: Spec) -> str:
+    row = draw(st.sampled_from(spec.rows))
+    where = draw(st.sampled_from(["all", row.op, row.base, row.id]))
+    cell = draw(st.sampled_from(list(row.rules())))
+    return f"{where}.{cell}={draw(st.sampled_from(values(row.rules()[cell])))}"
+
+
+@st.composite
+def an_edited_network(draw: st.DrawFn) -> tuple[str, list[str]]:
+    name = draw(st.sampled_from(SMALL))
+    return name, draw(st.lists(an_edit(EVERY[name]), min_size=1, max_size=3))
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("shard", range(SHARDS))  # so that several processes share the work
+def test_random_edits_build_train_and_cost_what_fvcore_counts(shard: int) -> None:
+    tried: Counter[str] = Counter()
+
+    @seed(shard)
+    @given(an_edited_network())
+    @settings(
+        max_examples=EXAMPLES // SHARDS,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+    )
+    def holds(chosen: tuple[str, list[str]]) -> None:
+        name, edits = chosen
+        try:
+            spec = EVERY[name].edit(*edits)
+            rows = spec.trace(SIZE)
+        except InputError:  # such as two edits that meet in one cell
+            assume(False)
+        assume(measure(spec, SIZE).macs < 2 * MOST_MACS)
+        network = build(spec, size=SIZE).train()
+        images = torch.linspace(-1, 1, 4 * 3 * 32 * 32).view(4, 3, 32, 32)
+        logits = network(images)
+        assert logits.shape == (4, spec.classes)
+        logits.square().mean().backward()
+        assert compare(network.eval(), images[:1], rows) == []
+        tried[name] += 1
+
+    holds()
+    assert tried.total() >= EXAMPLES // SHARDS
