@@ -328,3 +328,15 @@ def test_notes_do_not_drown_the_table() -> None:
     assert len(short) == 25
     assert short[-1] == "and 76 more rows; --all names them"
     assert len(notes(lines, full=True)) == 100
+
+
+def test_branches_of_inception_v3(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in torchvision's InceptionA, InceptionB and InceptionE."""
+    lines = printed(capsys, monkeypatch, 120, "show", "inception_v3").splitlines()
+    a = "b1 1x1 64; b2 1x1 48, 5x5 64; b3 1x1 64, 3x3 96, 3x3 96; b4 avg pool, 1x1 32"
+    e = "b1 1x1 320; b2 1x1 384, 1x3+3x1 384; b3 1x1 448, 3x3 384, 1x3+3x1 384; b4 avg pool, 1x1 192"
+    assert f"row 8: {a}" in lines
+    assert "row 10: b1 3x3 384; b2 1x1 64, 3x3 96, 3x3 96; b3 max pool" in lines
+    assert f"row 16 x2: {e}" in lines

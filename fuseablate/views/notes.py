@@ -100,14 +100,19 @@ def _widths(row: Row) -> list[str]:
 
 
 def _part(cells: Mapping[str, Any]) -> str:
-    kernels = str(cells.get("kernel", "")).split(",")
-    outs = str(cells.get("out", "")).split(",")
-    if len(kernels) == len(outs):
-        chain = [f"{_kernel(k)} {out}".strip() for k, out in zip(kernels, outs, strict=True)]
-        rest = {name: value for name, value in cells.items() if name not in ("kernel", "out")}
-    else:
-        chain, rest = [], dict(cells)
-    return ", ".join([*chain, *(f"{name}={_text(value)}" for name, value in rest.items())])
+    rest = dict(cells)
+    texts = [f"{rest.pop('pool')} pool"] if "pool" in rest else []
+    if "kernel" in rest and "out" in rest:
+        kernels, outs = (str(rest.pop(name)).split(",") for name in ("kernel", "out"))
+        # One value stands for all convolutions of the chain.
+        most = max(len(kernels), len(outs))
+        pairs = zip(_for_each(kernels, most), _for_each(outs, most), strict=False)
+        texts += [f"{_kernel(kernel)} {out}" for kernel, out in pairs]
+    return ", ".join([*texts, *(f"{name}={_text(value)}" for name, value in rest.items())])
+
+
+def _for_each(values: list[str], count: int) -> list[str]:
+    return values * count if len(values) == 1 else values
 
 
 def _kernel(text: str) -> str:
