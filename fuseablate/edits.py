@@ -294,9 +294,10 @@ class _Table:
         fields = dict.fromkeys(name for row in rows for name in self._rows[row.id].op.rules())
         if edit.field not in fields:
             return unknown("field", edit.field, (*fields, *STRUCTURE))
+        fits = next(row for row in rows if edit.field in self._rows[row.id].op.rules())
         return InputError(
             f"selects no cell: the table shows '-' for {edit.field} in all its rows; "
-            f"name one row by its id, as in {rows[0].id}.{edit.field}={edit.value}"
+            f"name one row by its id, as in {fits.id}.{edit.field}={edit.value}"
         )
 
     def rows(self) -> tuple[tuple[Row, ...], list[str]]:

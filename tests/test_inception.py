@@ -207,6 +207,7 @@ def test_residual_blocks_keep_their_edits_cost() -> None:
         ("6.b2.kernel=1x1,3x3+", "not a kernel"),
         ("6.b5.kernel=3x3", "needs both kernel and out"),
         ("6.b7.kernel=3x3", "b6.kernel"),
+        ("all.b5.pool=max", "name one row by its id, as in 6.b5.pool=max"),
         ("6.b1.kernel=0", "0"),
         ("aux.weight=-1", "must be 0 to 10"),
     ],

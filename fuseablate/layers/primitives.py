@@ -129,8 +129,14 @@ class Pool:
     count_padding: bool = True
 
     def trace(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace; an error where the map shrinks to nothing."""
+        """Trace; an error where the map shrinks to nothing, or a window is mostly padding."""
         c, h, w = as_map(shape, "pooling")
+        for side, padding in zip(self.kernel, self.padding, strict=True):
+            if 2 * padding > side:
+                raise InputError(
+                    f"padding {padding} is more than half of the pooling window of {side}; "
+                    f"use at most {side // 2}"
+                )
         sides = _sides((h, w), self.kernel, self.stride, self.padding, self.ceil)
         return (c, *sides), Cost(pool=numbers(shape))
 
