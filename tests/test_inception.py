@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import timm
 import torch
@@ -21,11 +23,13 @@ GOOGLENET_LAST = ("aux1.", "aux2.", "rows.10.", "rows.14.")
 
 
 def googlenet() -> nn.Module:
-    return torchvision.models.googlenet(aux_logits=True, init_weights=False)
+    network: nn.Module = torchvision.models.googlenet(aux_logits=True, init_weights=False)
+    return network
 
 
 def inception_v3(aux_logits: bool = True) -> nn.Module:
-    return torchvision.models.inception_v3(aux_logits=aux_logits, init_weights=False)
+    network: nn.Module = torchvision.models.inception_v3(aux_logits=aux_logits, init_weights=False)
+    return network
 
 
 def test_googlenet_is_torchvisions() -> None:
@@ -60,7 +64,9 @@ def test_the_same_size_as_timms(name: str) -> None:
         ("inception_v3", "14", lambda: InceptionAux(768, 1000)),
     ],
 )
-def test_the_head_at_the_side_is_torchvisions(name: str, row: str, reference) -> None:
+def test_the_head_at_the_side_is_torchvisions(
+    name: str, row: str, reference: Callable[[], nn.Module]
+) -> None:
     spec = load_spec(name)
     if name == "googlenet":
         spec = spec.edit("aux.drop=0")

@@ -336,7 +336,8 @@ def test_branches_of_inception_v3(
     """As in torchvision's InceptionA, InceptionB and InceptionE."""
     lines = printed(capsys, monkeypatch, 120, "show", "inception_v3").splitlines()
     a = "b1 1x1 64; b2 1x1 48, 5x5 64; b3 1x1 64, 3x3 96, 3x3 96; b4 avg pool, 1x1 32"
-    e = "b1 1x1 320; b2 1x1 384, 1x3+3x1 384; b3 1x1 448, 3x3 384, 1x3+3x1 384; b4 avg pool, 1x1 192"
+    b3 = "b3 1x1 448, 3x3 384, 1x3+3x1 384"
+    e = f"b1 1x1 320; b2 1x1 384, 1x3+3x1 384; {b3}; b4 avg pool, 1x1 192"
     assert f"row 8: {a}" in lines
     assert "row 10: b1 3x3 384; b2 1x1 64, 3x3 96, 3x3 96; b3 max pool" in lines
     assert f"row 16 x2: {e}" in lines

@@ -33,8 +33,8 @@ def tapped() -> Spec:
 def logits_by_hand(weights: dict[str, Tensor], images: Tensor) -> tuple[Tensor, Tensor]:
     """Return the logits and those of the head at the side, while training."""
 
-    def conv(x: Tensor, name: str, **how: int) -> Tensor:
-        x = F.conv2d(x, weights[f"{name}.conv.weight"], **how)
+    def conv(x: Tensor, name: str, stride: int = 1, padding: int = 0) -> Tensor:
+        x = F.conv2d(x, weights[f"{name}.conv.weight"], stride=stride, padding=padding)
         scale, shift = weights[f"{name}.norm.weight"], weights[f"{name}.norm.bias"]
         return F.relu(F.batch_norm(x, None, None, scale, shift, training=True))
 
@@ -78,7 +78,7 @@ def test_a_step_trains_on_the_weighted_losses() -> None:
     logits, side = logits_by_hand(before, images)
     losses = [negative_log_likelihood(each, labels) for each in (logits, side)]
     expected = losses[0] + WEIGHT * losses[1]
-    expected.backward()
+    expected.backward()  # type: ignore[no-untyped-call]
 
     loss, _ = train_epoch(state, recipe, batches(), Silent())
     assert abs(loss - expected.item()) < 1e-5
