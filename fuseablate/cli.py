@@ -17,8 +17,8 @@ from fuseablate.errors import InputError
 # all of their time waiting (14 images/s in place of 1,000); on idle cores it is no slower.
 SPIN_COUNT = "3000"
 COMMANDS = (
-    "quickstart", "list", "show", "cost", "diff", "explore", "train", "report", "export", "bench",
-    "study",
+    "quickstart", "list", "show", "cost", "diff", "explore", "train", "report", "export", "convert",
+    "bench", "study",
 )  # fmt: skip
 
 

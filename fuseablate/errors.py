@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Self
 
+MOST_CHOICES = 24  # named in one line
+
 
 class InputError(ValueError):
     """Bad input from a user: a spec, an edit, a recipe, a data folder, a flag.
@@ -24,8 +26,14 @@ class NoChangeError(InputError):
 
 
 def unknown(what: str, value: object, choices: Iterable[str]) -> InputError:
-    """Return the error for a value outside a closed set, naming the nearest choice and all."""
+    """Return the error for a value outside a closed set, naming the nearest choice and all.
+
+    Of a long list it names the nearest few.
+    """
     names = list(choices)
-    near = get_close_matches(str(value), names, n=1, cutoff=0.5)
+    near = get_close_matches(str(value), names, n=MOST_CHOICES, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near else ""
-    return InputError(f"unknown {what} '{value}'{hint} (choices: {', '.join(names)})")
+    if len(names) <= MOST_CHOICES:
+        return InputError(f"unknown {what} '{value}'{hint} (choices: {', '.join(names)})")
+    nearest = f"the nearest: {', '.join(near[:5])}, of" if near else "none is near it, of"
+    return InputError(f"unknown {what} '{value}'{hint} ({nearest} {len(names)})")

@@ -7,6 +7,7 @@ import timm
 import torch
 
 from fuseablate import build, load_spec
+from fuseablate.pretrained import Published
 from tests.references import proved, same_function, same_size
 
 NAMES = ["50x1", "50x3", "101x1", "101x3", "152x2", "152x4"]
@@ -23,8 +24,8 @@ def test_the_same_size_as_timms(name: str) -> None:
 def test_the_same_function_as_timms() -> None:
     reference = timm.create_model("resnetv2_50x1_bit", pretrained=False, num_classes=7)
     spec = load_spec("bit_r50x1").with_classes(7)
-    # In timm's blocks the shortcut's convolution is registered first; here it stands last.
-    same_function(spec, reference, (40, 33), last=["downsample"], gradients=True)
+    last = Published.read("timm:resnetv2_50x1_bit").last
+    same_function(spec, reference, (40, 33), last, gradients=True)
 
 
 def test_the_cifar_form_is_proved() -> None:

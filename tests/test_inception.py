@@ -16,10 +16,8 @@ from fuseablate import InputError, Spec, load_spec, measure
 from fuseablate.convert import converted
 from fuseablate.modules import Tap
 from fuseablate.network import to_module
+from fuseablate.pretrained import Published
 from tests.references import proved, randomise, same_function, same_size
-
-# torchvision registers the heads at the side last, and a table has them where they stand.
-GOOGLENET_LAST = ("aux1.", "aux2.", "rows.10.", "rows.14.")
 
 
 def googlenet() -> nn.Module:
@@ -33,8 +31,8 @@ def inception_v3(aux_logits: bool = True) -> nn.Module:
 
 
 def test_googlenet_is_torchvisions() -> None:
-    spec = load_spec("googlenet")
-    same_function(spec, googlenet(), (33, 40), GOOGLENET_LAST, gradients=True)
+    spec, last = load_spec("googlenet"), Published.read("torchvision:googlenet").last
+    same_function(spec, googlenet(), (33, 40), last, gradients=True)
     same_size(spec, googlenet)
     proved(spec, (32, 32))
     proved(load_spec("googlenet:cifar"), (32, 32))
@@ -208,7 +206,7 @@ def test_residual_blocks_keep_their_edits_cost() -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        ("6.b2.out=96,64,32", "are 2 convolutions, and out=96,64,32 are the channels of 3"),
+        ("6.b2.kernel=1x1,3x3,3x3", "are 3 convolutions, and out=96,128 are the channels of 2"),
         ("6.b2.kernel=1x1,2x2", "kernel 2 is even"),
         ("6.b2.kernel=1x1,3x3+", "not a kernel"),
         ("6.b5.kernel=3x3", "needs both kernel and out"),
@@ -233,3 +231,10 @@ def test_a_head_at_the_side_costs_params_and_no_macs() -> None:
     )
     assert measure(spec).params - measure(without).params == heads
     assert measure(spec).macs == measure(without).macs
+
+
+def test_fewer_kernels_than_channels_leave_the_reduction_as_it_is() -> None:
+    spec = load_spec("googlenet")
+    assert spec.edit("6.b2.kernel=1x7").digest() == spec.edit("6.b2.kernel=1x1,1x7").digest()
+    # Row 6 has 192 channels in: a 1x1 to 96, and 1x7 in place of 3x3 from 96 to 128.
+    assert measure(spec.edit("6.b2.kernel=1x7")).params - measure(spec).params == 96 * 128 * (7 - 9)

@@ -181,6 +181,23 @@ def listed(value: int | str) -> list[int | str]:
     return [int(part) if part.isdigit() else part for part in parts]
 
 
+def chain(kernel: int | str, out: int | str) -> list[tuple[int | str, int]]:
+    """Return each convolution of a chain in turn: its kernel and its channels.
+
+    One `out` stands for all. With fewer kernels than `out` the first convolutions are 1x1: they
+    reduce the channels for those behind them. Raise `InputError` for more kernels than `out`.
+    """
+    kernels, outs = listed(kernel), [int(one) for one in listed(out)]
+    if len(outs) == 1:
+        outs *= len(kernels)
+    if len(kernels) > len(outs):
+        raise InputError(
+            f"kernel={kernel} are {len(kernels)} convolutions, and out={out} are the channels of "
+            f"{len(outs)}; write one number for each, or one for all"
+        )
+    return list(zip([*[1] * (len(outs) - len(kernels)), *kernels], outs, strict=True))
+
+
 def scaled(channels: float, divisor: int) -> int:
     """Return `channels` rounded to the divisor, never below it, nor under 0.9 of `channels`.
 

@@ -43,6 +43,7 @@ from fuseablate.ops.cells import (
     Real,
     Whole,
     cell,
+    chain,
     listed,
     part,
     sides,
@@ -70,8 +71,9 @@ class Fork(Kernel):
 class Branch(Cells):
     """One branch: convolutions in turn, behind a 3x3 pool or without one; or the pool alone.
 
-    kernel: one for each convolution, such as `1x1,3x3,3x3`, or one for all; `1x3+3x1` are both,
-    concatenated. out: the channels of each (of each of a pair), or one number for all.
+    kernel: one for each convolution, such as `1x1,3x3,3x3`; `1x3+3x1` are both, concatenated.
+    out: the channels of each (of each of a pair), or one number for all. Where there are fewer
+    kernels than `out`, the first convolutions are 1x1.
     """
 
     pool: str | None = cell(Choice(("max", "avg")), None)
@@ -86,16 +88,11 @@ class Branch(Cells):
             return []
         if self.kernel is None or self.out is None:
             raise InputError("a branch with convolutions needs both kernel and out")
-        kernels, outs = listed(self.kernel), [int(out) for out in listed(self.out)]
-        if 1 in (len(kernels), len(outs)):
-            kernels, outs = kernels * len(outs), outs * len(kernels)
-        if len(outs) != len(kernels):
-            raise InputError(
-                f"kernel={self.kernel} are {len(kernels)} convolutions, and out={self.out} are the "
-                f"channels of {len(outs)}; write one number for each, or one for all"
-            )
-        forks = [[sides(k) for k in listed(str(kernel).replace("+", ","))] for kernel in kernels]
-        return list(zip(forks, outs, strict=True))
+        steps = chain(self.kernel, self.out)
+        return [
+            ([sides(k) for k in listed(str(kernel).replace("+", ","))], out)
+            for kernel, out in steps
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)

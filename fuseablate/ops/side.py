@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fuseablate.errors import InputError
 from fuseablate.layers import (
     Conv,
     Dropout,
@@ -23,7 +22,7 @@ from fuseablate.layers import (
     seq,
 )
 from fuseablate.ops.blocks import NL, NORM, Normed, act_layer
-from fuseablate.ops.cells import Fraction, Kernel, Listed, Real, Whole, cell, listed, sides
+from fuseablate.ops.cells import Fraction, Kernel, Listed, Real, Whole, cell, chain, sides
 from fuseablate.ops.row import Settings
 
 
@@ -87,14 +86,8 @@ class Aux(Normed):
         return Pool("avg", (self.window, self.window), stride)
 
     def _convolutions(self, cin: int, settings: Settings) -> tuple[tuple[str, Layer], ...]:
-        kernels, outs = listed(self.kernel), [int(out) for out in listed(self.out)]
-        if len(kernels) != len(outs):
-            raise InputError(
-                f"kernel={self.kernel} are {len(kernels)} convolutions, and out={self.out} are the "
-                f"channels of {len(outs)}; write one for each"
-            )
         made: list[tuple[str, Layer]] = []
-        for number, (kernel, out) in enumerate(zip(kernels, outs, strict=True), 1):
+        for number, (kernel, out) in enumerate(chain(self.kernel, self.out), 1):
             conv = Conv(cin, out, sides(kernel), bias=self.norm == "none")
             made.append((f"conv{number}", self.conv_norm(conv, settings, self.nl)))
             cin = out

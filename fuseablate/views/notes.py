@@ -8,6 +8,7 @@ from typing import Any
 
 from fuseablate.layers import Add, Sum, holds
 from fuseablate.ops import Row
+from fuseablate.ops.cells import chain
 from fuseablate.views.lines import Line
 
 COLUMNS = ("kernel", "norm", "exp", "inner", "growth", "out", "se", "nl", "stride")
@@ -103,16 +104,9 @@ def _part(cells: Mapping[str, Any]) -> str:
     rest = dict(cells)
     texts = [f"{rest.pop('pool')} pool"] if "pool" in rest else []
     if "kernel" in rest and "out" in rest:
-        kernels, outs = (str(rest.pop(name)).split(",") for name in ("kernel", "out"))
-        # One value stands for all convolutions of the chain.
-        most = max(len(kernels), len(outs))
-        pairs = zip(_for_each(kernels, most), _for_each(outs, most), strict=False)
-        texts += [f"{_kernel(kernel)} {out}" for kernel, out in pairs]
+        pairs = chain(rest.pop("kernel"), rest.pop("out"))
+        texts += [f"{_kernel(str(kernel))} {out}" for kernel, out in pairs]
     return ", ".join([*texts, *(f"{name}={_text(value)}" for name, value in rest.items())])
-
-
-def _for_each(values: list[str], count: int) -> list[str]:
-    return values * count if len(values) == 1 else values
 
 
 def _kernel(text: str) -> str:

@@ -1,0 +1,60 @@
+"""`fuseablate convert`: weights that torchvision or timm publish, for a table of this builder."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+from typing import Any
+
+from fuseablate.atomic import write_atomically
+from fuseablate.catalog import load_spec
+from fuseablate.errors import InputError
+from fuseablate.terminal import console
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("convert", help="bring a pretrained network's weights over")
+    parser.add_argument(
+        "what", metavar="LIBRARY:NAME", help="torchvision:resnet18, or timm:inception_v4"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the file (default: NAME.pt)")
+    parser.add_argument(
+        "--state", type=Path, metavar="FILE", help="a state dict of that network, not downloaded"
+    )
+    parser.add_argument(
+        "--spec", metavar="SPEC", help="the table of the same network (default: the shipped one)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file, or say why not."""
+    out = args.out or Path(f"{args.what.rpartition(':')[2]}.pt")
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"--out {out}: there is no folder {out.parent}")
+
+    import torch
+
+    from fuseablate.pretrained import Published, brought_over
+    from fuseablate.weights import load_weights
+
+    published = Published.read(args.what)
+    spec = load_spec(args.spec) if args.spec else published.spec()
+    state = load_weights(args.state) if args.state else published.state()
+    spec, weights, difference = brought_over(published, state, spec)
+    content = io.BytesIO()
+    torch.save(weights, content)
+    try:
+        write_atomically(out, content.getvalue())
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
+    exact = f"differ by {difference:.0e} of the largest" if difference else "are equal"
+    console().print(
+        f"{out}: the weights of {args.what} under the names of {spec.name}, {spec.classes} "
+        f"classes; the logits {exact}",
+        soft_wrap=True,
+        markup=False,
+    )
+    return 0

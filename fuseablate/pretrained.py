@@ -1,0 +1,137 @@
+"""Weights that torchvision or timm publish, brought over to the table of the same network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import import_module
+from types import ModuleType
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from fuseablate.catalog import load_spec, shipped_specs
+from fuseablate.convert import converted
+from fuseablate.errors import InputError, unknown
+from fuseablate.network import build
+from fuseablate.spec import Spec
+
+LIBRARIES = ("torchvision", "timm")
+TOLERANCE = 1e-4  # of the largest logit
+# Modules that the library registers elsewhere than an image meets them, or that our table does.
+LAST: dict[str, tuple[str, ...]] = {
+    "torchvision:googlenet": ("aux1.", "aux2.", "rows.10.", "rows.14."),
+    "torchvision:inception_v3": ("AuxLogits.", "rows.14."),
+    "torchvision:regnet_*": ("proj",),
+    "timm:resnetv2_*": ("downsample",),
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """A network of a library, as `torchvision:resnet18` names it."""
+
+    library: str
+    name: str
+
+    @classmethod
+    def read(cls, text: str) -> Published:
+        """Return what `LIBRARY:NAME` names; raise `InputError` where it is no such name."""
+        library, _, name = text.partition(":")
+        if library not in LIBRARIES or not name:
+            raise InputError(f"'{text}' names no library's network, as torchvision:resnet18 does")
+        _library(library, name)
+        return cls(library, name)
+
+    @property
+    def last(self) -> tuple[str, ...]:
+        """Return the modules to pair up last; see `fuseablate.convert.name_map`."""
+        full = f"{self.library}:{self.name}"
+        return next((last for names, last in LAST.items() if fnmatchcase(full, names)), ())
+
+    def spec(self) -> Spec:
+        """Return the shipped table of the same network, or say that there is none."""
+        name = self.name.partition(".")[0]  # timm writes where the weights are from after a dot
+        if self.library == "timm" and fnmatchcase(name, "resnetv2_*x*_bit"):
+            name = f"bit_r{name.removeprefix('resnetv2_').removesuffix('_bit')}"
+        if name not in shipped_specs():
+            raise InputError(
+                f"{self.library}:{self.name} has no shipped table; name yours with --spec"
+            )
+        return load_spec(name)
+
+    def make(self, classes: int) -> nn.Module:
+        """Return the library's own network, its weights not yet those that it publishes."""
+        library = _library(self.library, self.name)
+        if self.library == "timm":
+            made = library.create_model(self.name, num_classes=classes)
+            return cast("nn.Module", made)
+        # These two warn that their first weights take long to draw; they are not used here.
+        quiet = {"init_weights": False} if self.name in ("googlenet", "inception_v3") else {}
+        made = library.models.get_model(self.name, num_classes=classes, **quiet)
+        return cast("nn.Module", made)
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return the weights that the library publishes; they are downloaded, and kept by torch."""
+        library = _library(self.library, self.name)
+        try:
+            if self.library == "timm":
+                model = library.create_model(self.name, pretrained=True)
+                return cast("Mapping[str, Tensor]", model.state_dict())
+            weights = library.models.get_model_weights(self.name).DEFAULT
+            return cast("Mapping[str, Tensor]", weights.get_state_dict(check_hash=True))
+        except (OSError, RuntimeError) as error:
+            raise InputError(
+                f"the weights of {self.library}:{self.name} cannot be had ({error}); "
+                "--state FILE takes a state dict from a file"
+            ) from None
+
+
+def _library(library: str, name: str) -> ModuleType:
+    """Return the library, in which the network is known."""
+    try:
+        module = import_module(library)
+    except ImportError:
+        raise InputError(f"{library} is not installed: pip install {library}") from None
+    if library == "timm":
+        names, known = module.list_models(), module.is_model(name.partition(".")[0])
+    else:
+        names = module.models.list_models(module=module.models)
+        known = name in names
+    if not known:
+        raise unknown(f"network of {library}", name, names)
+    return module
+
+
+@torch.no_grad()
+def brought_over(
+    published: Published, state: Mapping[str, Tensor], spec: Spec
+) -> tuple[Spec, dict[str, Tensor], float]:
+    """Return the spec with as many classes as `state` has, its weights, and how exact they are.
+
+    The last is the largest difference between the library's logits and ours on one random image,
+    as a share of the largest logit. Raise `InputError` where the two are not the same network.
+    """
+    what = f"{published.library}:{published.name}"
+    if not state:
+        raise InputError(f"{what}: the state dict is empty")
+    classes = len(list(state.values())[-1])  # of the classifier's bias
+    spec = spec.with_classes(classes)
+    theirs, ours = published.make(classes).eval(), build(spec).eval()
+    try:
+        theirs.load_state_dict(dict(state))
+    except RuntimeError:
+        raise InputError(f"the state dict is not that of {what}") from None
+    weights = converted(ours, theirs.state_dict(), published.last)
+    ours.load_state_dict(weights)
+    image = torch.randn(1, 3, *spec.input, generator=torch.Generator().manual_seed(0))
+    expected: Any = theirs(image)
+    difference = (ours(image) - expected).abs().max() / expected.abs().max()
+    if not difference <= TOLERANCE:
+        raise InputError(
+            f"{what} and {spec.name} differ by {difference:.1e} of the largest logit: "
+            "their tensors pair up, and they are not the same network"
+        )
+    return spec, weights, difference.item()
