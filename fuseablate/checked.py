@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from fuseablate.errors import InputError, unknown
@@ -48,6 +48,20 @@ def checked(model: type[TableType], table: Mapping[str, object], place: str = ""
     except ValidationError as error:
         problem = InputError(_one_line(error.errors()[0], table))
         raise (problem.within(place) if place else problem) from None
+
+
+Dataclass = TypeVar("Dataclass")
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # costly to make
+
+
+def checked_dataclass(kind: type[Dataclass], table: Mapping[str, object]) -> Dataclass:
+    """Return JSON's `table` as a `kind`, or raise an InputError for the first thing wrong."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    try:
+        return cast("Dataclass", _ADAPTERS[kind].validate_python(table))
+    except ValidationError as error:
+        raise InputError(_one_line(error.errors()[0], table)) from None
 
 
 def _one_line(error: ErrorDetails, table: Mapping[str, object]) -> str:

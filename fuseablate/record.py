@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from fuseablate.checked import checked_dataclass
 from fuseablate.errors import InputError
 
 SCHEMA_VERSION = 1
@@ -64,6 +65,13 @@ class TestScore(Score):
 
     per_class: tuple[float | None, ...]
     right: str
+
+    def has_all_images(self) -> bool:
+        """Return whether `right` holds a bit for each image, and no more than a byte has."""
+        try:
+            return len(base64.b64decode(self.right, validate=True)) == -(-self.images // 8)
+        except ValueError:
+            return False
 
     def right_images(self) -> tuple[bool, ...]:
         """Return for each test image whether it was classified rightly."""
@@ -132,24 +140,38 @@ class Record:
         try:
             table = json.loads(text)
             version = table["schema_version"]
-            if version != SCHEMA_VERSION:
-                raise InputError(f"schema_version {version}: this version reads {SCHEMA_VERSION}")
-            parts = {
-                "curves": Curves(**{key: tuple(each) for key, each in table["curves"].items()}),
-                "val": table["val"] and Score(**table["val"]),
-                "test": table["test"] and _test_score(table["test"]),
-                "failure": table["failure"] and Failure(**table["failure"]),
-            }
-            lists = {key: tuple(table[key]) for key in ("edits", "class_names", "notes")}
-            return cls(**{**table, **parts, **lists})
-        except InputError:
-            raise
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"not a record: {type(error).__name__}: {error}") from None
+        if version != SCHEMA_VERSION:
+            raise InputError(f"schema_version {version}: this version reads {SCHEMA_VERSION}")
+        return checked_dataclass(cls, table).whole()
+
+    def whole(self) -> Record:
+        """Return the record; raise `InputError` where its parts do not belong together."""
+        match self.data.get("image_size"):
+            case [int(), int()]:
+                pass
+            case size:
+                raise InputError(f"data.image_size = {size}: must be a height and a width")
+        if not isinstance(self.recipe.get("epochs"), int):
+            raise InputError("recipe.epochs: must be a number of epochs")
+        rows = self.spec.get("rows")
+        if not isinstance(rows, list | tuple) or not all(_is_row(row) for row in rows):
+            raise InputError("spec.rows: must be rows, each with its id and op")
+        columns = {len(column) for column in vars(self.curves).values()}
+        if len(columns) > 1:
+            raise InputError("curves: one value an epoch is missing")
+        if self.status == "finished" and not (self.val and self.test):
+            raise InputError("status finished: needs val and test")
+        if self.status == "failed" and not self.failure:
+            raise InputError("status failed: needs failure")
+        if self.test and not self.test.has_all_images():
+            raise InputError(f"test.right: not the bits of {self.test.images} images")
+        return self
 
 
-def _test_score(table: Mapping[str, Any]) -> TestScore:
-    return TestScore(**{**table, "per_class": tuple(table["per_class"])})
+def _is_row(row: object) -> bool:
+    return isinstance(row, Mapping) and all(isinstance(row.get(key), str) for key in ("id", "op"))
 
 
 def _dump(value: object) -> str:

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,11 +37,11 @@ def record(digest: str = DIGEST, **changes: object) -> Record:
         spec_name="fusenet",
         label="all.se=false",
         edits=("all.se=false",),
-        spec={"rows": [{"id": "1", "out": 16}], "name": "fusenet"},
+        spec={"rows": [{"id": "1", "op": "conv", "out": 16}], "name": "fusenet"},
         recipe_name="quick",
-        recipe={"lr": 0.1, "schedule": {"kind": "cosine"}},
+        recipe={"lr": 0.1, "epochs": 1, "schedule": {"kind": "cosine"}},
         data_title="some images",
-        data={"name": "x", "mean": [0.1, 0.2]},
+        data={"name": "x", "mean": [0.1, 0.2], "image_size": [32, 32]},
         class_names=("cat", "dog"),
         seed=3,
         params=10,
@@ -169,6 +170,42 @@ def test_unreadable_records_are_skipped_with_a_line_each(
     assert capsys.readouterr().err.count("warning: skipped: ") == 5
     with pytest.raises(InputError, match=r"aaaaaaaaaaaaaaaa.record\.json: not a record: "):
         store.get("a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("spec",), [], "spec = "),
+        (("spec", "rows"), "none", "spec.rows: must be rows, each with its id and op"),
+        (("spec", "rows", 0, "op"), 3, "spec.rows: must be rows, each with its id and op"),
+        (("recipe", "epochs"), None, "recipe.epochs: must be a number of epochs"),
+        (("data", "image_size"), 32, "data.image_size = 32: must be a height and a width"),
+        (("edits",), 3, "edits = 3: "),
+        (("seed",), "first", 'seed = "first": '),
+        (("status",), "done", "unknown status 'done'"),
+        (("val",), None, "status finished: needs val and test"),
+        (("curves", "lr"), [], "curves: one value an epoch is missing"),
+        (("test", "right"), "AA==", "test.right: not the bits of"),
+        (("test", "top1"), "high", 'test.top1 = "high": '),
+        (("test", "per_class"), {}, "test.per_class = {}: "),
+        (("environment",), None, "environment = None: "),
+    ],
+)
+def test_a_damaged_record_is_skipped_in_one_line(
+    keys: tuple[str | int, ...], value: object, message: str, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    path = put(store, record())
+    table: Any = json.loads(path.read_text())
+    at = table
+    for key in keys[:-1]:
+        at = at[key]
+    at[keys[-1]] = value
+    path.write_text(json.dumps(table))
+    warnings: list[str] = []
+    assert store.records(warnings.append) == []
+    assert f"skipped: {path}: {message}" in warnings[0]
+    assert "\n" not in warnings[0]
 
 
 def test_a_record_of_another_run_in_the_folder_is_refused(tmp_path: Path) -> None:

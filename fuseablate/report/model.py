@@ -118,7 +118,7 @@ def _network(record: Record) -> list[object]:
     rows = [
         {key: value for key, value in row.items() if value != usual.get(key)}
         for row in record.spec["rows"]
-        for usual in (OPS[row["op"]].defaults(),)
+        for usual in (OPS[row["op"]].defaults() if row["op"] in OPS else {},)
     ]
     return [head, rows]
 

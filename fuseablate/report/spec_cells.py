@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+WHOLE = ("classes", "dropout", "drop_path", "norm_eps", "norm_momentum")  # what builds it
 MAIN = ("id", "op", "kernel", "exp", "out", "se", "nl", "stride")
 
 
@@ -61,7 +62,7 @@ def compared(spec: Mapping[str, Any], reference: Mapping[str, Any]) -> Compared:
         added=tuple(str(row["id"]) for row in rows if row["id"] not in before),
         whole=tuple(
             f"{key}: {_text(reference.get(key))} to {_text(spec.get(key))}"
-            for key in ("classes", "dropout")
+            for key in WHOLE
             if spec.get(key) != reference.get(key)
         ),
     )
