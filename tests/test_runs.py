@@ -185,7 +185,7 @@ def test_unreadable_records_are_skipped_with_a_line_each(
         (("status",), "done", "unknown status 'done'"),
         (("val",), None, "status finished: needs val and test"),
         (("curves", "lr"), [], "curves: one value an epoch is missing"),
-        (("test", "right"), "AA==", "test.right: not the bits of"),
+        (("test", "right"), "AAA=", "test.right: not the bits of"),
         (("test", "top1"), "high", 'test.top1 = "high": '),
         (("test", "per_class"), {}, "test.per_class = {}: "),
         (("environment",), None, "environment = None: "),
