@@ -10,65 +10,21 @@ all other edits; so do `scale.depth`, `scale.resolution` and, for all three, `sc
 from __future__ import annotations
 
 import dataclasses
-import functools
-import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fuseablate.errors import InputError, NoChangeError, unknown
 from fuseablate.keys import SPEC_RULES, Size, parse_size
-from fuseablate.layers import Add, Sum, holds
+from fuseablate.layers import Add, DropPath, Sum, holds
 from fuseablate.ops import OPS, Row
-from fuseablate.ops.cells import Choice, Rule, each, follows, scaled
-from fuseablate.ops.table import DEPTH, deepened, depth_of
-from fuseablate.scaling import SCALE, factor_of, factors, scaled_table
+from fuseablate.row_edits import STRUCTURE, Edit, EditedTable, widest_first
+from fuseablate.scaling import SCALE, factors, scaled_table
 from fuseablate.selectors import select
 
 if TYPE_CHECKING:
     from fuseablate.spec import Spec
 
 SPEC_KEYS = (*SPEC_RULES, "input")
-STRUCTURE: dict[str, Rule] = {"op": Choice(tuple(OPS)), "depth": DEPTH}
-
-
-@dataclass(frozen=True)
-class Edit:
-    """One edit as written: `rows` is None for a key of the spec itself."""
-
-    text: str
-    rows: str | None
-    field: str
-    value: str
-
-    @classmethod
-    @functools.lru_cache(maxsize=4096)
-    def parse(cls, text: str) -> Edit:
-        """Return the edit that `text` writes, or say what an edit looks like."""
-        match = re.fullmatch(r"(?:([^.=\s]+)\.)?([^.=\s]+(?:\.[^.=\s]+)?)=(\S+)", text.strip())
-        if not match:
-            raise InputError(
-                f"edit {text!r}: is not of the form ROWS.FIELD=VALUE, such as fuse.kernel=5"
-            )
-        return cls(text.strip(), *match.groups())
-
-    @property
-    def target(self) -> tuple[str | None, str]:
-        """What is set: a field of some rows, or of the whole network's scale, or a spec's key."""
-        return self.rows, self.field
-
-    def new_value(self, rule: Rule, old: Any, divisor: int) -> Any:
-        """Return what a cell becomes that held `old`."""
-        factor = factor_of(self.value)
-        if factor is None:
-            return rule.read(self.value)
-        if not rule.scales:
-            raise InputError(
-                f"{self.field} cannot be scaled, only channels (exp, out) can; write a value"
-            )
-        if old is None or follows(old):
-            raise InputError(f"there is no number of {self.field} to scale; write a value")
-        return rule.check(each(old, lambda channels: scaled(channels * factor, divisor)))
 
 
 def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
@@ -87,7 +43,7 @@ def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
 
     head = _edited_head(spec, [edit for edit in edits if edit.rows is None], left_out)
     divisor = head.get("divisor", spec.divisor)
-    table = _Table(spec, divisor)
+    table = EditedTable(spec.rows, divisor)
     scales = [edit for edit in edits if edit.rows == SCALE]
     of_rows = [edit for edit in edits if edit.rows not in (None, SCALE)]
     for group in widest_first(spec.rows, of_rows):
@@ -115,6 +71,7 @@ def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
     except InputError as error:
         raise error.within(f"edit '{' '.join(edit.text for edit in edits)}'") from None
     _check_residuals(spec, after, edits)
+    _check_drop_path(after, edits)
     return after
 
 
@@ -177,140 +134,6 @@ def _scaled(
     return rows, size
 
 
-def widest_first(table: Sequence[Row], edits: Sequence[Edit]) -> list[tuple[Edit, list[Row], bool]]:
-    """Return (edit, its rows, whether one id names them), and refuse edits of equal width."""
-    groups = []
-    for edit in edits:
-        assert edit.rows is not None
-        try:
-            rows = select(table, edit.rows)
-        except InputError as error:
-            raise error.within(f"edit '{edit.text}'") from None
-        explicit = all(row.base == edit.rows.partition("/")[0] for row in rows)
-        groups.append((edit, rows, explicit))
-    for place, (edit, rows, _) in enumerate(groups):
-        for other, theirs, _ in groups[:place]:
-            if edit.field != other.field or len(rows) != len(theirs):
-                continue
-            if both := [row.id for row in rows if row in theirs]:
-                raise InputError(
-                    f"edits '{other.text}' and '{edit.text}' are equally wide and meet in row "
-                    f"{both[0]}; keep one of them, or select fewer rows with one"
-                )
-    # Changes of op come first: what other edits may set depends on the op that a row will have.
-    return sorted(groups, key=lambda group: (group[0].field != "op", -len(group[1])))
-
-
-class EditedRow:
-    """One row of a table while edits are made: cells at once, structure (op, depth) at the end.
-
-    `depth` is that of the table's row; edits are to be made in the order of `widest_first`.
-    """
-
-    def __init__(self, row: Row, depth: int, divisor: int) -> None:
-        self._row, self._divisor = row, divisor
-        self._before = row.cells()
-        self._cells = dict(self._before)
-        self._structure: dict[str, Any] = {"op": row.op, "depth": depth}
-        self._deepened = False
-
-    @property
-    def op(self) -> type[Row]:
-        """The op that the row will have."""
-        return OPS[self._structure["op"]]
-
-    @property
-    def depth(self) -> int | None:
-        """The depth that an edit has set, or None."""
-        return self._structure["depth"] if self._deepened else None
-
-    def has_cell(self, edit: Edit, explicit: bool) -> bool:
-        """Whether the edit means a cell of this row; `explicit` where one id names it."""
-        row = self._row
-        if edit.field == "op":
-            return True
-        if edit.field == "depth":
-            if edit.rows and "/" in edit.rows:
-                raise InputError(f"a depth is that of the whole row; use {row.base}.{edit.field}")
-            return explicit or self.op.repeats
-        if self._before.get(edit.field) == "classes":
-            if explicit:
-                raise InputError(
-                    f"row {row.id} puts out one number for each class; write classes={edit.value}"
-                )
-            return False
-        if explicit or edit.field not in row.rules():
-            return edit.field in row.rules() or edit.field in self.op.rules()
-        return edit.field in self._before
-
-    def set(self, edit: Edit) -> bool:
-        """Set one cell and return whether that changed it."""
-        if edit.field in STRUCTURE:
-            value = edit.new_value(STRUCTURE[edit.field], None, self._divisor)
-            before = self._structure[edit.field]
-            self._structure[edit.field] = value
-            self._deepened |= edit.field == "depth"
-            return bool(value != before)
-        rule = self.op.rules().get(edit.field) or self._row.rules()[edit.field]
-        value = edit.new_value(rule, self._before.get(edit.field), self._divisor)
-        before = self._cells.get(edit.field)
-        self._cells[edit.field] = value
-        return bool(value != before)
-
-    def row(self) -> tuple[Row, list[str]]:
-        """Return the row that the cells now mean, and the fields that fell away with a value."""
-        rules = self.op.rules()
-        usual = self._row.defaults()
-        dropped = [
-            name
-            for name, value in self._cells.items()
-            if name not in rules and value != usual.get(name)
-        ]
-        kept = {name: value for name, value in self._cells.items() if name in rules}
-        return self.op.from_cells(self._row.id, kept), dropped
-
-
-class _Table:
-    """The rows of a spec while edits are made."""
-
-    def __init__(self, spec: Spec, divisor: int) -> None:
-        self._rows = {
-            row.id: EditedRow(row, depth_of(spec.rows, row), divisor) for row in spec.rows
-        }
-
-    def apply(self, edit: Edit, rows: list[Row], explicit: bool) -> None:
-        """Make one edit; an error where it selects no cell, or changes none."""
-        try:
-            selected = [row.id for row in rows if self._rows[row.id].has_cell(edit, explicit)]
-            if not selected:
-                raise self._no_cell(edit, rows)
-            changed = [self._rows[id].set(edit) for id in selected]
-            if not any(changed):
-                raise NoChangeError(f"changes nothing: {edit.field} is {edit.value} already")
-        except InputError as error:
-            raise error.within(f"edit '{edit.text}'") from None
-
-    def _no_cell(self, edit: Edit, rows: list[Row]) -> InputError:
-        fields = dict.fromkeys(name for row in rows for name in self._rows[row.id].op.rules())
-        if edit.field not in fields:
-            return unknown("field", edit.field, (*fields, *STRUCTURE))
-        fits = next(row for row in rows if edit.field in self._rows[row.id].op.rules())
-        return InputError(
-            f"selects no cell: the table shows '-' for {edit.field} in all its rows; "
-            f"name one row by its id, as in {fits.id}.{edit.field}={edit.value}"
-        )
-
-    def rows(self) -> tuple[tuple[Row, ...], list[str]]:
-        """Return the rows that the cells now mean, and the fields that fell away."""
-        dropped: list[str] = []
-        groups: dict[str, tuple[list[Row], int | None]] = {}
-        for edited_row in self._rows.values():
-            row, fields = edited_row.row()
-            dropped += fields
-            groups.setdefault(row.base, ([], edited_row.depth))[0].append(row)
-        return tuple(row for group in groups.values() for row in deepened(*group)), dropped
-
-
 def _check_residuals(before: Spec, after: Spec, edits: Sequence[Edit]) -> None:
     """Refuse a residual that no selected row can take; a row that cannot is passed over."""
     for edit in edits:
@@ -322,4 +145,16 @@ def _check_residuals(before: Spec, after: Spec, edits: Sequence[Edit]) -> None:
             raise InputError(
                 f"edit '{edit.text}': no selected row can take a residual; "
                 "it needs stride 1 and as many channels in as out"
+            )
+
+
+def _check_drop_path(after: Spec, edits: Sequence[Edit]) -> None:
+    """Refuse stochastic depth in a network without a branch that could be dropped."""
+    for edit in edits:
+        if edit.rows is not None or edit.field != "drop_path" or not after.drop_path:
+            continue
+        if not any(holds(one.layer, DropPath) for one in after.trace()):
+            raise InputError(
+                f"edit '{edit.text}': no row has a branch to drop; stochastic depth needs "
+                "two rows or more with a residual"
             )

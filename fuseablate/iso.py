@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Literal
 
 from fuseablate.cost import measure
-from fuseablate.edits import Edit
 from fuseablate.errors import InputError, NoChangeError
 from fuseablate.keys import Size
 from fuseablate.ops.cells import each, scaled
+from fuseablate.row_edits import Edit
 from fuseablate.scaling import WIDTH, channels
 from fuseablate.spec import Spec
 

@@ -13,12 +13,13 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from fuseablate.cost import measure
-from fuseablate.edits import Edit, EditedRow, edited, widest_first
+from fuseablate.edits import edited
 from fuseablate.errors import InputError
 from fuseablate.keys import IMAGE_CHANNELS, Size
 from fuseablate.layers import Add, Shape, Sum, holds
 from fuseablate.ops import Row, Settings
 from fuseablate.ops.table import deepened, depth_of
+from fuseablate.row_edits import Edit, EditedRow, widest_first
 from fuseablate.scaling import SCALE
 from fuseablate.spec import Spec
 

@@ -96,9 +96,9 @@ def test_the_sources_own_is_its_summary() -> None:
     "edits",
     [
         ("all.norm=group", "dense.nl=hswish"),
-        ("dense.se=true", "transition.se=true", "dense.form=fuse"),
-        ("dense.form=factorised", "all.weight_std=true", "norm.nl=swish"),
-        ("dense.form=shift", "dense.kernel=5", "drop_path=0.2"),
+        ("dense.se=true", "transition.se=true", "dense.spatial=fuse"),
+        ("dense.spatial=factorised", "all.weight_std=true", "norm.nl=swish"),
+        ("dense.spatial=shift", "dense.kernel=5", "drop_path=0.2"),
         ("dense.growth=x0.5", "transition.compression=0.3", "transition.pool=3"),
         ("dense.norm=none", "transition.norm=none", "norm.norm=none"),
     ],

@@ -280,9 +280,9 @@ def test_selectors_that_find_nothing(rows: str, message: str) -> None:
     [
         ("fuse.kernl=3", "unknown field 'kernl'; did you mean 'kernel'?"),
         ("all.id=3", "unknown field 'id'"),
-        ("fuse.dropout=true", "unknown field 'dropout'"),
-        ("1.exp=8", "unknown field 'exp'"),
-        ("pool.stride=2", "unknown field 'stride'"),
+        ("fuse.dropout=true", "no row of fuse has dropout; rows of conv, mlpconv, dense do"),
+        ("1.exp=8", "no row of conv has exp; rows of fuse, mbconv, shift do"),
+        ("pool.stride=2", "no row of pool has stride; rows of conv, "),
         ("kernel=3", "'kernel' is a field of rows; say which, as in all.kernel=3"),
         ("depth=3", "is a field of rows"),
         ("clases=3", "unknown key of the spec 'clases'; did you mean 'classes'?"),

@@ -38,7 +38,12 @@ def assert_equal(path: Path, network: nn.Module, size: tuple[int, int]) -> None:
     ("name", "words", "edits", "seed"),
     [
         ("fusenet", ("--input", "32x48", "--seed", "3"), (), 3),
-        ("resnet18:cifar", ("--set", "all.se=true 3.form=fuse"), ("all.se=true", "3.form=fuse"), 0),
+        (
+            "resnet18:cifar",
+            ("--set", "all.se=true 3.spatial=fuse"),
+            ("all.se=true", "3.spatial=fuse"),
+            0,
+        ),
     ],
 )
 def test_a_spec(

@@ -25,6 +25,7 @@ FLOW = [
     "keys",
     "selectors",
     "scaling",
+    "row_edits",
     "edits",
     "spec",
     "catalog",

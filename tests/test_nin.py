@@ -74,7 +74,7 @@ def test_params_and_macs_by_hand() -> None:
         "mlpconv.nl=hswish",
         "all.norm=group",
         "mlpconv.norm=batch",
-        "mlpconv.form=separable",
+        "mlpconv.spatial=separable",
         "mlpconv.out=x0.5",
         "mlpconv.out=64,32",
         "4.op=avgpool",

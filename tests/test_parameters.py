@@ -24,7 +24,7 @@ from tests.small_run import small_spec, train_small
     [
         ("fusenet", ()),
         ("fusenet", ("fuse.op=mbconv", "all.se_bias=true", "fuse.norm=group")),
-        ("resnet18", ("basic.form=fuse", "6.shortcut=pad")),
+        ("resnet18", ("basic.spatial=fuse", "6.shortcut=pad")),
         ("resnet50", ("bottle.weight_std=true", "all.se=true")),
     ],
 )

@@ -87,7 +87,7 @@ def test_a_depthwise_filter_costs_what_the_shift_saves() -> None:
 
 @pytest.mark.parametrize("name", ["resnet20", "resnet_tutorial"])
 def test_the_form_shift_in_another_network(name: str) -> None:
-    spec = load_spec(name).edit("basic.form=shift")
+    spec = load_spec(name).edit("basic.spatial=shift")
     proved(spec)
     convs = [c for c in build(spec).modules() if isinstance(c, torch.nn.Conv2d)]
     assert {c.kernel_size for c in convs[1:]} <= {(1, 1), (3, 3)}

@@ -8,6 +8,7 @@ and is the control for the pair; `shift` moves the channels about instead (Wu et
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from fuseablate.layers import (
     Conv,
     Layer,
     Named,
+    Pair,
     Shape,
     Shift,
     Split,
@@ -37,6 +39,14 @@ from fuseablate.ops.blocks import (
 )
 from fuseablate.ops.cells import Choice, Expanded, Flag, Whole, cell, width_of
 from fuseablate.ops.row import Settings
+from fuseablate.ops.spatial import FORM
+
+# What says the same as a form of the filter between two 1x1s.
+INSTEAD = {
+    "fuse": "the row itself with op=fuse",
+    "shift": "the row itself with op=shift",
+    "separable": "spatial=depthwise: the 1x1 behind it is there",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +106,11 @@ class Bottleneck(Excited):
             return body
         return Add((*body.children, *named(drop_path=drop_path(settings))))
 
-    def depthwise(self, channels: int, kernel: tuple[int, int], settings: Settings) -> Layer:
-        """Return a depthwise convolution with its norm."""
-        stride = (self.stride, self.stride)
+    def depthwise(
+        self, channels: int, kernel: Pair, settings: Settings, stride: Pair | None = None
+    ) -> Layer:
+        """Return a depthwise convolution with its norm; it strides as the row does."""
+        stride = stride or (self.stride, self.stride)
         conv = Conv(channels, channels, kernel, stride, same_padding(kernel), groups=channels)
         return self.conv_norm(conv, settings)
 
@@ -113,6 +125,9 @@ class Fuse(Bottleneck):
 
     op: ClassVar[str] = "fuse"
     title: ClassVar[str] = "Fuse"
+    without: ClassVar[Mapping[str, str]] = {
+        "spatial": "the pair is its form; op=mbconv takes the others"
+    }
 
     variant: str = cell(Choice(("full", "half")), "full")
     order: str = cell(Choice(("1xK,Kx1", "Kx1,1xK")), "1xK,Kx1")
@@ -139,18 +154,34 @@ class Fuse(Bottleneck):
 
 @dataclass(frozen=True, kw_only=True)
 class MBConv(Bottleneck):
-    """The inverted bottleneck with one KxK depthwise convolution."""
+    """The inverted bottleneck with one KxK depthwise convolution.
+
+    spatial: `factorised` is a depthwise 1xK, norm, NL, and a depthwise Kx1; `dense` filters over
+    all channels, as in EfficientNet-V2's fused blocks. The other forms are ops of their own.
+    """
 
     op: ClassVar[str] = "mbconv"
     title: ClassVar[str] = "MBConv"
+
+    spatial: str = cell(FORM, "depthwise")
 
     def kernel_text(self, shape: Shape) -> str:
         """Return `KxK`."""
         return f"{self.kernel}x{self.kernel}"
 
     def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
-        """Return the depthwise convolution."""
-        return self.depthwise(exp, (self.kernel, self.kernel), settings), exp
+        """Return the convolution in its form."""
+        size, stride = self.kernel, self.stride
+        if self.spatial in INSTEAD:
+            raise InputError(f"spatial={self.spatial} of an mbconv row is {INSTEAD[self.spatial]}")
+        if self.spatial == "dense":
+            conv = Conv(exp, exp, (size, size), (stride, stride), same_padding((size, size)))
+            return self.conv_norm(conv, settings), exp
+        if self.spatial == "depthwise":
+            return self.depthwise(exp, (size, size), settings), exp
+        across = self.depthwise(exp, (1, size), settings, (1, stride))
+        down = self.depthwise(exp, (size, 1), settings, (stride, 1))
+        return seq(row=across, act=act_layer(self.nl), column=down), exp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +190,9 @@ class ShiftRow(Bottleneck):
 
     op: ClassVar[str] = "shift"
     title: ClassVar[str] = "Shift"
+    without: ClassVar[Mapping[str, str]] = {
+        "spatial": "the shift is its form; op=mbconv takes the others"
+    }
 
     def kernel_text(self, shape: Shape) -> str:
         """Return `KxK`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,11 +39,13 @@ class ConvRow(Excited):
 
     `out = "classes"` makes it the classifier. `form` chooses between a 1x1 convolution and the
     linear layer that is the same function on a 1x1 map (the source's note 9); `flatten` is a
-    linear layer over all numbers of a map of any size. `spatial` is the form of the convolution.
+    linear layer over all numbers of a map of any size. `spatial` is the form of a
+    KxK convolution; a 1x1 stays as it is.
     """
 
     op: ClassVar[str] = "conv"
     title: ClassVar[str] = "Conv2d"
+    without: ClassVar[Mapping[str, str]] = {"residual": "op=basic adds its input"}
 
     kernel: int | str = cell(Kernel())
     out: int | str = cell(ChannelsOut())
@@ -94,4 +97,5 @@ class ConvRow(Excited):
             check_kernel(kernel, self.stride)
         padding = padding_of(self.padding, kernel)
         conv = Conv(cin, cout, kernel, (self.stride, self.stride), padding, self.groups, self.bias)
-        return spatial(self, self.spatial, conv, self.nl, settings)
+        form = "dense" if kernel == (1, 1) else self.spatial
+        return spatial(self, form, conv, self.nl, settings)

@@ -5,6 +5,7 @@ A `dense` row with `depth = n` is a dense block of n layers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,11 +30,14 @@ class Dense(Excited):
     """The input, and beside it `growth` new channels: norm, NL, 1x1, norm, NL, KxK.
 
     bottleneck: the channels behind the 1x1 are so many times `growth`; 0 leaves the 1x1 out, with
-    its norm and NL. SE and dropout stand behind the KxK, whose form is `form`.
+    its norm and NL. SE and dropout stand behind the KxK, whose form is `spatial`.
     """
 
     op: ClassVar[str] = "dense"
     title: ClassVar[str] = "Dense"
+    without: ClassVar[Mapping[str, str]] = {
+        "residual": "each layer hands its input on beside its output"
+    }
     repeats: ClassVar[bool] = True
 
     kernel: int = cell(Whole(), 3)
@@ -43,7 +47,7 @@ class Dense(Excited):
     nl: str = cell(NL, "relu")
     bottleneck: int = cell(Whole(least=0), 4)
     dropout: bool = cell(Flag(), False)
-    form: str = cell(FORM, "dense")
+    spatial: str = cell(FORM, "dense")
 
     def kernel_text(self, shape: Shape) -> str:
         """Return `KxK`."""
@@ -59,7 +63,7 @@ class Dense(Excited):
         conv = Conv(inner or cin, self.growth, kernel, padding=same_padding(kernel))
         filtering = (
             *self._before(conv.cin, settings),
-            *spatial(self, self.form, conv, self.nl, settings),
+            *spatial(self, self.spatial, conv, self.nl, settings),
         )
         drop = self.dropout and settings.dropout
         body = named(

@@ -24,7 +24,7 @@ from fuseablate.ops.spatial import FORM, spatial
 class Fire(Excited):
     """1x1 to `squeeze` channels; 1x1 to `expand1` and KxK to `expand3` side by side, concatenated.
 
-    Each convolution has a bias and an NL, as published, and a norm where an edit puts one. form:
+    Each convolution has a bias and an NL, as published, and a norm where an edit puts one. spatial:
     that of the KxK. SE, where there is one, stands behind the concatenation. `residual` adds the
     input where the shape stays: the paper's simple bypass (section 6).
     """
@@ -41,7 +41,7 @@ class Fire(Excited):
     se: bool | None = cell(Flag(), False)
     nl: str = cell(NL, "relu")
     bias: bool = cell(Flag(), True)
-    form: str = cell(FORM, "dense")
+    spatial: str = cell(FORM, "dense")
     residual: bool = cell(Flag(), False)
 
     def kernel_text(self, shape: Shape) -> str:
@@ -58,7 +58,7 @@ class Fire(Excited):
         after = named(norm=self.norm_layer(self.expand3, settings), act=act_layer(self.nl))
         expand = named(
             expand1=self._pointwise(narrow, self.expand1, settings),
-            expand3=Seq((*spatial(self, self.form, wide, self.nl, settings), *after)),
+            expand3=Seq((*spatial(self, self.spatial, wide, self.nl, settings), *after)),
         )
         out = self.expand1 + self.expand3
         body = named(

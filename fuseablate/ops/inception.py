@@ -9,6 +9,7 @@ input (Szegedy et al., AAAI 2017).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -99,15 +100,16 @@ class Branch(Cells):
 class Branches(Excited):
     """Up to six branches over the same input, in the order of their names.
 
-    All cells but the branches' own hold for every convolution. form: that of the square KxK ones;
-    a 1x1 or a 1x7 stays as it is. count_padding: average pools count the zeros of the padding.
+    All cells but the branches' own hold for every convolution. spatial: the form of the square
+    KxK ones; a 1x1 or a 1x7 stays as it is. count_padding: average pools count
+    the zeros of the padding.
     """
 
     norm: str = cell(NORM, "batch")
     se: bool | None = cell(Flag(), False)
     nl: str = cell(NL, "relu")
     bias: bool = cell(Flag(), False)
-    form: str = cell(FORM, "dense")
+    spatial: str = cell(FORM, "dense")
     count_padding: bool = cell(Flag(), True)
     b1: Branch | None = part(Branch)
     b2: Branch | None = part(Branch)
@@ -162,7 +164,7 @@ class Branches(Excited):
             check_kernel(conv.kernel, stride)
         zeros = padding_of(padding, conv.kernel)
         conv = Conv(conv.cin, conv.cout, conv.kernel, (stride, stride), zeros, bias=self.bias)
-        form = self.form if conv.kernel[0] == conv.kernel[1] > 1 else "dense"
+        form = self.spatial if conv.kernel[0] == conv.kernel[1] > 1 else "dense"
         after = named(norm=self.norm_layer(conv.cout, settings), act=act_layer(self.nl))
         return Seq((*spatial(self, form, conv, self.nl, settings), *after))
 
@@ -173,6 +175,7 @@ class Inception(Branches):
 
     op: ClassVar[str] = "inception"
     title: ClassVar[str] = "Inception"
+    without: ClassVar[Mapping[str, str]] = {"residual": "op=inception_res adds its input"}
     short_title: ClassVar[str] = "Incept."
     repeats: ClassVar[bool] = True
 

@@ -18,7 +18,8 @@ class MlpConv(Excited):
     """A KxK convolution and 1x1 ones behind it, one for each number of `out`: `192,160,96`.
 
     At each pixel this is a perceptron of as many layers. Every convolution has a bias and an NL,
-    as published, and a norm where an edit puts one. form: that of the KxK. dropout: before it.
+    as published, and a norm where an edit puts one. spatial: the form of
+    the KxK. dropout: before it.
     """
 
     op: ClassVar[str] = "mlpconv"
@@ -32,7 +33,7 @@ class MlpConv(Excited):
     stride: int = cell(Whole(), 1)
     padding: int | str = cell(Padding(), "same")
     bias: bool = cell(Flag(), True)
-    form: str = cell(FORM, "dense")
+    spatial: str = cell(FORM, "dense")
     dropout: bool | None = cell(Flag(), None)
 
     def kernel_text(self, shape: Shape) -> str:
@@ -51,7 +52,7 @@ class MlpConv(Excited):
         zeros = padding_of(self.padding, kernel)
         conv = Conv(cin, first, kernel, stride, zeros, bias=self.bias)
         after = named(norm=self.norm_layer(first, settings), act=act_layer(self.nl))
-        steps: list[Layer] = [Seq((*spatial(self, self.form, conv, self.nl, settings), *after))]
+        steps: list[Layer] = [Seq((*spatial(self, self.spatial, conv, self.nl, settings), *after))]
         before = first
         for out in others:
             steps.append(self.conv_norm(Conv(before, out, bias=self.bias), settings, self.nl))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,6 +40,11 @@ class WindowPool(Row):
 
     ceil: a last window may hang over the edge. count_padding: an average counts the padding.
     """
+
+    without: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("se", "norm", "nl", "bias", "spatial"),
+        "a pool has no weights; give it to the row before or behind",
+    )
 
     kernel: int = cell(Whole())
     stride: int | None = cell(Whole(), None)

@@ -32,7 +32,7 @@ class Residual(Excited):
 
     shortcut: where the shape changes, `project` (a convolution of `shortcut_kernel` with a norm)
     or `pad` (subsampling and channels of zeros, without params). `residual=false` leaves the
-    shortcut out altogether. form: that of the KxK convolutions.
+    shortcut out altogether. spatial: the form of the KxK convolutions.
     """
 
     repeats: ClassVar[bool] = True
@@ -46,7 +46,7 @@ class Residual(Excited):
     residual: bool = cell(Flag(), True)
     shortcut: str = cell(Choice(("project", "pad")), "project")
     shortcut_kernel: int = cell(Whole(), 1)
-    form: str = cell(FORM, "dense")
+    spatial: str = cell(FORM, "dense")
 
     @abstractmethod
     def body(self, cin: int, settings: Settings) -> Named:
@@ -88,7 +88,7 @@ class Residual(Excited):
         """Return the KxK convolution in its form, by name."""
         kernel = (self.kernel, self.kernel)
         conv = Conv(cin, cout, kernel, (stride, stride), same_padding(kernel), groups)
-        return spatial(self, self.form, conv, self.nl, settings)
+        return spatial(self, self.spatial, conv, self.nl, settings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,13 +130,15 @@ class Row(Cells):
     """One line of a spec's table.
 
     `op` is the name in TOML and in edits, `title` the one in the printed table (`short_title`
-    where that is narrow); `repeats` says whether a depth edit may repeat such a row.
+    where that is narrow); `repeats` says whether a depth edit may repeat such a row. `without`
+    says of cells that other ops have why this one has none.
     """
 
     op: ClassVar[str]
     title: ClassVar[str]
     short_title: ClassVar[str] = ""
     repeats: ClassVar[bool] = False
+    without: ClassVar[Mapping[str, str]] = {}
 
     id: str
 

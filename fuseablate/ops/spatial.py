@@ -26,12 +26,12 @@ def spatial(
         return (("conv", row.conv(conv)),)
     cin, stride = conv.cin, conv.stride
     if conv.groups > 1:
-        raise InputError(f"form={form} has groups of its own; use groups=1")
+        raise InputError(f"spatial={form} has groups of its own; use groups=1")
     if form == "depthwise":
         if conv.cout % cin:
             raise InputError(
-                f"form=depthwise makes {cin} channels to as many or a multiple, not to "
-                f"{conv.cout}; use form=separable"
+                f"spatial=depthwise makes {cin} channels to as many or a multiple, not to "
+                f"{conv.cout}; use spatial=separable"
             )
         return (("conv", row.conv(_with(conv, conv.cout, cin, conv.bias))),)
     high, wide = conv.kernel
@@ -57,10 +57,10 @@ def _per_channel(row: Normed, form: str, conv: Conv, settings: Settings) -> tupl
     if form == "separable":
         return row.conv_norm(_with(conv, cin, cin, False), settings), cin
     if high != wide or conv.padding != same_padding(conv.kernel):
-        raise InputError(f"form={form} needs a square kernel and padding=same")
+        raise InputError(f"spatial={form} needs a square kernel and padding=same")
     if form == "shift":
         if high % 2 == 0:
-            raise InputError(f"form=shift needs an odd kernel; use {high + 1}")
+            raise InputError(f"spatial=shift needs an odd kernel; use {high + 1}")
         return Shift(high, conv.stride[0]), cin
     pair: Named = tuple(
         (

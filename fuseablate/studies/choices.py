@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from math import prod
 
-from fuseablate.edits import Edit
 from fuseablate.errors import InputError
 from fuseablate.keys import Size
 from fuseablate.ops import Row
+from fuseablate.row_edits import Edit
 from fuseablate.selectors import select
 from fuseablate.spec import Spec
 from fuseablate.studies.fractional import aliases, fractional

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from fuseablate.checked import Table
-from fuseablate.edits import Edit
 from fuseablate.iso import Kind
 from fuseablate.keys import Size
+from fuseablate.row_edits import Edit
 from fuseablate.studies.fields import Name, Seeds, Text, Texts
 from fuseablate.studies.search_tables import Search
 
