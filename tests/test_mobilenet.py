@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import timm
 import torchvision
 from torch import nn
 
-from fuseablate import load_spec, measure
+from fuseablate import InputError, load_spec, measure
 from tests.references import proved, same_function, same_size
 
 TIMM: Callable[..., nn.Module] = timm.create_model  # which has no type hints
@@ -72,3 +73,33 @@ def test_se_before_the_nl_is_an_edit() -> None:
     other = spec.edit("mbconv.se_place=before_nl")
     assert measure(other) == measure(spec)
     assert other.digest() != spec.digest()
+
+
+@pytest.mark.parametrize(
+    ("form", "filters"), [("dense", 240 * 240 * 25), ("factorised", 2 * 240 * 5 + 2 * 240)]
+)
+def test_the_form_of_the_filter_between_the_1x1s(form: str, filters: int) -> None:
+    """Row 6 of the KxK table filters 240 channels by 5x5; a norm between two has 2 a channel."""
+    spec = load_spec("fusenet_kxk")
+    after = spec.edit(f"6.spatial={form}")
+    assert measure(after).params - measure(spec).params == filters - 240 * 25
+    proved(spec.edit(f"mbconv.spatial={form}", "scale.width=x0.25"), (32, 32))
+
+
+def test_forms_that_are_ops_of_their_own_are_named() -> None:
+    spec = load_spec("fusenet_kxk")
+    with pytest.raises(InputError, match=r"row 2: spatial=fuse of an mbconv row is .* op=fuse"):
+        spec.edit("mbconv.spatial=fuse")
+    with pytest.raises(InputError, match=r"no row of fuse has spatial; .* op=mbconv takes the oth"):
+        load_spec("fusenet").edit("fuse.spatial=dense")
+
+
+def test_a_form_of_all_convolutions_leaves_the_1x1s() -> None:
+    vgg = load_spec("vgg11").edit("all.spatial=separable")
+    # Rows 1 to 8 of VGG-11 by hand: depthwise 3x3 (without bias) and 1x1 with bias, for each.
+    widths = [3, 64, 128, 256, 256, 512, 512, 512, 512]
+    convolutions = sum(9 * a + a * b + b for a, b in pairwise(widths))
+    linear = 25_088 * 4_096 + 4_096 + 4_096 * 4_096 + 4_096 + 4_096 * 1_000 + 1_000
+    assert measure(vgg).params == convolutions + linear
+    with pytest.raises(InputError, match=r"edit 'drop_path=0.1': no row has a branch to drop"):
+        vgg.edit("drop_path=0.1")
