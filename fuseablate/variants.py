@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from fuseablate.cost import measure
-from fuseablate.edits import edited
+from fuseablate.edits import SPEC_KEYS, edited
 from fuseablate.errors import InputError
 from fuseablate.keys import IMAGE_CHANNELS, Size
 from fuseablate.layers import Add, Shape, Sum, holds
@@ -254,7 +254,7 @@ class Variants:
             cost = measure(spec, self._size)
         except InputError:
             return None
-        head = _number(spec.input, spec.classes, spec.divisor, spec.dropout)
+        head = _number(*(getattr(spec, key) for key in SPEC_KEYS))
         table = tuple(_number(row.id, row.op, row.cells()) for row in spec.rows)
         return Counted((head, *table), cost.params, cost.macs)
 

@@ -82,6 +82,7 @@ def test_tables_differ_where_cells_do() -> None:
     assert table("fuse.nl=gelu") == table("2.nl=gelu", "3.nl=gelu") != table()
     assert table("3.depth=2") != table()
     assert table("dropout=0.5") != table("dropout=0.4")
+    assert table("norm_eps=0.001") != table("norm_eps=0.002")
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
