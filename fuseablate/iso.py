@@ -8,7 +8,7 @@ from typing import Literal
 from fuseablate.cost import measure
 from fuseablate.errors import InputError, NoChangeError
 from fuseablate.keys import Size
-from fuseablate.ops.cells import each, scaled
+from fuseablate.ops.widths import each, scaled
 from fuseablate.row_edits import Edit
 from fuseablate.scaling import WIDTH, channels
 from fuseablate.spec import Spec

@@ -10,8 +10,9 @@ from typing import Any
 
 from fuseablate.errors import InputError, NoChangeError, unknown
 from fuseablate.ops import OPS, Row
-from fuseablate.ops.cells import Choice, Rule, each, follows, scaled
+from fuseablate.ops.cells import Choice, Rule
 from fuseablate.ops.table import DEPTH, deepened, depth_of
+from fuseablate.ops.widths import each, follows, scaled
 from fuseablate.scaling import factor_of
 from fuseablate.selectors import select
 

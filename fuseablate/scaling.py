@@ -10,8 +10,8 @@ from typing import Any
 from fuseablate.errors import InputError, unknown
 from fuseablate.keys import Size
 from fuseablate.ops import Row
-from fuseablate.ops.cells import each, follows, scaled
 from fuseablate.ops.table import deepened
+from fuseablate.ops.widths import each, follows, scaled
 
 SCALE = "scale"  # what stands in place of rows where the whole network is scaled
 WIDTH = (SCALE, "width")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fuseablate import InputError, build, load_spec, measure
 from fuseablate.catalog import shipped_specs
-from fuseablate.ops.cells import Choice, Flag, Kernel, Listed, Padding, Real
+from fuseablate.ops.cells import Choice, Flag, Real
+from fuseablate.ops.kernels import Kernel, Listed, Padding
 from fuseablate.proof import compare
 from fuseablate.spec import Spec
 

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fuseablate import InputError, load_spec, measure
-from fuseablate.ops.cells import scaled
+from fuseablate.ops.widths import scaled
 from fuseablate.spec import Spec
 
 BASE = load_spec("fusenet")

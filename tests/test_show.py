@@ -14,7 +14,8 @@ from fuseablate import build, load_spec
 from fuseablate.cli import main
 from fuseablate.layers import Cost, Layer, Shape, seq
 from fuseablate.ops import Row, Settings
-from fuseablate.ops.cells import Kernel, Listed, Whole, cell, part
+from fuseablate.ops.cells import Whole, cell, part
+from fuseablate.ops.kernels import Kernel, Listed
 from fuseablate.ops.row import Cells
 from fuseablate.spec import TracedRow, Why
 from fuseablate.views.lines import unfolded

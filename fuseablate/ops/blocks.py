@@ -20,8 +20,9 @@ from fuseablate.layers import (
     named,
     seq,
 )
-from fuseablate.ops.cells import Choice, Flag, Whole, cell, scaled
+from fuseablate.ops.cells import Choice, Flag, Whole, cell
 from fuseablate.ops.row import Row, Settings
+from fuseablate.ops.widths import scaled
 
 NON_LINEARITIES = (
     "relu", "relu6", "hswish", "swish", "gelu", "mish", "leaky_relu", "elu", "identity",

@@ -37,9 +37,10 @@ from fuseablate.ops.blocks import (
     drop_path,
     same_padding,
 )
-from fuseablate.ops.cells import Choice, Expanded, Flag, Whole, cell, width_of
+from fuseablate.ops.cells import Choice, Flag, Whole, cell
 from fuseablate.ops.row import Settings
 from fuseablate.ops.spatial import FORM
+from fuseablate.ops.widths import Expanded, width_of
 
 # What says the same as a form of the filter between two 1x1s.
 INSTEAD = {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -106,115 +104,6 @@ class Real:
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """A kernel: a whole number for a square one, or height by width, such as `1x7`."""
-
-    scales: bool = False
-
-    def check(self, value: object) -> int | str:
-        """Return the kernel, or say how one is written."""
-        if isinstance(value, str):
-            if not re.fullmatch(r"[1-9][0-9]?x[1-9][0-9]?", value):
-                raise InputError(f"'{value}' is not a kernel; write 3 or, height first, 1x7")
-            return value
-        return Whole(most=99).check(value)
-
-    def read(self, text: str) -> int | str:
-        """Return the kernel that `text` writes."""
-        return self.check(int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text)
-
-
-def sides(kernel: int | str) -> tuple[int, int]:
-    """Return a kernel's (height, width)."""
-    if isinstance(kernel, int):
-        return kernel, kernel
-    high, _, wide = kernel.partition("x")
-    return int(high), int(wide)
-
-
-@dataclass(frozen=True)
-class Padding:
-    """Zeros around a map: `same` keeps its size, `valid` adds none, a number adds so many."""
-
-    scales: bool = False
-
-    def check(self, value: object) -> int | str:
-        """Return the padding, or name the choices."""
-        if isinstance(value, str):
-            return Choice(("same", "valid")).check(value)
-        return Whole(least=0, most=99).check(value)
-
-    def read(self, text: str) -> int | str:
-        """Return the padding that `text` writes."""
-        return self.check(int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text)
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One value for each of several convolutions in turn, with commas between: `96,128`.
-
-    A list of one is the value itself. Channels scale each for itself.
-    """
-
-    rule: Whole | Kernel
-
-    @property
-    def scales(self) -> bool:
-        """Whether the values are channels."""
-        return self.rule.scales
-
-    def check(self, value: object) -> int | str:
-        """Return the values, or say what is wrong with the first wrong one."""
-        if isinstance(value, str):
-            return self.read(value)
-        return self.rule.check(value)
-
-    def read(self, text: str) -> int | str:
-        """Return the values that `text` writes."""
-        values = [self.rule.read(part) for part in text.split(",")]
-        return values[0] if len(values) == 1 else ",".join(map(str, values))
-
-
-def listed(value: int | str) -> list[int | str]:
-    """Return the values of a `Listed` cell."""
-    parts = str(value).split(",")
-    return [int(part) if part.isdigit() else part for part in parts]
-
-
-def chain(kernel: int | str, out: int | str) -> list[tuple[int | str, int]]:
-    """Return each convolution of a chain in turn: its kernel and its channels.
-
-    One `out` stands for all. With fewer kernels than `out` the first convolutions are 1x1: they
-    reduce the channels for those behind them. Raise `InputError` for more kernels than `out`.
-    """
-    kernels, outs = listed(kernel), [int(one) for one in listed(out)]
-    if len(outs) == 1:
-        outs *= len(kernels)
-    if len(kernels) > len(outs):
-        raise InputError(
-            f"kernel={kernel} are {len(kernels)} convolutions, and out={out} are the channels of "
-            f"{len(outs)}; write one number for each, or one for all"
-        )
-    return list(zip([*[1] * (len(outs) - len(kernels)), *kernels], outs, strict=True))
-
-
-def scaled(channels: float, divisor: int) -> int:
-    """Return `channels` rounded to the divisor, never below it, nor under 0.9 of `channels`.
-
-    This is the rule of the MobileNet family (`make_divisible` in the published code).
-    """
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * channels else rounded
-
-
-def each(value: Any, change: Callable[[int], int]) -> Any:
-    """Return a cell of channels, one number or several, with each changed."""
-    if isinstance(value, int):
-        return change(value)
-    return ",".join(str(change(int(part))) for part in value.split(","))
-
-
-@dataclass(frozen=True)
 class Flag:
     """Yes or no."""
 
@@ -249,65 +138,6 @@ class Choice:
     def read(self, text: str) -> str:
         """Return the word."""
         return self.check(text)
-
-
-@dataclass(frozen=True)
-class ChannelsOut:
-    """Channels that a row puts out: a whole number, or `classes`, which follows the spec."""
-
-    scales: bool = True
-
-    def check(self, value: object) -> int | str:
-        """Return the number or the word `classes`."""
-        return "classes" if value == "classes" else Whole().check(value)
-
-    def read(self, text: str) -> int | str:
-        """Return the number or the word that `text` writes."""
-        return "classes" if text == "classes" else Whole().read(text)
-
-
-@dataclass(frozen=True)
-class Inner:
-    """The width inside a block: a whole number, or `in`, which follows the block's input."""
-
-    scales: bool = True
-
-    def check(self, value: object) -> int | str:
-        """Return the number or the word `in`."""
-        return "in" if value == "in" else Whole().check(value)
-
-    def read(self, text: str) -> int | str:
-        """Return the number or the word that `text` writes."""
-        return "in" if text == "in" else Whole().read(text)
-
-
-@dataclass(frozen=True)
-class Expanded:
-    """The width inside a block: a whole number, or `6in` for six times what comes in."""
-
-    scales: bool = True
-
-    def check(self, value: object) -> int | str:
-        """Return the number, or how many times the block's input."""
-        if isinstance(value, str) and re.fullmatch(r"([1-9][0-9]?)?in", value):
-            return value
-        return Whole().check(value)
-
-    def read(self, text: str) -> int | str:
-        """Return the number, or how many times the block's input, that `text` writes."""
-        return self.check(text) if text.endswith("in") else Whole().read(text)
-
-
-def width_of(value: int | str, cin: int) -> int:
-    """Return the channels that an `Expanded` cell means in a block of `cin` input channels."""
-    if isinstance(value, int):
-        return value
-    return int(value.removesuffix("in") or 1) * cin
-
-
-def follows(value: object) -> bool:
-    """Whether a cell of channels follows the block's input, so that it has no number to scale."""
-    return isinstance(value, str) and value.endswith("in")
 
 
 def cell(rule: Rule, default: Any = dataclasses.MISSING) -> Any:

@@ -21,9 +21,11 @@ from fuseablate.layers import (
     numbers,
 )
 from fuseablate.ops.blocks import NL, Excited, act_layer, check_kernel, same_padding
-from fuseablate.ops.cells import ChannelsOut, Choice, Flag, Kernel, Padding, Whole, cell, sides
+from fuseablate.ops.cells import Choice, Flag, Whole, cell
+from fuseablate.ops.kernels import Kernel, Padding, sides
 from fuseablate.ops.row import Settings
 from fuseablate.ops.spatial import FORM, spatial
+from fuseablate.ops.widths import ChannelsOut
 
 
 def padding_of(padding: int | str, kernel: Pair) -> Pair:

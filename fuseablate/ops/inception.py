@@ -36,20 +36,9 @@ from fuseablate.ops.blocks import (
     check_kernel,
     drop_path,
 )
-from fuseablate.ops.cells import (
-    Choice,
-    Flag,
-    Kernel,
-    Listed,
-    Real,
-    Whole,
-    cell,
-    chain,
-    listed,
-    part,
-    sides,
-)
+from fuseablate.ops.cells import Choice, Flag, Real, Whole, cell, part
 from fuseablate.ops.conv import padding_of
+from fuseablate.ops.kernels import Kernel, Listed, chain, listed, sides
 from fuseablate.ops.row import Cells, Settings
 from fuseablate.ops.spatial import FORM, spatial
 

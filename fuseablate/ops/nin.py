@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from fuseablate.layers import Conv, Dropout, Layer, Seq, Shape, as_map, named
 from fuseablate.ops.blocks import NL, NORM, Excited, act_layer, check_kernel
-from fuseablate.ops.cells import Flag, Listed, Padding, Whole, cell, listed
+from fuseablate.ops.cells import Flag, Whole, cell
 from fuseablate.ops.conv import padding_of
+from fuseablate.ops.kernels import Listed, Padding, listed
 from fuseablate.ops.row import Settings
 from fuseablate.ops.spatial import FORM, spatial
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fuseablate.errors import InputError
-from fuseablate.ops.cells import Real, Whole, cell, scaled
+from fuseablate.ops.cells import Real, Whole, cell
 from fuseablate.ops.row import Cells
+from fuseablate.ops.widths import scaled
 
 WIDTHS = 8  # the generated widths are multiples of this
 

@@ -21,9 +21,10 @@ from fuseablate.ops.blocks import (
     drop_path,
     same_padding,
 )
-from fuseablate.ops.cells import Choice, Flag, Inner, Whole, cell
+from fuseablate.ops.cells import Choice, Flag, Whole, cell
 from fuseablate.ops.row import Settings
 from fuseablate.ops.spatial import FORM, spatial
+from fuseablate.ops.widths import Inner
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,8 @@ from fuseablate.layers import (
     seq,
 )
 from fuseablate.ops.blocks import NL, NORM, Normed, act_layer
-from fuseablate.ops.cells import Fraction, Kernel, Listed, Real, Whole, cell, chain, sides
+from fuseablate.ops.cells import Fraction, Real, Whole, cell
+from fuseablate.ops.kernels import Kernel, Listed, chain, sides
 from fuseablate.ops.row import Settings
 
 

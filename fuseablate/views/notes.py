@@ -8,7 +8,7 @@ from typing import Any
 
 from fuseablate.layers import Add, Sum, holds
 from fuseablate.ops import Row
-from fuseablate.ops.cells import chain
+from fuseablate.ops.kernels import chain
 from fuseablate.views.lines import Line
 
 COLUMNS = ("kernel", "norm", "exp", "inner", "growth", "out", "se", "nl", "stride")
