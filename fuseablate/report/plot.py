@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 from fuseablate.errors import InputError
@@ -16,8 +17,10 @@ from fuseablate.report.model import Comparison
 from fuseablate.report.pareto import Point, front
 from fuseablate.terminal import short
 
-WIDTH, HEIGHT = 3.4, 2.6  # inches: a column of a paper
+WIDTH, HEIGHT = 3.4, 2.6  # inches: a column of a paper; of the legend, what its lines take
+LEFT, RIGHT, TOP, BELOW = 0.5, 0.1, 0.25, 0.5  # inches around the axes
 LINE = 0.16  # inches of one line of the legend
+LETTERS = 54  # of one line of the legend
 AXES = {"macs": "MACs", "params": "Params", "latency": "Latency (ms an image)"}
 MARKERS = "osD^vP*X"
 STYLE: Any = {
@@ -51,12 +54,17 @@ def drawn(comparisons: Sequence[Comparison], metric: str, cost: str, kind: str) 
     from matplotlib.figure import Figure
 
     with rc_context(STYLE):
-        tall = [HEIGHT + LINE * len(_named(dots, cost)) for _, _, dots in panels]
-        figure = Figure(figsize=(WIDTH, sum(tall)), layout="constrained")
-        rows = figure.subplots(len(panels), squeeze=False, height_ratios=tall)[:, 0]
-        for axes, (comparison, title, dots) in zip(rows, panels, strict=True):
+        tall = [HEIGHT + LINE * _legend_lines(dots, cost) for _, _, dots in panels]
+        figure = Figure(figsize=(WIDTH, sum(tall)))
+        top = sum(tall)
+        for (comparison, title, dots), height in zip(panels, tall, strict=True):
+            # Placed by hand: no length of a label may take the axes' room.
+            left, bottom = LEFT / WIDTH, (top - HEIGHT + BELOW) / sum(tall)
+            wide, high = (WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - TOP - BELOW) / sum(tall)
+            axes = figure.add_axes((left, bottom, wide, high))
             _panel(axes, dots, cost, f"{title} (%)")
             axes.set_title(comparison.title or comparison.data, loc="left", parse_math=False)
+            top -= height
         out = io.BytesIO()
         undated = {"Date": None} if kind == ".svg" else {"Software": None}
         figure.savefig(out, format=kind[1:], metadata=undated)
@@ -76,6 +84,14 @@ def _named(dots: Sequence[Dot], cost: str) -> list[Dot]:
     return [*([] if dots[0] in best else dots[:1]), *best]
 
 
+def _label(dot: Dot) -> str:
+    return fill(f" {dot.label}", LETTERS, initial_indent=" ", subsequent_indent="   ")
+
+
+def _legend_lines(dots: Sequence[Dot], cost: str) -> int:
+    return 1 + sum(_label(dot).count("\n") + 1 for dot in _named(dots, cost))
+
+
 def _panel(axes: Any, dots: Sequence[Dot], cost: str, title: str) -> None:
     named = _named(dots, cost)
     ahead = sorted({(getattr(dot, cost), dot.mean) for dot in _front(dots, cost)})
@@ -85,7 +101,8 @@ def _panel(axes: Any, dots: Sequence[Dot], cost: str, title: str) -> None:
     axes.axhline(dots[0].mean, color="0.8", lw=0.8, ls=(0, (4, 3)), zorder=0)
     for dot in dots:
         at = named.index(dot) if dot in named else None
-        colour = GREY if at is None else COLOURS[at % len(COLOURS)]
+        others = COLOURS[1:]  # the first is the reference's alone
+        colour = COLOURS[0] if dot is dots[0] else GREY if at is None else others[at % len(others)]
         marker = "o" if at is None else MARKERS[at % len(MARKERS)]
         above = 0 if at is None else 3
         value = getattr(dot, cost)
@@ -95,7 +112,7 @@ def _panel(axes: Any, dots: Sequence[Dot], cost: str, title: str) -> None:
                      alpha=0.45, linewidths=0, zorder=above + 2)  # fmt: skip
         axes.scatter([value], [dot.mean], s=30 if at is not None else 14, marker=marker,
                      facecolor="white" if dot.equal else colour, edgecolor=colour,
-                     label=None if at is None else f" {dot.label}", zorder=above + 3)  # fmt: skip
+                     label=None if at is None else _label(dot), zorder=above + 3)  # fmt: skip
     axes.set_xlabel(AXES[cost])
     axes.set_ylabel(title)
     axes.margins(0.08)
@@ -106,7 +123,7 @@ def _panel(axes: Any, dots: Sequence[Dot], cost: str, title: str) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(max(value, 0))))
     legend = axes.legend(
         loc="upper left",
-        bbox_to_anchor=(0, -0.22),
+        bbox_to_anchor=(-LEFT / (WIDTH - LEFT - RIGHT), -BELOW / (HEIGHT - TOP - BELOW)),
         frameon=False,
         borderaxespad=0,
         handletextpad=0.3,
