@@ -31,26 +31,30 @@ def load_spec(name: str | Path) -> Spec:
     `NAME:FORM` is the spec in one of its forms. Raise `InputError` with the file, the row and
     the field where anything is wrong.
     """
-    base, form = _parts(str(name))
-    spec = _load(base, ())
-    try:
-        return spec.form(form) if form else spec
-    except InputError as error:
-        raise error.within(base) from None
+    return _loaded(str(name), ())
 
 
 def form_edits(name: str | Path) -> tuple[str, ...]:
     """Return the edits that make the form `NAME:FORM` of its table; none where it names no form."""
     base, form = _parts(str(name))
-    if not form:
+    if form is None:
         return ()
     return next(each.edits for each in _load(base, ()).forms if each.name == form)
 
 
-def _parts(text: str) -> tuple[str, str]:
+def _loaded(name: str, inside: tuple[Path, ...]) -> Spec:
+    base, form = _parts(name)
+    spec = _load(base, inside)
+    try:
+        return spec if form is None else spec.form(form)
+    except InputError as error:
+        raise error.within(base) from None
+
+
+def _parts(text: str) -> tuple[str, str | None]:
     base, colon, form = text.rpartition(":")
     # A colon may be part of a path, as in C:\\nets\\mine.toml; a form has no dot and no slash.
-    return (base, form) if colon and not any(each in form for each in "./\\") else (text, "")
+    return (base, form) if colon and not any(each in form for each in "./\\") else (text, None)
 
 
 def _load(name: str, inside: tuple[Path, ...]) -> Spec:
@@ -64,7 +68,7 @@ def _load(name: str, inside: tuple[Path, ...]) -> Spec:
         path = inside[-1].parent / path
     table = read_toml(path)
     try:
-        if path in inside:
+        if path.resolve() in inside:
             raise InputError("base: the tables are each other's base")
         if "base" in table:
             return _derived(path, table, inside)
@@ -77,7 +81,7 @@ def _derived(path: Path, table: dict[str, Any], inside: tuple[Path, ...]) -> Spe
     for key in table:
         if key not in DERIVED:
             raise unknown("key beside base", key, DERIVED)
-    base = _load(str(table["base"]), (*inside, path))
+    base = _loaded(str(table["base"]), (*inside, path.resolve()))
     edits = table.get("edits", [])
     if not isinstance(edits, list) or not edits:
         raise InputError("edits: a table with a base needs a list of edits of it")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fuseablate.spec import Spec
 
 SPEC_KEYS = (*SPEC_RULES, "input")
+QUIET = ("input", "divisor")  # keys that change no layer by themselves
 
 
 def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
@@ -72,6 +73,10 @@ def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
         raise error.within(f"edit '{' '.join(edit.text for edit in edits)}'") from None
     _check_residuals(spec, after, edits)
     _check_drop_path(after, edits)
+    quiet = idle or any(edit.rows is None and edit.field in QUIET for edit in edits)
+    if not quiet and after.layers() == spec.layers():
+        texts = " ".join(edit.text for edit in edits)
+        raise NoChangeError(f"edit '{texts}': changes nothing: no layer depends on it here")
     return after
 
 
@@ -145,6 +150,20 @@ def _check_residuals(before: Spec, after: Spec, edits: Sequence[Edit]) -> None:
             raise InputError(
                 f"edit '{edit.text}': no selected row can take a residual; "
                 "it needs stride 1 and as many channels in as out"
+            )
+
+
+def check_size(spec: Spec, size: Size) -> None:
+    """Refuse an edit of the input where the data say that images are of another size (H, W)."""
+    if spec.input == size:
+        return
+    for edit in map(Edit.parse, spec.edits):
+        what = (edit.rows, edit.field)
+        if what in ((None, "input"), (SCALE, "resolution"), (SCALE, "phi")):
+            rest = "; scale.depth and scale.width do the rest" if edit.field == "phi" else ""
+            raise InputError(
+                f"edit '{edit.text}': the data's images are {size[0]}x{size[1]}, and are taken as "
+                f"they are; leave the edit out{rest}"
             )
 
 

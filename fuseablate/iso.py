@@ -8,9 +8,8 @@ from typing import Literal
 from fuseablate.cost import measure
 from fuseablate.errors import InputError, NoChangeError
 from fuseablate.keys import Size
-from fuseablate.ops.widths import each, scaled
 from fuseablate.row_edits import Edit
-from fuseablate.scaling import WIDTH, channels
+from fuseablate.scaling import WIDTH, wider
 from fuseablate.spec import Spec
 
 Kind = Literal["macs", "params"]
@@ -106,11 +105,7 @@ def _text(factor: int) -> str:
 
 def _counts(spec: Spec, factor: int) -> list[int | str]:
     """Return the channel counts of all rows in another width."""
-    return [
-        each(old, lambda count: scaled(count * (factor / ONE), spec.divisor))
-        for row in spec.rows
-        for old in channels(row).values()
-    ]
+    return [value for row in spec.rows for value in wider(row, factor / ONE, spec.divisor).values()]
 
 
 def _step(spec: Spec, factor: int, way: int) -> int:

@@ -65,7 +65,7 @@ def _exported(network: nn.Module, size: Size) -> bytes:
     free = {"images": {0: "batch"}, "logits": {0: "batch"}}
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         # The newer exporter needs onnxscript; this one is said to go some day, and works.
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
             (images(2, size),),

@@ -123,7 +123,11 @@ def brought_over(
     try:
         theirs.load_state_dict(dict(state))
     except RuntimeError:
-        raise InputError(f"the state dict is not that of {what}") from None
+        lacking = sorted(set(theirs.state_dict()) ^ set(state))
+        named = f"only one of them has {lacking[0]}" if lacking else "a shape differs"
+        raise InputError(f"the state dict is not that of {what}: {named}") from None
+    if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
+        raise InputError(f"the state dict holds numbers in {bad[0]} that are not finite")
     weights = converted(ours, theirs.state_dict(), published.last)
     ours.load_state_dict(weights)
     image = torch.randn(1, 3, *spec.input, generator=torch.Generator().manual_seed(0))

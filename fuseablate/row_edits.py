@@ -122,7 +122,8 @@ class EditedRow:
             return False
         if explicit or edit.field not in row.rules():
             return edit.field in row.rules() or edit.field in self.op.rules()
-        return edit.field in self._before
+        old = self._before.get(edit.field)
+        return old is not None and old != row.kept.get(edit.field)
 
     def set(self, edit: Edit) -> bool:
         """Set one cell and return whether that changed it."""
@@ -133,7 +134,8 @@ class EditedRow:
             self._deepened |= edit.field == "depth"
             return bool(value != before)
         rule = self.op.rules().get(edit.field) or self._row.rules()[edit.field]
-        value = edit.new_value(rule, self._before.get(edit.field), self._divisor)
+        step = self._row.step(edit.field, self._divisor)
+        value = edit.new_value(rule, self._before.get(edit.field), step)
         before = self._cells.get(edit.field)
         self._cells[edit.field] = value
         return bool(value != before)
@@ -163,11 +165,18 @@ class EditedTable:
             selected = [row.id for row in rows if self._rows[row.id].has_cell(edit, explicit)]
             if not selected:
                 raise self._no_cell(edit, rows)
-            changed = [self._rows[id].set(edit) for id in selected]
+            changed = [self._set(id, edit) for id in selected]
             if not any(changed):
                 raise NoChangeError(f"changes nothing: {edit.field} is {edit.value} already")
         except InputError as error:
             raise error.within(f"edit '{edit.text}'") from None
+
+    def _set(self, id: str, edit: Edit) -> bool:
+        try:
+            return self._rows[id].set(edit)
+        except InputError as error:
+            # Of an op or a depth the rule is the same for all rows.
+            raise (error if edit.field in STRUCTURE else error.within(f"row {id}")) from None
 
     def _no_cell(self, edit: Edit, rows: list[Row]) -> InputError:
         fields = dict.fromkeys(name for row in rows for name in self._rows[row.id].op.rules())
@@ -177,8 +186,11 @@ class EditedTable:
                 "field", edit.field, (*fields, *STRUCTURE)
             )
         fits = next(row for row in rows if edit.field in self._rows[row.id].op.rules())
+        said = f"'-' for {edit.field}"
+        if edit.field in fits.kept:
+            said += f", or {fits.kept[edit.field]},"
         return InputError(
-            f"selects no cell: the table shows '-' for {edit.field} in all its rows; "
+            f"selects no cell: the table shows {said} in all its rows; "
             f"name one row by its id, as in {fits.id}.{edit.field}={edit.value}"
         )
 

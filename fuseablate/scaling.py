@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from fuseablate.errors import InputError, unknown
 from fuseablate.keys import Size
 from fuseablate.ops import Row
-from fuseablate.ops.table import deepened
+from fuseablate.ops.table import DEPTH, deepened
 from fuseablate.ops.widths import each, follows, scaled
 
 SCALE = "scale"  # what stands in place of rows where the whole network is scaled
@@ -67,13 +68,13 @@ def deeper(rows: Sequence[Row], factor: float) -> tuple[Row, ...]:
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.base, []).append(row)
-    return tuple(
-        row
-        for group in groups.values()
-        for row in deepened(
-            group, math.ceil(round(len(group) * factor, 9)) if group[0].repeats else None
-        )
-    )
+    deep: list[Row] = []
+    for group in groups.values():
+        depth = math.ceil(round(len(group) * factor, 9)) if group[0].repeats else None
+        if depth is not None:
+            DEPTH.check(depth)
+        deep += deepened(group, depth)
+    return tuple(deep)
 
 
 def widened(rows: Sequence[Row], factor: float, divisor: int) -> tuple[Row, ...]:
@@ -82,15 +83,20 @@ def widened(rows: Sequence[Row], factor: float, divisor: int) -> tuple[Row, ...]
     Raise `InputError` for a row that would get more channels than a row may have.
     """
     return tuple(
-        row.from_cells(row.id, {**row.cells(), **_wider(row, factor, divisor)}) for row in rows
+        row.from_cells(row.id, {**row.cells(), **wider(row, factor, divisor)}) for row in rows
     )
 
 
-def _wider(row: Row, factor: float, divisor: int) -> dict[str, Any]:
+def wider(row: Row, factor: float, divisor: int) -> dict[str, Any]:
+    """Return the cells of channel counts of a row in another width."""
     return {
-        name: each(old, lambda count: scaled(count * factor, divisor))
+        name: each(old, functools.partial(_wide, factor, row.step(name, divisor)))
         for name, old in channels(row).items()
     }
+
+
+def _wide(factor: float, step: int, count: int) -> int:
+    return scaled(count * factor, step)
 
 
 def channels(row: Row) -> dict[str, Any]:

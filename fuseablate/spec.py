@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -167,10 +168,12 @@ class Spec:
         """Return the network in the form of that name, as a table of its own: no edits yet."""
         for form in self.forms:
             if form.name == name:
-                after = self.edit(*form.edits)
+                after = edited(self, form.edits, idle=True)
                 return dataclasses.replace(
                     after, name=f"{self.name}:{name}", forms=(), edits=(), dropped=()
                 )
+        if not self.forms:
+            raise InputError(f"has no forms, and so none named '{name}'")
         raise unknown("form", name, [form.name for form in self.forms])
 
     def with_classes(self, classes: int) -> Spec:
@@ -201,6 +204,8 @@ class Spec:
         for key in ("name", "title", "source"):
             if not isinstance(values.setdefault(key, ""), str):
                 raise InputError(f"{key}: {values[key]!r} is not a text")
+        if not values["name"].isprintable():
+            raise InputError(f"name: {values['name']!r} is not one line of text")
         values["input"] = _size(values["input"])
         values["rows"] = read_rows(values["rows"], OPS)
         values["forms"] = _forms(values.get("forms", {}))
@@ -233,6 +238,8 @@ def _forms(table: Any) -> tuple[Form, ...]:
         edits = form.get("edits") if isinstance(form, dict) else None
         if not isinstance(edits, list) or set(form) != {"edits"}:
             raise InputError(f'forms.{name}: needs edits = ["..."] and nothing else')
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise InputError(f"forms: '{name}' is no name; use letters, digits, _ and -")
         forms.append(Form(name, tuple(str(edit) for edit in edits)))
     return tuple(forms)
 
@@ -244,6 +251,9 @@ def _why(entry: Any) -> Why:
         raise InputError(f"why: {entry!r} needs field, value, origin and reason") from None
     if why.origin not in ("source", "inferred"):
         raise unknown("origin", why.origin, ("source", "inferred")).within(f"why {why.field}")
+    for key, value in vars(why).items():
+        if not isinstance(value, str):
+            raise InputError(f"why: {key} = {value!r} is not a text")
     return why
 
 
@@ -257,6 +267,8 @@ def to_toml(spec: Spec) -> str:
     lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
     for form in spec.forms:
         lines += ["", f"[forms.{form.name}]", f"edits = {_toml(list(form.edits))}"]
+    for why in () if spec.edits else spec.why:
+        lines += ["", "[[why]]", *(f"{key} = {_toml(value)}" for key, value in vars(why).items())]
     for row in rows:
         lines += ["", "[[rows]]", *(f"{key} = {_toml(value)}" for key, value in row.items())]
     return "\n".join(lines) + "\n"

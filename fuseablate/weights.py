@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard, cast
@@ -41,7 +40,7 @@ def weights_of(store: Store, what: str) -> tuple[Path, dict[str, Tensor]]:
     A run that has not ended has those of its newest checkpoint, their average where it keeps one.
     Raise `InputError` where there are none.
     """
-    if what.endswith(".pt"):
+    if what.endswith(".pt") or Path(what).is_file():
         return Path(what), load_weights(what)
     folder = store.folder_of(what)
     if (folder / WEIGHTS).exists():
@@ -81,15 +80,24 @@ def statistics(state: Mapping[str, Tensor], *, every: bool = False) -> list[Stat
 
 def _loaded(path: str | Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (RuntimeError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError):
+    except Exception:  # the unpickler raises what its bytes lead it to
         raise InputError(f"{path}: is no file of weights as torch.save writes them") from None
 
 
 def _is_state(state: Any) -> TypeGuard[Mapping[str, Tensor]]:
-    return isinstance(state, Mapping) and all(isinstance(each, Tensor) for each in state.values())
+    return isinstance(state, Mapping) and all(
+        isinstance(name, str) and isinstance(each, Tensor) and _is_plain(each)
+        for name, each in state.items()
+    )
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether it holds its numbers, one by one."""
+    return tensor.layout == torch.strided and not tensor.is_meta and tensor.numel() > 0
 
 
 def trained_network(store: Store, record: Record) -> tuple[Spec, Size, nn.Module]:

@@ -92,7 +92,7 @@ def write_record(job: Job, spec: Spec, values: Sequence[float], failed: bool) ->
         recipe=dict(job.recipe), data_title="generated", data={**data, "image_size": size},
         class_names=(), seed=job.seed, params=cost.params, macs=cost.macs,
         curves=curves(values), val=None if failed else Score(10, 1.0, top1, 1.0),
-        test=None if failed else TestScore(10, 1.0, 1 - top1, 1.0, (1 - top1,), "AA=="),
+        test=None if failed else TestScore(10, 1.0, 1 - top1, 1.0, (1 - top1,), "AAA="),
         failure=Failure(1, 1, 0.1, "nan", "training") if failed else None, stopped_epoch=None,
         environment={}, notes=(), started="2026-01-01T00:00:00+00:00",
         ended="2026-01-01T00:00:01+00:00",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from fuseablate.catalog import shipped_specs
 from fuseablate.ops.cells import Choice, Flag, Real
 from fuseablate.ops.kernels import Kernel, Listed, Padding
 from fuseablate.proof import compare
-from fuseablate.spec import Spec
+from fuseablate.spec import Spec, to_toml
 
 SIZE = (32, 32)
 MOST_MACS = 50_000_000
@@ -108,3 +109,52 @@ def test_random_edits_build_train_and_cost_what_fvcore_counts(shard: int) -> Non
 
     holds()
     assert tried.total() >= EXAMPLES // SHARDS
+
+
+def test_tables_that_are_each_others_base_and_forms_as_bases(tmp_path: Path) -> None:
+    path = tmp_path / "one.toml"
+    path.write_text(f'base = "../{tmp_path.name}/one.toml"\nedits = ["all.nl=elu"]\n')
+    with pytest.raises(InputError, match="the tables are each other's base"):
+        load_spec(path)
+    path.write_text('base = "resnet18:cifar"\nedits = ["all.nl=elu"]\n')
+    assert load_spec(path).digest() == load_spec("resnet18:cifar").edit("all.nl=elu").digest()
+    with pytest.raises(InputError, match="fusenet: has no forms, and so none named 'cifar'"):
+        load_spec("fusenet:cifar")
+    with pytest.raises(InputError, match="resnet18: unknown form ''"):
+        load_spec("resnet18:")
+
+
+def test_a_form_of_a_table_that_has_one_of_its_edits_already(tmp_path: Path) -> None:
+    path = tmp_path / "near.toml"
+    path.write_text(to_toml(load_spec("resnet18").edit("1.stride=1")))
+    assert load_spec(f"{path}:cifar").digest() == load_spec("resnet18:cifar").digest()
+
+
+def test_what_is_written_out_is_the_table_with_its_reasons(tmp_path: Path) -> None:
+    for name, path in shipped_specs().items():
+        again = tmp_path / path.name
+        again.write_text(to_toml(load_spec(name)))
+        assert load_spec(again) == load_spec(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    [
+        ("resnet18", "dropout=0.5"),
+        ("vgg11", "norm_eps=0.001"),
+        ("resnet18", "all.se_reduction=8"),
+        ("inception_v3", "all.drop=0.1"),
+    ],
+)
+def test_an_edit_that_no_layer_depends_on_is_refused(name: str, edit: str) -> None:
+    with pytest.raises(InputError, match=f"edit '{edit}': changes nothing"):
+        load_spec(name).edit(edit)
+
+
+def test_widths_of_groups_and_depths_have_bounds_of_their_own() -> None:
+    """RegNetX-400MF has groups of 16 channels: 1.1 times 32, 64, 160, 400."""
+    spec = load_spec("regnet_x_400mf").edit("scale.width=x1.1")
+    inner = [row.cells()["inner"] for row in spec.rows if row.op == "bottle"]
+    assert sorted(set(inner)) == [32, 64, 176, 448]
+    with pytest.raises(InputError, match="1000"):
+        load_spec("resnet18").edit("scale.depth=x99999")

@@ -133,7 +133,9 @@ def test_per_row_leaves_out_rows_that_refuse(tmp_path: Path) -> None:
     # Without SE the reduction is in the table, and not in the network.
     design = expanded(tmp_path, 'design = "per-row"\nrows = "fuse"\nedit = "se_reduction=8"\n')
     assert firsts(design) == ["baseline", "2.se_reduction=8"]
-    assert design.left_out == ("edit '3.se_reduction=8': gives the network of the baseline",)
+    assert design.left_out == (
+        "edit '3.se_reduction=8': changes nothing: no layer depends on it here",
+    )
 
 
 def test_per_row_names_repeats_apart(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, seed, settings
@@ -14,8 +12,7 @@ from fuseablate.ops import OPS
 from fuseablate.proof import compare
 
 BASE = load_spec("fusenet")
-EXAMPLES = 120
-SHARDS = 6
+EXAMPLES = 3  # for each field
 
 BLOCKS = ["fuse", "2-4", "5-12", "fuse@3-9", "6-7", "2", "5", "8", "10", "12"]
 CONVS = ["conv", "1", "13", "15"]
@@ -82,22 +79,23 @@ def test_the_table_above_names_every_field() -> None:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("shard", range(SHARDS))  # so that several processes share the work
-def test_random_edits_build_train_and_cost_what_fvcore_counts(shard: int) -> None:
-    tried: Counter[str] = Counter()
-    mine = (*FIELDS, *HEAD)[shard::SHARDS]  # each shard has fields of its own, tried in every list
+@pytest.mark.parametrize("field", dict.fromkeys((*FIELDS, *HEAD)))
+def test_random_edits_build_train_and_cost_what_fvcore_counts(field: str) -> None:
+    """Each list has an edit of `field`, and up to three of any."""
+    networks = 0
 
-    @seed(shard)
-    @given(st.tuples(an_edit(mine), st.lists(an_edit(), max_size=3)).map(lambda e: [e[0], *e[1]]))
+    @seed(1)
+    @given(st.tuples(an_edit((field,)), st.lists(an_edit(), max_size=3)))
     @settings(
-        max_examples=EXAMPLES // SHARDS,
+        max_examples=EXAMPLES,
         deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
     )
-    def holds(edits: list[str]) -> None:
+    def holds(edits: tuple[str, list[str]]) -> None:
+        nonlocal networks
         try:
-            spec = BASE.edit(*edits)
+            spec = BASE.edit(edits[0], *edits[1])
             rows = spec.trace((32, 32))
         except InputError:  # such as two edits that meet in one cell
             assume(False)
@@ -110,9 +108,7 @@ def test_random_edits_build_train_and_cost_what_fvcore_counts(shard: int) -> Non
             assert parameter.grad is not None, name
             assert parameter.grad.isfinite().all(), name
         assert compare(network.eval(), images[:1], rows) == []
-        tried.update(edit.partition("=")[0].rpartition(".")[2] for edit in edits)
-        tried["networks"] += 1
+        networks += 1
 
     holds()
-    assert tried.pop("networks") >= EXAMPLES // SHARDS
-    assert set(mine) <= {*tried}
+    assert networks >= EXAMPLES

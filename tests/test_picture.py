@@ -120,4 +120,4 @@ def test_without_graphviz_one_line_says_so(
 @needs_dot
 def test_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "fusenet", "--svg", str(tmp_path / "no" / "net.svg")]) == 2
-    assert "cannot be written" in capsys.readouterr().err
+    assert "there is no folder" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from fuseablate.record import Curves, Record, Score, TestScore
+from fuseablate.record import Curves, Failure, Record, Score, TestScore
 from fuseablate.tracking import TrackedRun, Tracker
 
 STUDY = "5" * 64
@@ -53,10 +53,11 @@ def put(root: Path, key: str, epochs: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     record = Record(
         digest=key, status="finished", spec_name="small", label="", edits=(), spec=SPEC,
-        recipe_name="r", recipe={}, data_title="d", data={}, class_names=("a",), seed=1,
+        recipe_name="r", recipe={"epochs": epochs}, data_title="d",
+        data={"image_size": (8, 8)}, class_names=("a",), seed=1,
         params=1234, macs=56789,
         curves=Curves(**{name: tuple(values) for name, values in curves(epochs).items()}),
-        val=Score(6, 3.0, 0.22, 0.5), test=TestScore(10, 3.1, 0.21, 0.49, (0.21,), "AA=="),
+        val=Score(6, 3.0, 0.22, 0.5), test=TestScore(10, 3.1, 0.21, 0.49, (0.21,), "AAA="),
         failure=None, stopped_epoch=None, environment={}, notes=(), started="", ended="",
     )  # fmt: skip
     (folder / "record.json").write_text(record.to_json())
@@ -67,7 +68,8 @@ def put(root: Path, key: str, epochs: int) -> Path:
 def put_failed(root: Path, key: str) -> Path:
     folder = put(root, key, 2)
     record = Record.from_json((folder / "record.json").read_bytes())
-    failed = replace(record, status="failed", val=None, test=None)
+    failure = Failure(step=3, epoch=2, lr=0.1, loss="nan", part="training")
+    failed = replace(record, status="failed", val=None, test=None, failure=failure)
     (folder / "record.json").write_text(failed.to_json())
     (folder / "weights.pt").unlink()
     return folder

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from fuseablate.atomic import write_atomically
 from fuseablate.catalog import load_spec
+from fuseablate.edits import check_size
 from fuseablate.errors import InputError
 from fuseablate.keys import Size, parse_size
 from fuseablate.spec import Spec
@@ -56,7 +58,11 @@ def add_input(parser: argparse.ArgumentParser, default: str = "the table's") -> 
 
 def edited_spec(name: str, edits: list[str]) -> Spec:
     """Return the spec of that name or path with the edits of `--set`."""
-    return load_spec(name).edit(*(part for edit in edits for part in edit.split() or [edit]))
+    spec = load_spec(name)
+    try:
+        return spec.edit(*(part for edit in edits for part in edit.split() or [edit]))
+    except InputError as error:
+        raise error.within(name) from None
 
 
 def input_json(size: Size) -> int | list[int]:
@@ -123,6 +129,7 @@ def run_store(root: Path | None) -> Store:
 
 def fitted(spec: Spec, data: Data) -> Spec:
     """Return `spec` with as many classes as the data have, and say so; an edit is not overruled."""
+    check_size(spec, data.image_size)
     if spec.classes == data.classes:
         return spec
     if any(edit.startswith("classes=") for edit in spec.edits):
@@ -132,3 +139,23 @@ def fitted(spec: Spec, data: Data) -> Spec:
         )
     print(f"{spec.name}: {data.title} has {data.classes} classes, so the classifier has as many")
     return spec.with_classes(data.classes)
+
+
+def write(path: Path, flag: str, text: str | bytes) -> None:
+    """Write a file whole, or say in a line why it cannot be."""
+    try:
+        write_atomically(path, text)
+    except ValueError:  # such as an empty one
+        raise InputError(f"{flag} {path}: is no name of a file") from None
+    except OSError as error:
+        raise InputError(f"{flag} {path}: cannot be written: {error.strerror}") from None
+
+
+def check_file(path: Path, flag: str, ending: str = "") -> None:
+    """Raise an `InputError` where `path` cannot be a new file, before the work for it is done."""
+    if not path.name or path.is_dir():
+        raise InputError(f"{flag} '{path}': is no name of a file")
+    if not path.name.endswith(ending):
+        raise InputError(f"{flag} {path}: must end in {ending}")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{flag} {path}: there is no folder {path.parent}")

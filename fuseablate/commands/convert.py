@@ -7,9 +7,8 @@ import io
 from pathlib import Path
 from typing import Any
 
-from fuseablate.atomic import write_atomically
 from fuseablate.catalog import load_spec
-from fuseablate.errors import InputError
+from fuseablate.commands.arguments import check_file, write
 from fuseablate.terminal import console
 
 
@@ -31,9 +30,8 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file, or say why not."""
-    out = args.out or Path(f"{args.what.rpartition(':')[2]}.pt")
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"--out {out}: there is no folder {out.parent}")
+    out = args.out if args.out is not None else Path(f"{args.what.rpartition(':')[2]}.pt")
+    check_file(out, "--out", ".pt")
 
     import torch
 
@@ -46,10 +44,7 @@ def run(args: argparse.Namespace) -> int:
     spec, weights, difference = brought_over(published, state, spec)
     content = io.BytesIO()
     torch.save(weights, content)
-    try:
-        write_atomically(out, content.getvalue())
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
+    write(out, "--out", content.getvalue())
     exact = f"differ by {difference:.0e} of the largest" if difference else "are equal"
     console().print(
         f"{out}: the weights of {args.what} under the names of {spec.name}, {spec.classes} "

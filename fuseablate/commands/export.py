@@ -11,6 +11,7 @@ from fuseablate.commands.arguments import (
     add_edits,
     add_input,
     add_runs,
+    check_file,
     edited_spec,
     run_store,
     whole,
@@ -39,8 +40,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file, or say why not."""
-    if not args.onnx.absolute().parent.is_dir():
-        raise InputError(f"--onnx {args.onnx}: there is no folder {args.onnx.parent}")
+    check_file(args.onnx, "--onnx", ".onnx")
     about: dict[str, Any]
     if RUN.fullmatch(args.what):
         if args.edits or args.seed is not None:

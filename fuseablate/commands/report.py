@@ -11,8 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fuseablate.atomic import write_atomically
-from fuseablate.commands.arguments import add_runs, checked, run_store
+from fuseablate.commands.arguments import add_runs, checked, run_store, write
 from fuseablate.errors import InputError, unknown
 from fuseablate.record import Record
 from fuseablate.report.look import COLUMNS, SORTS, Look, read_columns
@@ -173,13 +172,3 @@ def _run(store: Store, name: str, studies: Sequence[str]) -> Record:
     more = [f"{len(runs) - FEW} more runs"] if len(runs) > FEW else []
     short = dict.fromkeys(each.rpartition("-")[0] for each in studies)
     raise unknown("study or run", name, [*short, *near, *more]).within(str(store.root))
-
-
-def write(path: Path, flag: str, text: str | bytes) -> None:
-    """Write a file whole, or say in a line why it cannot be."""
-    try:
-        write_atomically(path, text)
-    except ValueError:  # such as an empty one
-        raise InputError(f"{flag} {path}: is no name of a file") from None
-    except OSError as error:
-        raise InputError(f"{flag} {path}: cannot be written: {error.strerror}") from None

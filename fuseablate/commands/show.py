@@ -12,15 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fuseablate.atomic import write_atomically
 from fuseablate.catalog import form_edits
 from fuseablate.commands.arguments import (
     add_edits,
     add_input,
     add_runs,
+    check_file,
     edited_spec,
     input_json,
     run_store,
+    write,
 )
 from fuseablate.errors import InputError
 from fuseablate.keys import Size
@@ -64,10 +65,12 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what was asked for; return 1 where `--check` finds a difference."""
-    if args.weights:
+    if args.weights is not None:
         return show_weights(args)
     if not args.spec:
-        raise InputError("show needs a spec; fuseablate list names the shipped ones")
+        raise InputError(
+            "show needs a spec, which fuseablate list names (see fuseablate show --help)"
+        )
     spec = edited_spec(args.spec, args.edits)
     size = args.input or spec.input
     rows = spec.trace(size)
@@ -105,11 +108,8 @@ def show_weights(args: argparse.Namespace) -> int:
 
 def write_picture(spec: Spec, lines: Sequence[Line], path: Path) -> None:
     """Write the picture to `path`, whole or not at all."""
-    content = to_svg(spec, lines)
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise InputError(f"--svg {path}: cannot be written: {error.strerror}") from None
+    check_file(path, "--svg", ".svg")
+    write(path, "--svg", to_svg(spec, lines))
 
 
 def check(spec: Spec, size: Size, out: Console) -> int:

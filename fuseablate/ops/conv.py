@@ -48,6 +48,7 @@ class ConvRow(Excited):
     op: ClassVar[str] = "conv"
     title: ClassVar[str] = "Conv2d"
     without: ClassVar[Mapping[str, str]] = {"residual": "op=basic adds its input"}
+    kept: ClassVar[Mapping[str, object]] = {"kernel": 1}  # a 1x1 has no spatial kernel to change
 
     kernel: int | str = cell(Kernel())
     out: int | str = cell(ChannelsOut())

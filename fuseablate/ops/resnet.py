@@ -6,6 +6,7 @@ With groups `bottle` is the block of ResNeXt and RegNet (Radosavovic et al., CVP
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -138,6 +139,11 @@ class Bottle(Residual):
     def width(self, cin: int) -> int:
         """Return the channels inside."""
         return cin if self.inner == "in" else int(self.inner)
+
+    def step(self, name: str, divisor: int) -> int:
+        """Return what a scaled channel count of the cell is a multiple of."""
+        grouped = name == "inner" and self.group_width
+        return math.lcm(divisor, self.group_width) if grouped and self.group_width else divisor
 
     def groups(self, inner: int) -> int:
         """Return the number of groups of the KxK convolution."""

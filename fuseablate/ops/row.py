@@ -131,7 +131,8 @@ class Row(Cells):
 
     `op` is the name in TOML and in edits, `title` the one in the printed table (`short_title`
     where that is narrow); `repeats` says whether a depth edit may repeat such a row. `without`
-    says of cells that other ops have why this one has none.
+    says of cells that other ops have why this one has none; `kept` are values of cells that only
+    an edit of the row by its id changes.
     """
 
     op: ClassVar[str]
@@ -139,6 +140,7 @@ class Row(Cells):
     short_title: ClassVar[str] = ""
     repeats: ClassVar[bool] = False
     without: ClassVar[Mapping[str, str]] = {}
+    kept: ClassVar[Mapping[str, object]] = {}
 
     id: str
 
@@ -157,6 +159,10 @@ class Row(Cells):
             super().__post_init__()
         except InputError as error:
             raise error.within(f"row {self.id}") from None
+
+    def step(self, name: str, divisor: int) -> int:
+        """Return what a scaled channel count of the cell is a multiple of."""
+        return divisor
 
     @property
     def base(self) -> str:

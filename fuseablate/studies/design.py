@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from fuseablate.cost import measure
+from fuseablate.edits import check_size
 from fuseablate.errors import InputError
 from fuseablate.iso import NAMES, Kind, rescaled
 from fuseablate.keys import Size
@@ -88,26 +89,27 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
         named, notes = fractional_factorial(study.factors)
     else:
         named = BY_FACTORS[study.design](study.factors)
-    factors = ["row"] if study.rows else [factor.name for factor in study.factors]
-    variants = _distinct([_variant(base, *one, factors, study.specs) for one in named], size)
+    variants = _distinct([_variant(base, one, study, size) for one in named], size)
     if study.iso:
         variants, nearest = _with_iso(variants, study.iso, size)
         notes += nearest
     return Design(variants[0], variants, tuple(left_out), tuple(notes))
 
 
-def _variant(
-    base: Variant, name: str, chosen: Chosen, factors: Sequence[str], specs: Mapping[str, Spec]
-) -> Variant:
+def _variant(base: Variant, named: Named, study: Study, size: Size) -> Variant:
+    name, chosen = named
+    factors = ["row"] if study.rows else [factor.name for factor in study.factors]
     levels = {f: chosen[f].name if f in chosen else BASELINE for f in factors}
     try:
-        spec, recipe = _made(base, chosen, specs)
+        spec, recipe = _made(base, chosen, study.specs, size)
     except InputError as error:
-        raise _blamed(base, chosen, specs) or error from None
+        raise _blamed(base, chosen, study.specs, size) or error from None
     return Variant((name,), levels, spec, recipe)
 
 
-def _made(base: Variant, chosen: Chosen, specs: Mapping[str, Spec]) -> tuple[Spec, Recipe]:
+def _made(
+    base: Variant, chosen: Chosen, specs: Mapping[str, Spec], size: Size
+) -> tuple[Spec, Recipe]:
     others = [level.spec for level in chosen.values() if level.spec]
     if len(others) > 1:
         raise InputError("both name a spec; keep one of them")
@@ -115,6 +117,7 @@ def _made(base: Variant, chosen: Chosen, specs: Mapping[str, Spec]) -> tuple[Spe
     spec = effective(spec, [edit for level in chosen.values() for edit in level.edits])
     if spec.classes != base.spec.classes:
         raise InputError(f"edit 'classes={spec.classes}': the data decide; leave it out")
+    check_size(spec, size)
     changes: dict[str, Any] = {}
     for level in chosen.values():
         if both := [key for key in level.recipe if key in changes]:
@@ -126,12 +129,14 @@ def _made(base: Variant, chosen: Chosen, specs: Mapping[str, Spec]) -> tuple[Spe
         raise error.within("recipe") from None
 
 
-def _blamed(base: Variant, chosen: Chosen, specs: Mapping[str, Spec]) -> InputError | None:
+def _blamed(
+    base: Variant, chosen: Chosen, specs: Mapping[str, Spec], size: Size
+) -> InputError | None:
     """Return the error of the fewest levels that fail, naming them."""
     for count in range(1, len(chosen) + 1):
         for few in combinations(chosen.items(), count):
             try:
-                _made(base, dict(few), specs)
+                _made(base, dict(few), specs, size)
             except InputError as error:
                 names = " and ".join(f"{factor}={level.name}" for factor, level in few)
                 what = "level" if count == 1 else "levels that do not go together:"

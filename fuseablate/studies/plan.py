@@ -98,8 +98,8 @@ class Plan:
     def seconds_left(self, records: Sequence[Record], undone: Sequence[PlannedRun]) -> float | None:
         """Return the seconds that the runs take one after another, by what others took.
 
-        An epoch's time is read off a line over the MACs of the records on the same data, or off
-        their median where they are all of one cost. None where there are none.
+        An epoch's time is read off a line over the MACs of the records on the same data; where
+        that does not rise, MACs take the time that they took in the median. None without records.
         """
         mine = dict(self.data.identity)
         known = [
@@ -109,10 +109,11 @@ class Plan:
         ]
         if not known:
             return None
+        slope = base = 0.0
         if len({macs for macs, _ in known}) > 1:
             slope, base = statistics.linear_regression(*zip(*known, strict=True))
-        else:
-            slope, base = 0.0, statistics.median(seconds for _, seconds in known)
+        if slope <= 0:
+            slope, base = statistics.median(seconds / macs for macs, seconds in known), 0.0
         least = min(seconds for _, seconds in known) / 2
         return sum(
             run.variant.recipe.epochs * max(least, base + slope * self.cost(run.variant).macs)
