@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from fuseablate.spec import Spec
 
 SPEC_KEYS = (*SPEC_RULES, "input")
-QUIET = ("input", "divisor")  # keys that change no layer by themselves
 
 
 def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
@@ -73,7 +72,7 @@ def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
         raise error.within(f"edit '{' '.join(edit.text for edit in edits)}'") from None
     _check_residuals(spec, after, edits)
     _check_drop_path(after, edits)
-    quiet = idle or any(edit.rows is None and edit.field in QUIET for edit in edits)
+    quiet = idle or (after.input, after.divisor) != (spec.input, spec.divisor)
     if not quiet and after.layers() == spec.layers():
         texts = " ".join(edit.text for edit in edits)
         raise NoChangeError(f"edit '{texts}': changes nothing: no layer depends on it here")

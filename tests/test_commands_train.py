@@ -166,3 +166,13 @@ def test_readme_names_the_two_commands() -> None:
     assert len(lines) == 2
     assert lines[0].endswith("fuseablate quickstart")
     assert "pytest" in lines[1]
+
+
+def test_the_size_of_the_images_is_the_datas(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", "generated", "--runs", str(tmp_path / "runs")]
+    assert main(["train", "shiftnet", "--set", "scale.resolution=x0.5", *words]) == 2
+    error = capsys.readouterr().err
+    assert "edit 'scale.resolution=x0.5': the data's images are 32x32" in error
+    assert not (tmp_path / "runs").exists()

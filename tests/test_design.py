@@ -348,3 +348,13 @@ def test_every_shipped_study_loads_expands_and_is_costed(name: str) -> None:
         seeds = (0, 1, 2, 3, 4) if name == "se" else (0, 1, 2)
         assert (study.data.name, study.seeds) == ("cifar100", seeds)
         assert study.recipe.epochs == (5 if name == "catalog" else 20)
+
+
+@pytest.mark.parametrize("edit", ["input=24", "scale.resolution=x0.5", "scale.phi=1"])
+def test_a_level_that_edits_the_size_of_the_datas_images_is_refused(
+    edit: str, tmp_path: Path
+) -> None:
+    body = f'[[factors]]\nname = "f"\nlevels = [{{ name = "d", edits = ["{edit}"] }}]\n'
+    with pytest.raises(InputError) as error:
+        expanded(tmp_path, 'design = "one-factor"\n' + body)
+    assert f"level f=d: edit '{edit}': the data's images are 16x16" in str(error.value)

@@ -118,3 +118,34 @@ def test_bad_input_is_one_line(
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"hello",
+        b"",
+        {1: torch.ones(2)},
+        {"weight": "text"},
+        {"weight": torch.zeros(0)},
+        {"weight": torch.eye(2).to_sparse()},
+        {"weight": torch.ones(2, device="meta")},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "words", [["show", "--weights"], ["convert", "torchvision:alexnet", "--state"]]
+)
+def test_a_file_of_no_weights_is_one_line(
+    words: list[str], content: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "odd.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    assert main([*words, str(path)]) == 2
+    out, error = capsys.readouterr()
+    assert f"{path}: " in error
+    assert error.count("\n") == 1
+    assert out == ""
