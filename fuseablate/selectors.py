@@ -7,6 +7,7 @@ range (`fuse@5-12`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from fuseablate.errors import InputError, unknown
 from fuseablate.ops import OPS, Row
@@ -32,6 +33,20 @@ def select(table: Sequence[Row], rows: str) -> list[Row]:
     return found
 
 
+def _none(table: Sequence[Row], bases: Sequence[str], ids: str) -> InputError:
+    base, slash, _ = ids.partition("/")
+    if slash and base in bases:
+        repeats = sum(row.base == base for row in table)
+        return InputError(f"'{ids}' selects no row; row {base} stands {repeats} times")
+    ops = dict.fromkeys(row.op for row in table)
+    near = get_close_matches(ids.lower(), ["all", *ops], 1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return InputError(
+        f"'{ids}' selects no row; {hint}rows go from {bases[0]} to {bases[-1]}, and their ops are "
+        f"{', '.join(ops)}"
+    )
+
+
 def _in_range(table: Sequence[Row], ids: str) -> list[Row]:
     bases = list(dict.fromkeys(row.base for row in table))
     if ids in bases:
@@ -42,10 +57,7 @@ def _in_range(table: Sequence[Row], ids: str) -> list[Row]:
     first, dash, last = ids.partition("-")
     for end in (first, last) if dash else (ids,):
         if end not in bases:
-            raise InputError(
-                f"'{ids}' selects no row; rows go from {bases[0]} to {bases[-1]}, "
-                f"and ops are {', '.join(OPS)}"
-            )
+            raise _none(table, bases, ids)
     start, stop = bases.index(first), bases.index(last)
     if start > stop:
         raise InputError(f"range '{ids}' runs backwards; write {last}-{first}")

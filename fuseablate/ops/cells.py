@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,11 +49,9 @@ class Whole:
 
     def read(self, text: str) -> int:
         """Return the number that `text` writes."""
-        try:
-            number = int(text)
-        except ValueError:
-            raise InputError(f"'{text}' is not a whole number, such as 24") from None
-        return self.check(number)
+        if not re.fullmatch(r"-?[0-9]+", text):  # `int` also takes 1_0 and digits of any script
+            raise InputError(f"'{text}' is not a whole number, such as {max(self.least, 1)}")
+        return self.check(int(text))
 
 
 @dataclass(frozen=True)
