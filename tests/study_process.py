@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -61,6 +62,8 @@ def write_study(
 def _command(arguments: Sequence[str], output: Path, module: str | None) -> None:
     if hasattr(os, "sched_setaffinity"):  # the same plan, and the same load, on all machines
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+    # Tests started in a shell's background would else hand on that Ctrl-C is ignored there.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with output.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

@@ -90,3 +90,13 @@ def test_a_run_killed_again_and_again_ends_bit_equal(tmp_path: Path) -> None:
         assert torch.equal(tensor, weights(killed)[name]), name
     left = {path.name for path in Store(killed).folder(other.digest).iterdir()}
     assert left == {"record.json", "weights.pt", "lock"}
+
+
+def test_what_a_process_killed_at_its_very_end_left_is_removed(tmp_path: Path) -> None:
+    train_small(tmp_path, tmp_path / "diary", epochs=2)
+    record = only_record(tmp_path)
+    left = Store(tmp_path).folder(record.digest) / "checkpoint.previous.pt"
+    left.write_bytes(b"the record is there, and this was not yet gone")
+    train_small(tmp_path, tmp_path / "diary", epochs=2)
+    assert only_record(tmp_path) == record
+    assert not left.exists()

@@ -29,6 +29,8 @@ from fuseablate.training.progress import Progress, suited_progress
 from fuseablate.training.schedule import has_stalled, learning_rate
 from fuseablate.training.state import State, now
 
+UNFINISHED = (checkpoint.NEWEST, checkpoint.PREVIOUS)  # what only an unfinished run needs
+
 
 def train(
     spec: Spec,
@@ -53,11 +55,14 @@ def train(
     _check(spec, recipe, data, seed)
     check_precision(recipe, chosen)
     digest = run_digest(spec, recipe, data, seed)
-    if (record := store.get(digest)) is not None:
+    left = [store.folder(digest) / name for name in UNFINISHED]
+    if (record := store.get(digest)) is not None and not any(path.exists() for path in left):
         return record
     with threads_set(threads), store.open(digest) as folder:
-        # Another process may have ended the run between the look and the lock.
+        # Another process may have ended the run between the look and the lock, or have been
+        # killed when the record was there and its checkpoints were not yet gone.
         if (record := store.get(digest)) is not None:
+            folder.remove(*UNFINISHED)
             return record
         run = _Run(spec, recipe, data, seed, digest, folder, chosen, progress or suited_progress())
         return run.carry_out()
@@ -210,5 +215,5 @@ class _Run:
             ended=now(),
         )
         self.folder.write(RECORD, record.to_json())
-        self.folder.remove(checkpoint.NEWEST, checkpoint.PREVIOUS)
+        self.folder.remove(*UNFINISHED)
         return record
