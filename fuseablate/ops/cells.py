@@ -49,7 +49,8 @@ class Whole:
 
     def read(self, text: str) -> int:
         """Return the number that `text` writes."""
-        if not re.fullmatch(r"-?[0-9]+", text):  # `int` also takes 1_0 and digits of any script
+        # `int` also takes 1_0 and digits of any script, and no text of thousands of digits.
+        if not re.fullmatch(r"-?[0-9]{1,18}", text):
             raise InputError(f"'{text}' is not a whole number, such as {max(self.least, 1)}")
         return self.check(int(text))
 
