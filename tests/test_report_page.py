@@ -21,7 +21,7 @@ from fuseablate.report.curve_bands import band
 from fuseablate.report.look import Look
 from fuseablate.report.model import Comparison
 from fuseablate.report.page import as_html
-from fuseablate.report.spec_cells import Cell, compared
+from fuseablate.report.spec_cells import Cell, alone, compared, is_variant
 from tests.test_report import failed, record
 from tests.test_report_study import BASE, LEAN, STUDIES, comparison, planned, stored
 
@@ -112,6 +112,17 @@ def test_cells_by_hand() -> None:
     same = compared(before, before)
     assert not any(cell.edited for row in same.rows for cell in row)
     assert "norm" not in same.columns
+
+
+def test_another_network_is_shown_and_not_compared() -> None:
+    fusenet, squeezenet = (load_spec(n).to_dict() for n in ("fusenet", "squeezenet1_1"))
+    assert is_variant(load_spec("fusenet").edit("2-4.op=mbconv").to_dict(), fusenet)
+    assert not is_variant(squeezenet, fusenet)
+    found = alone(squeezenet)
+    assert {"squeeze", "expand1", "expand3"} <= set(found.columns)
+    assert "se_gate" not in found.columns
+    assert len(found.rows) == len(squeezenet["rows"])
+    assert not any(cell.edited for row in found.rows for cell in row)
 
 
 @pytest.mark.parametrize("name", STUDIES)

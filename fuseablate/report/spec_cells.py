@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fuseablate.ops import OPS
+
 WHOLE = ("classes", "dropout", "drop_path", "norm_eps", "norm_momentum")  # what builds it
 MAIN = ("id", "op", "kernel", "exp", "out", "se", "nl", "stride")
 
@@ -35,6 +37,29 @@ class Compared:
     removed: tuple[str, ...]
     added: tuple[str, ...]
     whole: tuple[str, ...]
+
+
+def is_variant(spec: Mapping[str, Any], reference: Mapping[str, Any]) -> bool:
+    """Whether half of the rows or more have the reference's ops; else it is another network."""
+    ops = {row["id"]: row["op"] for row in reference["rows"]}
+    rows: Sequence[Mapping[str, Any]] = spec["rows"]
+    same = [bool(ops.get(row["id"]) == row["op"]) for row in rows]
+    return 2 * sum(same) >= len(same)
+
+
+def alone(spec: Mapping[str, Any]) -> Compared:
+    """Return a network of its own: the columns of a published table, and what is not usual."""
+    rows: Sequence[Mapping[str, Any]] = spec["rows"]
+    unusual = [
+        key
+        for row in rows
+        for usual in (OPS[row["op"]].defaults() if row["op"] in OPS else {},)
+        for key, value in row.items()
+        if value is not None and value != usual.get(key)
+    ]
+    columns = tuple(dict.fromkeys((*MAIN, *unusual)))
+    cells = tuple(tuple(Cell(_text(row.get(column))) for column in columns) for row in rows)
+    return Compared(columns, cells, removed=(), added=(), whole=())
 
 
 def compared(spec: Mapping[str, Any], reference: Mapping[str, Any]) -> Compared:

@@ -13,7 +13,7 @@ from fuseablate.report.judged import Judged
 from fuseablate.report.look import Look
 from fuseablate.report.model import Comparison
 from fuseablate.report.rows import Row, rows_of
-from fuseablate.report.spec_cells import compared
+from fuseablate.report.spec_cells import alone, compared, is_variant
 from fuseablate.terminal import change, duration, short
 
 BAR = 80  # pixels
@@ -96,8 +96,11 @@ def specs(comparison: Comparison) -> str:
     parts = ["<h2>Networks</h2>", '<p class="hint">Marked: what differs from the first.</p>']
     some = [variant for variant in comparison.variants if variant.runs]
     for at, variant in enumerate(some):
-        found = compared(variant.runs[0].spec, reference)
-        said = [f"rows removed: {', '.join(found.removed)}"] if found.removed else []
+        spec = variant.runs[0].spec
+        other = not is_variant(spec, reference)
+        found = alone(spec) if other else compared(spec, reference)
+        said = ["another network: its rows are not compared"] if other else []
+        said += [f"rows removed: {', '.join(found.removed)}"] if found.removed else []
         said += [f"rows added: {', '.join(found.added)}"] if found.added else []
         said += found.whole
         note = f'<p class="edited">{escape("; ".join(said))}</p>' if said else ""
