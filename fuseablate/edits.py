@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuseablate.errors import InputError, NoChangeError, unknown
 from fuseablate.keys import SPEC_RULES, Size, parse_size
-from fuseablate.layers import Add, DropPath, Sum, holds
+from fuseablate.layers import Add, Sum, holds
 from fuseablate.ops import OPS, Row
 from fuseablate.row_edits import STRUCTURE, Edit, EditedTable, widest_first
 from fuseablate.scaling import SCALE, factors, scaled_table
@@ -71,11 +71,8 @@ def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
     except InputError as error:
         raise error.within(f"edit '{' '.join(edit.text for edit in edits)}'") from None
     _check_residuals(spec, after, edits)
-    _check_drop_path(after, edits)
-    quiet = idle or (after.input, after.divisor) != (spec.input, spec.divisor)
-    if not quiet and after.layers() == spec.layers():
-        texts = " ".join(edit.text for edit in edits)
-        raise NoChangeError(f"edit '{texts}': changes nothing: no layer depends on it here")
+    if not idle:
+        _check_effect(spec, after, edits)
     return after
 
 
@@ -166,13 +163,16 @@ def check_size(spec: Spec, size: Size) -> None:
             )
 
 
-def _check_drop_path(after: Spec, edits: Sequence[Edit]) -> None:
-    """Refuse stochastic depth in a network without a branch that could be dropped."""
-    for edit in edits:
-        if edit.rows is not None or edit.field != "drop_path" or not after.drop_path:
-            continue
-        if not any(holds(one.layer, DropPath) for one in after.trace()):
-            raise InputError(
-                f"edit '{edit.text}': no row has a branch to drop; stochastic depth needs "
-                "two rows or more with a residual"
-            )
+def _check_effect(before: Spec, after: Spec, edits: Sequence[Edit]) -> None:
+    """Refuse edits that no layer depends on: each of a key of the spec, and all together."""
+    if (after.input, after.divisor) != (before.input, before.divisor):
+        return  # these change what is computed otherwise than by the layers
+    layers = after.layers()
+    keys = [edit for edit in edits if edit.rows is None]
+    without = [(edit.text, {edit.field: getattr(before, edit.field)}) for edit in keys]
+    for text, old in without:
+        if dataclasses.replace(after, **old).layers() == layers:
+            raise NoChangeError(f"edit '{text}': changes nothing: no layer depends on it here")
+    if before.layers() == layers:
+        texts = " ".join(edit.text for edit in edits)
+        raise NoChangeError(f"edit '{texts}': changes nothing: no layer depends on it here")

@@ -33,7 +33,7 @@ LAST: dict[str, tuple[str, ...]] = {
 class Published:
     """A network of a library, as `torchvision:resnet18` names it."""
 
-    library: str
+    package: str
     name: str
 
     @classmethod
@@ -48,24 +48,24 @@ class Published:
     @property
     def last(self) -> tuple[str, ...]:
         """Return the modules to pair up last; see `fuseablate.convert.name_map`."""
-        full = f"{self.library}:{self.name}"
+        full = f"{self.package}:{self.name}"
         return next((last for names, last in LAST.items() if fnmatchcase(full, names)), ())
 
     def spec(self) -> Spec:
         """Return the shipped table of the same network, or say that there is none."""
         name = self.name.partition(".")[0]  # timm writes where the weights are from after a dot
-        if self.library == "timm" and fnmatchcase(name, "resnetv2_*x*_bit"):
+        if self.package == "timm" and fnmatchcase(name, "resnetv2_*x*_bit"):
             name = f"bit_r{name.removeprefix('resnetv2_').removesuffix('_bit')}"
         if name not in shipped_specs():
             raise InputError(
-                f"{self.library}:{self.name} has no shipped table; name yours with --spec"
+                f"{self.package}:{self.name} has no shipped table; name yours with --spec"
             )
         return load_spec(name)
 
     def make(self, classes: int) -> nn.Module:
         """Return the library's own network, its weights not yet those that it publishes."""
-        library = _library(self.library, self.name)
-        if self.library == "timm":
+        library = _library(self.package, self.name)
+        if self.package == "timm":
             made = library.create_model(self.name, num_classes=classes)
             return cast("nn.Module", made)
         # These two warn that their first weights take long to draw; they are not used here.
@@ -75,16 +75,16 @@ class Published:
 
     def state(self) -> Mapping[str, Tensor]:
         """Return the weights that the library publishes; they are downloaded, and kept by torch."""
-        library = _library(self.library, self.name)
+        library = _library(self.package, self.name)
         try:
-            if self.library == "timm":
+            if self.package == "timm":
                 model = library.create_model(self.name, pretrained=True)
                 return cast("Mapping[str, Tensor]", model.state_dict())
             weights = library.models.get_model_weights(self.name).DEFAULT
             return cast("Mapping[str, Tensor]", weights.get_state_dict(check_hash=True))
         except (OSError, RuntimeError) as error:
             raise InputError(
-                f"the weights of {self.library}:{self.name} cannot be had ({error}); "
+                f"the weights of {self.package}:{self.name} cannot be had ({error}); "
                 "--state FILE takes a state dict from a file"
             ) from None
 
@@ -114,7 +114,7 @@ def brought_over(
     The last is the largest difference between the library's logits and ours on one random image,
     as a share of the largest logit. Raise `InputError` where the two are not the same network.
     """
-    what = f"{published.library}:{published.name}"
+    what = f"{published.package}:{published.name}"
     if not state:
         raise InputError(f"{what}: the state dict is empty")
     classes = len(list(state.values())[-1])  # of the classifier's bias

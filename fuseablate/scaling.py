@@ -88,19 +88,7 @@ def widened(rows: Sequence[Row], factor: float, divisor: int) -> tuple[Row, ...]
 
 
 def wider(row: Row, factor: float, divisor: int) -> dict[str, Any]:
-    """Return the cells of channel counts of a row in another width."""
-    return {
-        name: each(old, functools.partial(_wide, factor, row.step(name, divisor)))
-        for name, old in channels(row).items()
-    }
-
-
-def _wide(factor: float, step: int, count: int) -> int:
-    return scaled(count * factor, step)
-
-
-def channels(row: Row) -> dict[str, Any]:
-    """Return the cells of a row that a change of the network's width scales.
+    """Return the channel counts of a row, by cell, in another width; none of the classes' row.
 
     Each is a number or, for several convolutions in turn, a text of numbers with commas between.
     """
@@ -108,7 +96,11 @@ def channels(row: Row) -> dict[str, Any]:
     if cells.get("out") == "classes":
         return {}
     return {
-        name: cells[name]
+        name: each(cells[name], functools.partial(_wide, factor, row.step(name, divisor)))
         for name, rule in row.rules().items()
         if rule.scales and name in cells and not follows(cells[name])
     }
+
+
+def _wide(factor: float, step: int, count: int) -> int:
+    return scaled(count * factor, step)

@@ -158,3 +158,8 @@ def test_widths_of_groups_and_depths_have_bounds_of_their_own() -> None:
     assert sorted(set(inner)) == [32, 64, 176, 448]
     with pytest.raises(InputError, match="1000"):
         load_spec("resnet18").edit("scale.depth=x99999")
+
+
+def test_a_key_without_effect_is_refused_beside_an_edit_that_has_one() -> None:
+    with pytest.raises(InputError, match=r"edit 'drop_path=0\.2': changes nothing"):
+        load_spec("vgg11").edit("all.nl=elu", "drop_path=0.2")

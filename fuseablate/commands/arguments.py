@@ -151,7 +151,7 @@ def write(path: Path, flag: str, text: str | bytes) -> None:
         raise InputError(f"{flag} {path}: cannot be written: {error.strerror}") from None
 
 
-def check_file(path: Path, flag: str, ending: str = "") -> None:
+def check_file(path: Path, flag: str, ending: str) -> None:
     """Raise an `InputError` where `path` cannot be a new file, before the work for it is done."""
     if not path.name or path.is_dir():
         raise InputError(f"{flag} '{path}': is no name of a file")

@@ -10,14 +10,13 @@ from fuseablate.ops.blocks import (
     NL,
     NORM,
     Excited,
-    act_layer,
     check_kernel,
     drop_path,
     same_padding,
 )
 from fuseablate.ops.cells import Flag, Whole, cell
 from fuseablate.ops.row import Settings
-from fuseablate.ops.spatial import FORM, spatial
+from fuseablate.ops.spatial import FORM, spatial_norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +54,9 @@ class Fire(Excited):
         check_kernel(kernel, 1)
         narrow = self.squeeze
         wide = Conv(narrow, self.expand3, kernel, padding=same_padding(kernel), bias=self.bias)
-        after = named(norm=self.norm_layer(self.expand3, settings), act=act_layer(self.nl))
         expand = named(
             expand1=self._pointwise(narrow, self.expand1, settings),
-            expand3=Seq((*spatial(self, self.spatial, wide, self.nl, settings), *after)),
+            expand3=spatial_norm(self, self.spatial, wide, self.nl, settings),
         )
         out = self.expand1 + self.expand3
         body = named(

@@ -40,7 +40,7 @@ from fuseablate.ops.cells import Choice, Flag, Real, Whole, cell, part
 from fuseablate.ops.conv import padding_of
 from fuseablate.ops.kernels import Kernel, Listed, chain, listed, sides
 from fuseablate.ops.row import Cells, Settings
-from fuseablate.ops.spatial import FORM, spatial
+from fuseablate.ops.spatial import FORM, spatial_norm
 
 Place = tuple[int, str]  # the stride and the padding of a step
 WITHIN: Place = (1, "same")
@@ -154,8 +154,7 @@ class Branches(Excited):
         zeros = padding_of(padding, conv.kernel)
         conv = Conv(conv.cin, conv.cout, conv.kernel, (stride, stride), zeros, bias=self.bias)
         form = self.spatial if conv.kernel[0] == conv.kernel[1] > 1 else "dense"
-        after = named(norm=self.norm_layer(conv.cout, settings), act=act_layer(self.nl))
-        return Seq((*spatial(self, form, conv, self.nl, settings), *after))
+        return spatial_norm(self, form, conv, self.nl, settings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fuseablate.layers import Conv, Dropout, Layer, Seq, Shape, as_map, named
-from fuseablate.ops.blocks import NL, NORM, Excited, act_layer, check_kernel
+from fuseablate.ops.blocks import NL, NORM, Excited, check_kernel
 from fuseablate.ops.cells import Flag, Whole, cell
 from fuseablate.ops.conv import padding_of
 from fuseablate.ops.kernels import Listed, Padding, listed
 from fuseablate.ops.row import Settings
-from fuseablate.ops.spatial import FORM, spatial
+from fuseablate.ops.spatial import FORM, spatial_norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,7 @@ class MlpConv(Excited):
         stride = (self.stride, self.stride)
         zeros = padding_of(self.padding, kernel)
         conv = Conv(cin, first, kernel, stride, zeros, bias=self.bias)
-        after = named(norm=self.norm_layer(first, settings), act=act_layer(self.nl))
-        steps: list[Layer] = [Seq((*spatial(self, self.spatial, conv, self.nl, settings), *after))]
+        steps: list[Layer] = [spatial_norm(self, self.spatial, conv, self.nl, settings)]
         before = first
         for out in others:
             steps.append(self.conv_norm(Conv(before, out, bias=self.bias), settings, self.nl))

@@ -24,7 +24,7 @@ from fuseablate.ops.blocks import (
 )
 from fuseablate.ops.cells import Choice, Flag, Whole, cell
 from fuseablate.ops.row import Settings
-from fuseablate.ops.spatial import FORM, spatial
+from fuseablate.ops.spatial import FORM, spatial_norm
 from fuseablate.ops.widths import Inner
 
 
@@ -62,14 +62,21 @@ class Residual(Excited):
         """Return the block's tree."""
         cin, _, _ = as_map(shape, f"op '{self.op}'")
         check_kernel((self.kernel, self.kernel), self.stride)
-        body = (*self.body(cin, settings), *named(drop_path=drop_path(settings)))
         after = named(act=act_layer(self.nl))
+        return Seq((*self.joined(cin, settings), *after))
+
+    def joined(self, cin: int, settings: Settings) -> Named:
+        """Return the branch, and its sum with the shortcut where there is one."""
         if not self.residual:
-            return Seq((*self.body(cin, settings), *after))
+            return self.body(cin, settings)
         if self.keeps(cin):
-            return Seq((("residual", Add(body)), *after))
-        branches = named(body=Seq(body), shortcut=self.changing(cin, settings))
-        return Seq((("residual", Sum(branches)), *after))
+            return named(residual=Add(self.dropped(cin, settings)))
+        body = Seq(self.dropped(cin, settings))
+        return named(residual=Sum(named(body=body, shortcut=self.changing(cin, settings))))
+
+    def dropped(self, cin: int, settings: Settings) -> Named:
+        """Return the branch with its stochastic depth."""
+        return (*self.body(cin, settings), *named(drop_path=drop_path(settings)))
 
     def keeps(self, cin: int) -> bool:
         """Whether the shape stays, so that the shortcut is the input itself."""
@@ -82,15 +89,19 @@ class Residual(Excited):
         kernel = (self.shortcut_kernel, self.shortcut_kernel)
         check_kernel(kernel, self.stride)
         stride = (self.stride, self.stride)
-        return self.conv_norm(Conv(cin, self.out, kernel, stride, same_padding(kernel)), settings)
+        return self.ending(Conv(cin, self.out, kernel, stride, same_padding(kernel)), settings)
+
+    def ending(self, conv: Conv, settings: Settings) -> Layer:
+        """Return a convolution that ends in the sum."""
+        return self.conv_norm(conv, settings)
 
     def filter(
-        self, cin: int, cout: int, stride: int, settings: Settings, groups: int = 1
-    ) -> Named:
-        """Return the KxK convolution in its form, by name."""
+        self, cin: int, cout: int, stride: int, settings: Settings, groups: int = 1, *, last: bool
+    ) -> Layer:
+        """Return the KxK convolution in its form, with norm and, unless it is the last, NL."""
         kernel = (self.kernel, self.kernel)
         conv = Conv(cin, cout, kernel, (stride, stride), same_padding(kernel), groups)
-        return spatial(self, self.spatial, conv, self.nl, settings)
+        return spatial_norm(self, self.spatial, conv, self.nl, settings, last=last)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,18 +114,8 @@ class Basic(Residual):
     def body(self, cin: int, settings: Settings) -> Named:
         """Return conv, norm, NL, conv, norm, SE."""
         return named(
-            first=Seq(
-                (
-                    *self.filter(cin, self.out, self.stride, settings),
-                    *named(norm=self.norm_layer(self.out, settings), act=act_layer(self.nl)),
-                )
-            ),
-            second=Seq(
-                (
-                    *self.filter(self.out, self.out, 1, settings),
-                    *named(norm=self.norm_layer(self.out, settings)),
-                )
-            ),
+            first=self.filter(cin, self.out, self.stride, settings, last=False),
+            second=self.filter(self.out, self.out, 1, settings, last=True),
             se=self.gate(self.out, cin),
         )
 
@@ -142,8 +143,9 @@ class Bottle(Residual):
 
     def step(self, name: str, divisor: int) -> int:
         """Return what a scaled channel count of the cell is a multiple of."""
-        grouped = name == "inner" and self.group_width
-        return math.lcm(divisor, self.group_width) if grouped and self.group_width else divisor
+        if name != "inner" or not self.group_width:
+            return divisor
+        return math.lcm(divisor, self.group_width)
 
     def groups(self, inner: int) -> int:
         """Return the number of groups of the KxK convolution."""
@@ -168,14 +170,9 @@ class Bottle(Residual):
         reduce = Conv(cin, inner, stride=(first, first))
         return named(
             reduce=self.conv_norm(reduce, settings, self.nl),
-            filter=Seq(
-                (
-                    *self.filter(inner, inner, filtering, settings, self.groups(inner)),
-                    *named(norm=self.norm_layer(inner, settings), act=act_layer(self.nl)),
-                )
-            ),
+            filter=self.filter(inner, inner, filtering, settings, self.groups(inner), last=False),
             se=se if inside else None,
-            project=self.conv_norm(Conv(inner, self.out), settings),
+            project=self.ending(Conv(inner, self.out), settings),
             se_last=None if inside else se,
         )
 
@@ -195,42 +192,10 @@ class Preact(Bottle):
         cin, _, _ = as_map(shape, f"op '{self.op}'")
         check_kernel((self.kernel, self.kernel), self.stride)
         before = named(norm=self.norm_layer(cin, settings), act=act_layer(self.nl))
-        body = (*self.body(cin, settings), *named(drop_path=drop_path(settings)))
-        if not self.residual:
-            return Seq((*before, *self.body(cin, settings)))
-        if self.keeps(cin):
-            return Add((*before, *body))
-        branches = named(body=Seq(body), shortcut=self.changing(cin, settings))
-        return Seq((*before, ("residual", Sum(branches))))
+        if self.residual and self.keeps(cin):
+            return Add((*before, *self.dropped(cin, settings)))
+        return Seq((*before, *self.joined(cin, settings)))
 
-    def changing(self, cin: int, settings: Settings) -> Layer:
-        """Return the shortcut where the shape changes."""
-        if self.shortcut == "pad":
-            return Subsample(cin, self.out, self.stride)
-        kernel = (self.shortcut_kernel, self.shortcut_kernel)
-        check_kernel(kernel, self.stride)
-        stride = (self.stride, self.stride)
-        return self.conv(Conv(cin, self.out, kernel, stride, same_padding(kernel)))
-
-    def body(self, cin: int, settings: Settings) -> Named:
-        """Return the three convolutions, norm and NL between them, and SE."""
-        inner = self.width(cin)
-        first, filtering = self.strides()
-        inside = self.se_place == "after_nl"
-        se = self.gate(inner if inside else self.out, cin)
-
-        def between() -> Named:
-            return named(norm=self.norm_layer(inner, settings), act=act_layer(self.nl))
-
-        return named(
-            reduce=Seq((("conv", self.conv(Conv(cin, inner, stride=(first, first)))), *between())),
-            filter=Seq(
-                (
-                    *self.filter(inner, inner, filtering, settings, self.groups(inner)),
-                    *between(),
-                )
-            ),
-            se=se if inside else None,
-            project=self.conv(Conv(inner, self.out)),
-            se_last=None if inside else se,
-        )
+    def ending(self, conv: Conv, settings: Settings) -> Layer:
+        """Return a convolution that ends in the sum: without a norm."""
+        return self.conv(conv)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuseablate.errors import InputError
-from fuseablate.layers import Concat, Conv, Layer, Named, Pair, Shift, seq
+from fuseablate.layers import Concat, Conv, Layer, Named, Pair, Seq, Shift, named, seq
 from fuseablate.ops.blocks import Normed, act_layer, same_padding
 from fuseablate.ops.cells import Choice
 from fuseablate.ops.row import Settings
@@ -50,6 +50,14 @@ def spatial(
         ("channels", seq(filter=middle, act=act_layer(nl) if form != "shift" else None)),
         ("pointwise", row.conv(pointwise)),
     )
+
+
+def spatial_norm(
+    row: Normed, form: str, conv: Conv, nl: str | None, settings: Settings, *, last: bool = False
+) -> Seq:
+    """Return what `spatial` does with the row's norm and, unless it is the `last`, `nl` behind."""
+    norm, act = row.norm_layer(conv.cout, settings), None if last else act_layer(nl)
+    return Seq((*spatial(row, form, conv, nl, settings), *named(norm=norm, act=act)))
 
 
 def _per_channel(row: Normed, form: str, conv: Conv, settings: Settings) -> tuple[Layer, int]:

@@ -85,7 +85,7 @@ def _named(dots: Sequence[Dot], cost: str) -> list[Dot]:
 
 
 def _label(dot: Dot) -> str:
-    return fill(f" {dot.label}", LETTERS, initial_indent=" ", subsequent_indent="   ")
+    return fill(dot.label, LETTERS, initial_indent=" ", subsequent_indent="   ")
 
 
 def _legend_lines(dots: Sequence[Dot], cost: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
@@ -30,9 +31,9 @@ class _Parameter(Table):
             raise ValueError("edit: with 'each' it must name the row, as in \"{row}.kernel={}\"")
         return self
 
+    @abstractmethod
     def templates(self) -> tuple[str, ...]:
         """Return all edits that the parameter may make, as written."""
-        raise NotImplementedError
 
     def for_row(self, name: str, id: str) -> Self:
         """Return the parameter of one of the rows of `each`."""
