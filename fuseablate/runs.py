@@ -45,10 +45,17 @@ class Identified(Protocol):
 
 def run_digest(spec: Spec, recipe: Recipe, data: Identified, seed: int) -> str:
     """Return the sha256, in hex, of everything that determines the result of a run."""
+    return content_digest(spec.digest(data.image_size), recipe.to_dict(), data.identity, seed)
+
+
+def content_digest(
+    network: str, recipe: Mapping[str, Any], data: Mapping[str, Any], seed: int
+) -> str:
+    """Return the digest of a run from what a record holds of it, and the network's own digest."""
     content = {
-        "network": spec.digest(data.image_size),
-        "recipe": recipe.to_dict(),
-        "data": data.identity,
+        "network": network,
+        "recipe": recipe,
+        "data": data,
         "seed": seed,
         "training": TRAINING_VERSION,
     }

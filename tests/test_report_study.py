@@ -438,9 +438,11 @@ def test_an_interval_is_drawn_where_it_lies() -> None:
 
 
 def test_the_front_by_hand() -> None:
-    points = [Point("a", 1, 10), Point("b", 2, 20), Point("c", 3, 15), Point("d", 2, 19)]
-    assert front(points) == {"a", "b"}
-    assert front([Point("a", 1, 1), Point("b", 1, 1)]) == {"a", "b"}
+    def best(*values: tuple[float, float]) -> set[str]:
+        return front([Point(str(at), "net", *each) for at, each in enumerate(values)])
+
+    assert best((1, 10), (2, 20), (3, 15), (2, 19)) == {"0", "1"}
+    assert best((1, 1), (1, 1)) == {"0", "1"}
 
 
 def test_the_hypervolume_by_hand() -> None:

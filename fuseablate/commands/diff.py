@@ -41,23 +41,28 @@ def run(args: argparse.Namespace) -> int:
     """Print how the two differ."""
     specs = edited_spec(args.a, args.set_a), edited_spec(args.b, args.set_b)
     difference = compare(*specs, args.input)
+    names = specs[0].name, specs[1].name
+    if names[0] == names[1] and args.a != args.b:  # two files of one name
+        names = f"{names[0]} ({args.a})", f"{names[1]} ({args.b})"
     if args.json:
-        print(json.dumps(as_json(specs, difference, args.input), indent=2))
+        print(json.dumps(as_json(specs, names, difference, args.input), indent=2))
     else:
-        print_difference(specs, difference, console())
+        print_difference(specs, names, difference, console())
     return 0
 
 
-def as_json(specs: tuple[Spec, Spec], difference: Difference, size: Size | None) -> dict[str, Any]:
+def as_json(
+    specs: tuple[Spec, Spec], names: tuple[str, str], difference: Difference, size: Size | None
+) -> dict[str, Any]:
     """Return the difference for machines; a pair is what A has, then what B has."""
     return {
         **{
             side: {
-                "spec": spec.name,
+                "spec": name,
                 "edits": list(spec.edits),
                 "input": input_json(size or spec.input),
             }
-            for side, spec in zip("ab", specs, strict=True)
+            for side, name, spec in zip("ab", names, specs, strict=True)
         },
         "same": difference.same,
         "params": difference.params,
@@ -76,10 +81,12 @@ def as_json(specs: tuple[Spec, Spec], difference: Difference, size: Size | None)
     }
 
 
-def print_difference(specs: tuple[Spec, Spec], difference: Difference, out: Console) -> None:
+def print_difference(
+    specs: tuple[Spec, Spec], names: tuple[str, str], difference: Difference, out: Console
+) -> None:
     """Print both names, the keys and cells that differ (old → new), and the costs a row."""
-    for side, spec in zip("AB", specs, strict=True):
-        out.print(f"[bold]{side}[/]  {escape(f'{spec.name} {spec.label}'.strip())}",
+    for side, name, spec in zip("AB", names, specs, strict=True):
+        out.print(f"[bold]{side}[/]  {escape(f'{name} {spec.label}'.strip())}",
                   soft_wrap=True)  # fmt: skip
     for name, pair in difference.keys.items():
         out.print(marked(name, pair), soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rich.console import Console
 from fuseablate.commands.arguments import add_runs, checked, run_store, write
 from fuseablate.errors import InputError, unknown
 from fuseablate.record import Record
+from fuseablate.report.identity import alike
 from fuseablate.report.look import COLUMNS, SORTS, Look, read_columns
 from fuseablate.report.manifest import MANIFEST, Manifest
 from fuseablate.report.model import Comparison, of_records, of_study
@@ -140,8 +142,8 @@ def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
         planned = ", ".join(folder.name for folder in folders)
         said = f"'fuseablate report NAME' shows what a study plans: {planned}" if planned else ELSE
         raise InputError(f"{store.root}: holds no finished run; {said}")
-    studies: dict[Path, Comparison] = {}
-    runs: dict[str, Record] = {}  # each once, however often it is named
+    studies: dict[Path, Comparison] = {}  # each once, however often it is named
+    runs: dict[str, Record] = {}
     for name in names:
         known = name.removesuffix(".toml").rpartition("/")[2] if name.endswith(".toml") else name
         mine = [each for each in folders if known in (each.name, each.name.rpartition("-")[0])]
@@ -150,7 +152,12 @@ def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
         else:
             run = _run(store, name, [each.name for each in folders])
             runs[run.digest] = run
-    return [*studies.values(), *of_records(list(runs.values()))]
+    unclear = alike(study.title for study in studies.values())
+    titled = [
+        replace(study, title=f"{study.title} ({folder.name})") if study.title in unclear else study
+        for folder, study in studies.items()
+    ]
+    return [*titled, *of_records(list(runs.values()))]
 
 
 def manifests(store: Store) -> list[Path]:

@@ -22,6 +22,7 @@ class Dot:
     milliseconds an image, None where it was not measured.
     """
 
+    key: str
     name: str
     edits: str
     params: int
@@ -46,11 +47,12 @@ def dots_of(*views: Judged) -> list[Dot]:
     dots: dict[str, Dot] = {}
     for judged in views:
         for variant, row in zip(judged.variants, rows_of(judged), strict=True):
-            if row.mean is None or variant.name in dots:
+            if row.mean is None or variant.key in dots:
                 continue
             claim = row.low is not None and row.high is not None and row.delta is not None
             around = row.mean - row.delta if row.delta is not None else 0.0
-            dots[variant.name] = Dot(
+            dots[variant.key] = Dot(
+                key=variant.key,
                 name=variant.name,
                 edits=variant.changes,
                 params=variant.params,

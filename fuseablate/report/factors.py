@@ -17,8 +17,8 @@ from fuseablate.terminal import fitted, named_table
 
 def print_effects(judged: Judged, out: Console) -> None:
     """Print main effects, and the interactions where the design holds all combinations."""
-    scores = {v.name: v.scores(*METRICS[judged.metric]) for v in judged.variants}
-    levels = {variant.name: variant.levels for variant in judged.variants}
+    scores = {v.key: v.scores(*METRICS[judged.metric]) for v in judged.variants}
+    levels = {variant.key: variant.levels for variant in judged.variants}
     whole = judged.comparison.design == "factorial"
     found = effects(scores, levels, interactions=whole)
     if not found:

@@ -47,8 +47,7 @@ def _comparison(comparison: Comparison, look: Look) -> dict[str, Any]:
     }
     table["metric"] = look.metric
     table["notes"] = list(comparison.notes)
-    runs = {v.name: [_run(run) for run in v.runs] for v in comparison.variants}
-    raw, *equal = (_variants(judged, look, runs) for judged in views(comparison, look.metric))
+    raw, *equal = (_variants(judged, look) for judged in views(comparison, look.metric))
     table |= raw
     if equal:
         table["at_equal_cost"] = equal[0]
@@ -57,8 +56,10 @@ def _comparison(comparison: Comparison, look: Look) -> dict[str, Any]:
     return table
 
 
-def _variants(judged: Judged, look: Look, runs: Mapping[str, Any]) -> dict[str, Any]:
+def _variants(judged: Judged, look: Look) -> dict[str, Any]:
     analysis = judged.analysis
+    names = {variant.key: variant.name for variant in judged.variants}
+    shown = look.shown(judged)
     return {
         "statistics": analysis
         and {
@@ -67,12 +68,12 @@ def _variants(judged: Judged, look: Look, runs: Mapping[str, Any]) -> dict[str, 
             "sd": analysis.sd,
             "df": analysis.df,
             "smallest_difference": judged.smallest,
-            "image_sd": {delta.variant: delta.image_sd for delta in analysis.deltas},
+            "image_sd": {names[delta.variant]: delta.image_sd for delta in analysis.deltas},
         },
         "conclusion": conclusion(judged),
         "variants": [
-            {**dataclasses.asdict(row), "runs": runs[row.variant]}
-            for row in rows_of(judged, look.shown(judged))
+            {**dataclasses.asdict(row), "runs": [_run(run) for run in variant.runs]}
+            for variant, row in zip(shown, rows_of(judged, shown), strict=True)
         ],
     }
 

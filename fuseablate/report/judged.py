@@ -48,7 +48,7 @@ class Judged:
     def delta(self, variant: Variant) -> Delta | None:
         """Return a variant's difference to the reference; None for the reference."""
         every = self.analysis.deltas if self.analysis else ()
-        return next((delta for delta in every if delta.variant == variant.name), None)
+        return next((delta for delta in every if delta.variant == variant.key), None)
 
 
 def judge(
@@ -61,13 +61,13 @@ def judge(
     from fuseablate.stats import analyse
     from fuseablate.stats.power import smallest
 
-    scores = {variant.name: variant.scores(*METRICS[metric]) for variant in some}
+    scores = {variant.key: variant.scores(*METRICS[metric]) for variant in some}
     rights = None
     if metric == "test_top1":
         rights = {
-            variant.name: {run.seed: _right(run) for run in variant.finished} for variant in some
+            variant.key: {run.seed: _right(run) for run in variant.finished} for variant in some
         }
-    analysis = analyse(scores, some[0].name, rights)
+    analysis = analyse(scores, some[0].key, rights)
     return Judged(comparison, some, metric, analysis, smallest(analysis))
 
 

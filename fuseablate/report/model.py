@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from fuseablate.keys import SPEC_RULES
-from fuseablate.ops import OPS
 from fuseablate.record import Record
+from fuseablate.report.identity import DIGITS, alike, differing, networks_of
 from fuseablate.report.manifest import Manifest, PlannedVariant, Searched
-from fuseablate.spec import Spec
 
 SHORT = 32  # characters
-_USUAL = {key: getattr(Spec, key, None) for key in SPEC_RULES if key != "divisor"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
     """The runs that differ in their seed alone, ordered by it, and what they share.
 
-    name: what a study calls it, or the edits, or the spec's name. seeds: those that were asked
-    for; a run that has not ended is not among `runs`. changes: the edits, and the recipe where
-    it is not the reference's; empty for the reference of most designs.
+    key: what it is known by, a digest that stands for its network and recipe. name: what a study
+    calls it, or the edits, or the spec's name; no two of a comparison have the same. seeds: those
+    that were asked for; a run that has not ended is not among `runs`. changes: the edits, and the
+    recipe where it is not the reference's; empty for the reference of most designs.
     """
 
+    key: str
     name: str
     changes: str
     edits: tuple[str, ...]
@@ -82,6 +82,11 @@ class Comparison:
         return self.variants[0]
 
     @property
+    def heading(self) -> str:
+        """The title, or without one what the runs were trained on and how."""
+        return self.title or self.setting
+
+    @property
     def setting(self) -> str:
         """What the runs were trained on and how, in words."""
         return f"{self.data}, recipe {self.recipe}" if self.recipe else self.data
@@ -105,32 +110,40 @@ def of_records(records: Sequence[Record]) -> list[Comparison]:
     come first, then the others by the order of training.
     """
     groups: dict[str, dict[str, list[Record]]] = {}
-    for record in records:
+    for record, network in zip(records, networks_of(records), strict=True):
         shared = json.dumps([record.data, record.recipe], sort_keys=True, default=list)
-        variant = json.dumps(_network(record), sort_keys=True)
-        groups.setdefault(shared, {}).setdefault(variant, []).append(record)
-    return [_of_group(list(group.values())) for group in groups.values()]
+        groups.setdefault(shared, {}).setdefault(network, []).append(record)
+    firsts = [next(iter(group.values()))[0] for group in groups.values()]
+    data = _told_apart([_data(run) for run in firsts], [run.data for run in firsts])
+    recipes = _told_apart([_recipe(run) for run in firsts], [run.recipe for run in firsts])
+    return [_of_group(*each) for each in zip(groups.values(), data, recipes, strict=True)]
 
 
-def _network(record: Record) -> list[object]:
-    """Return what the record's table says beyond defaults, so that new cells part no runs."""
-    head = {key: record.spec.get(key, usual) for key, usual in _USUAL.items()}
-    rows = [
-        {key: value for key, value in row.items() if value != usual.get(key)}
-        for row in record.spec["rows"]
-        for usual in (OPS[row["op"]].defaults() if row["op"] in OPS else {},)
-    ]
-    return [head, rows]
+def _told_apart(texts: Sequence[str], tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the texts; to those that different tables share, what differs is added."""
+    said = list(texts)
+    for text in alike(texts):
+        some = [at for at, each in enumerate(texts) if each == text]
+        for at, more in zip(some, differing([tables[at] for at in some]), strict=True):
+            said[at] = f"{text}, {more}" if more else text
+    return said
 
 
-def _of_group(group: Sequence[Sequence[Record]]) -> Comparison:
+def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> Comparison:
+    # A stable sort: those without edits first.
+    ordered = sorted(group.items(), key=lambda item: bool(item[1][0].edits))
+    several = len({runs[0].spec_name for runs in group.values()}) > 1
+    names = [_name(runs[0], several) for _, runs in ordered]
+    unclear = alike(names)
     variants = []
-    for runs in sorted(group, key=lambda runs: bool(runs[0].edits)):  # a stable sort
+    for (network, runs), text in zip(ordered, names, strict=True):
         first = runs[0]
+        name = f"{text} ({network[:DIGITS]})" if text in unclear else text
         variants.append(
             Variant(
-                name=first.label or first.spec_name,
-                changes=first.label,
+                key=network,
+                name=name,
+                changes=name if first.label else "",
                 edits=first.edits,
                 levels={},
                 params=first.params,
@@ -146,17 +159,23 @@ def _of_group(group: Sequence[Sequence[Record]]) -> Comparison:
         else ()
     )
     return Comparison(
-        variants=tuple(variants),
-        spec=first.spec_name,
-        data=_data(first),
-        recipe=_recipe(first),
-        notes=notes,
+        variants=tuple(variants), spec=first.spec_name, data=data, recipe=recipe, notes=notes
     )
+
+
+def _name(run: Record, several: bool) -> str:
+    """Return the edits, behind the spec's name where there are several specs; or the name alone."""
+    return f"{run.spec_name} {run.label}".strip() if several or not run.label else run.label
 
 
 def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Comparison:
     """Return a study's comparison; `get` returns the record of a digest, None where it has none."""
-    variants = tuple(_of_planned(planned, manifest.spec, get) for planned in manifest.variants)
+    unclear = alike(
+        text
+        for planned in manifest.variants
+        for text in {_name_of(planned), _changes(planned)} - {""}
+    )
+    variants = tuple(_of_planned(planned, unclear, get) for planned in manifest.variants)
     known = next((run for variant in variants for run in variant.runs), None)
     return Comparison(
         variants=variants,
@@ -173,21 +192,33 @@ def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Compari
     )
 
 
-def _of_planned(planned: PlannedVariant, spec: str, get: Callable[[str], Record | None]) -> Variant:
-    parts = (planned.spec, *planned.edits, planned.recipe)
-    changes = " ".join(part for part in parts if part)
+def _of_planned(
+    planned: PlannedVariant, unclear: Collection[str], get: Callable[[str], Record | None]
+) -> Variant:
+    name, changes = _name_of(planned), _changes(planned)
+    runs = dict(sorted(planned.runs.items()))
     return Variant(
-        name=" = ".join(planned.names),
-        changes=changes,
+        # The digest of a run names network, recipe and data, and its seed beside.
+        key=next(iter(runs.values()), name),
+        name=name,
+        changes=f"{changes} ({name})" if changes in unclear else changes,
         edits=planned.edits,
         levels=planned.levels,
         params=planned.params,
         macs=planned.macs,
-        seeds=tuple(sorted(planned.runs)),
-        runs=tuple(run for _, digest in sorted(planned.runs.items()) if (run := get(digest))),
+        seeds=tuple(runs),
+        runs=tuple(run for digest in runs.values() if (run := get(digest))),
         iso_of=planned.iso_of,
         latency=planned.latency,
     )
+
+
+def _name_of(planned: PlannedVariant) -> str:
+    return " = ".join(planned.names)
+
+
+def _changes(planned: PlannedVariant) -> str:
+    return " ".join(part for part in (planned.spec, *planned.edits, planned.recipe) if part)
 
 
 def _data(run: Record) -> str:

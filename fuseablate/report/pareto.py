@@ -17,17 +17,18 @@ COSTS = {"macs": "MACs", "params": "params", "latency": "ms"}
 
 @dataclass(frozen=True)
 class Point:
-    """A variant as the plot has it: what it costs and its score in percent."""
+    """A variant as the plot has it: its key, its name, what it costs, its score in percent."""
 
+    key: str
     name: str
     cost: float
     score: float
 
 
 def front(points: Sequence[Point]) -> set[str]:
-    """Return the names of those that no other one beats in one of the two and equals in both."""
+    """Return the keys of those that no other one beats in one of the two and equals in both."""
     return {
-        one.name
+        one.key
         for one in points
         if not any(
             other.cost <= one.cost
@@ -41,16 +42,17 @@ def front(points: Sequence[Point]) -> set[str]:
 def scatter(points: Sequence[Point], cost: str, title: str, width: int) -> list[Text]:
     """Return the plot's lines and its legend: capitals are on the front, the first is `A`."""
     best = front(points)
-    letters = {}
-    for letter, point in zip(ascii_lowercase, points, strict=False):
-        letters[point.name] = letter.upper() if point.name in best else letter
+    letters = {
+        point.key: letter.upper() if point.key in best else letter
+        for letter, point in zip(ascii_lowercase, points, strict=False)
+    }
     columns = min(width, 100) - LEFT - 2
     across, up = _Scale([p.cost for p in points]), _Scale([p.score for p in points])
     grid = [[" "] * columns for _ in range(HEIGHT)]
     for point in reversed(points):
         row = HEIGHT - 1 - round(up.share(point.score) * (HEIGHT - 1))
         column = round(across.share(point.cost) * (columns - 1))
-        grid[row][column] = letters.get(point.name, "+")
+        grid[row][column] = letters.get(point.key, "+")
     lines = [Text(f"{title} (%) against {COSTS[cost]}", style="bold")]
     for number, row_cells in enumerate(grid):
         value = up.high - number * (up.high - up.low) / (HEIGHT - 1)
@@ -62,7 +64,7 @@ def scatter(points: Sequence[Point], cost: str, title: str, width: int) -> list[
     lines.append(Text(f"{'':{LEFT}}└{'─' * columns}"))
     low, high = _cost_text(across.low, cost), _cost_text(across.high, cost)
     lines.append(Text(f"{'':{LEFT + 1}}{low}{high:>{columns - len(low)}}"))
-    said = ", ".join(f"{letter} {name}" for name, letter in letters.items())
+    said = ", ".join(f"{letters[p.key]} {p.name}" for p in points if p.key in letters)
     lines.append(Text(f"{said}. Capitals: the Pareto front.", style="dim"))
     return lines
 

@@ -47,24 +47,29 @@ def drawn(comparisons: Sequence[Comparison], metric: str, cost: str, kind: str) 
         judged = views(comparison, metric)
         dots = [dot for dot in dots_of(*judged) if getattr(dot, cost) is not None]
         if dots:
-            panels.append((comparison, judged[0].title, dots))
+            heading = fill(comparison.heading, LETTERS)
+            panels.append((heading, judged[0].title, dots))
     if not panels:
         raise InputError(f"--plot: no variant has both a result and a value of '{cost}'")
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context(STYLE):
-        tall = [HEIGHT + LINE * _legend_lines(dots, cost) for _, _, dots in panels]
+        tall = [
+            HEIGHT + LINE * (heading.count("\n") + _legend_lines(dots, cost))
+            for heading, _, dots in panels
+        ]
         figure = Figure(figsize=(WIDTH, sum(tall)))
         top = sum(tall)
-        for (comparison, title, dots), height in zip(panels, tall, strict=True):
-            # Placed by hand: no length of a label may take the axes' room.
+        for heading, title, dots in panels:
+            # Placed by hand: no length of a heading or a label may take the axes' room.
+            top -= LINE * heading.count("\n")
             left, bottom = LEFT / WIDTH, (top - HEIGHT + BELOW) / sum(tall)
             wide, high = (WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - TOP - BELOW) / sum(tall)
             axes = figure.add_axes((left, bottom, wide, high))
             _panel(axes, dots, cost, f"{title} (%)")
-            axes.set_title(comparison.title or comparison.data, loc="left", parse_math=False)
-            top -= height
+            axes.set_title(heading, loc="left", parse_math=False)
+            top -= HEIGHT + LINE * _legend_lines(dots, cost)
         out = io.BytesIO()
         undated = {"Date": None} if kind == ".svg" else {"Software": None}
         figure.savefig(out, format=kind[1:], metadata=undated)
@@ -72,8 +77,8 @@ def drawn(comparisons: Sequence[Comparison], metric: str, cost: str, kind: str) 
 
 
 def _front(dots: Sequence[Dot], cost: str) -> list[Dot]:
-    best = front([Point(dot.name, getattr(dot, cost), dot.mean) for dot in dots])
-    return [dot for dot in dots if dot.name in best]
+    best = front([Point(dot.key, dot.name, getattr(dot, cost), dot.mean) for dot in dots])
+    return [dot for dot in dots if dot.key in best]
 
 
 def _named(dots: Sequence[Dot], cost: str) -> list[Dot]:

@@ -58,7 +58,7 @@ def rows_of(judged: Judged, variants: Sequence[Variant] | None = None) -> list[R
         scores, delta = judged.scores(variant), judged.delta(variant)
         rows.append(
             Row(
-                comparison=judged.comparison.title or judged.comparison.data,
+                comparison=judged.comparison.heading,
                 variant=variant.name,
                 edits=variant.changes,
                 params=variant.params,

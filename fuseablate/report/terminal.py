@@ -13,7 +13,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.record import Record
 from fuseablate.report.judged import Judged, judge
 from fuseablate.report.look import Look
 from fuseablate.report.model import Comparison
@@ -86,7 +85,7 @@ def _print_judged(judged: Judged, out: Console, look: Look) -> None:
 
 def _points(judged: Judged, cost: str) -> list[Point]:
     return [
-        Point(variant.short, value, statistics.mean(scores))
+        Point(variant.key, variant.short, value, statistics.mean(scores))
         for variant in judged.variants
         if (scores := judged.scores(variant)) and (value := getattr(variant, cost)) is not None
     ]
@@ -141,12 +140,12 @@ def failures(comparison: Comparison) -> list[str]:
     ]
 
 
-def comparison_rows(records: Sequence[Record]) -> tuple[list[str], list[list[object]]]:
+def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[object]]]:
     """Return the columns and the rows of all runs, as a table of plain values."""
     columns = ["variant", "recipe", "seed", "params", "macs", "val_top1", "test_top1", "test_top5"]
     rows: list[list[object]] = [
         [
-            run.label or run.spec_name,
+            variant.name,
             run.recipe_name,
             run.seed,
             run.params,
@@ -155,6 +154,7 @@ def comparison_rows(records: Sequence[Record]) -> tuple[list[str], list[list[obj
             run.test.top1 if run.test else None,
             run.test.top5 if run.test else None,
         ]
-        for run in records
+        for variant in comparison.variants
+        for run in variant.runs
     ]
     return columns, rows

@@ -35,7 +35,7 @@ def statistics_lines(judged: Judged) -> list[str]:
     sampled = [d for d in analysis.deltas if d.image_sd is not None and d.low is not None]
     if sampled:
         most = max(d.image_sd for d in sampled if d.image_sd is not None)
-        labels = {variant.name: variant.short for variant in judged.variants}
+        labels = {variant.key: variant.short for variant in judged.variants}
         limited = [labels[d.variant] for d in sampled if d.limit == "images"]
         what = (
             f"more than the seeds do for {', '.join(limited)}"

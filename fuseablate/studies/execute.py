@@ -65,7 +65,8 @@ def execute(
                 manifest = manifest_of(plan, runs, did, latencies)
                 manifest.save(folder)
             records = [record for run in runs if (record := store.get(run.digest))]
-            tracker.tables({"comparison": comparison_rows(records)})
+            comparison = of_study(manifest, store.get)
+            tracker.tables({"comparison": comparison_rows(comparison)})
         except KeyboardInterrupt:
             out.print(
                 f"stopped with {board.count('done', 'failed')} of {len(board.lines)} runs ended; "
@@ -76,7 +77,7 @@ def execute(
             engine.close()
             for left in tracker.close():
                 print(left)
-    print_report([of_study(manifest, store.get)], out)
+    print_report([comparison], out)
     out.print(f"Folder: {folder}; Optuna: optuna-dashboard {folder / 'journal.log'}", style="dim")
     # A trial that diverges is a result of a search; a finalist that does has none.
     return 1 if board.count("lost") or any(record.failure for record in records) else 0

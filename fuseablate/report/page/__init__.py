@@ -49,22 +49,22 @@ def _asset(name: str) -> str:
 def _data(every: Sequence[Judged]) -> dict[str, Any]:
     """Return what the script draws."""
     deltas = {
-        variant.name: delta
+        variant.key: delta
         for judged in every
         for variant in judged.variants
         if (delta := judged.delta(variant))
     }
-    order = [variant.name for variant in every[0].comparison.variants]
+    order = [variant.key for variant in every[0].comparison.variants]
     return {
         "metric": every[0].title,
         "dots": [
             {
                 **asdict(dot),
                 "label": dot.label,
-                "index": order.index(dot.name),
-                "delta": deltas[dot.name].mean if dot.name in deltas else None,
-                "delta_low": deltas[dot.name].low if dot.name in deltas else None,
-                "delta_high": deltas[dot.name].high if dot.name in deltas else None,
+                "index": order.index(dot.key),
+                "delta": deltas[dot.key].mean if dot.key in deltas else None,
+                "delta_low": deltas[dot.key].low if dot.key in deltas else None,
+                "delta_high": deltas[dot.key].high if dot.key in deltas else None,
             }
             for dot in dots_of(*every)
         ],

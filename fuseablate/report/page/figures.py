@@ -24,12 +24,12 @@ def scatter(at: int, metric: str, dots: Sequence[Dot], comparison: Comparison) -
         for key, title in COSTS.items()
         if any(getattr(dot, key) is not None for dot in dots)
     }
-    names = {dot.name for dot in dots}
+    drawn = {dot.key for dot in dots}
     keys = [
         f'<span class="key" data-index="{index}"{_equal(variant)}><code>{escape(variant.short)}'
         "</code></span>"
         for index, variant in enumerate(comparison.variants)
-        if variant.name in names
+        if variant.key in drawn
     ]
     return f"""<h2>{escape(metric)} against cost</h2>
 <figure class="scatter" data-of="{at}">
