@@ -59,6 +59,12 @@ def add(commands: Any) -> None:
         f"{', '.join(COLUMNS)} (default: those that have something to say); seeds join them "
         "where some are missing",
     )
+    parser.add_argument(
+        "--matters",
+        type=checked(points),
+        metavar="POINTS",
+        help="the smallest difference that matters (default: the study's, or 1.0)",
+    )
     parser.add_argument("--all-runs", action="store_true", help="list each run, however many")
     parser.add_argument("--format", default="table", choices=FORMATS, help="(default: table)")
     parser.add_argument("--json", action="store_true", help="the same as --format json")
@@ -81,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
     form = form_of(args)
     look = Look(args.metric, args.sort, args.filter, args.cost, args.all_runs, args.columns)
     comparisons = chosen(store, args.what)
+    if args.matters:
+        comparisons = [replace(each, matters=args.matters) for each in comparisons]
     if not any(look.matches(variant) for each in comparisons for variant in each.variants):
         raise InputError(f"--filter {args.filter}: no variant here has that in its name or edits")
     if args.plot:
@@ -115,6 +123,17 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(text, end="")
     return 0
+
+
+def points(text: str) -> float:
+    """Return the points of top-1 that a text writes, more than 0 and at most 100."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 100:  # and no NaN
+        raise InputError(f"'{text}' must be points of top-1, more than 0 and at most 100")
+    return found
 
 
 def form_of(args: argparse.Namespace) -> str:

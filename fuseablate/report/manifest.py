@@ -15,6 +15,7 @@ from fuseablate.atomic import write_atomically
 from fuseablate.errors import InputError
 
 MANIFEST = "study.json"
+MATTERS = 1.0  # points of top-1: the smallest difference that matters, where nothing else is said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,10 @@ class Searched:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A study as its report needs it; the reference is the first of the variants."""
+    """A study as its report needs it; the reference is the first of the variants.
+
+    matters: the smallest difference that matters, in points of top-1.
+    """
 
     name: str
     title: str
@@ -86,6 +90,7 @@ class Manifest:
     factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     search: Searched | None = None
+    matters: float = MATTERS
 
     def save(self, folder: Path) -> None:
         """Write it, whole or not at all."""

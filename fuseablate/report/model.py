@@ -9,7 +9,7 @@ from typing import Any
 
 from fuseablate.record import Record
 from fuseablate.report.identity import DIGITS, alike, differing, networks_of
-from fuseablate.report.manifest import Manifest, PlannedVariant, Searched
+from fuseablate.report.manifest import MATTERS, Manifest, PlannedVariant, Searched
 
 SHORT = 32  # characters
 
@@ -61,7 +61,8 @@ class Comparison:
     """Variants that may be compared, the reference first: a study's, or those of a run store.
 
     name, title, question, design, factors, notes and search are those of a study; empty without.
-    data and recipe say what the runs were trained on and how, in words.
+    data and recipe say what the runs were trained on and how, in words. matters: the smallest
+    difference that matters, in points.
     """
 
     variants: tuple[Variant, ...]
@@ -75,6 +76,7 @@ class Comparison:
     factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     search: Searched | None = None
+    matters: float = MATTERS
 
     @property
     def reference(self) -> Variant:
@@ -189,6 +191,7 @@ def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Compari
         factors=manifest.factors,
         notes=manifest.notes,
         search=manifest.search,
+        matters=manifest.matters,
     )
 
 

@@ -15,6 +15,7 @@ from fuseablate.checked import checked
 from fuseablate.errors import InputError
 from fuseablate.iso import Kind
 from fuseablate.recipe import OPTIMIZERS, Recipe, load_recipe
+from fuseablate.report.manifest import MATTERS
 from fuseablate.spec import Spec
 from fuseablate.studies.fields import fit_name
 from fuseablate.studies.search_tables import Search
@@ -30,6 +31,7 @@ class Study:
     by what the file calls them. `rows` and `edit` are those of a per-row
     design, `search` that of a search; None for the others. iso: the cost in which each variant
     is also trained rescaled to the reference's; None where they are trained as they are alone.
+    matters: the smallest difference in top-1 that matters, in points.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Study:
     edit: str | None = None
     search: Search | None = None
     iso: Kind | None = None
+    matters: float = MATTERS
     specs: Mapping[str, Spec] = field(default_factory=dict)
 
 

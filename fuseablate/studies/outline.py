@@ -55,6 +55,7 @@ def manifest_of(
         factors={factor: tuple(each) for factor, each in levels.items()},
         notes=(*design.left_out, *design.notes),
         search=search,
+        matters=study.matters,
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from fuseablate.checked import Table
 from fuseablate.iso import Kind
 from fuseablate.keys import Size
+from fuseablate.report.manifest import MATTERS
 from fuseablate.row_edits import Edit
 from fuseablate.studies.fields import Name, Seeds, Text, Texts
 from fuseablate.studies.search_tables import Search
@@ -114,6 +115,7 @@ class StudyFile(Table):
     edit: Text | None = None
     search: Search | None = None
     iso: Kind | None = None
+    matters: Annotated[float, Field(gt=0, le=100)] = MATTERS
 
     @model_validator(mode="after")
     def _fits_the_design(self) -> Self:
