@@ -375,16 +375,21 @@ def test_by_default_each_core_has_a_worker() -> None:
     assert plan_workers(count_gpus=no_gpu).count == usable_cores()
 
 
-@pytest.mark.parametrize(("workers", "threads"), [(1, 8), (2, 4), (3, 2), (5, 1), (8, 1)])
-def test_cores_are_shared_out(workers: int, threads: int) -> None:
-    assert plan_workers(workers, cores=8) == Workers(("cpu",), workers, threads)
+@pytest.mark.parametrize("workers", [1, 2, 3, 5, 8])
+def test_the_threads_of_a_run_do_not_follow_from_the_workers(workers: int) -> None:
+    assert plan_workers(workers, cores=8) == Workers(("cpu",), workers, 1)
 
 
-def test_gpus_are_shared_and_so_are_the_cores() -> None:
-    assert plan_workers(cores=16, count_gpus=lambda: 2) == Workers(("cuda:0", "cuda:1"), 1, 8)
-    assert plan_workers(gpus=(1,), per_gpu=3, cores=16, count_gpus=lambda: 2) == Workers(
-        ("cuda:1",), 3, 5
-    )
+@pytest.mark.parametrize(("threads", "workers"), [(1, 8), (2, 4), (3, 2), (5, 1), (8, 1), (9, 1)])
+def test_as_many_workers_as_the_cores_can_serve(threads: int, workers: int) -> None:
+    found = plan_workers(threads=threads, cores=8, count_gpus=no_gpu)
+    assert found == Workers(("cpu",), workers, threads)
+
+
+def test_gpus_are_shared() -> None:
+    assert plan_workers(cores=16, count_gpus=lambda: 2) == Workers(("cuda:0", "cuda:1"), 1, 1)
+    plan = plan_workers(gpus=(1,), per_gpu=3, threads=4, cores=16, count_gpus=lambda: 2)
+    assert plan == Workers(("cuda:1",), 3, 4)
     plan = plan_workers(per_gpu=4, cores=2, count_gpus=lambda: 2)
     assert plan == Workers(("cuda:0", "cuda:1"), 4, 1)
     assert plan.count == 8
@@ -396,14 +401,20 @@ def test_gpus_are_shared_and_so_are_the_cores() -> None:
         (
             {"workers": 5},
             0,
-            "--workers 5: must be from 1 to the 4 usable CPU cores, since each needs one "
+            "--workers 5: must be from 1 to 4: there are 4 usable CPU cores, and each needs one "
             "(nearest: 4)",
         ),
         (
             {"workers": 0},
             0,
-            "--workers 0: must be from 1 to the 4 usable CPU cores, since each needs one "
+            "--workers 0: must be from 1 to 4: there are 4 usable CPU cores, and each needs one "
             "(nearest: 1)",
+        ),
+        (
+            {"workers": 3, "threads": 2},
+            0,
+            "--workers 3: must be from 1 to 2: there are 4 usable CPU cores, and each needs 2, "
+            "for its threads (nearest: 2)",
         ),
         (
             {"workers": 2, "gpus": (0,)},

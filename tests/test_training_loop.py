@@ -262,16 +262,24 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(store: Store, data: D
     assert begun == [2]
 
 
-def test_another_number_of_threads_is_noted(store: Store, data: Data) -> None:
+@pytest.mark.parametrize(("began", "asked"), [(1, 2), (2, 1)])
+def test_a_run_goes_on_with_the_threads_that_it_began_with(
+    tmp_path: Path, data: Data, began: int, asked: int
+) -> None:
+    whole, broken = Store(tmp_path / "whole"), Store(tmp_path / "broken")
+    small = (small_spec(), small_recipe(), data, 0)
+    one = train(*small, store=whole, device="cpu", threads=began, progress=Silent())
     with pytest.raises(KeyboardInterrupt):
-        train(small_spec(), small_recipe(), data, 0, store=store, device="cpu", threads=1,
-              progress=Interrupted())  # fmt: skip
+        train(*small, store=broken, device="cpu", threads=began, progress=Interrupted())
     progress = Interrupted()
-    record = train(small_spec(), small_recipe(), data, 0, store=store, device="cpu", threads=2,
-                   progress=progress)  # fmt: skip
-    (note,) = record.notes
-    assert "from epoch 3 on cpu with 2 threads, before on cpu with 1" in note
-    assert progress.said == [f"warning: {note}"]
+    record = train(*small, store=broken, device="cpu", threads=asked, progress=progress)
+    assert progress.said == [
+        f"going on with {began} CPU threads, as the run began (asked for: {asked})"
+    ]
+    assert (record.notes, record.environment["threads"]) == ((), began)
+    assert record.val == one.val
+    weights = [torch.load(each.folder(one.digest) / "weights.pt") for each in (whole, broken)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 @pytest.mark.parametrize(

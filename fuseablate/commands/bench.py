@@ -23,7 +23,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--batch-size", type=whole(2), default=128, metavar="N")
     parser.add_argument("--steps", type=whole(1), default=20, metavar="N", help="steps a turn")
     parser.add_argument("--turns", type=whole(1), default=5, metavar="N", help="turns of each")
-    parser.add_argument("--threads", type=whole(1), metavar="N", help="CPU threads")
+    parser.add_argument(
+        "--threads", type=whole(1), metavar="N", help="CPU threads (default: torch's)"
+    )
     parser.set_defaults(run=run)
 
 

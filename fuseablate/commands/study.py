@@ -29,6 +29,12 @@ def add(commands: Any) -> None:
     run.add_argument("--data-root", type=Path, metavar="DIR", help="where the data lie")
     run.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
     run.add_argument("--workers", type=whole(1), metavar="W", help="worker processes on the CPU")
+    run.add_argument(
+        "--threads",
+        type=whole(1),
+        metavar="N",
+        help="CPU threads of a run, which its result depends on (default: the study's, or 1)",
+    )
     run.add_argument("--gpus", metavar="0,1", help="the GPUs to use (default: all)")
     run.add_argument("--per-gpu", type=whole(1), metavar="K", help="runs that share one GPU")
     run.add_argument(
@@ -65,7 +71,7 @@ def run_study(args: argparse.Namespace) -> int:
 
     study = load_study(args.file)
     gpus = gpu_numbers(args.gpus) if args.gpus else None
-    workers = plan_workers(args.workers, gpus, args.per_gpu)
+    workers = plan_workers(args.workers, gpus, args.per_gpu, args.threads or study.threads)
     mode, line = resolve_mode(args.wandb)
     store = run_store(args.runs)
 

@@ -45,7 +45,13 @@ def add(commands: Any) -> None:
         parser.add_argument(
             "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
         )
-        parser.add_argument("--threads", type=whole(1), metavar="N", help="CPU threads")
+        parser.add_argument(
+            "--threads",
+            type=whole(1),
+            default=1,
+            metavar="N",
+            help="CPU threads, which the result depends on (default: 1)",
+        )
         add_runs(parser)
         parser.set_defaults(run=run)
 
@@ -63,10 +69,13 @@ def run(args: argparse.Namespace) -> int:
     from fuseablate.training import train
     from fuseablate.training.environment import check_precision, choose_device
 
-    check_precision(recipe, choose_device(args.device))
+    device = choose_device(args.device)
+    check_precision(recipe, device)
     size = (args.input or spec.input)[0] if args.data == "folder" else None
     data = load_data(args.data, args.data_root, size=size)
     spec = fitted(spec, data)
+    if device.type == "cpu":
+        print(cores_used(args.threads))
     records = [
         train(
             spec,
@@ -81,3 +90,13 @@ def run(args: argparse.Namespace) -> int:
     ]
     print_report(of_records(records), console())
     return 1 if any(record.status == "failed" for record in records) else 0
+
+
+def cores_used(threads: int) -> str:
+    """Say how many threads a run on the CPU has, and how to have it use more cores."""
+    if threads > 1:
+        return f"on the CPU with {threads} threads"
+    return (
+        "on the CPU with 1 thread; --threads N uses more cores, and the workers of "
+        "'fuseablate study run' use all of them"
+    )

@@ -11,7 +11,7 @@ from fuseablate.errors import InputError
 
 @dataclass(frozen=True)
 class Workers:
-    """`per_device` workers on each of the devices, each with so many threads on the CPU."""
+    """`per_device` workers on each of the devices; a run has so many threads on the CPU."""
 
     devices: tuple[str, ...]
     per_device: int
@@ -45,6 +45,7 @@ def plan_workers(
     workers: int | None = None,
     gpus: Sequence[int] | None = None,
     per_gpu: int | None = None,
+    threads: int = 1,
     *,
     cores: int | None = None,
     count_gpus: Callable[[], int] | None = None,
@@ -52,8 +53,9 @@ def plan_workers(
     """Return the plan that the flags `--workers`, `--gpus` and `--per-gpu` ask for.
 
     With none of them, or with `per_gpu` alone, one worker (or `per_gpu`) is planned on each GPU;
-    without a GPU, or with `workers`, the cores of the CPU are shared out. Many workers of one
-    thread train more than one worker of many threads, so that is the default. `cores` and
+    without a GPU as many as the cores of the CPU can serve. `threads` are those of a run, which
+    its result on a CPU depends on: they never follow from the number of workers. Many workers of
+    one thread train more than one worker of many threads, so that is the default. `cores` and
     `count_gpus` are by default asked of the machine; only the latter imports torch.
 
     A number out of range, a GPU that is not there, or flags that exclude each other are an
@@ -65,27 +67,32 @@ def plan_workers(
             raise InputError(
                 f"--workers {workers}: is for the CPU; with GPUs use --per-gpu, or leave it out"
             )
-        if not 1 <= workers <= cores:
-            nearest = min(max(workers, 1), cores)
+        most = most_workers(threads, cores)
+        if not 1 <= workers <= most:
+            needs = "one" if threads == 1 else f"{threads}, for its threads"
             raise InputError(
-                f"--workers {workers}: must be from 1 to the {cores} usable CPU cores, "
-                f"since each needs one (nearest: {nearest})"
+                f"--workers {workers}: must be from 1 to {most}: there are {cores} usable CPU "
+                f"cores, and each needs {needs} (nearest: {min(max(workers, 1), most)})"
             )
-        return Workers(("cpu",), workers, cores // workers)
+        return Workers(("cpu",), workers, threads)
     if per_gpu is not None and per_gpu < 1:
         raise InputError(f"--per-gpu {per_gpu}: must be at least 1")
     present = (count_gpus or _cuda_gpus)()
     if gpus is None and per_gpu is None and not present:
-        return Workers(("cpu",), cores, 1)
+        return Workers(("cpu",), most_workers(threads, cores), threads)
     for gpu in range(max(present, 1)) if gpus is None else gpus:
         if gpu >= present:
             there = f"0 to {present - 1}" if present > 1 else "0" if present else "none"
             flag = "--per-gpu" if gpus is None else f"--gpus {','.join(map(str, gpus))}"
             raise InputError(f"{flag}: GPU {gpu} is not here (CUDA devices: {there})")
     devices = tuple(f"cuda:{gpu}" for gpu in (range(present) if gpus is None else gpus))
-    each = per_gpu or 1
     # A worker on a GPU does little on the CPU: more of them than cores is no error.
-    return Workers(devices, each, max(1, cores // (len(devices) * each)))
+    return Workers(devices, per_gpu or 1, threads)
+
+
+def most_workers(threads: int, cores: int) -> int:
+    """Return how many runs of so many threads the cores serve at once; at least one."""
+    return max(1, cores // threads)
 
 
 def _cuda_gpus() -> int:

@@ -10,7 +10,7 @@ from optuna.storages import BaseStorage
 
 from fuseablate.atomic import write_atomically
 from fuseablate.engines.local import LocalEngine
-from fuseablate.engines.plan import Workers, usable_cores
+from fuseablate.engines.plan import Workers, most_workers, usable_cores
 from fuseablate.errors import InputError
 from fuseablate.report.manifest import MANIFEST
 from fuseablate.report.model import of_study
@@ -41,7 +41,13 @@ def execute(
     study, folder = plan.study, plan.folder(store)
     out = console()
     with held(folder, study.name):
-        workers = as_begun(folder, workers)
+        asked, workers = workers, as_begun(folder, workers)
+        if workers != asked:
+            out.print(
+                f"going on with {workers.threads} CPU threads a run, as the study began (asked "
+                f"for: {asked.threads}); workers: {workers.count}",
+                soft_wrap=True,
+            )
         if not study.search and all(store.get(run.digest) for run in plan.runs):
             out.print(f"finished: all {len(plan.runs)} runs are in the store, none is trained")
         opened = open_storage(storage, folder)
@@ -100,7 +106,7 @@ def as_begun(folder: Path, workers: Workers) -> Workers:
         return workers
     count = workers.per_device
     if workers.devices == ("cpu",):
-        count = max(1, min(count, usable_cores() // threads))
+        count = min(count, most_workers(threads, usable_cores()))
     return Workers(workers.devices, count, threads)
 
 

@@ -31,7 +31,8 @@ class Study:
     by what the file calls them. `rows` and `edit` are those of a per-row
     design, `search` that of a search; None for the others. iso: the cost in which each variant
     is also trained rescaled to the reference's; None where they are trained as they are alone.
-    matters: the smallest difference in top-1 that matters, in points.
+    matters: the smallest difference in top-1 that matters, in points. threads:
+    those of a run on the CPU, which its result there depends on.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Study:
     search: Search | None = None
     iso: Kind | None = None
     matters: float = MATTERS
+    threads: int = 1
     specs: Mapping[str, Spec] = field(default_factory=dict)
 
 

@@ -116,6 +116,7 @@ class StudyFile(Table):
     search: Search | None = None
     iso: Kind | None = None
     matters: Annotated[float, Field(gt=0, le=100)] = MATTERS
+    threads: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")
     def _fits_the_design(self) -> Self:

@@ -40,16 +40,16 @@ def train(
     *,
     store: Store,
     device: str = "auto",
-    threads: int | None = None,
+    threads: int = 1,
     progress: Progress | None = None,
 ) -> Record:
     """Train a network on `data` by a recipe, and return the record.
 
     A run that the store holds is not trained again; one that was interrupted goes on after its
-    last whole epoch. The test set is read once, at the end. `threads` are torch's on the CPU;
-    `progress` is by default what suits the standard output. Bad input, a missing device among
-    it, is an InputError, before anything is written; a loss that is not finite is no error but
-    a record that says `failed`.
+    last whole epoch, with the threads of its checkpoint. The test set is read once, at the end.
+    `threads` are torch's on the CPU, which the result there depends on; `progress` is by default
+    what suits the standard output. Bad input, a missing device among it, is an InputError, before
+    anything is written; a loss that is not finite is no error but a record that says `failed`.
     """
     chosen = choose_device(device)
     _check(spec, recipe, data, seed)
@@ -127,7 +127,7 @@ class _Run:
 
     def _resumed(self) -> State:
         """Return the state of the newest checkpoint that can be trusted, or a fresh one."""
-        state, notes = self._fresh(), []
+        state, notes, threads = self._fresh(), [], torch.get_num_threads()
         for path in checkpoint.saved(self.folder):
             try:
                 state.restore(checkpoint.load(path, self.digest))
@@ -137,6 +137,11 @@ class _Run:
                 notes.append(f"{path.name} could not be used, kept as {kept.name}: {error!r}")
                 state = self._fresh()
         state.notes += tuple(notes)
+        if torch.get_num_threads() != threads:
+            self.progress.say(
+                f"going on with {torch.get_num_threads()} CPU threads, as the run began (asked "
+                f"for: {threads})"
+            )
         for note in state.notes:
             self.progress.say(f"warning: {note}")
         return state

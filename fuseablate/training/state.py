@@ -67,9 +67,9 @@ class State:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Take over the state that `to_dict` returned, of the same run.
+        """Take over the state that `to_dict` returned, of the same run, and its threads.
 
-        Other hardware, or another number of threads, sums in another order; a note says so.
+        Other hardware sums in another order, as another number of threads does; a note says so.
         """
         self.network.load_state_dict(saved["network"])
         if self.average:
@@ -79,10 +79,10 @@ class State:
             each.set_state(saved["streams"][name])
         self.curves = Curves(**saved["curves"])
         self.notes, self.started = saved["notes"], saved["started"]
-        before = (saved["device"], saved["threads"])
-        here = (self.device.type, torch.get_num_threads())
+        torch.set_num_threads(saved["threads"])
+        before, here = saved["device"], self.device.type
         if before != here:
             self.notes += (
-                f"from epoch {len(self.curves) + 1} on {here[0]} with {here[1]} threads, before on "
-                f"{before[0]} with {before[1]}: not bit-equal to a run that was never interrupted",
+                f"from epoch {len(self.curves) + 1} on {here}, before on {before}: not bit-equal "
+                "to a run that was never interrupted",
             )
