@@ -1,12 +1,27 @@
-"""Whether a difference is real: simultaneous intervals, power, and effects of factors.
+"""Whether a difference is real: simultaneous intervals, power, looks, and effects of factors.
 
 Plain numbers in and out; scores are in percent, and higher is better.
 """
 
 from __future__ import annotations
 
-from fuseablate.stats.analysis import Analysis, Delta, Scores, analyse
+from fuseablate.stats.analysis import Analysis, Delta, Interval, analyse
 from fuseablate.stats.effects import Effect, effects
-from fuseablate.stats.power import seeds_needed
+from fuseablate.stats.fit import Scores
+from fuseablate.stats.looks import Looks, analyse_looks, undecided
+from fuseablate.stats.power import seeds_needed, smallest
 
-__all__ = ["Analysis", "Delta", "Effect", "Scores", "analyse", "effects", "seeds_needed"]
+__all__ = [
+    "Analysis",
+    "Delta",
+    "Effect",
+    "Interval",
+    "Looks",
+    "Scores",
+    "analyse",
+    "analyse_looks",
+    "effects",
+    "seeds_needed",
+    "smallest",
+    "undecided",
+]

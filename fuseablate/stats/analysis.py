@@ -1,18 +1,16 @@
-"""Each variant against the reference: which interval, which verdict, and by which method.
+"""Each variant against the reference: two simultaneous intervals, and which verdict each bears.
 
-Two methods. Where all variants have the same seeds, these are blocks: variants trained with one
-seed saw the same batches. The model is seed + variant, with one variance for the whole study,
-and the intervals are Dunnett's. Where seeds do not match, or Bartlett's test says at the level of
-1 % that the variants differ in spread, the variances are not pooled: Welch's intervals,
-Bonferroni's level, and Holm's adjusted p values. An interval that Holm's step-down rejects, and
-that would reach past zero by Bonferroni's level, ends at zero: interval and verdict agree.
+No one method is both strong at 2 to 5 seeds and right whatever the spreads of the variants are,
+so a verdict says what it rests on. `alike`: one variance for all variants, and Dunnett's
+intervals; they hold if spreads are alike, and are not given where Bartlett's test at the level of
+1 % sees that they differ, which it seldom can. `robust`: each variant's own variance
+(`stats.spreads`); they hold whatever the spreads. Two variants in blocks are one comparison: the
+paired t, which asks for no equal variances. `reports/statistics` has the simulated error and power.
 
-Two variants are one comparison: the paired t, which asks for no equal variances. All intervals
-are t intervals; few seeds are what this is made for, and of ten or more the means are so nearly
-normal that a bootstrap would add its own noise and no honesty.
-
-Where every seed gives a variant the same difference there is no spread to make an interval of,
-and no claim is made: two runs that chance to agree prove nothing.
+All intervals are t intervals; few seeds are what this is made for, and of ten or more the means
+are so nearly normal that a bootstrap would add its own noise and no honesty. Where every seed
+gives all variants the same differences there is no spread to make an interval of, and no claim is
+made: two runs that chance to agree prove nothing.
 """
 
 from __future__ import annotations
@@ -24,110 +22,173 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import chdtrc, stdtr, stdtrit
+from scipy.special import chdtrc
 
-from fuseablate.stats import dunnett
+from fuseablate.stats import dunnett, spreads
+from fuseablate.stats.fit import Fit, Scores, fit
 
-Scores = Mapping[str, Mapping[int, float]]  # of a variant, by seed
 Rights = Mapping[str, Mapping[int, Sequence[bool]]]  # whether each test image was right
-Verdict = Literal["better", "worse", "unclear", "no claim"]
-Method = Literal["dunnett", "welch-holm", "one seed", "no spread", "no result"]
+Verdict = Literal["same", "better", "worse", "unclear", "no claim"]
+Basis = Literal["any spreads", "alike spreads"]
+Method = Literal["intervals", "one seed", "no spread", "no result"]
 DIFFERS = 0.01  # the level of the test for unequal variances
 ROUNDING = 1e-9  # a spread below it, in points, is that of floating point
-LEVEL = dunnett.LEVEL
+LEVEL = 0.05
+MATTERS = 1.0  # points
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A simultaneous interval of a difference, and the adjusted p value of no difference."""
+
+    low: float
+    high: float
+    p: float
+
+    def verdict(self, matters: float) -> Verdict:
+        """Return what it says: `same` if it lies within plus or minus `matters`, or a direction."""
+        if -matters <= self.low and self.high <= matters:
+            return "same"
+        return "better" if self.low > 0 else "worse" if self.high < 0 else "unclear"
 
 
 @dataclass(frozen=True)
 class Delta:
     """A variant minus the reference, in the unit of the scores.
 
-    n: its seeds. low, high: the simultaneous 95 % interval, and p the adjusted p value; None
-    where no claim is made. image_sd: the standard error that comes from the test set being a
-    sample, the networks given; None without results of each image. limit: which of the two
-    errors, that of the seeds or that of the images, is the larger.
+    n: its seeds. robust: the interval that holds whatever the spreads, alike: the one that holds
+    if they are alike; None where no claim is made. matters: the smallest difference that does.
+    image_sd: the standard error that comes from the test set being a sample, the networks given;
+    None without results of each image. limit: which of the two errors, that of the seeds or that
+    of the images, is the larger.
     """
 
     variant: str
     n: int
     mean: float | None
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
+    robust: Interval | None = None
+    alike: Interval | None = None
+    matters: float = MATTERS
     image_sd: float | None = None
     limit: Literal["seeds", "images"] | None = None
 
     @property
+    def basis(self) -> Basis | None:
+        """What the verdict rests on: the most general ground on which there is one."""
+        if self.robust and self.robust.verdict(self.matters) != "unclear":
+            return "any spreads"
+        return "alike spreads" if self.alike else "any spreads" if self.robust else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval of that basis."""
+        return self.alike if self.basis == "alike spreads" else self.robust
+
+    @property
     def verdict(self) -> Verdict:
-        """What the interval says: it holds zero, or lies on one side of it."""
-        if self.low is None or self.high is None:
-            return "no claim"
-        return "better" if self.low > 0 else "worse" if self.high < 0 else "unclear"
+        """What that interval says."""
+        return self.interval.verdict(self.matters) if self.interval else "no claim"
+
+    @property
+    def low(self) -> float | None:
+        """The lower end of that interval."""
+        return self.interval.low if self.interval else None
+
+    @property
+    def high(self) -> float | None:
+        """The upper end of that interval."""
+        return self.interval.high if self.interval else None
+
+    @property
+    def p(self) -> float | None:
+        """The adjusted p value of that interval."""
+        return self.interval.p if self.interval else None
 
 
 @dataclass(frozen=True)
 class Analysis:
     """All differences of a study, and how they were judged.
 
-    why: the method in a sentence. sd: the standard deviation of one run, pooled over the study,
-    with `df` degrees of freedom; seeds: of each variant, the fewest. comparisons: how many
-    intervals hold together.
+    why: the method in a sentence or two. sd: what is left of the standard deviation of a run
+    after seed and variant, one for all variants, with `df` degrees of freedom. own: the standard
+    deviation of each variant that is judged, as the robust intervals take it. seeds: of each
+    variant, the fewest. comparisons: how many intervals hold together, at `level`. blocked:
+    whether seeds are blocks. alike: whether the spreads do not visibly differ.
     """
 
     reference: str
     deltas: tuple[Delta, ...]
     method: Method
     why: str
-    sd: float | None
-    df: int | None
-    seeds: int
-    comparisons: int
+    sd: float | None = None
+    df: int | None = None
+    own: Mapping[str, float] | None = None
+    seeds: int = 1
+    comparisons: int = 0
+    level: float = LEVEL
+    blocked: bool = True
+    alike: bool = True
 
 
-def analyse(scores: Scores, reference: str, rights: Rights | None = None) -> Analysis:
-    """Compare every variant that has scores with the reference."""
+def analyse(
+    scores: Scores,
+    reference: str,
+    rights: Rights | None = None,
+    *,
+    matters: float = MATTERS,
+    level: float = LEVEL,
+    comparisons: int | None = None,
+) -> Analysis:
+    """Compare every variant that has scores with the reference.
+
+    level: of all intervals together; comparisons: of how many, where that is more than are here.
+    """
     base = scores[reference]
     others = [name for name in scores if name != reference]
     judged = [name for name in others if len(scores[name]) > 1]
-    images = {name: _image_sd(rights, name, reference) for name in others}
-    plain = {name: _plain(name, scores[name], base, images[name]) for name in others}
+    plain = {name: _plain(scores, name, reference, rights, matters) for name in others}
     if len(base) < 2 or not judged:
         method, why = _unjudged(len(base), max(len(scores[name]) for name in others))
-        return Analysis(reference, tuple(plain.values()), method, why, None, None, 1, 0)
+        return Analysis(reference, tuple(plain.values()), method, why)
     table = {name: scores[name] for name in (reference, *judged)}
-    seeds = min(len(mine) for mine in table.values())
-    blocked = all(mine.keys() == base.keys() for mine in table.values())
-    if blocked and (len(judged) == 1 or not _spreads_differ(table)):
-        found, sd, df = _by_blocks(table, reference)
-        method = "dunnett"
-        why = (
-            f"95 % intervals by the paired t: seeds are blocks ({_freedom(df)})."
-            if len(judged) == 1
-            else f"Dunnett's simultaneous 95 % intervals: seeds are blocks, and the variance is "
-            f"pooled over {len(table)} variants ({_freedom(df)})."
-        )
-    else:
-        found, sd, df = _by_welch(table, reference)
-        method = "welch-holm"
-        reason = "the variants differ in spread" if blocked else "the seeds do not match"
-        why = f"Welch's 95 % intervals, adjusted by Bonferroni, and Holm's p values: {reason}."
-    if not found:
-        method = "no spread"
+    fitted = fit(table, reference)
+    count = max(len(judged), comparisons or 0)
+    if fitted.pooled < ROUNDING**2 and (fitted.own is None or fitted.own.max() < ROUNDING**2):
         why = (
             "There is no spread to judge by: every seed gives the same differences, and no claim "
             "is made."
         )
-    deltas = []
-    for name in others:
-        if name not in found:
-            deltas.append(plain[name])
-            continue
-        mean, error, low, high, p = found[name]
-        image = images[name]
-        limit: Literal["seeds", "images"] | None = (
-            None if image is None else "images" if image > error else "seeds"
+        return Analysis(reference, tuple(plain.values()), "no spread", why, 0.0, fitted.df)
+    alike = not _spreads_differ(table)
+    errors, robust = _robust(fitted, count, level)
+    pooled = _alike(fitted, count, level) if alike else [None] * len(judged)
+    deltas = dict(plain)
+    for at, name in enumerate(judged):
+        image = plain[name].image_sd
+        deltas[name] = Delta(
+            name,
+            len(scores[name]),
+            float(fitted.differences[at]),
+            robust[at],
+            pooled[at],
+            matters,
+            image,
+            None if image is None else "images" if image > errors[at] else "seeds",
         )
-        deltas.append(Delta(name, len(scores[name]), mean, low, high, p, image, limit))
-    return Analysis(reference, tuple(deltas), method, why, sd, df, seeds, len(judged))
+    return Analysis(
+        reference=reference,
+        deltas=tuple(deltas.values()),
+        method="intervals",
+        why=_why(fitted, count, level, alike),
+        sd=math.sqrt(fitted.pooled),
+        df=fitted.df,
+        own=dict(zip(table, np.sqrt(_variances(fitted)).tolist(), strict=True)),
+        seeds=int(fitted.counts.min()),
+        comparisons=count,
+        level=level,
+        blocked=fitted.blocked,
+        alike=alike,
+    )
 
 
 def _unjudged(base: int, most: int) -> tuple[Method, str]:
@@ -142,77 +203,68 @@ def _unjudged(base: int, most: int) -> tuple[Method, str]:
     return "one seed", f"One seed{which}: differences may be seed noise, and no claim is made."
 
 
-def _freedom(df: int) -> str:
-    return f"{df} degree{'s' if df > 1 else ''} of freedom"
-
-
 def _plain(
-    name: str, mine: Mapping[int, float], base: Mapping[int, float], image: float | None
+    scores: Scores, name: str, reference: str, rights: Rights | None, matters: float
 ) -> Delta:
-    mean = _mean(mine) - _mean(base) if mine and base else None
-    return Delta(name, len(mine), mean, image_sd=image if mine and base else None)
+    """Return the difference of two means, without an interval."""
+    mine, base = scores[name], scores[reference]
+    if not mine or not base:
+        return Delta(name, len(mine), None, matters=matters)
+    mean = statistics.fmean(mine.values()) - statistics.fmean(base.values())
+    image = _image_sd(rights, name, reference)
+    return Delta(name, len(mine), mean, matters=matters, image_sd=image)
 
 
-Found = dict[str, tuple[float, float, float, float, float]]  # mean, its error, low, high, p
+def _variances(fitted: Fit) -> np.ndarray:
+    """Return each variant's variance as the robust intervals take it."""
+    if fitted.own is None:
+        return np.full(len(fitted.counts), fitted.pooled)
+    if len(fitted.own) == 2:
+        return np.maximum(fitted.own, 0)
+    return spreads.floored(fitted.own)
 
 
-def _by_blocks(table: Scores, reference: str) -> tuple[Found, float, int]:
-    seeds = sorted(table[reference])
-    values = np.array([[mine[seed] for seed in seeds] for mine in table.values()])
-    count, n = values.shape
-    df = (count - 1) * (n - 1)
-    sd = math.sqrt(float((_residuals(values) ** 2).sum()) / df)
-    if sd < ROUNDING:
-        return {}, 0.0, df
-    error = sd * math.sqrt(2 / n)
-    reach = dunnett.critical(count - 1, df) * error
-    found: Found = {}
-    for name in table:
-        if name != reference:
-            mean = _mean(table[name]) - _mean(table[reference])
-            p = dunnett.probability(mean / error, count - 1, df)
-            found[name] = (mean, error, mean - reach, mean + reach, p)
-    return found, sd, df
+def _robust(fitted: Fit, count: int, level: float) -> tuple[np.ndarray, list[Interval]]:
+    """Return the standard errors of the differences, and the intervals.
 
-
-def _by_welch(table: Scores, reference: str) -> tuple[Found, float, int]:
-    """Return Welch's intervals, none for a variant that like the reference has no spread.
-
-    A step-down rejection ends at zero what would reach past it.
+    A pair has no mean variance to lend it a floor: its t is adjusted by Bonferroni where it is
+    one of more comparisons.
     """
-    others = [name for name in table if name != reference]
-    each: dict[str, tuple[float, float, float, float]] = {}
-    for name in others:
-        mean = _mean(table[name]) - _mean(table[reference])
-        parts = [_variance(table[one]) / len(table[one]) for one in (name, reference)]
-        error = math.sqrt(sum(parts))
-        if not error:
-            continue
-        sizes = [len(table[one]) for one in (name, reference)]
-        below = sum(part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True))
-        df = error**4 / below
-        p = float(2 * stdtr(df, -abs(mean) / error))
-        each[name] = (mean, error, df, p)
-    found: Found = {}
-    highest = 0.0
-    for rank, name in enumerate(sorted(each, key=lambda one: each[one][3])):
-        mean, error, df, p = each[name]
-        highest = max(highest, min(1.0, (len(others) - rank) * p))
-        reach = -float(stdtrit(df, LEVEL / (2 * len(others)))) * error
-        low, high = mean - reach, mean + reach
-        if highest <= LEVEL and low <= 0 <= high:
-            tiny = math.ulp(0.0)
-            low, high = (tiny, high) if mean > 0 else (low, -tiny)
-        found[name] = (mean, error, low, high, highest)
-    sd = math.sqrt(statistics.mean(_variance(mine) for mine in table.values()))
-    return found, sd, sum(len(mine) - 1 for mine in table.values())
+    errors = np.sqrt(fitted.shares @ _variances(fitted))
+    seeds = np.minimum(fitted.counts[1:], fitted.counts[0])
+    if fitted.own is None:  # as many pairs
+        seeds = np.array([fitted.df + 1])
+    times, many = (count, 1) if len(fitted.counts) == 2 else (1, count)
+    found = []
+    for mean, error, n in zip(fitted.differences.tolist(), errors.tolist(), seeds, strict=True):
+        reach = spreads.critical(many, int(n), level / times) * error
+        p = min(1.0, times * spreads.probability(mean / error, many, int(n)))
+        found.append(Interval(mean - reach, mean + reach, p))
+    return errors, found
 
 
-def _residuals(values: np.ndarray) -> np.ndarray:
-    """Return what seed and variant leave over of a table (variants, seeds)."""
-    rows, columns = values.mean(1, keepdims=True), values.mean(0, keepdims=True)
-    left: np.ndarray = values - rows - columns + values.mean()
-    return left
+def _alike(fitted: Fit, count: int, level: float) -> list[Interval]:
+    df, correlation = fitted.df, fitted.correlation
+    limit = dunnett.critical(count, df, level, correlation)
+    errors = np.sqrt(fitted.pooled * fitted.shares.sum(1))
+    found = []
+    for mean, error in zip(fitted.differences.tolist(), errors.tolist(), strict=True):
+        p = dunnett.probability(mean / error, count, df, correlation)
+        found.append(Interval(mean - limit * error, mean + limit * error, p))
+    return found
+
+
+def _why(fitted: Fit, count: int, level: float, alike: bool) -> str:
+    sure = f"{100 * (1 - level):.3g} %"
+    freedom = f"{fitted.df} degree{'s' if fitted.df > 1 else ''} of freedom"
+    if fitted.own is None and count == 1:
+        return f"{sure} interval by the paired t ({freedom}): it holds whatever the spreads."
+    together = f"{sure} intervals that hold together" if count > 1 else f"{sure} interval"
+    seeds = "" if fitted.blocked else " Few seeds are shared: runs are not paired by seed."
+    own = f"{together}. Whatever the spreads: each variant's own variance"
+    if not alike:
+        return f"{own}; no other is given, since the spreads visibly differ.{seeds}"
+    return f"{own}. If spreads are alike: one variance for all (Dunnett; {freedom}).{seeds}"
 
 
 def _spreads_differ(table: Scores) -> bool:
@@ -220,13 +272,14 @@ def _spreads_differ(table: Scores) -> bool:
 
     Seeds that add the same to all variants make the test the more cautious.
     """
-    variances = np.array([_variance(mine) for mine in table.values()])
-    if variances.min() <= 0:
-        return bool(variances.max() > 0)
-    df, count = len(next(iter(table.values()))) - 1, len(variances)
-    statistic = df * (count * math.log(variances.mean()) - np.log(variances).sum())
-    statistic /= 1 + (count + 1) / (3 * count * df)
-    return bool(chdtrc(count - 1, statistic) < DIFFERS)
+    variances = np.array([statistics.variance(mine.values()) for mine in table.values()])
+    if variances.min() <= ROUNDING**2:
+        return bool(variances.max() > ROUNDING**2)
+    df = np.array([len(mine) - 1 for mine in table.values()])
+    pooled = (df * variances).sum() / df.sum()
+    statistic = df.sum() * math.log(pooled) - (df * np.log(variances)).sum()
+    statistic /= 1 + ((1 / df).sum() - 1 / df.sum()) / (3 * (len(df) - 1))
+    return bool(chdtrc(len(df) - 1, statistic) < DIFFERS)
 
 
 def _image_sd(rights: Rights | None, name: str, reference: str) -> float | None:
@@ -240,12 +293,3 @@ def _image_sd(rights: Rights | None, name: str, reference: str) -> float | None:
     if mine.shape != base.shape or len(mine) < 2:
         return None
     return 100 * float((mine - base).std(ddof=1)) / math.sqrt(len(mine))
-
-
-def _mean(scores: Mapping[int, float]) -> float:
-    return statistics.fmean(scores.values())
-
-
-def _variance(scores: Mapping[int, float]) -> float:
-    variance = statistics.variance(scores.values())
-    return variance if variance > ROUNDING**2 else 0.0

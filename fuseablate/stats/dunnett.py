@@ -1,8 +1,9 @@
 """Dunnett's distribution: many treatments against one control (JASA 50, 1955), two-sided.
 
-T_i = (Z_i - Z_0) / (sqrt(2) S) with independent normal Z and S^2 = chi^2 / df: the largest |T_i|
-of `count` comparisons of equal size. Integrated over Z_0 and S by fixed quadrature, so that the
-same question has the same answer to the last digit; `scipy.stats.dunnett` draws random numbers.
+T_i = (sqrt(1 - r) Z_i - sqrt(r) Z_0) / S with independent normal Z and S^2 = chi^2 / df: the
+largest |T_i| of `count` comparisons, each two correlated by r, which is 1/2 where the reference
+has as many seeds as the variants. Integrated over Z_0 and S by fixed quadrature, so that the same
+question has the same answer to the last digit; `scipy.stats.dunnett` draws random numbers.
 """
 
 from __future__ import annotations
@@ -28,23 +29,25 @@ def _nodes(df: int) -> tuple[Any, Any, Any]:
     return z[:, None], s[None, :], weights
 
 
-def probability(t: float, count: int, df: int) -> float:
+def probability(t: float, count: int, df: int, correlation: float = 0.5) -> float:
     """Return the probability that the largest of `count` |T| exceeds `t` where nothing differs."""
     if count == 1:
         return float(2 * stdtr(df, -abs(t)))  # Student's t
     z, s, weights = _nodes(df)
-    reach = math.sqrt(2) * abs(t) * s
-    inside = (ndtr(z + reach) - ndtr(z - reach)) ** count
+    reach = abs(t) * s / math.sqrt(1 - correlation)
+    shift = z * math.sqrt(correlation / (1 - correlation))
+    inside = (ndtr(shift + reach) - ndtr(shift - reach)) ** count
     return min(1.0, max(0.0, 1.0 - float((weights * inside).sum())))
 
 
 @functools.cache
-def critical(count: int, df: int, level: float = LEVEL) -> float:
+def critical(count: int, df: int, level: float = LEVEL, correlation: float = 0.5) -> float:
     """Return the t that the largest of `count` |T| exceeds with probability `level`."""
+    beyond = functools.partial(probability, count=count, df=df, correlation=correlation)
     low, high = 0.0, 1.0
-    while probability(high, count, df) > level:
+    while beyond(high) > level:
         high *= 2
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if probability(middle, count, df) > level else (low, middle)
+        low, high = (middle, high) if beyond(middle) > level else (low, middle)
     return high

@@ -16,7 +16,8 @@ from itertools import combinations, product
 import numpy as np
 from scipy.special import stdtrit
 
-from fuseablate.stats.analysis import LEVEL, ROUNDING, Scores, _residuals
+from fuseablate.stats.analysis import LEVEL, ROUNDING
+from fuseablate.stats.fit import Scores
 
 BASELINE = "baseline"
 Levels = Mapping[str, Mapping[str, str]]  # of a variant, by factor
@@ -96,3 +97,10 @@ def _contrasts(cells: Sequence[Mapping[str, str]], interactions: bool) -> Contra
                 else:
                     found[some, chosen] = weights
     return found
+
+
+def _residuals(values: np.ndarray) -> np.ndarray:
+    """Return what seed and variant leave over of a table (variants, seeds)."""
+    rows, columns = values.mean(1, keepdims=True), values.mean(0, keepdims=True)
+    left: np.ndarray = values - rows - columns + values.mean()
+    return left

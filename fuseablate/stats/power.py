@@ -1,54 +1,125 @@
-"""Power, from the pooled standard deviation: what a study could have seen, and what it would need.
+"""Power: what a study could have seen, and how many seeds a difference needs that matters.
 
-There is no "observed power" here: the question is put about a difference that the reader names.
+There is no "observed power" here: the question is put about a difference that the reader names,
+never about the one that was observed. What is planned is a study with as many seeds of each
+variant as of the reference.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
-from scipy.special import chdtri, nctdtr, stdtrit
+import numpy as np
+from scipy.special import chdtri, nctdtr, ndtr
 
-from fuseablate.stats import dunnett
-from fuseablate.stats.analysis import LEVEL, Analysis
+from fuseablate.stats import dunnett, spreads
+from fuseablate.stats.analysis import Analysis, Basis
 
 POWER = 0.8
 SPREAD = 0.8  # the confidence of the interval of the standard deviation behind a range of seeds
 MOST = 1000  # seeds; beyond it nobody asks
+DRAWS = 2000  # of the variances that a study may find
 
 
-def smallest(analysis: Analysis) -> float | None:
+def smallest(analysis: Analysis, basis: Basis) -> float | None:
     """Return the smallest true difference that this study sees in 80 of 100 repetitions.
 
-    None where there is no standard deviation, or none to speak of.
+    Of robust intervals it is that of the variant where it is the largest. None where there is no
+    standard deviation, or none to speak of, or no interval of that basis.
     """
-    if not analysis.sd or analysis.df is None:
-        return None
-    error = analysis.sd * math.sqrt(2 / analysis.seeds)
-    limit = _limit(analysis, analysis.df)
-    return error * _solved(lambda shift: _power(shift, limit, analysis.df or 1))
+    power = _power_of(analysis, basis)
+    return _solved(lambda size: power(size, analysis.seeds)) if power else None
 
 
-def seeds_needed(analysis: Analysis, difference: float) -> tuple[int, int] | None:
-    """Return from how many to how many seeds would see `difference` with 80 % power.
+def seeds_needed(analysis: Analysis, difference: float, basis: Basis) -> tuple[int, int] | None:
+    """Return from how many to how many seeds of each would see `difference` with 80 % power.
 
     The range is that of the standard deviation's 80 % confidence interval. None where there is
     no standard deviation, or no difference; at most `MOST`.
     """
-    sd, df = analysis.sd, analysis.df
-    if not sd or df is None or difference == 0:
+    if not _power_of(analysis, basis) or not analysis.df or difference == 0:
         return None
     tail = (1 - SPREAD) / 2
-    bounds = [sd * math.sqrt(df / float(chdtri(df, share))) for share in (tail, 1 - tail)]
-    low, high = (_seeds(analysis, bound, abs(difference)) for bound in bounds)
-    return low, high
+    needed = []
+    for share in (tail, 1 - tail):
+        scale = math.sqrt(analysis.df / float(chdtri(analysis.df, share)))
+        power = _power_of(_scaled(analysis, scale), basis)
+        assert power
+        needed.append(_fewest(power, abs(difference)))
+    return needed[0], needed[1]
 
 
-def _seeds(analysis: Analysis, sd: float, difference: float) -> int:
-    def enough(n: int) -> bool:
-        df = _df(analysis, n)
-        return _power(difference / (sd * math.sqrt(2 / n)), _limit(analysis, df), df) >= POWER
+def _scaled(analysis: Analysis, by: float) -> Analysis:
+    own = {name: by * sd for name, sd in (analysis.own or {}).items()}
+    return replace(analysis, sd=by * (analysis.sd or 0.0), own=own)
+
+
+Power = Callable[[float, int], float]  # of a difference, with so many seeds of each
+
+
+def _power_of(analysis: Analysis, basis: Basis) -> Power | None:
+    """Return the power of the basis's intervals; None where there are none."""
+    if not analysis.sd or not analysis.own:
+        return None
+    if basis == "any spreads":
+        return _robust(analysis)
+    return _alike(analysis) if analysis.alike else None
+
+
+def _alike(analysis: Analysis) -> Power:
+    sd, count = analysis.sd or 0.0, analysis.comparisons
+
+    def power(size: float, seeds: int) -> float:
+        df = count * (seeds - 1) if analysis.blocked else (count + 1) * (seeds - 1)
+        limit = dunnett.critical(count, df, analysis.level)
+        return _beyond(size / (sd * math.sqrt(2 / seeds)), limit, df)
+
+    return power
+
+
+def _beyond(shift: float, limit: float, df: int) -> float:
+    """Return the chance of |t| > limit for a true difference of `shift` standard errors."""
+    power = float(1 - nctdtr(df, shift, limit) + nctdtr(df, shift, -limit))
+    return 1.0 if math.isnan(power) else power  # scipy gives up where a shift is enormous
+
+
+def _robust(analysis: Analysis) -> Power:
+    """Return the power where it is least: of the variant with the largest variance.
+
+    Given the variances that a study finds, a difference is normal; these are drawn from a fixed
+    stream, and the normal's chances are averaged over them.
+    """
+    variances = np.array(list((analysis.own or {}).values())) ** 2
+    pair = len(variances) == 2
+    least = 0 if pair else 1 + int(variances[1:].argmax())
+
+    def power(size: float, seeds: int) -> float:
+        if pair and analysis.blocked:
+            error = math.sqrt(2 / seeds) * (analysis.sd or 0.0)
+            limit = spreads.critical(1, seeds, analysis.level / analysis.comparisons)
+            return _beyond(size / error, limit, seeds - 1)
+        random = np.random.default_rng(0)
+        drawn = variances * random.chisquare(seeds - 1, (DRAWS, len(variances))) / (seeds - 1)
+        if pair:
+            limit = spreads.critical(1, seeds, analysis.level / analysis.comparisons)
+            found = drawn.sum(1)
+            true = variances.sum()
+        else:
+            limit = spreads.critical(analysis.comparisons, seeds, analysis.level)
+            drawn = spreads.floored(drawn)
+            found = drawn[:, 0] + drawn[:, least]
+            true = variances[0] + variances[least]
+        reach, error = limit * np.sqrt(found / seeds), math.sqrt(true / seeds)
+        return float((ndtr((size - reach) / error) + ndtr((-size - reach) / error)).mean())
+
+    return power
+
+
+def _fewest(power: Power, difference: float) -> int:
+    def enough(seeds: int) -> bool:
+        return power(difference, seeds) >= POWER
 
     if enough(2):
         return 2
@@ -61,25 +132,6 @@ def _seeds(analysis: Analysis, sd: float, difference: float) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
-
-
-def _df(analysis: Analysis, n: int) -> int:
-    if analysis.method == "dunnett":
-        return analysis.comparisons * (n - 1)
-    return 2 * (n - 1)  # Welch's, of two samples of one variance
-
-
-def _limit(analysis: Analysis, df: int) -> float:
-    """Return how many standard errors a difference must have."""
-    if analysis.method == "dunnett":
-        return dunnett.critical(analysis.comparisons, df)
-    return -float(stdtrit(df, LEVEL / (2 * analysis.comparisons)))
-
-
-def _power(shift: float, limit: float, df: int) -> float:
-    """Return the chance of |t| > limit for a true difference of `shift` standard errors."""
-    power = float(1 - nctdtr(df, shift, limit) + nctdtr(df, shift, -limit))
-    return 1.0 if math.isnan(power) else power  # scipy gives up where a shift is enormous
 
 
 def _solved(power: Callable[[float], float]) -> float:
