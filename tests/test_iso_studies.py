@@ -52,6 +52,9 @@ def test_merged_names_carry_over_and_nothing_is_trained_twice(tmp_path: Path) ->
         ("wide=x2", "wide=again"),
     ]
     assert design.reference.iso_of is None
+    # The baseline stands for no level of its own factor, whatever is rescaled to it.
+    assert design.reference.levels == ({"wide": "baseline"},)
+    assert design.variants[1].levels == ({"wide": "x2"}, {"wide": "again"})
 
 
 def test_the_plan_and_the_manifest_say_it(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def planned(
             records.append(_with_test(one, test))
     variant = PlannedVariant(
         names=(name,), edits=tuple(edits.split()), params=cost[0], macs=cost[1], runs=runs,
-        **{"levels": {}, "recipe": "", **more},  # type: ignore[arg-type]
+        **{"levels": ({},), "recipe": "", **more},  # type: ignore[arg-type]
     )  # fmt: skip
     return variant, records
 
@@ -119,7 +119,7 @@ STUDIES = {
         *(
             planned(
                 f"cell {at}", edits, BASE, *(base + step for step in NOISE[at % 2]),
-                levels=LEVELS[at],
+                levels=(LEVELS[at],),
             )
             for at, (edits, base) in enumerate(
                 [("", 0.40), ("fuse.kernel=3", 0.39), ("all.se=false", 0.35),
@@ -130,10 +130,10 @@ STUDIES = {
     ),
     "per_row": comparison(
         "per-row",
-        planned("baseline", "", BASE, 0.400, 0.410, 0.405, levels={"row": "baseline"}),
+        planned("baseline", "", BASE, 0.400, 0.410, 0.405, levels=({"row": "baseline"},)),
         *(
             planned(f"row={row}", f"{row}.se=false", (3_000_000, 4_000_000),
-                    *(0.400 - loss + step / 1000 for step in (0, 9, 6)), levels={"row": row})
+                    *(0.400 - loss + step / 1000 for step in (0, 9, 6)), levels=({"row": row},))
             for row, loss in (("2", 0.002), ("5", 0.03), ("12", -0.004), ("13", 0.05))
         ),
     ),
@@ -280,10 +280,53 @@ def test_a_search_that_has_found_nothing() -> None:
 
 
 def test_no_spread_in_a_factorial_and_no_result_in_a_per_row_study() -> None:
-    cells = [planned(f"cell {at}", "", BASE, 0.1, 0.1, levels=LEVELS[at]) for at in range(4)]
+    cells = [planned(f"cell {at}", "", BASE, 0.1, 0.1, levels=(LEVELS[at],)) for at in range(4)]
     assert "Effects: not told" in said_of(*cells, design="factorial")
-    rows = [planned(f"row {at}", "", BASE, -1, levels={"row": str(at)}) for at in range(3)]
+    rows = [planned(f"row {at}", "", BASE, -1, levels=({"row": str(at)},)) for at in range(3)]
     assert "What each row loses" not in said_of(*rows, design="per-row")
+
+
+# Where SE is off its reduction changes nothing: two combinations are one network.
+IDLE = (
+    planned("baseline", "", BASE, 0.490, 0.500, 0.510,
+            levels=({"se": "baseline", "reduction": "baseline"},)),
+    planned("reduction=2", "2.se_reduction=2", BASE, 0.500, 0.500, 0.515,
+            levels=({"se": "baseline", "reduction": "2"},)),
+    planned("se=off", "2.se=false", LEAN, 0.435, 0.445, 0.440,
+            levels=({"se": "off", "reduction": "baseline"}, {"se": "off", "reduction": "2"})),
+)  # fmt: skip
+
+
+def test_effects_where_combinations_are_one_network() -> None:
+    text = shown(comparison("factorial", *IDLE), 140)
+    # (44 - 50 + 44 - 50.5) / 2 and (50.5 - 50 + 44 - 44) / 2.
+    assert re.search(r"se=off +-6\.25 \[", text)
+    assert re.search(r"reduction=2 +\+0\.25 \[.*unclear", text)
+
+
+def test_a_factor_that_changes_nothing_has_no_effect() -> None:
+    on, off = (
+        tuple({"se": se, "idle": idle} for idle in ("baseline", "x")) for se in ("baseline", "off")
+    )
+    base = planned("baseline", "", BASE, 0.490, 0.500, 0.510, levels=on)
+    other = planned("se=off", "2.se=false", LEAN, 0.435, 0.445, 0.443, levels=off)
+    text = shown(comparison("factorial", base, other), 140)
+    assert re.search(r"^idle=x +none +the same networks", text, re.MULTILINE)
+    assert re.search(r"^se=off +-5\.", text, re.MULTILINE)
+
+
+def test_a_manifest_of_before_gives_the_levels_of_each_combination(tmp_path: Path) -> None:
+    manifest, _ = study("factorial", *IDLE)
+    manifest.save(tmp_path)
+    path = tmp_path / "study.json"
+    table = json.loads(path.read_text())
+    table["variants"][2]["names"] = ["se=off", "se=off,reduction=2", "se=off (iso MACs)", "trial 3"]
+    assert len(table["variants"][2]["levels"]) == 2
+    for variant in table["variants"]:
+        variant["levels"] = variant["levels"][0]  # as it was: those of the first name alone
+    path.write_text(json.dumps(table))
+    read = Manifest.load(tmp_path)
+    assert [one.levels for one in read.variants] == [one.levels for one in manifest.variants]
 
 
 def test_seeds_that_are_missing_cannot_be_hidden() -> None:

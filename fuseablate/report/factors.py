@@ -40,9 +40,12 @@ def print_effects(judged: Judged, out: Console) -> None:
         table.add_column("Points [95 %]", justify="right", no_wrap=True)
         table.add_column("", no_wrap=True)
         for one in shown:
-            table.add_row(
-                Text(one.variant), delta_text(one, tight < 2), verdict(one, reach, tight < 2)
+            told = (
+                (Text("none"), Text("the same networks", style="dim"))
+                if one.low == one.high
+                else (delta_text(one, tight < 2), verdict(one, reach, tight < 2))
             )
+            table.add_row(Text(one.variant), *told)
         return table
 
     table, _ = fitted(make, (), (), out)
@@ -59,8 +62,8 @@ def print_rows(judged: Judged, out: Console) -> None:
     losses: dict[str, float | None] = {}
     for variant in judged.variants[1:]:
         delta = judged.delta(variant)
-        id = variant.levels.get("row", variant.name)
-        losses[id] = -delta.mean if delta and delta.mean is not None else None
+        loss = -delta.mean if delta and delta.mean is not None else None
+        losses |= {cell["row"]: loss for cell in variant.levels}
     if all(loss is None for loss in losses.values()):
         return
     out.print("[bold]What each row loses by the edit[/] (the tallest block loses the most)")

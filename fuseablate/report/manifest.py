@@ -6,7 +6,8 @@ The driver writes it to `study.json` in the study's folder. Without torch and wi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,23 @@ from fuseablate.errors import InputError
 
 MANIFEST = "study.json"
 MATTERS = 1.0  # points of top-1: the smallest difference that matters, where nothing else is said
+BASELINE = "baseline"  # the level of a factor that is untouched
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedVariant:
     """A variant of a study and the digest of its run for each seed.
 
-    names: at least one, the first for use. levels: the level of each factor (`baseline` where
-    it is untouched); of a per-row design the one level `row`. recipe, spec: the name of the
-    variant's own where it is not the reference's, else empty. iso_of: the variant that this one
-    is, rescaled to the reference's cost. latency: milliseconds an image, where it was measured.
+    names: at least one, the first for use. levels: for each combination that it is the level of
+    each factor (`baseline` where it is untouched); of a per-row design the one level `row`.
+    recipe, spec: the name of the variant's own where it is not the reference's, else empty.
+    iso_of: the variant that this one is, rescaled to the reference's cost. latency: milliseconds
+    an image, where it was measured.
     """
 
     names: tuple[str, ...]
     edits: tuple[str, ...]
-    levels: Mapping[str, str]
+    levels: tuple[Mapping[str, str], ...]
     recipe: str
     params: int
     macs: int
@@ -127,7 +130,22 @@ class Manifest:
 def _variant(table: Mapping[str, Any]) -> PlannedVariant:
     runs = {int(seed): digest for seed, digest in table["runs"].items()}
     lists = {key: tuple(table[key]) for key in ("names", "edits")}
-    return PlannedVariant(**{**table, **lists, "runs": runs})
+    levels = table["levels"]
+    if isinstance(levels, Mapping):
+        levels = [levels, *_combinations(lists["names"][1:], levels)]
+    return PlannedVariant(**{**table, **lists, "runs": runs, "levels": tuple(levels)})
+
+
+def _combinations(names: Iterable[str], first: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Return the levels that names such as `se=off,kernel=7` stand for, of the same factors.
+
+    Manifests held the levels of a variant's first name alone. Others than those of combinations,
+    such as a rescaled variant's, stand for none.
+    """
+    for name in names:
+        found = dict(re.findall(r"(?:^|,)([^=,]+)=([^=,() ]+)(?=,|$)", name))
+        if found and found.keys() <= first.keys():
+            yield {**dict.fromkeys(first, BASELINE), **found}
 
 
 def _searched(table: Mapping[str, Any]) -> Searched:

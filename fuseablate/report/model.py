@@ -28,7 +28,7 @@ class Variant:
     name: str
     changes: str
     edits: tuple[str, ...]
-    levels: Mapping[str, str]
+    levels: tuple[Mapping[str, str], ...]
     params: int
     macs: int
     seeds: tuple[int, ...]
@@ -147,7 +147,7 @@ def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> 
                 name=name,
                 changes=name if first.label else "",
                 edits=first.edits,
-                levels={},
+                levels=(),
                 params=first.params,
                 macs=first.macs,
                 seeds=tuple(sorted(run.seed for run in runs)),

@@ -4,6 +4,9 @@ The model is that of `analysis`: seed + variant, one variance. A main effect is 
 variants at a level minus that of those at the baseline, over all levels of the other factors; an
 interaction is how much larger one factor's effect is where the other is at its level. The
 intervals hold together by Bonferroni's level.
+
+Combinations that are one network are one variant, which stands in the cell of each: its scores
+count in every one of them, and its noise, which is the same in all, adds up before it is squared.
 """
 
 from __future__ import annotations
@@ -20,14 +23,15 @@ from fuseablate.stats.analysis import LEVEL, ROUNDING
 from fuseablate.stats.fit import Scores
 
 BASELINE = "baseline"
-Levels = Mapping[str, Mapping[str, str]]  # of a variant, by factor
+Levels = Mapping[str, Sequence[Mapping[str, str]]]  # of a variant: its combinations, by factor
 
 
 @dataclass(frozen=True)
 class Effect:
     """One effect, in the unit of the scores; low and high are a simultaneous 95 % interval.
 
-    factors and levels: one of each for a main effect, two for an interaction.
+    factors and levels: one of each for a main effect, two for an interaction. An effect between
+    the same networks on both sides is 0 by itself: low and high are 0 too.
     """
 
     factors: tuple[str, ...]
@@ -57,9 +61,8 @@ def effects(scores: Scores, levels: Levels, *, interactions: bool = True) -> tup
     if sd < ROUNDING:
         return ()
     contrasts = _contrasts([levels[name] for name in names], interactions)
-    if not contrasts:
-        return ()
-    limit = -float(stdtrit(df, LEVEL / (2 * len(contrasts))))
+    tested = sum(bool(weights.any()) for weights in contrasts.values())
+    limit = -float(stdtrit(df, LEVEL / (2 * max(tested, 1))))
     found = []
     for (factors, chosen), weights in contrasts.items():
         mean = float(weights @ values.mean(1))
@@ -71,10 +74,12 @@ def effects(scores: Scores, levels: Levels, *, interactions: bool = True) -> tup
 Contrasts = dict[tuple[tuple[str, ...], tuple[str, ...]], np.ndarray]
 
 
-def _contrasts(cells: Sequence[Mapping[str, str]], interactions: bool) -> Contrasts:
-    factors = list(cells[0])
+def _contrasts(variants: Sequence[Sequence[Mapping[str, str]]], interactions: bool) -> Contrasts:
+    """Return the weight of each variant in each effect: the sum of those of its cells."""
+    cells = [(at, cell) for at, some in enumerate(variants) for cell in some]
+    factors = list(dict.fromkeys(factor for _, cell in cells for factor in cell))
     treated = {
-        factor: [level for level in dict.fromkeys(cell[factor] for cell in cells)
+        factor: [level for level in dict.fromkeys(cell[factor] for _, cell in cells)
                  if level != BASELINE]
         for factor in factors
     }  # fmt: skip
@@ -82,20 +87,20 @@ def _contrasts(cells: Sequence[Mapping[str, str]], interactions: bool) -> Contra
     for count in (1, 2) if interactions else (1,):
         for some in combinations(factors, count):
             for chosen in product(*(treated[factor] for factor in some)):
-                weights = np.zeros(len(cells))
+                weights = np.zeros(len(variants))
                 for corner in product((True, False), repeat=count):
                     wanted = [
                         level if take else BASELINE
                         for level, take in zip(chosen, corner, strict=True)
                     ]
-                    there = np.array(
-                        [[cell[f] for f in some] == wanted for cell in cells], dtype=float
-                    )
+                    there = np.zeros(len(variants))
+                    for at, cell in cells:
+                        there[at] += [cell[f] for f in some] == wanted
                     if not there.any():
                         break
                     weights += (-1) ** corner.count(False) * there / there.sum()
                 else:
-                    found[some, chosen] = weights
+                    found[some, chosen] = np.where(abs(weights) < ROUNDING, 0.0, weights)
     return found
 
 

@@ -13,6 +13,7 @@ from math import prod
 from fuseablate.errors import InputError
 from fuseablate.keys import Size
 from fuseablate.ops import Row
+from fuseablate.report.manifest import BASELINE
 from fuseablate.row_edits import Edit
 from fuseablate.selectors import select
 from fuseablate.spec import Spec
@@ -20,7 +21,6 @@ from fuseablate.studies.fractional import aliases, fractional
 from fuseablate.studies.tables import Factor, Level
 
 MOST_VARIANTS = 4096
-BASELINE = "baseline"
 Chosen = Mapping[str, Level]
 """The level of each factor that is not at the baseline."""
 Named = tuple[str, Chosen]

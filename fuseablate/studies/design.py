@@ -17,9 +17,9 @@ from fuseablate.errors import InputError
 from fuseablate.iso import NAMES, Kind, rescaled
 from fuseablate.keys import Size
 from fuseablate.recipe import Recipe
+from fuseablate.report.manifest import BASELINE
 from fuseablate.spec import Spec
 from fuseablate.studies.choices import (
-    BASELINE,
     BY_FACTORS,
     Chosen,
     Named,
@@ -35,13 +35,14 @@ from fuseablate.studies.space import Space
 class Variant:
     """The baseline with some levels chosen.
 
-    names: more than one where several choices give the same network and recipe. levels: the
-    level of each factor, `baseline` where it is untouched; a per-row design has one, `row`.
+    names: more than one where several choices give the same network and recipe. levels: for each
+    of these choices the level of each factor, `baseline` where it is untouched; a per-row design
+    has one, `row`. A variant that is also another one rescaled has the levels of its own alone.
     iso_of: the first name of the variant that this one is, rescaled to the reference's cost.
     """
 
     names: tuple[str, ...]
-    levels: Mapping[str, str]
+    levels: tuple[Mapping[str, str], ...]
     spec: Spec
     recipe: Recipe
     iso_of: str | None = None
@@ -77,7 +78,7 @@ def expand(study: Study, size: Size, classes: int | None = None) -> Design:
 
 
 def _expand(study: Study, size: Size, classes: int) -> Design:
-    base = Variant((BASELINE,), {}, study.spec.with_classes(classes), study.recipe)
+    base = Variant((BASELINE,), ({},), study.spec.with_classes(classes), study.recipe)
     left_out: list[str] = []
     notes: list[str] = []
     if study.search:
@@ -104,7 +105,7 @@ def _variant(base: Variant, named: Named, study: Study, size: Size) -> Variant:
         spec, recipe = _made(base, chosen, study.specs, size)
     except InputError as error:
         raise _blamed(base, chosen, study.specs, size) or error from None
-    return Variant((name,), levels, spec, recipe)
+    return Variant((name,), (levels,), spec, recipe)
 
 
 def _made(
@@ -178,6 +179,9 @@ def _distinct(variants: Sequence[Variant], size: Size) -> tuple[Variant, ...]:
         except InputError as error:
             raise error.within(f"{one.names[0]} at {size[0]}x{size[1]}") from None
         key = network, json.dumps(one.recipe.to_dict(), sort_keys=True)
-        first = found.get(key)
-        found[key] = replace(first, names=first.names + one.names) if first else one
+        if (first := found.get(key)) is None:
+            found[key] = one
+            continue
+        levels = one.levels if first.iso_of == one.iso_of else ()
+        found[key] = replace(first, names=first.names + one.names, levels=first.levels + levels)
     return tuple(found.values())

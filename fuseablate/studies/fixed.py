@@ -27,7 +27,7 @@ class FixedWork:
         for run in runs:
             name = run.variant.names[0]
             if name not in self._asked:
-                trials.start(name, run.variant.levels, plan.attributes(run.variant))
+                trials.start(name, run.variant.levels[0], plan.attributes(run.variant))
             self._asked[name] = self._asked.get(name, 0) + 1
         self._waiting = deque(sorted(runs, key=lambda run: store.get(run.digest) is None))
 

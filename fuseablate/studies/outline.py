@@ -40,8 +40,9 @@ def manifest_of(
     variants: dict[Names, Variant] = {run.variant.names: run.variant for run in runs}
     levels: dict[str, dict[str, None]] = {}
     for variant in variants.values():
-        for factor, level in variant.levels.items():
-            levels.setdefault(factor, {})[level] = None
+        for cell in variant.levels:
+            for factor, level in cell.items():
+                levels.setdefault(factor, {})[level] = None
     return Manifest(
         name=study.name,
         title=study.title,

@@ -183,7 +183,7 @@ class SearchWork:
 
     def _variant(self, number: int, params: Assignment, spec: Spec) -> Variant:
         levels = {name: as_text(value) for name, value in params.items()}
-        return Variant((f"trial {number}",), levels, spec, self._plan.study.recipe)
+        return Variant((f"trial {number}",), (levels,), spec, self._plan.study.recipe)
 
     def _added(self, number: int, variant: Variant) -> _Trial:
         self._variants[number] = variant

@@ -155,9 +155,9 @@ class Trials:
 
 
 def distributions_of(design: Design) -> dict[str, BaseDistribution]:
-    """Return each factor as a parameter, with the levels that the variants of a design have."""
+    """Return each factor as a parameter, with the levels of each variant's first combination."""
     factors: dict[str, dict[str, None]] = {}
     for variant in design.variants:
-        for factor, level in variant.levels.items():
+        for factor, level in variant.levels[0].items():
             factors.setdefault(factor, {})[level] = None
     return {factor: CategoricalDistribution(list(levels)) for factor, levels in factors.items()}
