@@ -10,10 +10,26 @@ from rich.text import Text
 if TYPE_CHECKING:
     from fuseablate.stats import Delta
 
-STYLES = {"better": "green", "worse": "red", "unclear": "yellow", "no claim": "dim"}
-MARKS = {"better": "▲", "worse": "▼", "unclear": "?", "no claim": "·"}
+STYLES = {
+    "better": "green", "worse": "red", "same": "cyan", "unclear": "yellow", "no claim": "dim",
+}  # fmt: skip
+MARKS = {"better": "▲", "worse": "▼", "same": "≈", "unclear": "?", "no claim": "·"}
+ANY = "whatever the spreads"  # such a verdict has its mark twice
 CELLS = 17  # an odd number: zero stands in the middle
 BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def marked(verdict: str, holds: str) -> str:
+    """Return a verdict behind its mark."""
+    return f"{MARKS.get(verdict, '') * (2 if holds == ANY else 1)} {verdict}".strip()
+
+
+def legend(matters: float) -> str:
+    """Return what the marks of a table mean."""
+    return (
+        "▲▲ ▼▼ ≈≈ hold whatever the spreads of the variants, ▲ ▼ ≈ if they are alike; ≈ same: "
+        f"within plus or minus {matters:g} point{'s' * (matters != 1)}."
+    )
 
 
 def reach_of(deltas: Sequence[Delta]) -> float:

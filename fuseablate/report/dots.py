@@ -34,6 +34,7 @@ class Dot:
     scores: Mapping[int, float]
     seeds_asked: int
     verdict: str
+    holds: str
     equal: bool
 
     @property
@@ -64,6 +65,7 @@ def dots_of(*views: Judged) -> list[Dot]:
                 scores=variant.scores(*METRICS[judged.metric]),
                 seeds_asked=row.seeds_asked,
                 verdict=row.verdict,
+                holds=row.holds,
                 equal=variant.iso_of is not None,
             )
     return list(dots.values())

@@ -30,7 +30,7 @@ def print_effects(judged: Judged, out: Console) -> None:
         return
     shown = [
         Delta(" with ".join(f"{f}={level}" for f, level in zip(e.factors, e.levels, strict=True)),
-              0, e.mean, e.low, e.high)
+              0, e.mean, e.robust, e.alike, judged.comparison.matters)
         for e in found
     ]  # fmt: skip
     reach = reach_of(shown)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fuseablate.record import Record
+from fuseablate.report.bars import ANY
 from fuseablate.report.judged import Judged, views
 from fuseablate.report.look import Look
 from fuseablate.report.model import Comparison
@@ -65,9 +66,11 @@ def _variants(judged: Judged, look: Look) -> dict[str, Any]:
         and {
             "method": analysis.method,
             "why": analysis.why,
-            "sd": analysis.sd,
+            "matters": judged.comparison.matters,
+            "residual_sd": analysis.sd,
             "df": analysis.df,
             "smallest_difference": judged.smallest,
+            "seeds_needed": judged.needed,
             "image_sd": {names[delta.variant]: delta.image_sd for delta in analysis.deltas},
         },
         "conclusion": conclusion(judged),
@@ -131,7 +134,7 @@ def _cells(row: Row) -> dict[str, str]:
         "score": score,
         "delta": delta,
         "seeds": f"{row.seeds}" + f" of {row.seeds_asked}" * (row.seeds < row.seeds_asked),
-        "verdict": row.verdict,
+        "verdict": row.verdict + (f", {row.holds}" if row.holds == ANY else ""),
     }
     return {name: re.sub(r"-(?=\d)", MINUS, text) for name, text in cells.items()}
 

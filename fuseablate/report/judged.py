@@ -11,7 +11,7 @@ from fuseablate.record import Record
 from fuseablate.report.model import Comparison, Variant
 
 if TYPE_CHECKING:
-    from fuseablate.stats import Analysis, Delta
+    from fuseablate.stats import Analysis, Basis, Delta
 
 METRICS: Mapping[str, tuple[str, str]] = {
     "test_top1": ("test", "top1"),
@@ -25,15 +25,17 @@ METRICS: Mapping[str, tuple[str, str]] = {
 class Judged:
     """Some variants of a comparison, the reference first, with their scores and deltas.
 
-    analysis is None where there is nothing to compare. power holds the smallest difference
-    that would have been seen, where that can be said.
+    analysis is None where there is nothing to compare. smallest: the difference seen in 4 of
+    5 cases, by what its intervals rest on; needed: from how many to how many seeds would see the
+    smallest difference that matters.
     """
 
     comparison: Comparison
     variants: tuple[Variant, ...]
     metric: str
     analysis: Analysis | None
-    smallest: float | None
+    smallest: Mapping[Basis, float]
+    needed: Mapping[Basis, tuple[int, int]]
 
     @property
     def title(self) -> str:
@@ -57,9 +59,8 @@ def judge(
     """Compare each of the variants (the raw ones by default) with the reference."""
     some = tuple(variants if variants is not None else comparison.raw)
     if len(some) < 2:
-        return Judged(comparison, some, metric, None, None)
-    from fuseablate.stats import analyse
-    from fuseablate.stats.power import smallest
+        return Judged(comparison, some, metric, None, {}, {})
+    from fuseablate.stats import BASES, analyse, seeds_needed, smallest
 
     scores = {variant.key: variant.scores(*METRICS[metric]) for variant in some}
     rights = None
@@ -67,8 +68,11 @@ def judge(
         rights = {
             variant.key: {run.seed: _right(run) for run in variant.finished} for variant in some
         }
-    analysis = analyse(scores, some[0].key, rights)
-    return Judged(comparison, some, metric, analysis, smallest(analysis))
+    matters = comparison.matters
+    analysis = analyse(scores, some[0].key, rights, matters=matters)
+    seen = {basis: size for basis in BASES if (size := smallest(analysis, basis))}
+    needed = {basis: n for basis in BASES if (n := seeds_needed(analysis, matters, basis))}
+    return Judged(comparison, some, metric, analysis, seen, needed)
 
 
 def views(comparison: Comparison, metric: str = "test_top1") -> list[Judged]:

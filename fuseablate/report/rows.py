@@ -14,7 +14,9 @@ from fuseablate.report.model import Variant
 class Row:
     """A variant in numbers. Scores are in percent, changes are shares of the reference's cost.
 
-    low, high and p are those of the simultaneous 95 % interval; None where no claim is made.
+    low, high and p are those of the interval that the verdict rests on, and `holds` says when it
+    does; robust_low to alike_p are both intervals. All are simultaneous 95 % intervals; None where
+    there is none.
     """
 
     comparison: str
@@ -34,6 +36,13 @@ class Row:
     high: float | None
     p: float | None
     verdict: str
+    holds: str
+    robust_low: float | None
+    robust_high: float | None
+    robust_p: float | None
+    alike_low: float | None
+    alike_high: float | None
+    alike_p: float | None
 
 
 FIELDS = tuple(field.name for field in fields(Row))
@@ -46,7 +55,7 @@ PARTS = {
     "score": ("mean", "sd"),
     "delta": ("delta", "low", "high", "p"),
     "seeds": ("seeds", "seeds_asked"),
-    "verdict": ("verdict",),
+    "verdict": ("verdict", "holds"),
 }
 
 
@@ -56,6 +65,7 @@ def rows_of(judged: Judged, variants: Sequence[Variant] | None = None) -> list[R
     rows = []
     for variant in judged.variants if variants is None else variants:
         scores, delta = judged.scores(variant), judged.delta(variant)
+        robust, alike = (delta.robust, delta.alike) if delta else (None, None)
         rows.append(
             Row(
                 comparison=judged.comparison.heading,
@@ -75,6 +85,13 @@ def rows_of(judged: Judged, variants: Sequence[Variant] | None = None) -> list[R
                 high=delta.high if delta else None,
                 p=delta.p if delta else None,
                 verdict=delta.verdict if delta else "reference",
+                holds=delta.holds if delta else "",
+                robust_low=robust.low if robust else None,
+                robust_high=robust.high if robust else None,
+                robust_p=robust.p if robust else None,
+                alike_low=alike.low if alike else None,
+                alike_high=alike.high if alike else None,
+                alike_p=alike.p if alike else None,
             )
         )
     return rows

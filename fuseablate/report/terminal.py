@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from fuseablate.report.bars import legend
 from fuseablate.report.judged import Judged, judge
 from fuseablate.report.look import Look
 from fuseablate.report.model import Comparison
@@ -78,6 +79,8 @@ def _print_judged(judged: Judged, out: Console, look: Look) -> None:
     out.print()
     if sentence := conclusion(judged):
         out.print(Text(sentence, style="bold"))
+    if any(delta.holds for delta in (judged.analysis.deltas if judged.analysis else ())):
+        out.print(legend(judged.comparison.matters), style="dim", markup=False)
     for said in statistics_lines(judged):
         out.print(said, style="dim", markup=False)
     out.print()

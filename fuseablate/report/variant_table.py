@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.report.bars import MARKS, STYLES, interval, reach_of
+from fuseablate.report.bars import STYLES, interval, marked, reach_of
 from fuseablate.report.judged import Judged
 from fuseablate.report.look import Look
 from fuseablate.terminal import change, fitted, named_table, short
@@ -106,7 +106,7 @@ def verdict(delta: Delta | None, reach: float, drawn: bool) -> Text:
     """Return the mark and the word, behind the interval where it is drawn, as far as `reach`."""
     if delta is None:
         return Text("")
-    mark = Text(f"{MARKS[delta.verdict]} {delta.verdict}", style=STYLES[delta.verdict])
+    mark = Text(marked(delta.verdict, delta.holds), style=STYLES[delta.verdict])
     return Text(" ").join((interval(delta, reach), mark)) if drawn else mark
 
 

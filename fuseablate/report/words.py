@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from fuseablate.report.judged import Judged
 from fuseablate.report.model import Variant
 from fuseablate.terminal import change
 
+if TYPE_CHECKING:
+    from fuseablate.stats import Basis
+
+T = TypeVar("T")
+
 MOST = 6  # variants that are spoken of one by one
 # Why nothing is claimed of a variant of no seed, of one, of more.
 SILENT = ("no result, no claim", "one seed, no claim", "no spread between seeds, no claim")
+WHEN: Mapping[Basis, str] = {
+    "alike spreads": "if spreads are alike",
+    "any spreads": "whatever they are",
+}
 MOST_SEEDS = 1000  # beyond it a range has no end that means anything
 
 
@@ -26,12 +36,7 @@ def statistics_lines(judged: Judged) -> list[str]:
             else f"One variant, {many}: there is nothing to compare it with."
         )
         return [said if seeds else "No run has a result."]
-    lines = [analysis.why]
-    if analysis.sd is not None and judged.smallest is not None:
-        lines.append(
-            f"Standard deviation of a run: {analysis.sd:.2f} points; with {analysis.seeds} seeds "
-            f"this study sees a true difference of {judged.smallest:.2f} points in 4 of 5 cases."
-        )
+    lines = [analysis.why, *_power_lines(judged)]
     sampled = [d for d in analysis.deltas if d.image_sd is not None and d.low is not None]
     if sampled:
         most = max(d.image_sd for d in sampled if d.image_sd is not None)
@@ -51,45 +56,75 @@ def statistics_lines(judged: Judged) -> list[str]:
     return lines
 
 
-def conclusion(judged: Judged) -> str:
-    """Return one sentence on what the data support; empty where nothing is compared."""
+def _power_lines(judged: Judged) -> list[str]:
+    """Return the spread of a run, what the study sees by it, and what it would take."""
     analysis = judged.analysis
-    if analysis is None or analysis.method not in ("dunnett", "welch-holm"):
-        return ""
-    from fuseablate.stats import seeds_needed
+    if analysis is None or not analysis.sd or not judged.smallest:
+        return []
+    left = " that seeds do not explain" if analysis.blocked else ""
+    spread = f"Standard deviation of a run{left}: {analysis.sd:.2f} points"
+    own = [sd for sd in (analysis.own or {}).values() if sd]
+    if len(own) > 2 and max(own) > 1.5 * min(own):
+        spread += f" (from {min(own):.2f} to {max(own):.2f} of the variants' own)"
+    sees = _by_basis(judged.smallest, lambda size: f"{size:.2f} points")
+    needs = _by_basis(judged.needed, lambda seeds: f"about {_range(seeds)} seeds of each")
+    matters = judged.comparison.matters
+    return [
+        f"{spread}. At {analysis.seeds} seeds a true difference is seen in 4 of 5 cases from "
+        f"{sees}; the {_points(matters)} that matter{'s' * (matters == 1)} would need {needs}."
+    ]
 
-    said, unclear = [], []
+
+def _by_basis(found: Mapping[Basis, T], text: Callable[[T], str]) -> str:
+    """Return what holds if spreads are alike and whatever they are; once where both are one."""
+    texts = {basis: text(value) for basis, value in found.items()}
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return ", ".join(f"{said} {WHEN[basis]}" for basis, said in texts.items())
+
+
+def conclusion(judged: Judged) -> str:
+    """Return in a few sentences what the data support; empty where nothing is compared."""
+    analysis = judged.analysis
+    if analysis is None or analysis.method != "intervals":
+        return ""
+    claims: dict[str, list[str]] = {}
+    same: dict[str, list[str]] = {}
+    unclear: list[str] = []
     silent: dict[str, list[str]] = {}
     for variant in judged.variants[1:]:
         delta = judged.delta(variant)
-        if delta is None or delta.low is None or delta.high is None or delta.mean is None:
+        if delta is None or delta.interval is None or delta.mean is None:
             seeds = min(delta.n if delta else 0, 2)
             silent.setdefault(SILENT[seeds], []).append(variant.short)
-            continue
-        if delta.verdict == "unclear":
-            unclear.append((variant, abs(delta.mean)))
+        elif delta.verdict == "unclear":
+            unclear.append(variant.short)
+        elif delta.verdict == "same":
+            same.setdefault(delta.holds, []).append(variant.short)
         else:
-            reach = max(delta.high - delta.mean, delta.mean - delta.low)
+            reach = delta.interval.high - delta.mean
             turn = "loses" if delta.verdict == "worse" else "gains"
-            said.append(
+            claims.setdefault(delta.holds, []).append(
                 f"{variant.short}{_price(variant, judged.variants[0])} {turn} "
                 f"{abs(delta.mean):.1f} ± {reach:.1f} points"
             )
     sentences = []
-    if said:
+    for holds, said in sorted(claims.items(), reverse=True):  # whatever the spreads come first
         more = f"; {len(said) - MOST} more differ" if len(said) > MOST else ""
-        sentences.append("; ".join(said[:MOST]) + more + ".")
+        sentences.append(f"{holds.capitalize()}: {'; '.join(said[:MOST])}{more}.")
+    matters = _points(judged.comparison.matters)
+    for holds, names in sorted(same.items(), reverse=True):
+        sentences.append(f"{holds.capitalize()}, the same to within {matters}: {_names(names)}.")
     if unclear:
-        names = _names([variant.short for variant, _ in unclear])
-        needed = seeds_needed(analysis, max(each for _, each in unclear))
-        about = (
-            f"; for the largest of these differences about {_range(needed)} seeds would be needed"
-            if needed
-            else ""
+        sentences.append(
+            f"Indistinguishable from seed noise at {analysis.seeds} seeds: {_names(unclear)}."
         )
-        sentences.append(f"{names}: not told from noise at {analysis.seeds} seeds{about}.")
     sentences += [f"{_names(names)}: {why}." for why, names in silent.items()]
     return " ".join(sentences)
+
+
+def _points(size: float) -> str:
+    return f"{size:g} point{'s' * (size != 1)}"
 
 
 def _names(names: Sequence[str]) -> str:

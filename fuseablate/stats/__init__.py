@@ -5,14 +5,16 @@ Plain numbers in and out; scores are in percent, and higher is better.
 
 from __future__ import annotations
 
-from fuseablate.stats.analysis import Analysis, Delta, Interval, analyse
+from fuseablate.stats.analysis import BASES, Analysis, Basis, Delta, Interval, analyse
 from fuseablate.stats.effects import Effect, effects
 from fuseablate.stats.fit import Scores
 from fuseablate.stats.looks import Looks, analyse_looks, undecided
 from fuseablate.stats.power import seeds_needed, smallest
 
 __all__ = [
+    "BASES",
     "Analysis",
+    "Basis",
     "Delta",
     "Effect",
     "Interval",

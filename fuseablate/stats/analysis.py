@@ -22,17 +22,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import chdtrc
 
 from fuseablate.stats import dunnett, spreads
-from fuseablate.stats.fit import Fit, Scores, fit
+from fuseablate.stats.fit import ROUNDING, Fit, Scores, fit, spreads_differ
 
 Rights = Mapping[str, Mapping[int, Sequence[bool]]]  # whether each test image was right
 Verdict = Literal["same", "better", "worse", "unclear", "no claim"]
 Basis = Literal["any spreads", "alike spreads"]
 Method = Literal["intervals", "one seed", "no spread", "no result"]
-DIFFERS = 0.01  # the level of the test for unequal variances
-ROUNDING = 1e-9  # a spread below it, in points, is that of floating point
+BASES: tuple[Basis, ...] = ("alike spreads", "any spreads")
 LEVEL = 0.05
 MATTERS = 1.0  # points
 
@@ -88,6 +86,14 @@ class Delta:
     def verdict(self) -> Verdict:
         """What that interval says."""
         return self.interval.verdict(self.matters) if self.interval else "no claim"
+
+    @property
+    def holds(self) -> str:
+        """When the verdict holds, in words; empty where it claims nothing."""
+        if self.verdict in ("unclear", "no claim"):
+            return ""
+        any_spreads = self.basis == "any spreads"
+        return "whatever the spreads" if any_spreads else "if spreads are alike"
 
     @property
     def low(self) -> float | None:
@@ -159,7 +165,7 @@ def analyse(
             "is made."
         )
         return Analysis(reference, tuple(plain.values()), "no spread", why, 0.0, fitted.df)
-    alike = not _spreads_differ(table)
+    alike = not spreads_differ(table)
     errors, robust = _robust(fitted, count, level)
     pooled = _alike(fitted, count, level) if alike else [None] * len(judged)
     deltas = dict(plain)
@@ -265,21 +271,6 @@ def _why(fitted: Fit, count: int, level: float, alike: bool) -> str:
     if not alike:
         return f"{own}; no other is given, since the spreads visibly differ.{seeds}"
     return f"{own}. If spreads are alike: one variance for all (Dunnett; {freedom}).{seeds}"
-
-
-def _spreads_differ(table: Scores) -> bool:
-    """Test the scores of each variant for unequal variances, by Bartlett's statistic.
-
-    Seeds that add the same to all variants make the test the more cautious.
-    """
-    variances = np.array([statistics.variance(mine.values()) for mine in table.values()])
-    if variances.min() <= ROUNDING**2:
-        return bool(variances.max() > ROUNDING**2)
-    df = np.array([len(mine) - 1 for mine in table.values()])
-    pooled = (df * variances).sum() / df.sum()
-    statistic = df.sum() * math.log(pooled) - (df * np.log(variances)).sum()
-    statistic /= 1 + ((1 / df).sum() - 1 / df.sum()) / (3 * (len(df) - 1))
-    return bool(chdtrc(len(df) - 1, statistic) < DIFFERS)
 
 
 def _image_sd(rights: Rights | None, name: str, reference: str) -> float | None:

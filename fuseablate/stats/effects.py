@@ -1,9 +1,11 @@
 """Main effects and two-way interactions of a factorial design.
 
-The model is that of `analysis`: seed + variant, one variance. A main effect is the mean of the
+A main effect is the mean of the
 variants at a level minus that of those at the baseline, over all levels of the other factors; an
-interaction is how much larger one factor's effect is where the other is at its level. The
-intervals hold together by Bonferroni's level.
+interaction is how much larger one factor's effect is where the other is at its level. Each effect
+has two intervals, as a difference has (`stats.analysis`): `robust`, Student's t of the effects of
+each seed, which asks for no equal spreads, and `alike`, by one variance for all variants. Those of
+one kind hold together by Bonferroni's level.
 
 Combinations that are one network are one variant, which stands in the cell of each: its scores
 count in every one of them, and its noise, which is the same in all, adds up before it is squared.
@@ -17,10 +19,10 @@ from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
-from fuseablate.stats.analysis import LEVEL, ROUNDING
-from fuseablate.stats.fit import Scores
+from fuseablate.stats.analysis import LEVEL, Interval
+from fuseablate.stats.fit import ROUNDING, Scores, spreads_differ
 
 BASELINE = "baseline"
 Levels = Mapping[str, Sequence[Mapping[str, str]]]  # of a variant: its combinations, by factor
@@ -28,17 +30,18 @@ Levels = Mapping[str, Sequence[Mapping[str, str]]]  # of a variant: its combinat
 
 @dataclass(frozen=True)
 class Effect:
-    """One effect, in the unit of the scores; low and high are a simultaneous 95 % interval.
+    """One effect, in the unit of the scores, with its simultaneous 95 % intervals.
 
-    factors and levels: one of each for a main effect, two for an interaction. An effect between
-    the same networks on both sides is 0 by itself: low and high are 0 too.
+    factors and levels: one of each for a main effect, two for an interaction. alike: None where
+    the spreads of the variants visibly differ. An effect between the same networks on both sides
+    is 0 by itself, and so are its intervals.
     """
 
     factors: tuple[str, ...]
     levels: tuple[str, ...]
     mean: float
-    low: float
-    high: float
+    robust: Interval
+    alike: Interval | None
 
 
 def effects(scores: Scores, levels: Levels, *, interactions: bool = True) -> tuple[Effect, ...]:
@@ -61,14 +64,22 @@ def effects(scores: Scores, levels: Levels, *, interactions: bool = True) -> tup
     if sd < ROUNDING:
         return ()
     contrasts = _contrasts([levels[name] for name in names], interactions)
-    tested = sum(bool(weights.any()) for weights in contrasts.values())
-    limit = -float(stdtrit(df, LEVEL / (2 * max(tested, 1))))
+    tested = max(1, sum(bool(weights.any()) for weights in contrasts.values()))
+    alike = not spreads_differ({name: scores[name] for name in names})
     found = []
     for (factors, chosen), weights in contrasts.items():
-        mean = float(weights @ values.mean(1))
-        reach = limit * sd * math.sqrt(float(weights @ weights) / len(seeds))
-        found.append(Effect(factors, chosen, mean, mean - reach, mean + reach))
+        each = weights @ values  # by seed
+        mean, root = float(each.mean()), math.sqrt(len(seeds))
+        robust = _interval(mean, float(each.std(ddof=1)) / root, len(seeds) - 1, tested)
+        pooled = _interval(mean, sd * math.sqrt(float(weights @ weights)) / root, df, tested)
+        found.append(Effect(factors, chosen, mean, robust, pooled if alike else None))
     return tuple(found)
+
+
+def _interval(mean: float, error: float, df: int, count: int) -> Interval:
+    reach = -float(stdtrit(df, LEVEL / (2 * count))) * error
+    p = min(1.0, count * 2 * float(stdtr(df, -abs(mean) / error))) if error else 1.0
+    return Interval(mean - reach, mean + reach, p)
 
 
 Contrasts = dict[tuple[tuple[str, ...], tuple[str, ...]], np.ndarray]

@@ -8,13 +8,20 @@ has many of its own), seeds are draws like any other and the model is variant al
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import chdtrc
 
 Scores = Mapping[str, Mapping[int, float]]  # of a variant, by seed
-SHARED = 0.75  # the least share of a difference's precision that blocks may leave, seeds adding none
+DIFFERS = 0.01  # the level of the test for unequal variances
+ROUNDING = 1e-9  # a spread below it, in points, is that of floating point
+SHARED = (
+    0.75  # the least share of a difference's precision that blocks may leave, seeds adding none
+)
 
 
 @dataclass(frozen=True)
@@ -113,3 +120,18 @@ def _own(rest: np.ndarray, told: np.ndarray, counts: np.ndarray) -> np.ndarray:
     adds[range(len(counts)), range(len(counts))] += counts - 1 - 2 * traces
     own: np.ndarray = np.linalg.lstsq(adds, (rest**2).sum(1), rcond=None)[0]
     return own
+
+
+def spreads_differ(table: Scores) -> bool:
+    """Test the scores of each variant for unequal variances, by Bartlett's statistic.
+
+    Seeds that add the same to all variants make the test the more cautious.
+    """
+    variances = np.array([statistics.variance(mine.values()) for mine in table.values()])
+    if variances.min() <= ROUNDING**2:
+        return bool(variances.max() > ROUNDING**2)
+    df = np.array([len(mine) - 1 for mine in table.values()])
+    pooled = (df * variances).sum() / df.sum()
+    statistic = df.sum() * math.log(pooled) - (df * np.log(variances)).sum()
+    statistic /= 1 + ((1 / df).sum() - 1 / df.sum()) / (3 * (len(df) - 1))
+    return bool(chdtrc(len(df) - 1, statistic) < DIFFERS)

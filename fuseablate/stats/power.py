@@ -20,7 +20,7 @@ from fuseablate.stats.analysis import Analysis, Basis
 POWER = 0.8
 SPREAD = 0.8  # the confidence of the interval of the standard deviation behind a range of seeds
 MOST = 1000  # seeds; beyond it nobody asks
-DRAWS = 2000  # of the variances that a study may find
+DRAWS = 2000  # of the variances that a study may find, fewer where there are many variants
 
 
 def smallest(analysis: Analysis, basis: Basis) -> float | None:
@@ -94,6 +94,7 @@ def _robust(analysis: Analysis) -> Power:
     variances = np.array(list((analysis.own or {}).values())) ** 2
     pair = len(variances) == 2
     least = 0 if pair else 1 + int(variances[1:].argmax())
+    draws = min(DRAWS, max(200, 20 * DRAWS // len(variances)))
 
     def power(size: float, seeds: int) -> float:
         if pair and analysis.blocked:
@@ -101,7 +102,7 @@ def _robust(analysis: Analysis) -> Power:
             limit = spreads.critical(1, seeds, analysis.level / analysis.comparisons)
             return _beyond(size / error, limit, seeds - 1)
         random = np.random.default_rng(0)
-        drawn = variances * random.chisquare(seeds - 1, (DRAWS, len(variances))) / (seeds - 1)
+        drawn = variances * random.chisquare(seeds - 1, (draws, len(variances))) / (seeds - 1)
         if pair:
             limit = spreads.critical(1, seeds, analysis.level / analysis.comparisons)
             found = drawn.sum(1)

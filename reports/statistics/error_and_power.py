@@ -25,8 +25,8 @@ import numpy as np
 from scipy.special import chdtrc, stdtr, stdtrit
 
 from fuseablate.stats import analyse, dunnett, spreads
-from fuseablate.stats.analysis import DIFFERS, LEVEL
-from fuseablate.stats.fit import fit
+from fuseablate.stats.analysis import LEVEL
+from fuseablate.stats.fit import DIFFERS, fit
 
 HERE = Path(__file__).parent
 SEEDS = (2, 3, 5, 10)
@@ -64,20 +64,20 @@ def normal(reference: float = 1.0, one: float = 1.0) -> Draw:
 
 
 def log_normal(random: np.random.Generator, count: int, variants: int, seeds: int) -> np.ndarray:
-    """Each variant's spread is drawn anew in each study: exp of a normal with a deviation of 0.5."""
+    """Draw each variant's spread anew in each study: exp of a normal with a deviation of 0.5."""
     spread = np.exp(0.5 * random.standard_normal((count, variants + 1, 1)))
     scores: np.ndarray = spread * random.standard_normal((count, variants + 1, seeds))
     return scores
 
 
 def seed_effects(random: np.random.Generator, count: int, variants: int, seeds: int) -> np.ndarray:
-    """Each seed adds the same to all variants, with a deviation of 2."""
+    """Draw scores to which each seed adds the same of all variants, with a deviation of 2."""
     scores = random.standard_normal((count, variants + 1, seeds))
     return scores + 2 * random.standard_normal((count, 1, seeds))
 
 
 def images(random: np.random.Generator, count: int, variants: int, seeds: int) -> np.ndarray:
-    """Scores of a test of 10,000 images whose runs differ by 1.5 images: whole images, in those."""
+    """Draw whole images of a test, in units of the 1.5 images by which runs differ."""
     scores = random.standard_normal((count, variants + 1, seeds))
     return np.round(1.5 * scores) / 1.5
 
@@ -125,7 +125,10 @@ def judge(scores: np.ndarray, mask: np.ndarray) -> Judged:
     which, when = np.nonzero(mask)
     observed = scores[:, which, when]  # (repetitions, N)
     names = [str(at) for at in range(count + 1)]
-    example = {name: dict.fromkeys(np.nonzero(row)[0].tolist(), 0.0) for name, row in zip(names, mask, strict=True)}
+    example = {
+        name: dict.fromkeys(np.nonzero(row)[0].tolist(), 0.0)
+        for name, row in zip(names, mask, strict=True)
+    }
     blocked = fit(example, "0").blocked
     columns = [which == at for at in range(count + 1)]
     if blocked:
@@ -175,10 +178,8 @@ def _visible(raw: np.ndarray, n: np.ndarray) -> np.ndarray:
     return found | ((raw <= 1e-18).any(1) & (raw > 1e-18).any(1))
 
 
-def _welch(
-    observed: np.ndarray, groups: np.ndarray, raw: np.ndarray, n: np.ndarray
-) -> np.ndarray:
-    """Welch's t with Holm's step-down: a candidate."""
+def _welch(observed: np.ndarray, groups: np.ndarray, raw: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Judge by Welch's t with Holm's step-down: a candidate."""
     means = observed @ groups.T / n
     parts = raw / n
     squared = parts[:, 1:] + parts[:, :1]
@@ -189,7 +190,7 @@ def _welch(
 
 
 def _paired(scores: np.ndarray) -> np.ndarray:
-    """The paired t with Bonferroni's level: a candidate."""
+    """Judge by the paired t with Bonferroni's level: a candidate."""
     pairs = scores[:, 1:] - scores[:, :1]
     seeds = pairs.shape[2]
     limit = -float(stdtrit(seeds - 1, LEVEL / (2 * pairs.shape[1])))
@@ -225,9 +226,7 @@ def agrees(scores: np.ndarray, mask: np.ndarray, judged: Judged) -> None:
             assert (robust, alike) == (judged.robust[at, k], judged.shown[at, k])
 
 
-def cell(
-    scenario: Scenario, seeds: int, variants: int, repetitions: int
-) -> dict[str, float | str]:
+def cell(scenario: Scenario, seeds: int, variants: int, repetitions: int) -> dict[str, float | str]:
     """Return the row of one cell."""
     at = SCENARIOS.index(scenario)
     random = np.random.default_rng((20261121, at, seeds, variants))

@@ -102,7 +102,7 @@ function described(dot) {
   const lines = [`${dot.mean.toFixed(2)} % over ${seeds.length} of ${dot.seeds_asked} seeds`];
   if (dot.delta !== null) {
     const around = dot.delta_low === null ? "no interval" : `95 % interval ${signed(dot.delta_low)} to ${signed(dot.delta_high)}`;
-    lines.push(`${signed(dot.delta)} points to the reference, ${around}: ${dot.verdict}`);
+    lines.push(`${signed(dot.delta)} points to the reference, ${around}: ${[dot.verdict, dot.holds].filter(Boolean).join(", ")}`);
   } else lines.push("the reference");
   lines.push(`${short(dot.params)} params, ${short(dot.macs)} MACs` + (dot.latency === null ? "" : `, ${short(dot.latency)} ms an image`));
   lines.push(`Seeds: ${seeds.map(([seed, score]) => `${seed}: ${score.toFixed(2)}`).join(", ")}`);

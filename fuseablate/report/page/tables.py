@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from fuseablate.record import Record
-from fuseablate.report.bars import MARKS, reach_of
+from fuseablate.report.bars import marked, reach_of
 from fuseablate.report.judged import Judged
 from fuseablate.report.look import Look
 from fuseablate.report.model import Comparison
@@ -56,12 +56,16 @@ def _variant_row(row: Row, columns: Sequence[str], reach: float) -> str:
         "delta": f'<td data-value="{_value(row.delta)}">{delta}</td><td>{_bar(row, reach)}</td>',
         "seeds": f'<td data-value="{row.seeds}"{short_of}>{seeds}</td>',
         "verdict": f'<td class="text {_class(row.verdict)}" data-value="{row.verdict}">'
-        f"{MARKS.get(row.verdict, '')} {row.verdict}</td>",
+        f"{marked(row.verdict, row.holds)}{_small(row.holds)}</td>",
     }
     return (
         f'<tr><th scope="row" class="text" data-value="{escape(name)}"><code>{escape(name)}</code>'
         f"{under}</th>{''.join(cells[column] for column in columns)}</tr>"
     )
+
+
+def _small(text: str) -> str:
+    return f"<small>{escape(text)}</small>" if text else ""
 
 
 def _cost(value: int, share: float) -> str:
