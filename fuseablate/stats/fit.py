@@ -9,7 +9,6 @@ has many of its own), seeds are draws like any other and the model is variant al
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -127,7 +126,7 @@ def spreads_differ(table: Scores) -> bool:
 
     Seeds that add the same to all variants make the test the more cautious.
     """
-    variances = np.array([statistics.variance(mine.values()) for mine in table.values()])
+    variances = np.array([np.var(list(mine.values()), ddof=1) for mine in table.values()])
     if variances.min() <= ROUNDING**2:
         return bool(variances.max() > ROUNDING**2)
     df = np.array([len(mine) - 1 for mine in table.values()])
