@@ -119,9 +119,12 @@ class Judged:
     welch: np.ndarray
 
 
-def judge(scores: np.ndarray, mask: np.ndarray) -> Judged:
+def judge(
+    scores: np.ndarray, mask: np.ndarray, level: float = LEVEL, comparisons: int | None = None
+) -> Judged:
     """Judge studies (repetitions, variants, seeds) with the scores that `mask` says are there."""
     count = len(mask) - 1
+    many = comparisons or count
     which, when = np.nonzero(mask)
     observed = scores[:, which, when]  # (repetitions, N)
     names = [str(at) for at in range(count + 1)]
@@ -144,15 +147,20 @@ def judge(scores: np.ndarray, mask: np.ndarray) -> Judged:
     differences = observed @ weights.T
     pooled = squares.sum(1) / df
     sizes = (weights**2) @ groups.T  # (count, variants)
-    own = np.linalg.lstsq(groups @ keep**2 @ groups.T, squares.T, rcond=None)[0].T
-    errors = np.sqrt(spreads.floored(own) @ sizes.T)
-    fewer = np.minimum(mask.sum(1)[1:], mask[0].sum())
-    limits = np.array([spreads.critical(count, int(n)) for n in fewer])
+    if count == 1 and blocked:  # the paired t
+        errors = np.sqrt(pooled[:, None] * sizes.sum(1))
+        limits = np.array([spreads.critical(1, df + 1, level / many)])
+    else:
+        own = np.linalg.lstsq(groups @ keep**2 @ groups.T, squares.T, rcond=None)[0].T
+        errors = np.sqrt(spreads.floored(own) @ sizes.T)
+        fewer = np.minimum(mask.sum(1)[1:], mask[0].sum())
+        limits = np.array([spreads.critical(many, int(n), level) for n in fewer])
     robust = np.abs(differences) > limits * errors
     crossed = weights @ weights.T
     norms = np.sqrt(np.diag(crossed))
     correlations = (crossed / np.outer(norms, norms))[~np.eye(count, dtype=bool)]
-    limit = dunnett.critical(count, df, LEVEL, round(float(correlations.min()), 12))
+    correlation = round(float(correlations.min()), 12) if count > 1 else 0.5
+    limit = dunnett.critical(many, df, level, correlation)
     alike = np.abs(differences) > limit * np.sqrt(pooled[:, None] * sizes.sum(1))
     raw, n = _raw(observed, groups)
     welch = _welch(observed, groups, raw, n)
