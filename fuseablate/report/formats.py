@@ -140,7 +140,7 @@ def _cells(row: Row) -> dict[str, str]:
 
 
 def as_markdown(comparisons: Sequence[Comparison], look: Look) -> str:
-    """Return a pipe table for each comparison, with its statistics in words beneath."""
+    """Return a pipe table for each comparison, beneath it its statistics in words and notes."""
     parts = []
     for comparison in comparisons:
         for judged in views(comparison, look.metric):
@@ -158,6 +158,8 @@ def as_markdown(comparisons: Sequence[Comparison], look: Look) -> str:
                 lines.append(f"| {' | '.join((f'`{_cell(name)}`', *others))} |")
             words = [*statistics_lines(judged), conclusion(judged)]
             parts.append("\n".join([*lines, "", _escaped(" ".join(filter(None, words)))]))
+        if comparison.notes:
+            parts.append("\n".join(f"- {_escaped(note)}" for note in comparison.notes))
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
@@ -183,7 +185,10 @@ TEX = {
 
 
 def as_latex(comparisons: Sequence[Comparison], look: Look) -> str:
-    """Return a document that compiles as it is, with a booktabs table for each comparison."""
+    """Return a document that compiles as it is, with a booktabs table for each comparison.
+
+    Beneath the table stand its statistics in words, and the notes.
+    """
     lines = [
         r"\documentclass{article}",
         r"\usepackage[utf8]{inputenc}",
@@ -193,6 +198,7 @@ def as_latex(comparisons: Sequence[Comparison], look: Look) -> str:
     for comparison in comparisons:
         for judged in views(comparison, look.metric):
             columns, head, rows = _table(judged, look)
+            beneath = [*statistics_lines(judged), *comparison.notes]
             sides = "".join("l" if column == "verdict" else "r" for column in columns)
             lines += [
                 "",
@@ -207,6 +213,7 @@ def as_latex(comparisons: Sequence[Comparison], look: Look) -> str:
                 *(" & ".join(map(_tex, row)) + r" \\" for row in rows),
                 r"\bottomrule",
                 r"\end{tabular}",
+                *(rf"\par\smallskip {_tex(line)}" for line in beneath),
                 r"\end{table}",
             ]
     return "\n".join([*lines, "", r"\end{document}", ""])

@@ -9,6 +9,7 @@ from typing import Any
 
 from fuseablate.record import Record
 from fuseablate.report.identity import DIGITS, alike, differing, networks_of
+from fuseablate.report.machines import unlike
 from fuseablate.report.manifest import MATTERS, Manifest, PlannedVariant, Searched
 
 SHORT = 32  # characters
@@ -60,9 +61,9 @@ class Variant:
 class Comparison:
     """Variants that may be compared, the reference first: a study's, or those of a run store.
 
-    name, title, question, design, factors, notes and search are those of a study; empty without.
-    data and recipe say what the runs were trained on and how, in words. matters: the smallest
-    difference that matters, in points.
+    name, title, question, design, factors and search are those of a study; empty without. notes:
+    what the reader must know beside the numbers. data and recipe say what the runs were trained on
+    and how, in words. matters: the smallest difference that matters, in points.
     """
 
     variants: tuple[Variant, ...]
@@ -161,7 +162,11 @@ def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> 
         else ()
     )
     return Comparison(
-        variants=tuple(variants), spec=first.spec_name, data=data, recipe=recipe, notes=notes
+        variants=tuple(variants),
+        spec=first.spec_name,
+        data=data,
+        recipe=recipe,
+        notes=(*notes, *unlike([run for runs in group.values() for run in runs])),
     )
 
 
@@ -178,7 +183,8 @@ def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Compari
         for text in {_name_of(planned), _changes(planned)} - {""}
     )
     variants = tuple(_of_planned(planned, unclear, get) for planned in manifest.variants)
-    known = next((run for variant in variants for run in variant.runs), None)
+    runs = [run for variant in variants for run in variant.runs]
+    known = runs[0] if runs else None
     return Comparison(
         variants=variants,
         spec=manifest.spec,
@@ -189,7 +195,7 @@ def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Compari
         question=manifest.question,
         design=manifest.design,
         factors=manifest.factors,
-        notes=manifest.notes,
+        notes=(*manifest.notes, *unlike(runs)),
         search=manifest.search,
         matters=manifest.matters,
     )
