@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 STYLES = {
     "better": "green", "worse": "red", "same": "cyan", "unclear": "yellow", "no claim": "dim",
+    "no verdict": "red",
 }  # fmt: skip
-MARKS = {"better": "▲", "worse": "▼", "same": "≈", "unclear": "?", "no claim": "·"}
+MARKS = {
+    "better": "▲", "worse": "▼", "same": "≈", "unclear": "?", "no claim": "·", "no verdict": "!",
+}  # fmt: skip
 ANY = "whatever the spreads"  # such a verdict has its mark twice
 CELLS = 17  # an odd number: zero stands in the middle
 BLOCKS = "▁▂▃▄▅▆▇█"

@@ -19,7 +19,8 @@ class Dot:
 
     low and high are the ends of the interval of its difference to the reference, drawn around
     its own mean; None where no claim is made. equal: rescaled to the reference's cost. latency:
-    milliseconds an image, None where it was not measured.
+    milliseconds an image, None where it was not measured. diverged: how many of its runs did, in
+    words; such a variant is on no front.
     """
 
     key: str
@@ -35,12 +36,14 @@ class Dot:
     seeds_asked: int
     verdict: str
     holds: str
+    why: str
+    diverged: str
     equal: bool
 
     @property
     def label(self) -> str:
-        """What was changed, or the name where nothing was."""
-        return self.edits or self.name
+        """What was changed, or the name where nothing was; and how many runs diverged."""
+        return f"{self.edits or self.name}{f' ({self.diverged})' if self.diverged else ''}"
 
 
 def dots_of(*views: Judged) -> list[Dot]:
@@ -66,6 +69,8 @@ def dots_of(*views: Judged) -> list[Dot]:
                 seeds_asked=row.seeds_asked,
                 verdict=row.verdict,
                 holds=row.holds,
+                why=row.why,
+                diverged=variant.diverged,
                 equal=variant.iso_of is not None,
             )
     return list(dots.values())

@@ -17,6 +17,10 @@ from fuseablate.terminal import fitted, named_table
 
 def print_effects(judged: Judged, out: Console) -> None:
     """Print main effects, and the interactions where the design holds all combinations."""
+    if lost := [variant.short for variant in judged.variants if variant.diverged]:
+        said = f"Effects: not told; runs of {', '.join(lost)} diverged."
+        out.print(said, style="dim", markup=False)
+        return
     scores = {v.key: v.scores(*METRICS[judged.metric]) for v in judged.variants}
     levels = {variant.key: variant.levels for variant in judged.variants}
     whole = judged.comparison.design == "factorial"

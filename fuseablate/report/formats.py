@@ -134,9 +134,15 @@ def _cells(row: Row) -> dict[str, str]:
         "score": score,
         "delta": delta,
         "seeds": f"{row.seeds}" + f" of {row.seeds_asked}" * (row.seeds < row.seeds_asked),
-        "verdict": row.verdict + (f", {row.holds}" if row.holds == ANY else ""),
+        "verdict": _verdict(row),
     }
     return {name: re.sub(r"-(?=\d)", MINUS, text) for name, text in cells.items()}
+
+
+def _verdict(row: Row) -> str:
+    if row.why:
+        return f"{row.verdict}: {row.why}"
+    return f"{row.verdict}, {row.holds}" if row.holds == ANY else row.verdict
 
 
 def as_markdown(comparisons: Sequence[Comparison], look: Look) -> str:

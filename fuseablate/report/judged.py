@@ -52,6 +52,13 @@ class Judged:
         every = self.analysis.deltas if self.analysis else ()
         return next((delta for delta in every if delta.variant == variant.key), None)
 
+    def why_none(self, variant: Variant) -> str:
+        """Return why a variant that was trained has no verdict, in words; empty where it may."""
+        base = self.variants[0]
+        if variant.diverged or not base.diverged:
+            return variant.diverged
+        return f"{base.diverged} of the reference"
+
 
 def judge(
     comparison: Comparison, metric: str = "test_top1", variants: Sequence[Variant] | None = None
@@ -60,13 +67,19 @@ def judge(
     some = tuple(variants if variants is not None else comparison.raw)
     if len(some) < 2:
         return Judged(comparison, some, metric, None, {}, {})
-    from fuseablate.stats import BASES, analyse, seeds_needed, smallest
+    from fuseablate.stats import BASES, Analysis, analyse, seeds_needed, smallest
 
-    scores = {variant.key: variant.scores(*METRICS[metric]) for variant in some}
+    whole = [variant for variant in some if not variant.diverged]
+    if some[0].diverged or len(whole) < 2:
+        why = "No verdict: no variant is without a run that diverged."
+        if some[0].diverged:
+            why = f"No verdict: of the reference {some[0].diverged}."
+        return Judged(comparison, some, metric, Analysis(some[0].key, (), "no result", why), {}, {})
+    scores = {variant.key: variant.scores(*METRICS[metric]) for variant in whole}
     rights = None
     if metric == "test_top1":
         rights = {
-            variant.key: {run.seed: _right(run) for run in variant.finished} for variant in some
+            variant.key: {run.seed: _right(run) for run in variant.finished} for variant in whole
         }
     matters = comparison.matters
     analysis = analyse(scores, some[0].key, rights, matters=matters)

@@ -52,6 +52,16 @@ class Variant:
         """The runs that have a result."""
         return tuple(run for run in self.runs if run.test and run.val)
 
+    @property
+    def diverged(self) -> str:
+        """How many runs ended without a result, in words; empty where none did.
+
+        The mean of the others says nothing of the variant: it is one over the runs that went well.
+        """
+        count = sum(run.failure is not None for run in self.runs)
+        asked = len(self.seeds)
+        return f"{count} of {asked} run{'s' * (asked > 1)} diverged" if count else ""
+
     def scores(self, part: str, measure: str) -> dict[int, float]:
         """Return `top1` or `top5` of `val` or `test` by seed, in percent, of finished runs."""
         return {run.seed: 100 * getattr(getattr(run, part), measure) for run in self.finished}

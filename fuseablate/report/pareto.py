@@ -17,24 +17,29 @@ COSTS = {"macs": "MACs", "params": "params", "latency": "ms"}
 
 @dataclass(frozen=True)
 class Point:
-    """A variant as the plot has it: its key, its name, what it costs, its score in percent."""
+    """A variant as the plot has it: its key, its name, what it costs, its score in percent.
+
+    diverged: how many of its runs did, in words; it is on no front then.
+    """
 
     key: str
     name: str
     cost: float
     score: float
+    diverged: str = ""
 
 
 def front(points: Sequence[Point]) -> set[str]:
     """Return the keys of those that no other one beats in one of the two and equals in both."""
+    whole = [point for point in points if not point.diverged]
     return {
         one.key
-        for one in points
+        for one in whole
         if not any(
             other.cost <= one.cost
             and other.score >= one.score
             and (other.cost, other.score) != (one.cost, one.score)
-            for other in points
+            for other in whole
         )
     }
 
@@ -64,7 +69,11 @@ def scatter(points: Sequence[Point], cost: str, title: str, width: int) -> list[
     lines.append(Text(f"{'':{LEFT}}└{'─' * columns}"))
     low, high = _cost_text(across.low, cost), _cost_text(across.high, cost)
     lines.append(Text(f"{'':{LEFT + 1}}{low}{high:>{columns - len(low)}}"))
-    said = ", ".join(f"{letters[p.key]} {p.name}" for p in points if p.key in letters)
+    said = ", ".join(
+        f"{letters[p.key]} {p.name}{f' ({p.diverged})' if p.diverged else ''}"
+        for p in points
+        if p.key in letters
+    )
     lines.append(Text(f"{said}. Capitals: the Pareto front.", style="dim"))
     return lines
 

@@ -77,7 +77,9 @@ def drawn(comparisons: Sequence[Comparison], metric: str, cost: str, kind: str) 
 
 
 def _front(dots: Sequence[Dot], cost: str) -> list[Dot]:
-    best = front([Point(dot.key, dot.name, getattr(dot, cost), dot.mean) for dot in dots])
+    best = front(
+        [Point(dot.key, dot.name, getattr(dot, cost), dot.mean, dot.diverged) for dot in dots]
+    )
     return [dot for dot in dots if dot.key in best]
 
 

@@ -17,6 +17,7 @@ class Row:
     low, high and p are those of the interval that the verdict rests on, and `holds` says when it
     does; robust_low to alike_p are both intervals. All are simultaneous 95 % intervals; None where
     there is none.
+    why: why there is no verdict though runs have ended; empty where there may be one.
     """
 
     comparison: str
@@ -37,6 +38,7 @@ class Row:
     p: float | None
     verdict: str
     holds: str
+    why: str
     robust_low: float | None
     robust_high: float | None
     robust_p: float | None
@@ -55,7 +57,7 @@ PARTS = {
     "score": ("mean", "sd"),
     "delta": ("delta", "low", "high", "p"),
     "seeds": ("seeds", "seeds_asked"),
-    "verdict": ("verdict", "holds"),
+    "verdict": ("verdict", "holds", "why"),
 }
 
 
@@ -84,8 +86,9 @@ def rows_of(judged: Judged, variants: Sequence[Variant] | None = None) -> list[R
                 low=delta.low if delta else None,
                 high=delta.high if delta else None,
                 p=delta.p if delta else None,
-                verdict=delta.verdict if delta else "reference",
+                verdict=_verdict(variant, judged),
                 holds=delta.holds if delta else "",
+                why=judged.why_none(variant),
                 robust_low=robust.low if robust else None,
                 robust_high=robust.high if robust else None,
                 robust_p=robust.p if robust else None,
@@ -95,3 +98,10 @@ def rows_of(judged: Judged, variants: Sequence[Variant] | None = None) -> list[R
             )
         )
     return rows
+
+
+def _verdict(variant: Variant, judged: Judged) -> str:
+    if variant is judged.variants[0]:
+        return "reference"
+    delta = judged.delta(variant)
+    return delta.verdict if delta else "no verdict"

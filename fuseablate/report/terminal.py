@@ -88,7 +88,7 @@ def _print_judged(judged: Judged, out: Console, look: Look) -> None:
 
 def _points(judged: Judged, cost: str) -> list[Point]:
     return [
-        Point(variant.key, variant.short, value, statistics.mean(scores))
+        Point(variant.key, variant.short, value, statistics.mean(scores), variant.diverged)
         for variant in judged.variants
         if (scores := judged.scores(variant)) and (value := getattr(variant, cost)) is not None
     ]

@@ -13,6 +13,7 @@ from rich.text import Text
 from fuseablate.report.bars import STYLES, interval, marked, reach_of
 from fuseablate.report.judged import Judged
 from fuseablate.report.look import Look
+from fuseablate.report.model import Variant
 from fuseablate.terminal import change, fitted, named_table, short
 
 if TYPE_CHECKING:
@@ -90,7 +91,11 @@ def variant_table(
             "score": [*scores, f"[bold]{mean_sd(judged.scores(variant))}[/]"],
             "delta": [delta_text(delta, wide)],
             "seeds": [str(done) if done == asked else f"[red]{done} of {asked}[/]"],
-            "verdict": [verdict(delta, reach, width >= DRAWN)],
+            "verdict": [
+                _no_verdict(variant, why, wide)
+                if (why := judged.why_none(variant))
+                else verdict(delta, reach, width >= DRAWN)
+            ],
         }
         named = "" if variant.short == variant.label else f"{variant.name}: "
         row = (cell for column in columns for cell in cells[column])
@@ -108,6 +113,11 @@ def verdict(delta: Delta | None, reach: float, drawn: bool) -> Text:
         return Text("")
     mark = Text(marked(delta.verdict, delta.holds), style=STYLES[delta.verdict])
     return Text(" ").join((interval(delta, reach), mark)) if drawn else mark
+
+
+def _no_verdict(variant: Variant, why: str, wide: bool) -> Text:
+    said = f"no verdict: {why}" if wide else variant.diverged.replace(" runs", "") or "no verdict"
+    return Text(f"{MARKS['no verdict']} {said}", style=STYLES["no verdict"])
 
 
 def delta_text(delta: Delta | None, wide: bool) -> str:

@@ -86,13 +86,18 @@ def _by_basis(found: Mapping[Basis, T], text: Callable[[T], str]) -> str:
 def conclusion(judged: Judged) -> str:
     """Return in a few sentences what the data support; empty where nothing is compared."""
     analysis = judged.analysis
+    silent: dict[str, list[str]] = {}
+    for variant in judged.variants[1:]:
+        if variant.diverged:
+            silent.setdefault(f"no verdict, {variant.diverged}", []).append(variant.short)
     if analysis is None or analysis.method != "intervals":
-        return ""
+        return " ".join(_told(silent))
     claims: dict[str, list[str]] = {}
     same: dict[str, list[str]] = {}
     unclear: list[str] = []
-    silent: dict[str, list[str]] = {}
     for variant in judged.variants[1:]:
+        if variant.diverged:
+            continue
         delta = judged.delta(variant)
         if delta is None or delta.interval is None or delta.mean is None:
             seeds = min(delta.n if delta else 0, 2)
@@ -119,8 +124,11 @@ def conclusion(judged: Judged) -> str:
         sentences.append(
             f"Indistinguishable from seed noise at {analysis.seeds} seeds: {_names(unclear)}."
         )
-    sentences += [f"{_names(names)}: {why}." for why, names in silent.items()]
-    return " ".join(sentences)
+    return " ".join([*sentences, *_told(silent)])
+
+
+def _told(silent: Mapping[str, Sequence[str]]) -> list[str]:
+    return [f"{_names(names)}: {why}." for why, names in silent.items()]
 
 
 def _points(size: float) -> str:

@@ -92,7 +92,8 @@ function pressed(host, attribute, value) {
 }
 
 function front(dots, cost) {
-  const best = dots.filter((one) => !dots.some((other) => other[cost] <= one[cost] && other.mean >= one.mean && (other[cost] < one[cost] || other.mean > one.mean)));
+  const whole = dots.filter((dot) => !dot.diverged);
+  const best = whole.filter((one) => !whole.some((other) => other[cost] <= one[cost] && other.mean >= one.mean && (other[cost] < one[cost] || other.mean > one.mean)));
   return best.sort((one, other) => one[cost] - other[cost]);
 }
 
@@ -103,7 +104,7 @@ function described(dot) {
   if (dot.delta !== null) {
     const around = dot.delta_low === null ? "no interval" : `95 % interval ${signed(dot.delta_low)} to ${signed(dot.delta_high)}`;
     lines.push(`${signed(dot.delta)} points to the reference, ${around}: ${[dot.verdict, dot.holds].filter(Boolean).join(", ")}`);
-  } else lines.push("the reference");
+  } else lines.push([dot.verdict, dot.why].filter(Boolean).join(": "));
   lines.push(`${short(dot.params)} params, ${short(dot.macs)} MACs` + (dot.latency === null ? "" : `, ${short(dot.latency)} ms an image`));
   lines.push(`Seeds: ${seeds.map(([seed, score]) => `${seed}: ${score.toFixed(2)}`).join(", ")}`);
   if (dot.equal) lines.push("Rescaled to the cost of the reference");

@@ -56,7 +56,7 @@ def _variant_row(row: Row, columns: Sequence[str], reach: float) -> str:
         "delta": f'<td data-value="{_value(row.delta)}">{delta}</td><td>{_bar(row, reach)}</td>',
         "seeds": f'<td data-value="{row.seeds}"{short_of}>{seeds}</td>',
         "verdict": f'<td class="text {_class(row.verdict)}" data-value="{row.verdict}">'
-        f"{marked(row.verdict, row.holds)}{_small(row.holds)}</td>",
+        f"{marked(row.verdict, row.holds)}{_small(row.holds or row.why)}</td>",
     }
     return (
         f'<tr><th scope="row" class="text" data-value="{escape(name)}"><code>{escape(name)}</code>'
