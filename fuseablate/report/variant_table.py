@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.report.bars import STYLES, interval, marked, reach_of
+from fuseablate.report.bars import MARKS, STYLES, interval, marked, reach_of
 from fuseablate.report.judged import Judged
 from fuseablate.report.look import Look
 from fuseablate.report.model import Variant

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,8 +25,8 @@ import numpy as np
 
 from fuseablate.stats import dunnett, spreads
 from fuseablate.stats.fit import ROUNDING, Fit, Scores, fit, spreads_differ
+from fuseablate.stats.images import Rights, image_error
 
-Rights = Mapping[str, Mapping[int, Sequence[bool]]]  # whether each test image was right
 Verdict = Literal["same", "better", "worse", "unclear", "no claim"]
 Basis = Literal["any spreads", "alike spreads"]
 Method = Literal["intervals", "one seed", "no spread", "no result"]
@@ -37,11 +37,14 @@ MATTERS = 1.0  # points
 
 @dataclass(frozen=True)
 class Interval:
-    """A simultaneous interval of a difference, and the adjusted p value of no difference."""
+    """A simultaneous interval of a difference, and the adjusted p value of no difference.
+
+    p is None of an interval that holds the error of the images too.
+    """
 
     low: float
     high: float
-    p: float
+    p: float | None
 
     def verdict(self, matters: float) -> Verdict:
         """Return what it says: `same` if it lies within plus or minus `matters`, or a direction."""
@@ -56,9 +59,9 @@ class Delta:
 
     n: its seeds. robust: the interval that holds whatever the spreads, alike: the one that holds
     if they are alike; None where no claim is made. matters: the smallest difference that does.
-    image_sd: the standard error that comes from the test set being a sample, the networks given;
-    None without results of each image. limit: which of the two errors, that of the seeds or that
-    of the images, is the larger.
+    seed_sd: the standard error that comes from the seeds, as the robust interval takes it.
+    image_sd: what the test images, being a sample, add to it (`stats.images`); None without
+    results of each image.
     """
 
     variant: str
@@ -67,8 +70,15 @@ class Delta:
     robust: Interval | None = None
     alike: Interval | None = None
     matters: float = MATTERS
+    seed_sd: float | None = None
     image_sd: float | None = None
-    limit: Literal["seeds", "images"] | None = None
+
+    @property
+    def limit(self) -> Literal["seeds", "images"] | None:
+        """Which of the two errors is the larger."""
+        if self.seed_sd is None or self.image_sd is None:
+            return None
+        return "images" if self.image_sd > self.seed_sd else "seeds"
 
     @property
     def basis(self) -> Basis | None:
@@ -170,7 +180,6 @@ def analyse(
     pooled = _alike(fitted, count, level) if alike else [None] * len(judged)
     deltas = dict(plain)
     for at, name in enumerate(judged):
-        image = plain[name].image_sd
         deltas[name] = Delta(
             name,
             len(scores[name]),
@@ -178,8 +187,8 @@ def analyse(
             robust[at],
             pooled[at],
             matters,
-            image,
-            None if image is None else "images" if image > errors[at] else "seeds",
+            float(errors[at]),
+            plain[name].image_sd,
         )
     return Analysis(
         reference=reference,
@@ -217,7 +226,7 @@ def _plain(
     if not mine or not base:
         return Delta(name, len(mine), None, matters=matters)
     mean = statistics.fmean(mine.values()) - statistics.fmean(base.values())
-    image = _image_sd(rights, name, reference)
+    image = image_error(rights, name, reference)
     return Delta(name, len(mine), mean, matters=matters, image_sd=image)
 
 
@@ -271,16 +280,3 @@ def _why(fitted: Fit, count: int, level: float, alike: bool) -> str:
     if not alike:
         return f"{own}; no other is given, since the spreads visibly differ.{seeds}"
     return f"{own}. If spreads are alike: one variance for all (Dunnett; {freedom}).{seeds}"
-
-
-def _image_sd(rights: Rights | None, name: str, reference: str) -> float | None:
-    """Return the error of a difference over images, in percent; those of one image are paired."""
-    if not rights or not rights.get(name) or not rights.get(reference):
-        return None
-    mine, base = (
-        np.mean([np.asarray(one, dtype=float) for one in rights[which].values()], axis=0)
-        for which in (name, reference)
-    )
-    if mine.shape != base.shape or len(mine) < 2:
-        return None
-    return 100 * float((mine - base).std(ddof=1)) / math.sqrt(len(mine))

@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
-from fuseablate.stats.analysis import LEVEL, MATTERS, Analysis, Delta, Rights, analyse
+from fuseablate.stats.analysis import LEVEL, MATTERS, Analysis, Delta, analyse
 from fuseablate.stats.fit import Scores
+from fuseablate.stats.images import Rights
 
 # Of all looks: the sums of few seeds over their own estimates are less alike at two looks than the
 # normal sums by which the levels are made, and so err a little more often together.
