@@ -65,6 +65,13 @@ def add(commands: Any) -> None:
         metavar="POINTS",
         help="the smallest difference that matters (default: the study's, or 1.0)",
     )
+    parser.add_argument(
+        "--interval",
+        default="seeds",
+        choices=("seeds", "both"),
+        help="what intervals hold: the error of the seeds, for networks on these test images; or "
+        "both, that of the test images too, for other images of their kind (default: seeds)",
+    )
     parser.add_argument("--all-runs", action="store_true", help="list each run, however many")
     parser.add_argument("--format", default="table", choices=FORMATS, help="(default: table)")
     parser.add_argument("--json", action="store_true", help="the same as --format json")
@@ -86,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     store = run_store(args.runs)
     form = form_of(args)
     look = Look(args.metric, args.sort, args.filter, args.cost, args.all_runs, args.columns)
-    comparisons = chosen(store, args.what)
+    comparisons = [replace(each, interval=args.interval) for each in chosen(store, args.what)]
     if args.matters:
         comparisons = [replace(each, matters=args.matters) for each in comparisons]
     if not any(look.matches(variant) for each in comparisons for variant in each.variants):
@@ -145,6 +152,11 @@ def form_of(args: argparse.Namespace) -> str:
         raise InputError("--format html: a page is written to a file; name it with --output FILE")
     if form == "json" and args.columns:
         raise InputError("--columns: JSON holds them all; leave it out, or choose another --format")
+    if args.interval == "both" and args.metric != "test_top1":
+        raise InputError(
+            f"--interval both: needs the result of each image, which records hold of test_top1; "
+            f"it cannot go with --metric {args.metric}"
+        )
     if args.svg and form != "table":
         raise InputError(f"--svg: is a picture of the terminal, and cannot go with --format {form}")
     if args.plot and args.plot.suffix not in KINDS:

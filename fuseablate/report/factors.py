@@ -56,7 +56,8 @@ def print_effects(judged: Judged, out: Console) -> None:
     out.print(table)
     out.print(
         "A main effect: the mean over the other factors' levels. Two together: how much larger "
-        "the one's effect is where the other is there. Simultaneous by Bonferroni.",
+        "the one's effect is where the other is there. Simultaneous by Bonferroni, of the error of "
+        "the seeds.",
         style="dim",
     )
 

@@ -67,6 +67,7 @@ def _variants(judged: Judged, look: Look) -> dict[str, Any]:
             "method": analysis.method,
             "why": analysis.why,
             "matters": judged.comparison.matters,
+            "interval": judged.comparison.interval,
             "residual_sd": analysis.sd,
             "df": analysis.df,
             "smallest_difference": judged.smallest,

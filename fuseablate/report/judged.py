@@ -27,7 +27,7 @@ class Judged:
 
     analysis is None where there is nothing to compare. smallest: the difference seen in 4 of
     5 cases, by what its intervals rest on; needed: from how many to how many seeds would see the
-    smallest difference that matters.
+    smallest difference that matters. Both are of the error of the seeds alone.
     """
 
     comparison: Comparison
@@ -67,7 +67,7 @@ def judge(
     some = tuple(variants if variants is not None else comparison.raw)
     if len(some) < 2:
         return Judged(comparison, some, metric, None, {}, {})
-    from fuseablate.stats import BASES, Analysis, analyse, seeds_needed, smallest
+    from fuseablate.stats import BASES, Analysis, analyse, seeds_needed, smallest, widened
 
     whole = [variant for variant in some if not variant.diverged]
     if some[0].diverged or len(whole) < 2:
@@ -85,6 +85,8 @@ def judge(
     analysis = analyse(scores, some[0].key, rights, matters=matters)
     seen = {basis: size for basis in BASES if (size := smallest(analysis, basis))}
     needed = {basis: n for basis in BASES if (n := seeds_needed(analysis, matters, basis))}
+    if comparison.interval == "both":
+        analysis = widened(analysis)
     return Judged(comparison, some, metric, analysis, seen, needed)
 
 

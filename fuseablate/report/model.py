@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from fuseablate.record import Record
 from fuseablate.report.identity import DIGITS, alike, differing, networks_of
@@ -73,7 +73,8 @@ class Comparison:
 
     name, title, question, design, factors and search are those of a study; empty without. notes:
     what the reader must know beside the numbers. data and recipe say what the runs were trained on
-    and how, in words. matters: the smallest difference that matters, in points.
+    and how, in words. matters: the smallest difference that matters, in points. interval: what the
+    intervals hold, the error of the seeds or `both`, that of the test images too.
     """
 
     variants: tuple[Variant, ...]
@@ -88,6 +89,7 @@ class Comparison:
     notes: tuple[str, ...] = ()
     search: Searched | None = None
     matters: float = MATTERS
+    interval: Literal["seeds", "both"] = "seeds"
 
     @property
     def reference(self) -> Variant:

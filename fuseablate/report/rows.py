@@ -17,7 +17,9 @@ class Row:
     low, high and p are those of the interval that the verdict rests on, and `holds` says when it
     does; robust_low to alike_p are both intervals. All are simultaneous 95 % intervals; None where
     there is none.
-    why: why there is no verdict though runs have ended; empty where there may be one.
+    why: why there is no verdict though runs have ended; empty where there may be one. interval:
+    what the intervals hold, the error of the seeds or of `both`; they have no p then. seed_error,
+    image_error: the standard error of the difference from the seeds, and what images add to it.
     """
 
     comparison: str
@@ -45,6 +47,9 @@ class Row:
     alike_low: float | None
     alike_high: float | None
     alike_p: float | None
+    interval: str
+    seed_error: float | None
+    image_error: float | None
 
 
 FIELDS = tuple(field.name for field in fields(Row))
@@ -95,6 +100,9 @@ def rows_of(judged: Judged, variants: Sequence[Variant] | None = None) -> list[R
                 alike_low=alike.low if alike else None,
                 alike_high=alike.high if alike else None,
                 alike_p=alike.p if alike else None,
+                interval=judged.comparison.interval,
+                seed_error=delta.seed_sd if delta else None,
+                image_error=delta.image_sd if delta else None,
             )
         )
     return rows

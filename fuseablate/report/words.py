@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from fuseablate.report.judged import Judged
@@ -39,21 +39,32 @@ def statistics_lines(judged: Judged) -> list[str]:
     lines = [analysis.why, *_power_lines(judged)]
     sampled = [d for d in analysis.deltas if d.image_sd is not None and d.low is not None]
     if sampled:
-        most = max(d.image_sd for d in sampled if d.image_sd is not None)
         labels = {variant.key: variant.short for variant in judged.variants}
         limited = [labels[d.variant] for d in sampled if d.limit == "images"]
+        left = (
+            "the intervals hold both"
+            if judged.comparison.interval == "both"
+            else "the intervals leave that out (--interval both)"
+        )
         what = (
             f"more than the seeds do for {', '.join(limited)}"
             if 0 < len(limited) < len(sampled)
             else "more than the seeds do"
             if limited
-            else "less than the seeds do, which limit the claims"
+            else "less than the seeds do"
         )
         lines.append(
-            f"The test set is a sample too: its images add a standard error of up to {most:.2f} "
-            f"points to a difference, {what}."
+            f"Standard error of a difference: {_span(d.seed_sd for d in sampled)} points from the "
+            f"seeds. The test set is a sample too: its images add "
+            f"{_span(d.image_sd for d in sampled)}, {what}; {left}."
         )
     return lines
+
+
+def _span(errors: Iterable[float | None]) -> str:
+    known = [error for error in errors if error is not None]
+    low, high = f"{min(known):.2f}", f"{max(known):.2f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _power_lines(judged: Judged) -> list[str]:
@@ -69,9 +80,10 @@ def _power_lines(judged: Judged) -> list[str]:
     sees = _by_basis(judged.smallest, lambda size: f"{size:.2f} points")
     needs = _by_basis(judged.needed, lambda seeds: f"about {_range(seeds)} seeds of each")
     matters = judged.comparison.matters
+    alone = " by the seeds' error alone" if judged.comparison.interval == "both" else ""
     return [
-        f"{spread}. At {analysis.seeds} seeds a true difference is seen in 4 of 5 cases from "
-        f"{sees}; the {_points(matters)} that matter{'s' * (matters == 1)} would need {needs}."
+        f"{spread}. At {analysis.seeds} seeds a true difference is seen in 4 of 5 cases{alone} "
+        f"from {sees}; the {_points(matters)} that matter{'s' * (matters == 1)} would need {needs}."
     ]
 
 

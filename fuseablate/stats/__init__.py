@@ -8,6 +8,7 @@ from __future__ import annotations
 from fuseablate.stats.analysis import BASES, Analysis, Basis, Delta, Interval, analyse
 from fuseablate.stats.effects import Effect, effects
 from fuseablate.stats.fit import Scores
+from fuseablate.stats.images import widened
 from fuseablate.stats.looks import Looks, analyse_looks, undecided
 from fuseablate.stats.power import seeds_needed, smallest
 
@@ -26,4 +27,5 @@ __all__ = [
     "seeds_needed",
     "smallest",
     "undecided",
+    "widened",
 ]
