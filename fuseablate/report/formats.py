@@ -100,7 +100,7 @@ HEADINGS = {
     "params": "Params",
     "macs": "MACs",
     "latency": "Latency (ms)",
-    "score": "{metric} (%)",
+    "score": "{metric} (%), mean ± sd",
     "delta": "Delta, 95 % interval",
     "seeds": "Seeds",
     "verdict": "Verdict",
@@ -228,6 +228,7 @@ def as_latex(comparisons: Sequence[Comparison], look: Look) -> str:
 
 def _tex(text: str) -> str:
     known = "".join(TEX.get(character, character) for character in text)
+    known = known.replace("--", "-{}-")  # no dash
     return known.encode("latin-1", "replace").decode("latin-1")
 
 

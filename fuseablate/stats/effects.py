@@ -32,15 +32,16 @@ Levels = Mapping[str, Sequence[Mapping[str, str]]]  # of a variant: its combinat
 class Effect:
     """One effect, in the unit of the scores, with its simultaneous 95 % intervals.
 
-    factors and levels: one of each for a main effect, two for an interaction. alike: None where
-    the spreads of the variants visibly differ. An effect between the same networks on both sides
+    factors and levels: one of each for a main effect, two for an interaction. robust: None where
+    every seed gives the effect the same, which is no spread to judge it by; alike: where the
+    spreads of the variants visibly differ. An effect between the same networks on both sides
     is 0 by itself, and so are its intervals.
     """
 
     factors: tuple[str, ...]
     levels: tuple[str, ...]
     mean: float
-    robust: Interval
+    robust: Interval | None
     alike: Interval | None
 
 
@@ -70,7 +71,9 @@ def effects(scores: Scores, levels: Levels, *, interactions: bool = True) -> tup
     for (factors, chosen), weights in contrasts.items():
         each = weights @ values  # by seed
         mean, root = float(each.mean()), math.sqrt(len(seeds))
-        robust = _interval(mean, float(each.std(ddof=1)) / root, len(seeds) - 1, tested)
+        own = float(each.std(ddof=1))
+        still = own < ROUNDING and weights.any()  # every seed gives it the same: no spread
+        robust = None if still else _interval(mean, own / root, len(seeds) - 1, tested)
         pooled = _interval(mean, sd * math.sqrt(float(weights @ weights)) / root, df, tested)
         found.append(Effect(factors, chosen, mean, robust, pooled if alike else None))
     return tuple(found)

@@ -27,7 +27,7 @@ def variants(judged: Judged, look: Look) -> str:
         "params": ["Params"],
         "macs": ["MACs"],
         "latency": ["Latency (ms)"],
-        "score": [f"{judged.title} (%)"],
+        "score": [f"{judged.title} (%), mean ± sd"],
         "delta": ["Difference, 95 % interval", ""],
         "seeds": ["Seeds"],
         "verdict": ["Verdict"],
