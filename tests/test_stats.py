@@ -189,6 +189,7 @@ def test_intervals_of_effects_by_hand() -> None:
     base, other = by_seed(31.70, 31.58, 32.13), by_seed(26.00, 29.50, 26.36)
     levels = {"base": [{"se": "baseline"}], "off": [{"se": "off"}]}
     (effect,) = effects({"base": base, "off": other}, levels)
+    assert effect.robust
     interval = reference.ttest_rel(list(other.values()), list(base.values())).confidence_interval()
     assert (effect.robust.low, effect.robust.high) == pytest.approx((interval.low, interval.high))
     assert effect.robust.p == pytest.approx(
@@ -242,10 +243,26 @@ def test_an_effect_between_the_same_networks_is_none_and_takes_no_part() -> None
     found = {effect.factors: effect for effect in effects({"base": base, "off": other}, levels)}
     for factors in (("B",), ("A", "B")):
         each = found[factors].robust
+        assert each
         assert (found[factors].mean, each.low, each.high) == (0, 0, 0)
     interval = reference.ttest_rel(list(other.values()), list(base.values())).confidence_interval()
     main = found["A",].robust
+    assert main
     assert (main.low, main.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_an_effect_without_spread_is_judged_by_all_variants_alone() -> None:
+    # b is worth 1 at every seed; what a gives differs between them.
+    scores = {
+        "0": by_seed(50, 51, 52), "a": by_seed(40, 43, 42),
+        "b": by_seed(51, 52, 53), "ab": by_seed(41, 44, 43),
+    }  # fmt: skip
+    levels = {"0": cells("0-0"), "a": cells("off-0"), "b": cells("0-2"), "ab": cells("off-2")}
+    found = {effect.factors: effect for effect in effects(scores, levels)}
+    assert found["B",].mean == pytest.approx(1)
+    assert found["B",].robust is None
+    assert found["B",].alike
+    assert found["A",].robust
 
 
 def test_a_merged_variant_in_half_of_the_combinations() -> None:

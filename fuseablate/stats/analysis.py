@@ -235,7 +235,8 @@ def _variances(fitted: Fit) -> np.ndarray:
     if fitted.own is None:
         return np.full(len(fitted.counts), fitted.pooled)
     if len(fitted.own) == 2:
-        return np.maximum(fitted.own, 0)
+        both: np.ndarray = np.maximum(fitted.own, 0)
+        return both
     return spreads.floored(fitted.own)
 
 
