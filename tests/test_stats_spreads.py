@@ -137,6 +137,8 @@ def test_more_seeds_of_the_reference_narrow_every_interval() -> None:
     [
         ((0.2, 3.0), (0.5, 2.7), "better", "whatever the spreads"),
         ((-0.2, 3.0), (0.5, 2.7), "better", "if spreads are alike"),
+        ((0.2, 3.0), (-0.1, 3.3), "unclear", ""),  # both must say so
+        ((0.1, 3.1), (0.6, 0.9), "same", "if spreads are alike"),
         ((-3.0, -0.2), None, "worse", "whatever the spreads"),
         ((-0.2, 3.0), None, "unclear", ""),
         ((-2.0, 2.0), (-1.5, 1.4), "unclear", ""),

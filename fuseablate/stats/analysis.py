@@ -82,10 +82,17 @@ class Delta:
 
     @property
     def basis(self) -> Basis | None:
-        """What the verdict rests on: the most general ground on which there is one."""
-        if self.robust and self.robust.verdict(self.matters) != "unclear":
-            return "any spreads"
-        return "alike spreads" if self.alike else "any spreads" if self.robust else None
+        """What the verdict rests on.
+
+        That of the alike interval, where there is one, rests on any spreads if the robust one
+        says the same. So that all verdicts together err no more often than one kind of interval
+        does, the robust one adds none to it.
+        """
+        if self.alike is None:
+            return "any spreads" if self.robust else None
+        verdict = self.alike.verdict(self.matters)
+        agreed = self.robust and self.robust.verdict(self.matters) == verdict
+        return "any spreads" if agreed and verdict != "unclear" else "alike spreads"
 
     @property
     def interval(self) -> Interval | None:

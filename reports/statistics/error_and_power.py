@@ -114,7 +114,7 @@ class Judged:
 
     robust: np.ndarray
     alike: np.ndarray
-    shown: np.ndarray  # alike where the spreads do not visibly differ
+    verdict: np.ndarray  # alike where the spreads do not visibly differ, elsewhere robust
     bonferroni: np.ndarray | None
     welch: np.ndarray
 
@@ -166,7 +166,8 @@ def judge(
     welch = _welch(observed, groups, raw, n)
     bonferroni = _paired(scores) if mask.all() else None
     visible = _visible(raw, n)
-    return Judged(robust, alike, alike & ~visible[:, None], bonferroni, welch)
+    verdict = np.where(visible[:, None], robust, alike)
+    return Judged(robust, alike, verdict, bonferroni, welch)
 
 
 def _raw(observed: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -230,8 +231,8 @@ def agrees(scores: np.ndarray, mask: np.ndarray, judged: Judged) -> None:
         for k, delta in enumerate(analysis.deltas):
             assert delta.robust
             robust = delta.robust.verdict(0.0) != "unclear"
-            alike = delta.alike is not None and delta.alike.verdict(0.0) != "unclear"
-            assert (robust, alike) == (judged.robust[at, k], judged.shown[at, k])
+            verdict = delta.verdict != "unclear"
+            assert (robust, verdict) == (judged.robust[at, k], judged.verdict[at, k])
 
 
 def cell(scenario: Scenario, seeds: int, variants: int, repetitions: int) -> dict[str, float | str]:
@@ -255,11 +256,8 @@ def cell(scenario: Scenario, seeds: int, variants: int, repetitions: int) -> dic
         return float(wrong.any(1).mean()), float(seen[:, 1].mean())
 
     row: dict[str, float | str] = {"scenario": scenario.name, "seeds": seeds, "variants": variants}
-    for name in ("robust", "alike", "shown", "bonferroni", "welch"):
+    for name in ("robust", "alike", "verdict", "bonferroni", "welch"):
         row[f"{name}_error"], row[f"{name}_power"] = shares(name)
-    either = (none.robust | none.shown).any(1).mean()
-    row["verdict_error"] = float(either)
-    row["verdict_power"] = float((some.robust | some.shown)[:, 1].mean())
     return row
 
 

@@ -72,7 +72,7 @@ def looking(scores: np.ndarray, looks: Looks) -> tuple[np.ndarray, np.ndarray]:
             some = scores[studied][:, [0, *(1 + columns)], :size]
             mask = np.ones(some.shape[1:], dtype=bool)
             judged = judge(some, mask, looks.level(count), count)
-            found = judged.robust | judged.shown
+            found = judged.verdict
             used[np.ix_(studied, columns)] = size
             claimed[np.ix_(studied, columns)] |= found
             waiting[np.ix_(studied, columns)] = ~found
@@ -111,7 +111,7 @@ def cell(looks: Looks, variants: int, scenario: str, repetitions: int) -> dict[s
         "error": f"{wrong.any(1).mean():.4f}",
         "unplanned": f"{hasty.any(1).mean():.4f}",
         "power": f"{seen[:, 0].mean():.4f}",
-        "fixed": f"{(fixed.robust | fixed.shown)[:, 0].mean():.4f}",
+        "fixed": f"{fixed.verdict[:, 0].mean():.4f}",
         "seeds": f"{used[:, 0].mean():.2f}",
     }
 
