@@ -110,7 +110,7 @@ def test_a_reference_that_diverged_judges_nothing(form: str) -> None:
 
 def test_where_every_variant_diverged() -> None:
     text = shown(comparison("one-factor", REFERENCE, WILD), 140)
-    assert "No verdict: no variant is without a run that diverged." in text
+    assert "No verdict: of each variant but the reference some run diverged." in text
     lone = some_diverged("nl=wild", "all.nl=relu", LEAN, None)
     assert "! no verdict: 1 of 1 run diverged" in shown(
         comparison("one-factor", REFERENCE, lone), 140

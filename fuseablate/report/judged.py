@@ -71,7 +71,7 @@ def judge(
 
     whole = [variant for variant in some if not variant.diverged]
     if some[0].diverged or len(whole) < 2:
-        why = "No verdict: no variant is without a run that diverged."
+        why = "No verdict: of each variant but the reference some run diverged."
         if some[0].diverged:
             why = f"No verdict: of the reference {some[0].diverged}."
         return Judged(comparison, some, metric, Analysis(some[0].key, (), "no result", why), {}, {})

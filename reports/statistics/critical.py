@@ -22,7 +22,8 @@ from fuseablate.stats import spreads
 SEEDS = (2, 3, 4, 5, 6, 8, 10, 15, 20)
 COMPARISONS = (2, 3, 4, 6, 10, 20, 50, 100)
 LEVELS = (0.5, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001)
-REFERENCES = (
+# Spreads of the reference; the largest other is 1.
+REFERENCES = (0.02, 0.4, 0.7, 1.0, 1.5, 2.5, 5.0, 12.0, 30.0)
     0.02,
     0.4,
     0.7,
