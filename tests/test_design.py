@@ -350,7 +350,7 @@ def test_every_shipped_study_loads_expands_and_is_costed(name: str) -> None:
         assert cost.macs > 0
     if name != "quickstart":
         seeds = (0, 1, 2, 3, 4) if name == "se" else (0, 1, 2)
-        assert (study.data.name, study.seeds) == ("cifar100", seeds)
+        assert (study.data.name, study.seeds.each) == ("cifar100", seeds)
         assert study.recipe.epochs == EPOCHS.get(name, 10)
 
 

@@ -81,7 +81,9 @@ class Ended:
         search = self.plan.study.search
         assert search
         out = Console(file=io.StringIO(), width=140)
-        print_searched(searched(search, self.trials, self.runs, len(self.plan.study.seeds)), out)
+        print_searched(
+            searched(search, self.trials, self.runs, len(self.plan.study.seeds.each)), out
+        )
         assert isinstance(out.file, io.StringIO)
         return out.file.getvalue()
 

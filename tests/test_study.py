@@ -12,6 +12,7 @@ from fuseablate.checked import checked
 from fuseablate.errors import InputError
 from fuseablate.layers import Cost
 from fuseablate.recipe import OneCycle, load_recipe
+from fuseablate.seeds import SeedPlan
 from fuseablate.studies.file import changed, load_study
 from fuseablate.studies.search_tables import Budget
 from tests.study_file import HEAD, factor, loaded, written
@@ -42,7 +43,8 @@ def test_a_study_is_read_with_its_baseline(tmp_path: Path) -> None:
     study = loaded(tmp_path, ONE)
     assert (study.name, study.title, study.question) == ("mine", "Small", "Does it work?")
     assert study.path == tmp_path / "mine.toml"
-    assert (study.spec.name, study.spec.classes, study.seeds) == ("small", 4, (0, 1))
+    assert (study.spec.name, study.spec.classes) == ("small", 4)
+    assert study.seeds == SeedPlan(each=(0, 1), reference=(0, 1))
     assert study.data.arguments() == {"name": "generated", "size": 16, "classes": 4}
     assert (study.data.image_size, study.data.known_classes) == ((16, 16), 4)
     assert study.recipe == load_recipe("standard")

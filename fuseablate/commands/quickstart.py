@@ -49,6 +49,7 @@ def study() -> Study:
     """Return the study: one seed of the baseline and of each level."""
     from fuseablate.catalog import load_spec
     from fuseablate.recipe import load_recipe
+    from fuseablate.seeds import SeedPlan
     from fuseablate.studies.file import Study
     from fuseablate.studies.tables import DataSource, Factor, Level
 
@@ -64,7 +65,7 @@ def study() -> Study:
         spec=load_spec("fusenet"),
         data=DataSource(name="generated"),
         recipe=load_recipe("quick"),
-        seeds=(0,),
+        seeds=SeedPlan.of((0,)),
         design="one-factor",
         factors=factors,
     )

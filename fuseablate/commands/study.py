@@ -131,6 +131,8 @@ def show_status(args: argparse.Namespace) -> int:
 
 def list_studies(args: argparse.Namespace) -> int:
     """Print a line for each study."""
+    from fuseablate.studies.views import runs_of
+
     store = run_store(args.runs)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for name in ("Study", "Title", "State", "Runs"):
@@ -142,7 +144,7 @@ def list_studies(args: argparse.Namespace) -> int:
             table.add_row(folder.name, str(error), "unreadable", "?")
             continue
         state = "running" if is_held(folder) else "ended" if board.ended else "interrupted"
-        done = f"{board.count('done', 'failed')} of {len(board.lines)}"
+        done = f"{board.count('done', 'failed')} of {runs_of(board)}"
         table.add_row(folder.name, board.title, state, done)
     if table.row_count:
         console().print(table)

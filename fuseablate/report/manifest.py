@@ -14,6 +14,7 @@ from typing import Any
 
 from fuseablate.atomic import write_atomically
 from fuseablate.errors import InputError
+from fuseablate.seeds import SeedPlan
 
 MANIFEST = "study.json"
 MATTERS = 1.0  # points of top-1: the smallest difference that matters, where nothing else is said
@@ -81,7 +82,9 @@ class Searched:
 class Manifest:
     """A study as its report needs it; the reference is the first of the variants.
 
-    matters: the smallest difference that matters, in points of top-1.
+    matters: the smallest difference that matters, in points of top-1. seeds: which were planned;
+    None in manifests of before it was written. seen: the plans before it, with which results
+    were seen, the first one first.
     """
 
     name: str
@@ -94,6 +97,18 @@ class Manifest:
     notes: tuple[str, ...] = ()
     search: Searched | None = None
     matters: float = MATTERS
+    seeds: SeedPlan | None = None
+    seen: tuple[SeedPlan, ...] = ()
+
+    @property
+    def planned_seeds(self) -> SeedPlan:
+        """The seeds that were planned; in a manifest that does not say it, those of its runs."""
+        if self.seeds:
+            return self.seeds
+        reference, *others = self.variants
+        return SeedPlan(
+            each=tuple((others or [reference])[-1].runs), reference=tuple(reference.runs)
+        )
 
     def save(self, folder: Path) -> None:
         """Write it, whole or not at all."""
@@ -105,7 +120,7 @@ class Manifest:
         path = folder / MANIFEST
         try:
             table: dict[str, Any] = json.loads(path.read_bytes())
-            searched = table["search"]
+            searched, seeds = table["search"], table.get("seeds")
             if not table["variants"]:
                 raise ValueError("it has no variant")
             return cls(
@@ -115,6 +130,8 @@ class Manifest:
                     "factors": {key: tuple(each) for key, each in table["factors"].items()},
                     "notes": tuple(table["notes"]),
                     "search": searched and _searched(searched),
+                    "seeds": seeds and SeedPlan.from_dict(seeds),
+                    "seen": tuple(map(SeedPlan.from_dict, table.get("seen", ()))),
                 }
             )
         except OSError as error:

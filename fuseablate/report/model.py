@@ -11,6 +11,7 @@ from fuseablate.record import Record
 from fuseablate.report.identity import DIGITS, alike, differing, networks_of
 from fuseablate.report.machines import unlike
 from fuseablate.report.manifest import MATTERS, Manifest, PlannedVariant, Searched
+from fuseablate.seeds import Looks, unplanned
 
 SHORT = 32  # characters
 
@@ -74,7 +75,8 @@ class Comparison:
     name, title, question, design, factors and search are those of a study; empty without. notes:
     what the reader must know beside the numbers. data and recipe say what the runs were trained on
     and how, in words. matters: the smallest difference that matters, in points. interval: what the
-    intervals hold, the error of the seeds or `both`, that of the test images too.
+    intervals hold, the error of the seeds or `both`, that of the test images too. looks:
+    those that were planned; None without.
     """
 
     variants: tuple[Variant, ...]
@@ -90,6 +92,7 @@ class Comparison:
     search: Searched | None = None
     matters: float = MATTERS
     interval: Literal["seeds", "both"] = "seeds"
+    looks: Looks | None = None
 
     @property
     def reference(self) -> Variant:
@@ -207,9 +210,10 @@ def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Compari
         question=manifest.question,
         design=manifest.design,
         factors=manifest.factors,
-        notes=(*manifest.notes, *unlike(runs)),
+        notes=(*manifest.notes, *unplanned(manifest.seen, manifest.planned_seeds), *unlike(runs)),
         search=manifest.search,
         matters=manifest.matters,
+        looks=manifest.seeds.looks if manifest.seeds else None,
     )
 
 

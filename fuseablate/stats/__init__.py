@@ -5,11 +5,12 @@ Plain numbers in and out; scores are in percent, and higher is better.
 
 from __future__ import annotations
 
+from fuseablate.seeds import Looks
 from fuseablate.stats.analysis import BASES, Analysis, Basis, Delta, Interval, analyse
 from fuseablate.stats.effects import Effect, effects
 from fuseablate.stats.fit import Scores
 from fuseablate.stats.images import widened
-from fuseablate.stats.looks import Looks, analyse_looks, undecided
+from fuseablate.stats.looks import analyse_looks, undecided
 from fuseablate.stats.power import seeds_needed, smallest
 
 __all__ = [

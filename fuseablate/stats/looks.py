@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
+from fuseablate.seeds import Looks
 from fuseablate.stats.analysis import LEVEL, MATTERS, Analysis, Delta, analyse
 from fuseablate.stats.fit import Scores
 from fuseablate.stats.images import Rights
@@ -25,24 +26,6 @@ from fuseablate.stats.images import Rights
 # Of all looks: the sums of few seeds over their own estimates are less alike at two looks than the
 # normal sums by which the levels are made, and so err a little more often together.
 SPENT = 0.95 * LEVEL
-
-
-@dataclass(frozen=True)
-class Looks:
-    """Planned numbers of seeds: `first`, then `step` more at each look, up to `most`."""
-
-    first: int
-    step: int
-    most: int
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The number of seeds at each look; the last may add fewer than `step`."""
-        return (*range(self.first, self.most, self.step), self.most)
-
-    def level(self, count: int, overall: float = SPENT) -> float:
-        """Return the level of each look at `count` comparisons, where `overall` is that of all."""
-        return _level(self.sizes, count, overall)
 
 
 @dataclass(frozen=True)
@@ -65,7 +48,7 @@ def looked(
     seeds = sorted(scores[reference])
     waiting = [name for name in scores if name != reference]
     count = len(waiting)
-    level = looks.level(count)
+    level = level_of(looks, count)
     for size in looks.sizes:
         wanted = seeds[:size]
         if not waiting or len(wanted) < size:
@@ -117,6 +100,11 @@ def analyse_looks(
         return replace(every, deltas=mute, method="one seed", why=why)
     ordered = tuple(deltas[name] for name in scores if name in deltas)
     return replace(last, deltas=ordered)
+
+
+def level_of(looks: Looks, count: int, overall: float = SPENT) -> float:
+    """Return the level of each look at `count` comparisons, where `overall` is that of all."""
+    return _level(looks.sizes, count, overall)
 
 
 @functools.cache

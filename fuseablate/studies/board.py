@@ -36,13 +36,17 @@ class Line:
 
 @dataclass
 class Board:
-    """All runs of a study, by the order of the plan."""
+    """All runs of a study, by the order of the plan.
+
+    possible: how many more there may be, by the looks that are planned.
+    """
 
     study: str
     title: str
     pid: int
     workers: int
     lines: list[Line]
+    possible: int = 0
     notes: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.time)
     updated: float = 0.0
@@ -62,10 +66,9 @@ class Board:
 
     def eta(self) -> float | None:
         """Return the seconds that are left, by the epochs measured; None before the first."""
-        measured = [line.seconds for line in self.lines if line.seconds]
-        if not measured:
+        usual = self._usual()
+        if usual is None:
             return None
-        usual = statistics.median(measured)
         by_variant = {line.variant: line.seconds for line in self.lines if line.seconds}
         left = sum(
             (line.epochs - line.epoch) * (line.seconds or by_variant.get(line.variant, usual))
@@ -73,6 +76,19 @@ class Board:
             if line.state in ("waiting", "running")
         )
         return left / max(1, min(self.workers, self.count("waiting", "running")))
+
+    def longest(self) -> float | None:
+        """Return the seconds that are left where all runs that are possible are asked for."""
+        eta, usual = self.eta(), self._usual()
+        if eta is None or usual is None:
+            return None
+        epochs = statistics.median(line.epochs for line in self.lines)
+        return eta + self.possible * epochs * usual / self.workers
+
+    def _usual(self) -> float | None:
+        """Return the seconds of an epoch, of the median run; None before the first."""
+        measured = [line.seconds for line in self.lines if line.seconds]
+        return statistics.median(measured) if measured else None
 
     def save(self, folder: Path) -> None:
         """Write the board where other processes find it."""

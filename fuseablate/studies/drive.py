@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from fuseablate.engines import Engine, Event
@@ -58,11 +59,13 @@ class Driver:
     view: View
     board: Board
     threads: int
+    folder: Path = field(init=False)
     _due: float = 0.0
     _active: dict[str, PlannedRun] = field(default_factory=dict)
     _lines: dict[str, Line] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.folder = self.plan.folder(self.store)
         self._lines = {line.digest: line for line in self.board.lines}
 
     def run(self, work: Work) -> None:
@@ -166,13 +169,13 @@ class Driver:
             edits=run.variant.spec.edits,
             recipe=run.variant.recipe.to_dict(),
             costs={"params": cost.params, "macs": cost.macs},
-            tested=not (self.plan.study.search and run.seed in self.plan.study.seeds),
+            tested=not (self.plan.study.search and run.seed in self.plan.study.seeds.each),
         )
 
     def _show(self, now: bool = False) -> None:
         began = time.monotonic()
         if now or began > self._due:
-            self.board.save(self.plan.folder(self.store))
+            self.board.save(self.folder)
             self.view.update(self.board)
             ended = time.monotonic()
             self._due = ended + max(SAVE_EVERY, SHARE * (ended - began))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from optuna.storages import BaseStorage
 
+from fuseablate import stats
 from fuseablate.atomic import write_atomically
 from fuseablate.engines.local import LocalEngine
 from fuseablate.engines.plan import Workers, most_workers, usable_cores
@@ -16,11 +18,19 @@ from fuseablate.report.manifest import MANIFEST
 from fuseablate.report.model import of_study
 from fuseablate.report.terminal import comparison_rows, print_report
 from fuseablate.runs import Store
+from fuseablate.seeds import SeedPlan
 from fuseablate.studies.drive import Driver, new_board
 from fuseablate.studies.finalists import run_search
 from fuseablate.studies.fixed import FixedWork
 from fuseablate.studies.lock import held
-from fuseablate.studies.outline import Names, manifest_of, measured_latencies, searched
+from fuseablate.studies.looks import Undecided, asked
+from fuseablate.studies.outline import (
+    Names,
+    manifest_of,
+    measured_latencies,
+    searched,
+    seen_before,
+)
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.trials import Trials, distributions_of, open_storage, open_study
 from fuseablate.studies.views import suited_view
@@ -41,35 +51,38 @@ def execute(
     study, folder = plan.study, plan.folder(store)
     out = console()
     with held(folder, study.name):
-        asked, workers = workers, as_begun(folder, workers)
-        if workers != asked:
+        wanted, workers = workers, as_begun(folder, workers)
+        if workers != wanted:
             out.print(
                 f"going on with {workers.threads} CPU threads a run, as the study began (asked "
-                f"for: {asked.threads}); workers: {workers.count}",
+                f"for: {wanted.threads}); workers: {workers.count}",
                 soft_wrap=True,
             )
-        if not study.search and all(store.get(run.digest) for run in plan.runs):
-            out.print(f"finished: all {len(plan.runs)} runs are in the store, none is trained")
+        now = asked(plan, store.get)
+        if not study.search and all(store.get(run.digest) for run in now.runs):
+            out.print(f"finished: all {len(now.runs)} runs are in the store, none is trained")
         opened = open_storage(storage, folder)
-        manifest = manifest_of(plan, plan.runs)
+        seen = seen_before(plan, folder, store)
+        manifest = manifest_of(plan, now.runs, seen=seen)
         if not (study.search and (folder / MANIFEST).exists()):
             manifest.save(folder)
         engine = LocalEngine(
             workers.devices, workers.per_device, retries=retries, log=folder / "workers.log"
         )
-        tracker = Tracker(mode, study.name, plan.digest, folder)
+        tracker = Tracker(mode, study.name, folder.name.rpartition("-")[2], folder)
         latencies: dict[Names, float] = {}
         board = new_board(plan, workers.count)
         try:
             with suited_view(out) as view:
                 driver = Driver(plan, store, engine, tracker, view, board, workers.threads)
-                runs, found = carry_out(driver, opened, folder.name)
+                runs, found = carry_out(driver, opened, folder.name, seen)
+            did = None
             if study.search and found:
-                did = searched(study.search, found, runs, len(study.seeds))
+                did = searched(study.search, found, runs, len(study.seeds.each))
                 if "latency" in study.search.objectives:
                     latencies = measured_latencies(plan, runs, engine, folder)
-                manifest = manifest_of(plan, runs, did, latencies)
-                manifest.save(folder)
+            manifest = manifest_of(plan, runs, did, latencies, seen)
+            manifest.save(folder)
             records = [record for run in runs if (record := store.get(run.digest))]
             comparison = of_study(manifest, store.get)
             tracker.tables({"comparison": comparison_rows(comparison)})
@@ -111,7 +124,7 @@ def as_begun(folder: Path, workers: Workers) -> Workers:
 
 
 def carry_out(
-    driver: Driver, storage: BaseStorage | str, name: str
+    driver: Driver, storage: BaseStorage | str, name: str, seen: Sequence[SeedPlan]
 ) -> tuple[Sequence[PlannedRun], Trials | None]:
     """Run a study; return the runs that are compared, and the trials where it is a search."""
     plan = driver.plan
@@ -119,5 +132,32 @@ def carry_out(
         found, runs = run_search(driver, plan.study.search, storage, name)
         return runs, found
     trials = Trials(open_study(name, storage), distributions_of(plan.design))
-    driver.run(FixedWork(plan, plan.runs, driver.store, trials))
-    return plan.runs, None
+    if not plan.seeds.looks:
+        driver.run(FixedWork(plan, plan.runs, driver.store, trials))
+        return plan.runs, None
+    look = Looking(driver, seen)
+    driver.run(FixedWork(plan, look(), driver.store, trials, look))
+    return look(), None
+
+
+@dataclass
+class Looking:
+    """Asks which runs there are to be by now, and files and says what came of the last look."""
+
+    driver: Driver
+    seen: Sequence[SeedPlan]
+    undecided: Undecided = stats.undecided
+    said: str = ""
+
+    def __call__(self) -> Sequence[PlannedRun]:
+        """Return the runs, those before among them."""
+        driver = self.driver
+        now = asked(driver.plan, driver.store.get, self.undecided)
+        for run in now.runs:
+            driver.line(run)
+        driver.board.possible = len(now.later)
+        manifest_of(driver.plan, now.runs, seen=self.seen).save(driver.folder)
+        if now.said != self.said:
+            self.said = now.said
+            driver.view.say(now.said)
+        return now.runs

@@ -16,9 +16,11 @@ from fuseablate.errors import InputError
 from fuseablate.iso import Kind
 from fuseablate.recipe import OPTIMIZERS, Recipe, load_recipe
 from fuseablate.report.manifest import MATTERS
+from fuseablate.seeds import SeedPlan
 from fuseablate.spec import Spec
 from fuseablate.studies.fields import fit_name
 from fuseablate.studies.search_tables import Search
+from fuseablate.studies.seed_tables import plan_of
 from fuseablate.studies.tables import DataSource, DesignName, Factor, StudyFile
 from fuseablate.toml import read_toml
 
@@ -42,7 +44,7 @@ class Study:
     spec: Spec
     data: DataSource
     recipe: Recipe
-    seeds: tuple[int, ...]
+    seeds: SeedPlan
     design: DesignName
     factors: tuple[Factor, ...] = ()
     rows: str | None = None
@@ -79,6 +81,7 @@ def load_study(path: Path) -> Study:
         raise error.within(f"{path}: recipe") from None
     own = ("spec", "recipe")  # these two are read from files of their own
     given = {key: getattr(file, key) for key in StudyFile.model_fields if key not in own}
+    given["seeds"] = plan_of(file.seeds)
     return Study(name=path.stem, path=path, spec=spec, recipe=recipe, specs=specs, **given)
 
 

@@ -35,7 +35,7 @@ def run_search(
     work = SearchWork(driver, search, space, trials, name)
     driver.run(work)
     variants = [base]
-    for trial in finalists(search, trials, len(plan.study.seeds)):
+    for trial in finalists(search, trials, len(plan.study.seeds.each)):
         if trial.user_attrs[NETWORK] == base.spec.digest(plan.data.image_size):
             variants[0] = replace(base, names=(*base.names, f"trial {trial.number}"))
         else:

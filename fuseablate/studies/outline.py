@@ -15,6 +15,8 @@ from optuna.trial import FrozenTrial, TrialState
 from fuseablate.engines import Engine
 from fuseablate.errors import InputError
 from fuseablate.report.manifest import Manifest, PlannedVariant, Searched, Trial
+from fuseablate.runs import Store
+from fuseablate.seeds import SeedPlan
 from fuseablate.studies.design import Variant
 from fuseablate.studies.gate import Refusal
 from fuseablate.studies.plan import Plan, PlannedRun
@@ -31,10 +33,12 @@ def manifest_of(
     runs: Sequence[PlannedRun],
     search: Searched | None = None,
     latencies: Mapping[Names, float] | None = None,
+    seen: Sequence[SeedPlan] = (),
 ) -> Manifest:
     """Return the study with these runs, which are those of the plan or a search's finalists.
 
     `latencies` are milliseconds an image, by the names of a variant, where they were measured.
+    `seen` are plans of seeds before this one, with which results were seen.
     """
     study, design = plan.study, plan.design
     variants: dict[Names, Variant] = {run.variant.names: run.variant for run in runs}
@@ -57,7 +61,19 @@ def manifest_of(
         notes=(*design.left_out, *design.notes),
         search=search,
         matters=study.matters,
+        seeds=plan.seeds,
+        seen=tuple(seen),
     )
+
+
+def seen_before(plan: Plan, folder: Path, store: Store) -> tuple[SeedPlan, ...]:
+    """Return the plans of seeds before this one, under which the study had results to be seen."""
+    with suppress(InputError):  # none has been written
+        before = Manifest.load(folder)
+        had = any(store.get(digest) for one in before.variants for digest in one.runs.values())
+        changed = not before.planned_seeds.is_that_of(plan.seeds)
+        return (*before.seen, before.planned_seeds) if changed and had else before.seen
+    return ()
 
 
 def measured_latencies(

@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fuseablate.cost import measure
 from fuseablate.data import Data, generated_data, load_data
 from fuseablate.engines import Job
+from fuseablate.errors import InputError
 from fuseablate.layers import Cost
 from fuseablate.record import Record
+from fuseablate.report.manifest import Manifest
 from fuseablate.runs import Store, run_digest
+from fuseablate.seeds import SeedPlan
 from fuseablate.studies.design import Design, Variant, expand
 from fuseablate.studies.file import Study
 
@@ -38,7 +42,8 @@ class PlannedRun:
 class Plan:
     """A study on its data: `source` are the arguments that load them, `runs` seed by seed.
 
-    The runs of a search are those that are known before it: the baseline on the fresh seeds.
+    Those of a study with planned looks are the runs of the first look; those of a search are the
+    ones that are known before it: the baseline on the fresh seeds.
     """
 
     study: Study
@@ -48,21 +53,61 @@ class Plan:
     runs: tuple[PlannedRun, ...]
 
     @property
-    def digest(self) -> str:
-        """What names the study: its runs, and which of them the others are compared to.
+    def seeds(self) -> SeedPlan:
+        """The seeds that are compared: the study's, or those of a search's finalists."""
+        search = self.study.search
+        return SeedPlan.of(search.finalists.seeds) if search else self.study.seeds
 
-        That of a search: the runs of the baseline, its seeds and all that decides what it
-        samples. A search with more trials, or with more finalists, is the same one.
+    @property
+    def digest(self) -> str:
+        """What names the study: its variants, whatever their seeds, and what they are compared to.
+
+        That of a search: the baseline, the seeds of a trial and all that decides what it samples.
+        A search with more trials, or with more finalists, is the same one.
         """
-        content: list[Any] = [run.digest for run in self.runs] + [self.design.reference.names[0]]
-        if self.study.search:
-            table = self.study.search.model_dump(mode="json", exclude={"n_trials", "finalists"})
-            content += [self.study.seeds, table]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        variants = self.design.variants
+        return self._named_by(run.digest for run in self.planned(variants, (0,)))
 
     def folder(self, store: Store) -> Path:
-        """Return where all of the study lies that is not a run."""
-        return store.root / "studies" / f"{self.study.name}-{self.digest[:8]}"
+        """Return where all of the study lies that is not a run.
+
+        A study that began when its folder was named by the runs of all its seeds goes on there.
+        """
+        named = store.root / "studies" / f"{self.study.name}-{self.digest[:8]}"
+        if named.exists():
+            return named
+        before = self._named_by(run.digest for run in self.runs)[:8]
+        for folder in sorted(named.parent.glob(f"{self.study.name}-{'?' * 8}")):
+            if folder.name.endswith(before) or self._is_in(folder):
+                return folder
+        return named
+
+    def _named_by(self, digests: Iterable[str]) -> str:
+        content: list[Any] = [*digests, self.design.reference.names[0]]
+        if self.study.search:
+            table = self.study.search.model_dump(mode="json", exclude={"n_trials", "finalists"})
+            content += [self.study.seeds.each, table]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    def _is_in(self, folder: Path) -> bool:
+        """Whether the manifest of a folder has the runs of these variants, of whatever seeds.
+
+        That of a search does not say what was sampled, and so proves nothing.
+        """
+        with suppress(InputError):
+            manifest = Manifest.load(folder)
+            planned = manifest.variants
+            return (
+                self.study.search is None
+                and manifest.name == self.study.name
+                and len(planned) == len(self.design.variants)
+                and all(
+                    {run.seed: run.digest for run in self.planned([variant], tuple(one.runs))}
+                    == one.runs
+                    for variant, one in zip(self.design.variants, planned, strict=True)
+                )
+            )
+        return False
 
     def cost(self, variant: Variant) -> Cost:
         """Return a variant's cost at the size of the data's images."""
@@ -81,7 +126,12 @@ class Plan:
 
     def planned(self, variants: Sequence[Variant], seeds: Sequence[int]) -> tuple[PlannedRun, ...]:
         """Return the runs of the variants, seed by seed."""
-        return _planned(variants, seeds, self.data)
+        return _planned(dict.fromkeys(map(_first, variants), seeds), variants, self.data)
+
+    def counted(self, counts: Mapping[str, int]) -> tuple[PlannedRun, ...]:
+        """Return the runs of all variants, seed by seed: so many seeds, by a variant's name."""
+        seeds = {name: range(count) for name, count in counts.items()}
+        return _planned(seeds, self.design.variants, self.data)
 
     def job(self, run: PlannedRun, store: Store, threads: int) -> Job:
         """Return a run as an engine takes it."""
@@ -131,15 +181,23 @@ def make_plan(study: Study, root: Path | None) -> Plan:
         data = load_data(root=where, **source)
         source = {**source, "root": str(where) if where else None}
     design = expand(study, data.image_size, data.classes)
-    seeds = study.search.finalists.seeds if study.search else study.seeds
-    return Plan(study, design, data, source, _planned(design.variants, seeds, data))
+    plan = Plan(study, design, data, source, ())
+    seeds: dict[str, Sequence[int]] = {_first(one): plan.seeds.each for one in design.variants}
+    seeds[_first(design.reference)] = plan.seeds.reference
+    return replace(plan, runs=_planned(seeds, design.variants, data))
+
+
+def _first(variant: Variant) -> str:
+    return variant.names[0]
 
 
 def _planned(
-    variants: Sequence[Variant], seeds: Sequence[int], data: Data
+    seeds: Mapping[str, Sequence[int]], variants: Sequence[Variant], data: Data
 ) -> tuple[PlannedRun, ...]:
+    """Return the runs seed by seed, with the seeds of each variant by its first name."""
     return tuple(
         PlannedRun(variant, seed, run_digest(variant.spec, variant.recipe, data, seed))
-        for seed in seeds
+        for seed in dict.fromkeys(seed for some in seeds.values() for seed in some)
         for variant in variants
+        if seed in seeds[_first(variant)]
     )

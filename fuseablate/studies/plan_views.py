@@ -7,6 +7,8 @@ from rich.table import Table
 
 from fuseablate.iso import nearness
 from fuseablate.runs import Store
+from fuseablate.stats.allocation import best_reference, narrowed
+from fuseablate.studies.looks import Asked, asked
 from fuseablate.studies.plan import Plan
 from fuseablate.studies.search_views import print_search_plan
 from fuseablate.terminal import change, duration, short
@@ -25,10 +27,12 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     for name in ("Params", "change", "MACs", "change", "Done"):
         table.add_column(name, justify="right", no_wrap=True)
     base = plan.cost(design.reference)
-    undone = [run for run in plan.runs if store.get(run.digest) is None]
+    now = asked(plan, store.get)
+    undone = [run for run in now.runs if store.get(run.digest) is None]
     for variant in design.variants:
         cost = plan.cost(variant)
-        mine = [run for run in plan.runs if run.variant is variant]
+        mine = [run for run in now.runs if run.variant is variant]
+        later = sum(run.variant is variant for run in now.later)
         done = sum(run not in undone for run in mine)
         recipe = variant.recipe.name if variant.recipe != design.reference.recipe else ""
         other = variant.spec.name if variant.spec.name != study.spec.name else ""
@@ -39,7 +43,7 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
             change(cost.params, base.params),
             short(cost.macs),
             change(cost.macs, base.macs),
-            f"{done} of {len(mine)}",
+            f"{done} of {len(mine)}" + f" to {len(mine) + later}" * bool(later),
         )
     out.print(table)
     for variant in design.variants if study.iso else ():
@@ -49,12 +53,45 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
             out.print(f"{variant.iso_of}: {line}", soft_wrap=True)
     for note in (*design.left_out, *design.notes):
         out.print(note, style="yellow", soft_wrap=True)
-    seconds = plan.seconds_left(store.records(), undone)
-    time_left = f"about {duration(seconds / workers)}" if seconds is not None else (
-        "unknown before the first run on these data")  # fmt: skip
+    out.print(seeds_said(plan), soft_wrap=True)
+    records = store.records()
+    spans = [plan.seconds_left(records, each) for each in (undone, [*undone, *now.later])]
+    times = [f"about {duration(seconds / workers)}" for seconds in spans if seconds is not None]
+    if not times:
+        times = ["unknown before the first run on these data"]
     out.print(
-        f"{len(plan.runs)} runs of {plan.data.title}, {study.recipe.epochs} epochs each by the "
-        f"baseline's recipe ({study.recipe.name}); {len(undone)} to do on {workers} workers: "
-        f"{time_left}",
+        f"{_span(len(now.runs), now)} runs of {plan.data.title}, {study.recipe.epochs} epochs "
+        f"each by the baseline's recipe ({study.recipe.name}); {_span(len(undone), now)} to do on "
+        f"{workers} workers: {' to '.join(dict.fromkeys(times))}",
         soft_wrap=True,
+    )
+
+
+def _span(count: int, now: Asked) -> str:
+    """Return a number of runs, and where looks are to come the most that it may grow to."""
+    return f"{count} to {count + len(now.later)}" if now.later else f"{count}"
+
+
+def seeds_said(plan: Plan) -> str:
+    """Say how many seeds there are, and what more of them for the reference gain, or would."""
+    seeds, others = plan.seeds, len(plan.design.variants) - 1
+    each, reference = len(seeds.each), len(seeds.reference)
+    if seeds.looks:
+        *first, last = map(str, seeds.looks.sizes)
+        return (
+            f"Seeds: planned looks at {', '.join(first)} and {last}; after each, those variants "
+            "that are still unclear and the reference are trained on"
+        )
+    if reference > each:
+        return (
+            f"Seeds: {each} of each variant, {reference} of the reference: intervals are about "
+            f"{1 - narrowed(each, reference):.0%} narrower than with {each}"
+        )
+    best = best_reference(each, others)
+    if best == each:
+        return f"Seeds: {each} of each variant"
+    return (
+        f"Seeds: {each} of each variant; with {best} of the reference, {best - each} more runs, "
+        f"all intervals were about {1 - narrowed(each, best):.0%} narrower: "
+        f"seeds = {{ each = {each}, reference = {best} }}"
     )

@@ -187,7 +187,7 @@ class SearchWork:
 
     def _added(self, number: int, variant: Variant) -> _Trial:
         self._variants[number] = variant
-        runs = self._plan.planned([variant], self._plan.study.seeds)
+        runs = self._plan.planned([variant], self._plan.study.seeds.each)
         trial = _Trial(number, variant, runs)
         self._by_run |= {run.digest: trial for run in runs}
         if self._pruning:

@@ -42,7 +42,7 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
         soft_wrap=True,
     )
     trials = min(search.n_trials or size or 0, size or search.n_trials or 0)
-    seeds, fresh = len(plan.study.seeds), len(search.finalists.seeds)
+    seeds, fresh = len(plan.study.seeds.each), len(search.finalists.seeds)
     best = search.finalists.best
     who = f"the best {best}" if best else "the front"
     out.print(

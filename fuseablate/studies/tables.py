@@ -12,8 +12,9 @@ from fuseablate.iso import Kind
 from fuseablate.keys import Size
 from fuseablate.report.manifest import MATTERS
 from fuseablate.row_edits import Edit
-from fuseablate.studies.fields import Name, Seeds, Text, Texts
+from fuseablate.studies.fields import Name, Text, Texts
 from fuseablate.studies.search_tables import Search
+from fuseablate.studies.seed_tables import Seeding, plan_of
 
 DesignName = Literal["one-factor", "leave-one-out", "factorial", "fractional", "per-row", "search"]
 RESERVED = ("baseline", "candidate")
@@ -108,7 +109,7 @@ class StudyFile(Table):
     spec: Text = "fusenet"
     data: Annotated[DataSource, _named_or_table("name")]
     recipe: Annotated[Mapping[str, Any], _named_or_table("base")] = {"base": "standard"}
-    seeds: Seeds
+    seeds: Seeding
     design: DesignName
     factors: Annotated[tuple[Factor, ...], Field(strict=False)] = ()
     rows: Text | None = None
@@ -137,12 +138,22 @@ class StudyFile(Table):
             raise ValueError(
                 f"edit = \"{self.edit}\": must be FIELD=VALUE, such as se=false; 'rows' says where"
             )
-        if self.search and (both := set(self.seeds) & set(self.search.finalists.seeds)):
+        if self.search:
+            self._has_fresh_seeds(self.search)
+        return self
+
+    def _has_fresh_seeds(self, search: Search) -> None:
+        seeds = plan_of(self.seeds)
+        if seeds.looks or seeds.reference != seeds.each:
+            raise ValueError(
+                'seeds: design = "search" takes the same for all trials, without planned looks; '
+                f"write {list(seeds.each)}"
+            )
+        if both := set(seeds.each) & set(search.finalists.seeds):
             raise ValueError(
                 f"search.finalists.seeds: {min(both)} is a seed of the search too; finalists are "
-                f"judged on fresh seeds, such as {max(self.seeds) + 1}"
+                f"judged on fresh seeds, such as {max(seeds.each) + 1}"
             )
-        return self
 
     def _has_two_levels_each(self) -> None:
         least = 2 if self.design == "leave-one-out" else 4

@@ -21,6 +21,7 @@ from fuseablate.errors import InputError
 from fuseablate.studies.design import Design
 
 KEY = "variant"  # the user attribute that names a trial's variant
+SEEDS = "seeds"  # that of a trial that has ended: how many have a result, as in "2 of 3"
 Direction = Literal["maximize", "minimize"]
 
 
@@ -85,7 +86,9 @@ class Trials:
     """The trials of a study: exactly one for each variant, whatever was interrupted.
 
     Each is made in one write, with its parameters and running: a process that is killed leaves
-    a whole trial or none. `distributions` are those of the parameters, by name.
+    a whole trial or none. Optuna lets no trial change that has ended: a variant that is given
+    other seeds after that has another trial, and the newest counts. `distributions` are those of
+    the parameters, by name.
     """
 
     def __init__(
@@ -118,13 +121,14 @@ class Trials:
         params: Mapping[str, Any],
         attributes: Mapping[str, Any],
         system: Mapping[str, Any] | None = None,
+        seeds: int | None = None,
     ) -> None:
         """Have the variant's trial run: a trial that an earlier process left goes on.
 
         Parameters without a distribution are not Optuna's. `system` is what a sampler wants to
-        find with the trial again.
+        find with the trial again. `seeds` is how many it is over, where that may change.
         """
-        if variant in self._by_variant:
+        if variant in self._by_variant and not self._is_over_others(variant, seeds):
             return
         kept = {name: value for name, value in params.items() if name in self._distributions}
         trial = create_trial(
@@ -137,6 +141,11 @@ class Trials:
         storage = self.study._storage
         made = storage.create_new_trial(self.study._study_id, template_trial=trial)
         self._by_variant[variant] = storage.get_trial(made)
+
+    def _is_over_others(self, variant: str, seeds: int | None) -> bool:
+        """Whether the variant's trial has ended, over another number of seeds."""
+        said: str = self._by_variant[variant].user_attrs.get(SEEDS, "")
+        return bool(said) and seeds is not None and said.rpartition(" ")[2] != str(seeds)
 
     def finish(
         self,

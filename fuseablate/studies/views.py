@@ -55,9 +55,17 @@ def _cell(line: Line) -> Text:
 def summary(board: Board) -> str:
     """Return the counts of all states and the time that is left, as one line."""
     states = [f"{board.count(state)} {state}" for state in MARKS if board.count(state)]
-    eta = board.eta()
+    eta, longest = board.eta(), board.longest()
     left = f", {duration(eta)} left" if eta and not board.ended else ""
-    return f"{', '.join(states)} of {len(board.lines)} runs{left}"
+    if left and longest and board.possible:
+        left += f" (up to {duration(longest)})"
+    return f"{', '.join(states)} of {runs_of(board)} runs{left}"
+
+
+def runs_of(board: Board) -> str:
+    """Return how many runs a study has, and how many it may come to have: `6 (up to 18)`."""
+    count = len(board.lines)
+    return f"{count} (up to {count + board.possible})" if board.possible else f"{count}"
 
 
 class LiveView:
