@@ -134,13 +134,13 @@ def test_the_gain_of_more_seeds_of_the_reference_by_hand() -> None:
         (
             "[0, 1, 2]",
             4,
-            "Seeds: 3 of each variant; with 6 of the reference, 3 more runs, all intervals were "
-            "about 13% narrower: seeds = { each = 3, reference = 6 }",
+            "Seeds: 3 of each variant; with 6 of the reference, 3 more runs, all intervals would "
+            "be about 13 % narrower: seeds = { each = 3, reference = 6 }",
         ),
         (
             "{ each = 3, reference = 9 }",
             4,
-            "Seeds: 3 of each variant, 9 of the reference: intervals are about 18% narrower than "
+            "Seeds: 3 of each variant, 9 of the reference: intervals are about 18 % narrower than "
             "with 3",
         ),
         (

@@ -85,13 +85,18 @@ def seeds_said(plan: Plan) -> str:
     if reference > each:
         return (
             f"Seeds: {each} of each variant, {reference} of the reference: intervals are about "
-            f"{1 - narrowed(each, reference):.0%} narrower than with {each}"
+            f"{_narrower(each, reference)} narrower than with {each}"
         )
     best = best_reference(each, others)
     if best == each:
         return f"Seeds: {each} of each variant"
+    more = f"{best - each} more run" + "s" * (best > each + 1)
     return (
-        f"Seeds: {each} of each variant; with {best} of the reference, {best - each} more runs, "
-        f"all intervals were about {1 - narrowed(each, best):.0%} narrower: "
+        f"Seeds: {each} of each variant; with {best} of the reference, {more}, all intervals would "
+        f"be about {_narrower(each, best)} narrower: "
         f"seeds = {{ each = {each}, reference = {best} }}"
     )
+
+
+def _narrower(each: int, reference: int) -> str:
+    return f"{100 * (1 - narrowed(each, reference)):.0f} %"
