@@ -54,7 +54,7 @@ class SeedPlan:
         later = range(self.looks.most) if self.looks else ()
         return frozenset((*self.each, *self.reference, *later))
 
-    def is_that_of(self, other: SeedPlan) -> bool:
+    def says_the_same_as(self, other: SeedPlan) -> bool:
         """Return whether both say the same, in whatever order."""
         mine, its = ((set(one.each), set(one.reference), one.looks) for one in (self, other))
         return mine == its

@@ -48,7 +48,7 @@ def asked(
 
     Without planned looks these are the runs of the plan. A variant with a run that diverged gets
     no verdict, and so no more seeds; where the reference has one, no variant does. None gets
-    more before all runs of a look have a record.
+    more before all runs of a look are tested, or have diverged.
     """
     looks = plan.seeds.looks
     if looks is None:
@@ -60,7 +60,8 @@ def asked(
     for size in looks.sizes:
         counts |= {one.names[0]: size for one in (reference, *going)}
         runs = plan.counted(counts)
-        records = [record for run in runs if (record := get(run.digest))]
+        found = [get(run.digest) for run in runs]
+        records = [one for one in found if one and (one.test or one.failure)]
         if len(records) < len(runs):
             most = plan.counted(counts | {one.names[0]: looks.most for one in (reference, *going)})
             known = {run.digest for run in runs}

@@ -71,7 +71,7 @@ def seen_before(plan: Plan, folder: Path, store: Store) -> tuple[SeedPlan, ...]:
     with suppress(InputError):  # none has been written
         before = Manifest.load(folder)
         had = any(store.get(digest) for one in before.variants for digest in one.runs.values())
-        changed = not before.planned_seeds.is_that_of(plan.seeds)
+        changed = not before.planned_seeds.says_the_same_as(plan.seeds)
         return (*before.seen, before.planned_seeds) if changed and had else before.seen
     return ()
 
