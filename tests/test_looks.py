@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import cast
 import pytest
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
+from rich.console import Console
 
 from fuseablate.report.manifest import Manifest
 from fuseablate.report.model import of_study
@@ -24,6 +26,7 @@ from fuseablate.studies.execute import Looking
 from fuseablate.studies.fixed import FixedWork
 from fuseablate.studies.looks import asked
 from fuseablate.studies.plan import Plan, make_plan
+from fuseablate.studies.plan_views import print_plan
 from fuseablate.studies.trials import Trials, distributions_of, open_storage, open_study
 from fuseablate.studies.views import runs_of, summary
 from fuseablate.tracking import Tracker
@@ -282,3 +285,20 @@ def test_seeds_that_are_added_to_a_finished_study_are_another_trial(tmp_path: Pa
     assert filed("[0, 1]") == [two]
     assert filed("[0, 1, 2]") == [two, three]
     assert filed("[0, 1, 2]") == [two, three]
+
+
+def test_a_dry_run_says_the_least_and_the_most(tmp_path: Path) -> None:
+    plan, store = plan_of(tmp_path), Store(tmp_path / "runs")
+
+    def said() -> str:
+        out = Console(file=io.StringIO(), width=200)
+        print_plan(plan, store, 2, out)
+        assert isinstance(out.file, io.StringIO)
+        return " ".join(out.file.getvalue().split())
+
+    fresh = said()
+    assert "8 to 20 runs of generated" in fresh
+    assert "; 8 to 20 to do on 2 workers: unknown" in fresh
+    assert fresh.count("0 of 2 to 5") == 4
+    run(plan, store.root, stop_after=2)
+    assert "; 6 to 18 to do on 2 workers" in said()
