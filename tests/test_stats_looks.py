@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fuseablate.stats import Looks, Scores, analyse_looks, undecided
+from fuseablate.stats.looks import level_of
 
 
 def by_seed(*values: float) -> dict[int, float]:
@@ -31,13 +32,13 @@ POCOCK = {1: 0.05, 2: 0.0294, 3: 0.0221, 4: 0.0182, 5: 0.0158, 10: 0.0106}
 
 @pytest.mark.parametrize("count", POCOCK)
 def test_the_level_of_a_look_is_that_of_the_published_table(count: int) -> None:
-    assert Looks(3, 3, 3 * count).level(1, 0.05) == pytest.approx(POCOCK[count], abs=5e-5)
+    assert level_of(Looks(3, 3, 3 * count), 1, 0.05) == pytest.approx(POCOCK[count], abs=5e-5)
 
 
 def test_the_level_of_a_look_at_many_comparisons() -> None:
     looks = Looks(3, 2, 9)
     # Never less than Bonferroni's, and the nearer to it the more comparisons there are.
-    levels = [looks.level(count, 0.05) for count in (1, 4, 20, 1000)]
+    levels = [level_of(looks, count, 0.05) for count in (1, 4, 20, 1000)]
     assert levels == sorted(levels, reverse=True)
     assert 0.0125 < levels[-1] < 0.016
 

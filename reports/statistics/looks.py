@@ -71,7 +71,7 @@ def looking(scores: np.ndarray, looks: Looks) -> tuple[np.ndarray, np.ndarray]:
             columns = np.nonzero(active)[0]
             some = scores[studied][:, [0, *(1 + columns)], :size]
             mask = np.ones(some.shape[1:], dtype=bool)
-            judged = judge(some, mask, looks.level(count), count)
+            judged = judge(some, mask, level_of(looks, count), count)
             found = judged.verdict
             used[np.ix_(studied, columns)] = size
             claimed[np.ix_(studied, columns)] |= found
