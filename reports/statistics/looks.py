@@ -25,7 +25,7 @@ from error_and_power import judge
 
 from fuseablate.stats import Looks
 from fuseablate.stats.analysis import LEVEL
-from fuseablate.stats.looks import looked
+from fuseablate.stats.looks import level_of, looked
 
 HERE = Path(__file__).parent
 PLANS = (Looks(3, 3, 6), Looks(3, 2, 9), Looks(2, 1, 6))
