@@ -20,6 +20,15 @@ class Looks:
         """The number of seeds at each look; the last may add fewer than `step`."""
         return (*range(self.first, self.most, self.step), self.most)
 
+    @property
+    def said(self) -> str:
+        """What a reader of the results must know of them."""
+        *before, last = map(str, self.sizes)
+        return (
+            f"Planned looks at {', '.join(before)} and {last} seeds: a variant is trained on until "
+            "a look gives it a verdict, and the error is spent over all of them."
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class SeedPlan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from rich.console import Console
 
+from fuseablate import stats
+from fuseablate.report.judged import judge
 from fuseablate.report.manifest import Manifest
 from fuseablate.report.model import of_study
 from fuseablate.runs import Store
@@ -24,7 +27,7 @@ from fuseablate.studies.board import Board
 from fuseablate.studies.drive import Driver, new_board
 from fuseablate.studies.execute import Looking
 from fuseablate.studies.fixed import FixedWork
-from fuseablate.studies.looks import asked
+from fuseablate.studies.looks import Undecided, asked
 from fuseablate.studies.plan import Plan, make_plan
 from fuseablate.studies.plan_views import print_plan
 from fuseablate.studies.trials import Trials, distributions_of, open_storage, open_study
@@ -103,7 +106,12 @@ class Study:
 
 
 def run(
-    plan: Plan, root: Path, curve: Curve = level, stop_after: int | None = None, **engine: object
+    plan: Plan,
+    root: Path,
+    curve: Curve = level,
+    stop_after: int | None = None,
+    judge: Undecided | None = None,
+    **engine: object,
 ) -> Study:
     """Run a study; after `stop_after` runs it is killed."""
     fake = InstantEngine(curve, **engine)  # type: ignore[arg-type]
@@ -122,13 +130,13 @@ def run(
     fake.submit = killed  # type: ignore[method-assign]
     storage = cast("BaseStorage", open_storage(None, folder))
     trials = Trials(open_study("mine", storage), distributions_of(plan.design))
-    judge = Judge([])
-    look = Looking(driver, (), judge)
+    calls: Calls = []
+    look = Looking(driver, (), judge or Judge(calls))
     try:
         driver.run(FixedWork(plan, look(), store, trials, look))
     except KeyboardInterrupt:
         assert stop_after is not None
-    return Study(plan, store, fake, board, view.said, judge.calls, trials)
+    return Study(plan, store, fake, board, view.said, calls, trials)
 
 
 ALL = {"": [0, 1, 2, 3, 4], "3.kernel=3": [0, 1], "3.kernel=7": [0, 1, 2, 3, 4],
@@ -253,9 +261,9 @@ def test_those_at_equal_cost_are_looked_at_by_themselves(tmp_path: Path) -> None
 def test_decisions_are_the_records_and_not_what_else_the_store_holds(tmp_path: Path) -> None:
     plan, store = plan_of(tmp_path), Store(tmp_path / "runs")
     run(plan_of(tmp_path, seeds="{ first = 5, step = 1, most = 6 }"), store.root)
-    judge = Judge([])
-    now = asked(plan, store.get, judge)
-    assert judge.calls[0][0] == {"baseline": 2, "f=k3": 2, "f=k7": 2, "f=wide": 2}
+    noted = Judge([])
+    now = asked(plan, store.get, noted)
+    assert noted.calls[0][0] == {"baseline": 2, "f=k3": 2, "f=k7": 2, "f=wide": 2}
     counts = Counter(run.variant.names[0] for run in now.runs)
     assert counts == {"baseline": 5, "f=k3": 2, "f=k7": 5, "f=wide": 2}
     assert (now.later, now.said) == ((), "look at 4 seeds: 1 of 3 variants need more")
@@ -302,3 +310,31 @@ def test_a_dry_run_says_the_least_and_the_most(tmp_path: Path) -> None:
     assert fresh.count("0 of 2 to 5") == 4
     run(plan, store.root, stop_after=2)
     assert "; 6 to 18 to do on 2 workers" in said()
+
+
+def test_the_engine_and_the_report_judge_alike(tmp_path: Path) -> None:
+    """Whoever was trained no further has a verdict, and nobody else was left without more."""
+    draw = random.Random(5)
+    noise = {(edits, seed): draw.gauss(0, 2) for edits in ABOVE for seed in range(5)}
+
+    def curve(spec: Spec, seed: int) -> list[float | None]:
+        return [0.6 - (ABOVE[spec.label] + noise[spec.label, seed]) / 100]
+
+    seeds = "{ first = 3, step = 1, most = 5 }"
+    done = run(plan_of(tmp_path, seeds=seeds), tmp_path / "runs", curve, judge=stats.undecided)
+    comparison = of_study(done.manifest, done.store.get)
+    assert "Planned looks at 3, 4 and 5 seeds: a variant is trained on" in comparison.notes[0]
+    judged = judge(comparison)
+    found = {}
+    for variant in judged.variants[1:]:
+        delta = judged.delta(variant)
+        assert delta
+        found[variant.label] = (len(variant.finished), delta.verdict)
+    assert {label: seeds for label, (seeds, _) in found.items()} == {
+        label: len(seeds) for label, seeds in done.trained.items() if label
+    }
+    for seeds_of, verdict in found.values():
+        assert seeds_of == 5 or verdict not in ("unclear", "no claim")
+    # 30 points of a spread of 2 are seen at once, and 5 are not.
+    assert found["3.kernel=3"] == (3, "better")
+    assert found["3.kernel=7"][0] > 3

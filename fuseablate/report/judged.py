@@ -67,7 +67,15 @@ def judge(
     some = tuple(variants if variants is not None else comparison.raw)
     if len(some) < 2:
         return Judged(comparison, some, metric, None, {}, {})
-    from fuseablate.stats import BASES, Analysis, analyse, seeds_needed, smallest, widened
+    from fuseablate.stats import (
+        BASES,
+        Analysis,
+        analyse,
+        analyse_looks,
+        seeds_needed,
+        smallest,
+        widened,
+    )
 
     whole = [variant for variant in some if not variant.diverged]
     if some[0].diverged or len(whole) < 2:
@@ -82,7 +90,10 @@ def judge(
             variant.key: {run.seed: _right(run) for run in variant.finished} for variant in whole
         }
     matters = comparison.matters
-    analysis = analyse(scores, some[0].key, rights, matters=matters)
+    if comparison.looks:
+        analysis = analyse_looks(scores, some[0].key, comparison.looks, rights, matters)
+    else:
+        analysis = analyse(scores, some[0].key, rights, matters=matters)
     seen = {basis: size for basis in BASES if (size := smallest(analysis, basis))}
     needed = {basis: n for basis in BASES if (n := seeds_needed(analysis, matters, basis))}
     if comparison.interval == "both":

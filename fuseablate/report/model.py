@@ -200,6 +200,7 @@ def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Compari
     variants = tuple(_of_planned(planned, unclear, get) for planned in manifest.variants)
     runs = [run for variant in variants for run in variant.runs]
     known = runs[0] if runs else None
+    looks = manifest.planned_seeds.looks
     return Comparison(
         variants=variants,
         spec=manifest.spec,
@@ -210,10 +211,15 @@ def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Compari
         question=manifest.question,
         design=manifest.design,
         factors=manifest.factors,
-        notes=(*manifest.notes, *unplanned(manifest.seen, manifest.planned_seeds), *unlike(runs)),
+        notes=(
+            *manifest.notes,
+            *([looks.said] if looks else ()),
+            *unplanned(manifest.seen, manifest.planned_seeds),
+            *unlike(runs),
+        ),
         search=manifest.search,
         matters=manifest.matters,
-        looks=manifest.seeds.looks if manifest.seeds else None,
+        looks=looks,
     )
 
 
