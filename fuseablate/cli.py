@@ -18,7 +18,7 @@ from fuseablate.errors import InputError
 SPIN_COUNT = "3000"
 COMMANDS = (
     "quickstart", "list", "show", "cost", "diff", "explore", "train", "report", "export", "convert",
-    "bench", "study",
+    "bench", "study", "runs",
 )  # fmt: skip
 
 

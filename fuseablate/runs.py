@@ -3,13 +3,13 @@
 runs/0123456789abcdef/   the first 16 hex digits of the run's digest
   record.json            written once, when the run has ended
   weights.pt             the final weights, as they were tested
+  run.json               while it runs: what it is, for those who look at the folder
   checkpoint.pt          while it runs; checkpoint.previous.pt is that of the epoch before
   lock                   held by the process that trains it, as long as it lives
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 from fuseablate.atomic import write_atomically
 from fuseablate.errors import InputError
+from fuseablate.lock import LOCK, take
 from fuseablate.recipe import Recipe
 from fuseablate.record import Record
 from fuseablate.spec import Spec
@@ -30,6 +31,7 @@ from fuseablate.spec import Spec
 TRAINING_VERSION = 1
 RECORD = "record.json"
 WEIGHTS = "weights.pt"
+NEWEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 DIGITS = 16
 
 
@@ -162,21 +164,17 @@ class Store:
         path = self.folder(digest)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            lock = (path / "lock").open("a")
+            lock = (path / LOCK).open("a")
         except OSError as error:
             raise _unwritable(path, error) from None
         with lock:
-            _hold(lock, path)
+            if not take(lock):
+                raise InputError(f"run folder {path}: another process is training this run")
             folder = RunFolder(path)
-            folder.remove(".checkpoint*", ".weights*", ".record*")  # a killed process was writing
+            folder.remove(
+                ".checkpoint*", ".weights*", ".record*", ".run*"
+            )  # a killed process was writing
             yield folder
-
-
-def _hold(lock: IO[str], path: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"run folder {path}: another process is training this run") from None
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:

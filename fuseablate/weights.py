@@ -14,9 +14,8 @@ from fuseablate.errors import InputError
 from fuseablate.keys import Size
 from fuseablate.network import build
 from fuseablate.record import Record
-from fuseablate.runs import WEIGHTS, Store
+from fuseablate.runs import NEWEST, WEIGHTS, Store
 from fuseablate.spec import Spec
-from fuseablate.training.checkpoint import NEWEST
 from fuseablate.views.parameters import Statistics
 
 NEAR = 0.01  # of a tensor's largest value: nearer to zero than that is "near zero"

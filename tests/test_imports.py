@@ -35,7 +35,8 @@ FLOW = [
     "variants",
 ]
 NO_TORCH = {
-    *FLOW, "terminal", "checked", "atomic", "recipe", "record", "runs", "views", "cli", "commands",
+    *FLOW, "terminal", "checked", "atomic", "lock", "recipe", "record", "runs", "underway",
+    "inventory", "transfer", "views", "cli", "commands",
 }  # fmt: skip
 # The torch side; each may import the whole of FLOW and what stands here before it.
 TORCH_FLOW = ["streams", "modules", "network", "proof"]
@@ -149,6 +150,8 @@ def test_no_part_of_the_package_bears_the_name_of_a_public_function() -> None:
         ["cost", "fusenet", "--json"],
         ["cost", "fusenet", "--set", "all.se=false", "--iso", "macs"],
         ["diff", "fusenet", "fusenet", "--set-b", "fuse.op=mbconv"],
+        ["runs", "list", "--runs", "reports/se"],
+        ["runs", "show", "3e0c", "--runs", "reports/se"],
         ["explore", "fusenet", "--space", "studies/search.toml", "--samples", "50"],
     ],
 )

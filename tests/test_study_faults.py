@@ -18,8 +18,9 @@ from optuna.trial import TrialState
 from fuseablate.cli import main
 from fuseablate.engines.plan import usable_cores
 from fuseablate.errors import InputError
+from fuseablate.lock import is_held
 from fuseablate.runs import Store
-from fuseablate.studies.lock import held, is_held
+from fuseablate.studies.lock import held
 from fuseablate.studies.trials import Trials, open_storage, open_study
 from tests.study_process import (
     exit_code,

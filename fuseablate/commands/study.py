@@ -13,9 +13,10 @@ from rich.table import Table
 
 from fuseablate.commands.arguments import add_runs, run_store, whole
 from fuseablate.errors import InputError
+from fuseablate.lock import is_held
 from fuseablate.runs import Store
 from fuseablate.studies.board import STATUS, Board
-from fuseablate.studies.lock import held, is_held
+from fuseablate.studies.lock import held
 from fuseablate.terminal import console, duration
 
 

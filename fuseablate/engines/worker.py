@@ -16,7 +16,6 @@ The worker ends itself as soon as its parent is gone.
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import json
 import os
@@ -146,17 +145,11 @@ def _data(arguments: str) -> Data:
 
 
 def _is_held(job: Job) -> bool:
-    """Return whether another process holds the lock of the run's folder."""
+    """Return whether another process holds the run's folder."""
+    from fuseablate.lock import is_held
     from fuseablate.runs import Store
 
-    try:
-        with (Store(Path(job.runs)).folder(job.key) / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # no lock, or none that this process may read: the error before tells more
-        return False
-    return False
+    return is_held(Store(Path(job.runs)).folder(job.key))
 
 
 def _is_out_of_memory(error: Exception) -> bool:

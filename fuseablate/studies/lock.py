@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from fuseablate.errors import InputError
-
-PATIENCE = 0.5  # seconds; a look whether a study runs holds its lock for less
+from fuseablate.lock import LOCK, take
 
 
 @contextmanager
@@ -24,7 +21,7 @@ def held(folder: Path, study: str) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("a+b", buffering=0) as lock:
+        with (folder / LOCK).open("a+b", buffering=0) as lock:
             _take(lock, folder, study)
             yield
     except BrokenPipeError:  # no fault of the folder: the reader of the output has left
@@ -36,32 +33,12 @@ def held(folder: Path, study: str) -> Iterator[None]:
         ) from None
 
 
-def is_held(folder: Path) -> bool:
-    """Return whether a process holds a study's folder."""
-    try:
-        with (folder / "lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # no lock, or none that this process may read
-        return False
-    return False
-
-
 def _take(lock: IO[bytes], folder: Path, study: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() < deadline:
-                time.sleep(0.02)
-                continue
-            lock.seek(0)
-            raise InputError(
-                f"study {study}: process {lock.read().decode().strip() or '?'} is running it; "
-                f"watch it with 'fuseablate study status {folder.name}'"
-            ) from None
+    if not take(lock):
+        lock.seek(0)
+        raise InputError(
+            f"study {study}: process {lock.read().decode().strip() or '?'} is running it; "
+            f"watch it with 'fuseablate study status {folder.name}'"
+        )
     lock.truncate(0)
     lock.write(str(os.getpid()).encode())

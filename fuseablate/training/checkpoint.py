@@ -16,9 +16,7 @@ from typing import Any
 
 import torch
 
-from fuseablate.runs import RunFolder
-
-NEWEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+from fuseablate.runs import NEWEST, PREVIOUS, RunFolder
 
 
 def save(folder: RunFolder, digest: str, state: dict[str, Any]) -> None:

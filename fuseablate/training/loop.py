@@ -14,7 +14,7 @@ from fuseablate.data import Data, TrainBatches
 from fuseablate.errors import InputError
 from fuseablate.recipe import Recipe
 from fuseablate.record import Failure, Record, Score, TestScore
-from fuseablate.runs import RECORD, WEIGHTS, RunFolder, Store, run_digest
+from fuseablate.runs import NEWEST, PREVIOUS, RECORD, WEIGHTS, RunFolder, Store, run_digest
 from fuseablate.spec import Spec
 from fuseablate.training import checkpoint
 from fuseablate.training.environment import (
@@ -28,8 +28,9 @@ from fuseablate.training.evaluate import evaluate, evaluate_test
 from fuseablate.training.progress import Progress, suited_progress
 from fuseablate.training.schedule import has_stalled, learning_rate
 from fuseablate.training.state import State, now
+from fuseablate.underway import DESCRIPTION, Description
 
-UNFINISHED = (checkpoint.NEWEST, checkpoint.PREVIOUS)  # what only an unfinished run needs
+UNFINISHED = (NEWEST, PREVIOUS, DESCRIPTION)  # what only an unfinished run needs
 
 
 def train(
@@ -97,6 +98,7 @@ class _Run:
     def carry_out(self) -> Record:
         """Train to the end, and file the record."""
         state = self._resumed()
+        self.folder.write(DESCRIPTION, self._description().to_json())
         title = " ".join(filter(None, (self.spec.name, self.spec.label, f"seed {self.seed}")))
         batches = TrainBatches(
             self.data.train,
@@ -124,6 +126,17 @@ class _Run:
             raise
         finally:
             self.progress.end()
+
+    def _description(self) -> Description:
+        return Description(
+            self.digest,
+            self.spec.name,
+            self.spec.label,
+            self.recipe.name,
+            self.recipe.epochs,
+            self.data.title,
+            self.seed,
+        )
 
     def _resumed(self) -> State:
         """Return the state of the newest checkpoint that can be trusted, or a fresh one."""
