@@ -97,8 +97,14 @@ def _difference(network: nn.Module, size: Size, content: bytes) -> float:
     for count in (1, 3):
         batch = images(count, size)
         expected = network(batch)
+        if not expected.isfinite().all():
+            raise InputError(
+                "torch's own logits on random images are not finite, so that nothing can be held "
+                "against them; nothing was written (batch norms that have seen no data let "
+                "numbers grow from layer to layer: export a trained run, or use all.norm=group)"
+            )
         found = torch.from_numpy(session.run(None, {"images": batch.numpy()})[0])
-        if found.shape != expected.shape:
+        if found.shape != expected.shape or not found.isfinite().all():
             return float("inf")
         scale = expected.abs().max().clamp(min=1e-30)
         worst = max(worst, float((found - expected).abs().max() / scale))

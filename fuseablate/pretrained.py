@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fuseablate.catalog import load_spec, shipped_specs
-from fuseablate.convert import converted
+from fuseablate.convert import name_map
 from fuseablate.errors import InputError, unknown
 from fuseablate.network import build
 from fuseablate.spec import Spec
@@ -27,6 +27,13 @@ LAST: dict[str, tuple[str, ...]] = {
     "torchvision:regnet_*": ("proj",),
     "timm:resnetv2_*": ("downsample",),
 }
+# Heads at the side, for training only, which torchvision removes once it has loaded the weights.
+HEADS: dict[str, tuple[str, ...]] = {
+    "torchvision:googlenet": ("aux1.", "aux2."),
+    "torchvision:inception_v3": ("AuxLogits.",),
+}
+# Networks that go by another name there.
+TABLES = {"timm:mobilenetv1_100": "mobilenet_v1"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class Published:
     def spec(self) -> Spec:
         """Return the shipped table of the same network, or say that there is none."""
         name = self.name.partition(".")[0]  # timm writes where the weights are from after a dot
+        name = TABLES.get(f"{self.package}:{name}", name)
         if self.package == "timm" and fnmatchcase(name, "resnetv2_*x*_bit"):
             name = f"bit_r{name.removeprefix('resnetv2_').removesuffix('_bit')}"
         if name not in shipped_specs():
@@ -105,37 +113,55 @@ def _library(library: str, name: str) -> ModuleType:
     return module
 
 
-@torch.no_grad()
-def brought_over(
-    published: Published, state: Mapping[str, Tensor], spec: Spec
-) -> tuple[Spec, dict[str, Tensor], float]:
-    """Return the spec with as many classes as `state` has, its weights, and how exact they are.
+@dataclass(frozen=True)
+class BroughtOver:
+    """A spec with as many classes as the published weights, the weights, and how exact they are.
 
-    The last is the largest difference between the library's logits and ours on one random image,
-    as a share of the largest logit. Raise `InputError` where the two are not the same network.
+    difference: the largest one between the library's logits and ours on one random image, as a
+    share of the largest logit. initial: our rows that are not in the state dict, heads for
+    training, whose weights are those that the network begins with.
     """
+
+    spec: Spec
+    weights: Mapping[str, Tensor]
+    difference: float
+    initial: tuple[str, ...]
+
+
+@torch.no_grad()
+def brought_over(published: Published, state: Mapping[str, Tensor], spec: Spec) -> BroughtOver:
+    """Return published weights for a spec; `InputError` where the two are not the same network."""
     what = f"{published.package}:{published.name}"
     if not state:
         raise InputError(f"{what}: the state dict is empty")
     classes = len(list(state.values())[-1])  # of the classifier's bias
     spec = spec.with_classes(classes)
     theirs, ours = published.make(classes).eval(), build(spec).eval()
+    known = theirs.state_dict()
+    absent = {name for name in known if name not in state and name.startswith(HEADS.get(what, ()))}
     try:
-        theirs.load_state_dict(dict(state))
+        theirs.load_state_dict({**{name: known[name] for name in absent}, **state})
     except RuntimeError:
-        lacking = sorted(set(theirs.state_dict()) ^ set(state))
+        lacking = sorted((set(known) - absent) ^ set(state))
         named = f"only one of them has {lacking[0]}" if lacking else "a shape differs"
         raise InputError(f"the state dict is not that of {what}: {named}") from None
     if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
         raise InputError(f"the state dict holds numbers in {bad[0]} that are not finite")
-    weights = converted(ours, theirs.state_dict(), published.last)
+    weights, initial = ours.state_dict(), []
+    for their, our in name_map(ours, theirs.state_dict(), published.last).items():
+        if their in absent:
+            initial.append(our.split(".")[1])  # rows.ROW.rest
+        else:
+            weights[our] = state[their].reshape(weights[our].shape)
     ours.load_state_dict(weights)
     image = torch.randn(1, 3, *spec.input, generator=torch.Generator().manual_seed(0))
     expected: Any = theirs(image)
+    if not expected.isfinite().all():
+        raise InputError(f"{what}: with this state dict its logits are not finite")
     difference = (ours(image) - expected).abs().max() / expected.abs().max()
     if not difference <= TOLERANCE:
         raise InputError(
             f"{what} and {spec.name} differ by {difference:.1e} of the largest logit: "
             "their tensors pair up, and they are not the same network"
         )
-    return spec, weights, difference.item()
+    return BroughtOver(spec, weights, difference.item(), tuple(dict.fromkeys(initial)))

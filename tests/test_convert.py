@@ -58,6 +58,11 @@ def test_what_torchvision_has_downloaded(
             "regnet_y_400mf",
         ),
         ("timm:resnet18", lambda: timm.create_model("resnet18", num_classes=7), "resnet18"),
+        (
+            "timm:mobilenetv1_100",
+            lambda: timm.create_model("mobilenetv1_100", num_classes=7),
+            "mobilenet_v1",
+        ),
     ],
 )
 def test_a_state_dict_of_other_classes(
@@ -67,6 +72,38 @@ def test_a_state_dict_of_other_classes(
     out = tmp_path / "ours.pt"
     assert main(["convert", what, "--state", str(tmp_path / "state.pt"), "--out", str(out)]) == 0
     assert_same(theirs, load_weights(out), name, 7)
+
+
+@pytest.mark.parametrize(("name", "rows"), [("googlenet", "10, 14"), ("inception_v3", "14")])
+def test_a_state_dict_without_auxiliary_heads(
+    name: str, rows: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As torchvision has them once it has loaded its weights: the heads are gone."""
+    make = getattr(torchvision.models, name)
+    theirs = saved(make(aux_logits=False, init_weights=False, num_classes=7), tmp_path / "s.pt")
+    out = tmp_path / "ours.pt"
+    words = ["convert", f"torchvision:{name}", "--state", str(tmp_path / "s.pt"), "--out", str(out)]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert f"auxiliary heads that it lacks have initial values: row {rows}\n" in said
+    weights = load_weights(out)
+    ours = build(load_spec(name).with_classes(7))
+    first = ours.state_dict()
+    heads = [each for each in first if each.split(".")[1] in rows.split(", ")]
+    assert heads
+    assert all(torch.equal(weights[each], first[each]) for each in heads)
+    ours.load_state_dict(weights)
+    images = torch.randn(1, 3, *load_spec(name).input)
+    with torch.no_grad():
+        expected = theirs(images)
+        torch.testing.assert_close(
+            ours.eval()(images), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item()
+        )
+    # A state dict that lacks anything else is still another network's.
+    state = theirs.state_dict()
+    del state["fc.bias"]
+    torch.save(state, tmp_path / "s.pt")
+    assert main(words) == 2
 
 
 def test_one_line_for_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

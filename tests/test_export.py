@@ -104,6 +104,39 @@ def test_nothing_is_written_where_they_differ(tmp_path: Path) -> None:
     assert path.read_text() == "before"
 
 
+class Unbounded(nn.Module):
+    """A network whose logits are not finite: on every image, or on a batch of three."""
+
+    def __init__(self, images: int, value: float) -> None:
+        super().__init__()
+        self.images, self.value = images, value
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        means = x.mean((2, 3))
+        return means * self.value if len(x) >= self.images else means
+
+
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_no_network_is_equal_to_numbers_that_are_none(
+    images: int, value: float, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="own logits on random images are not finite"):
+        write_onnx(Unbounded(images, value), (8, 8), tmp_path / "net.onnx", {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_deep_network_of_standardised_weights_overflows_before_its_norms_have_seen_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """42 layers of 1x1 and 3x3, each of a gain of sqrt(fan-in): 10^80 is beyond float32."""
+    path = tmp_path / "net.onnx"
+    words = ["export", "densenet_bc_100_12", "--onnx", str(path), "--set"]
+    assert main([*words, "all.weight_std=true"]) == 2
+    assert "use all.norm=group" in capsys.readouterr().err
+    assert main([*words, "all.weight_std=true all.norm=group"]) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

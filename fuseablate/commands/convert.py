@@ -41,14 +41,16 @@ def run(args: argparse.Namespace) -> int:
     published = Published.read(args.what)
     spec = load_spec(args.spec) if args.spec else published.spec()
     state = load_weights(args.state) if args.state else published.state()
-    spec, weights, difference = brought_over(published, state, spec)
+    brought = brought_over(published, state, spec)
     content = io.BytesIO()
-    torch.save(weights, content)
+    torch.save(dict(brought.weights), content)
     write(out, "--out", content.getvalue())
+    difference, spec = brought.difference, brought.spec
     exact = f"differ by {difference:.0e} of the largest" if difference else "are equal"
+    heads = f"; auxiliary heads that it lacks have initial values: row {', '.join(brought.initial)}"
     console().print(
         f"{out}: the weights of {args.what} under the names of {spec.name}, {spec.classes} "
-        f"classes; the logits {exact}",
+        f"classes; the logits {exact}{heads if brought.initial else ''}",
         soft_wrap=True,
         markup=False,
     )
