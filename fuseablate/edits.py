@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 SPEC_KEYS = (*SPEC_RULES, "input")
 
 
-def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
+def edited(
+    spec: Spec, texts: Iterable[str], idle: bool = False, scaled_later: bool = False
+) -> Spec:
     """Return `spec` with all edits made at once; see `Spec.edit`.
 
     An edit that changes nothing is refused or, where `idle`, left out: it is judged when the
-    wider ones have been made, and without it the others do what they do.
+    wider ones have been made, and without it the others do what they do. Of those that change a
+    cell on which no layer depends, none is left out, and each is refused unless `idle`.
     """
     edits = [Edit.parse(text) for text in texts]
     idlers: set[str] = set()
@@ -72,7 +75,7 @@ def edited(spec: Spec, texts: Iterable[str], idle: bool = False) -> Spec:
         raise error.within(f"edit '{' '.join(edit.text for edit in edits)}'") from None
     _check_residuals(spec, after, edits)
     if not idle:
-        _check_effect(spec, after, edits)
+        _check_effect(spec, after, [edit.text for edit in edits], scaled_later)
     return after
 
 
@@ -163,16 +166,15 @@ def check_size(spec: Spec, size: Size) -> None:
             )
 
 
-def _check_effect(before: Spec, after: Spec, edits: Sequence[Edit]) -> None:
-    """Refuse edits that no layer depends on: each of a key of the spec, and all together."""
-    if (after.input, after.divisor) != (before.input, before.divisor):
-        return  # these change what is computed otherwise than by the layers
+def _check_effect(before: Spec, after: Spec, texts: Sequence[str], scaled_later: bool) -> None:
+    """Refuse an edit without which the others make the same network."""
     layers = after.layers()
-    keys = [edit for edit in edits if edit.rows is None]
-    without = [(edit.text, {edit.field: getattr(before, edit.field)}) for edit in keys]
-    for text, old in without:
-        if dataclasses.replace(after, **old).layers() == layers:
+    for at, text in enumerate(texts):
+        if scaled_later and Edit.parse(text).field == "divisor":
+            continue
+        try:
+            without = edited(before, [*texts[:at], *texts[at + 1 :]], idle=True)
+        except InputError:  # the others cannot be made without it
+            continue
+        if without.input == after.input and without.layers() == layers:
             raise NoChangeError(f"edit '{text}': changes nothing: no layer depends on it here")
-    if before.layers() == layers:
-        texts = " ".join(edit.text for edit in edits)
-        raise NoChangeError(f"edit '{texts}': changes nothing: no layer depends on it here")

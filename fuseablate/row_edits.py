@@ -179,6 +179,12 @@ class EditedTable:
             raise (error if edit.field in STRUCTURE else error.within(f"row {id}")) from None
 
     def _no_cell(self, edit: Edit, rows: list[Row]) -> InputError:
+        if edit.field == "depth":
+            repeated = [name for name, op in OPS.items() if op.repeats]
+            return InputError(
+                f"no row of {', '.join(dict.fromkeys(self._rows[row.id].op.op for row in rows))} "
+                f"is repeated; rows of {', '.join(repeated)} are"
+            )
         fields = dict.fromkeys(name for row in rows for name in self._rows[row.id].op.rules())
         if edit.field not in fields:
             ops = dict.fromkeys(self._rows[row.id].op for row in rows)

@@ -14,7 +14,7 @@ from typing import Any
 from fuseablate.edits import edited
 from fuseablate.errors import InputError, unknown
 from fuseablate.keys import IMAGE_CHANNELS, SPEC_RULES, Size, check_key
-from fuseablate.layers import Cost, Flatten, Layer, Seq, Shape, written
+from fuseablate.layers import Cost, Flatten, Layer, Seq, Shape, Tap, written
 from fuseablate.ops import OPS, Row, Settings
 from fuseablate.ops.cells import Whole
 from fuseablate.ops.table import check_ids, read_rows
@@ -150,6 +150,19 @@ class Spec:
         rows = Seq(tuple((traced.row.name, traced.layer) for traced in self.trace(size)))
         return Seq((("rows", rows), ("flatten", Flatten())))
 
+    def check_trainable(self, size: Size | None = None) -> None:
+        """Raise an `InputError` where training would run a head at the side on too small a map."""
+        for row in self.trace(size):
+            for _, child in getattr(row.layer, "children", ()):
+                if isinstance(child, Tap):
+                    try:
+                        child.check(row.in_shape)
+                    except InputError as error:
+                        raise InputError(
+                            f"row {row.row.id}: training runs this head: {error}, or leave the "
+                            f"head out with {row.row.id}.weight=0"
+                        ) from None
+
     def digest(self, size: Size | None = None) -> str:
         """Return the SHA-256 of what the table means: its tree of layers at input `size`.
 
@@ -157,12 +170,14 @@ class Spec:
         """
         return hashlib.sha256(written(self.layers(size)).encode()).hexdigest()
 
-    def edit(self, *edits: str) -> Spec:
+    def edit(self, *edits: str, scaled_later: bool = False) -> Spec:
         """Return the spec with edits `ROWS.FIELD=VALUE` made; raise `InputError` for a bad one.
 
-        All edits of one call are made at once: a narrower selection overrides a wider one.
+        All edits of one call are made at once: a narrower selection overrides a wider one. An
+        edit without which the others make the same network is refused. scaled_later: whether the
+        width will be changed later on, so that a divisor says something even if it does not yet.
         """
-        return edited(self, edits)
+        return edited(self, edits, scaled_later=scaled_later)
 
     def form(self, name: str) -> Spec:
         """Return the network in the form of that name, as a table of its own: no edits yet."""

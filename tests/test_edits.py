@@ -9,8 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fuseablate import InputError, load_spec, measure
+from fuseablate.edits import edited
 from fuseablate.ops.widths import scaled
-from fuseablate.spec import Spec
+from fuseablate.spec import Spec, to_toml
 
 BASE = load_spec("fusenet")
 FUSE = [str(n) for n in range(2, 13)]
@@ -184,7 +185,8 @@ def test_the_specs_divisor_counts() -> None:
     assert cells(BASE.edit("3.exp=x0.25"), "exp")["3"] == 24
     assert cells(BASE.edit("divisor=1", "3.exp=x0.25"), "exp")["3"] == 18
     assert cells(BASE.edit("3.exp=x0.25", "divisor=1"), "exp")["3"] == 18
-    assert cells(BASE.edit("divisor=6").edit("3.exp=x0.25"), "exp")["3"] == 18
+    later = BASE.edit("divisor=6", scaled_later=True).edit("3.exp=x0.25")
+    assert cells(later, "exp")["3"] == 18
     assert cells(BASE.edit("divisor=50", "3.exp=x0.25"), "exp")["3"] == 50
 
 
@@ -331,8 +333,8 @@ def test_a_narrower_selection_overrides_a_wider_one() -> None:
         nl = cells(BASE.edit(*pair), "nl")
         assert nl["13"] == "hswish"
         assert {nl[id] for id in nl if id != "13"} == {"relu"}
-    three = BASE.edit("6.kernel=9", "all.kernel=3", "5-7.kernel=7", "fuse.kernel=1")
-    assert list(cells(three, "kernel").values()) == [3, 1, 1, 1, 7, 9, 7, *[1] * 8]
+    three = BASE.edit("6.kernel=9", "all.kernel=5", "5-7.kernel=7", "fuse.kernel=1")
+    assert list(cells(three, "kernel").values()) == [5, 1, 1, 1, 7, 9, 7, *[1] * 8]
 
 
 def test_scaling_starts_from_the_unedited_cell() -> None:
@@ -430,8 +432,8 @@ def test_a_residual_that_no_row_takes_is_refused() -> None:
 
 
 def test_keys_of_the_spec() -> None:
-    after = BASE.edit("classes=10", "dropout=0.5", "divisor=4", "input=32x48")
-    assert (after.classes, after.dropout, after.divisor, after.input) == (10, 0.5, 4, (32, 48))
+    after = BASE.edit("classes=10", "dropout=0.5", "input=32x48")
+    assert (after.classes, after.dropout, after.input) == (10, 0.5, (32, 48))
     assert after.rows == BASE.rows
     assert after.trace()[0].in_shape == (3, 32, 48)
     assert after.trace()[-1].out_shape == (10, 1, 1)
@@ -458,7 +460,7 @@ def test_an_op_change_can_come_with_the_fields_that_the_new_op_needs() -> None:
         assert (after.rows[0].op, after.rows[0].cells()["exp"]) == ("fuse", 16)
         assert after.trace()[0].out_shape == (16, 112, 112)
         assert "without" not in after.label  # bias and the like were at their defaults
-    assert "(without bias)" in BASE.edit("1.bias=true", "1.op=fuse", "1.exp=16").label
+    assert "(without bias)" in BASE.edit("1.bias=true").edit("1.op=fuse", "1.exp=16").label
     assert "there is no number of exp to scale" in refused("1.op=fuse", "1.exp=x0.5")
     # a value that only the new op knows
     last = BASE.edit("1.op=fuse", "1.exp=16", "1.se=true", "1.se_place=after_project")
@@ -580,3 +582,65 @@ def test_any_text_is_an_edit_or_one_line_of_error(edits: list[str]) -> None:
     else:
         assert after.edits == tuple(edit.strip() for edit in edits)
         assert measure(after, (224, 224)).params > 0
+
+
+@pytest.mark.parametrize(
+    ("edits", "idle"),
+    [
+        (("divisor=4",), "divisor=4"),
+        (("divisor=4", "input=64"), "divisor=4"),
+        (("all.se=false", "divisor=4"), "divisor=4"),
+        (("2.se=false", "2.se_reduction=2", "13.nl=relu"), "2.se_reduction=2"),
+        (("13.se_reduction=8", "13.se=false"), "13.se_reduction=8"),
+        (("all.nl=relu", "fuse.nl=elu", "conv.nl=elu"), "all.nl=relu"),
+    ],
+)
+def test_each_edit_must_change_a_layer_beside_the_others(edits: tuple[str, ...], idle: str) -> None:
+    said = f"edit '{idle}': changes nothing: no layer depends on it here"
+    for order in (edits, edits[::-1]):
+        assert said in refused(*order)
+    # Combinations may hold it, and mean the others.
+    rest = [edit for edit in edits if edit != idle]
+    assert edited(BASE, edits, idle=True).digest() == (BASE.edit(*rest) if rest else BASE).digest()
+
+
+def test_a_divisor_beside_a_scaled_width_is_no_idle_edit() -> None:
+    assert BASE.edit("divisor=4", "3.exp=x0.25").divisor == 4
+    assert BASE.edit("divisor=4", scaled_later=True).divisor == 4
+
+
+@pytest.mark.parametrize(
+    ("alias", "word"),
+    [
+        ("all.nl=silu", "all.nl=swish"),
+        ("fuse.nl=hardswish", "fuse.nl=hswish"),
+        ("fuse.nl=hard_swish", "fuse.nl=hswish"),
+        ("13.nl=leakyrelu", "13.nl=leaky_relu"),
+        ("all.se_nl=silu", "all.se_nl=swish"),
+        ("fuse.nl2=silu", "fuse.nl2=swish"),
+    ],
+)
+def test_a_usual_name_of_a_non_linearity_is_the_same_network(alias: str, word: str) -> None:
+    base = BASE.edit("all.nl=gelu")
+    one, other = base.edit(alias), base.edit(word)
+    assert one.rows == other.rows
+    assert one.digest() == other.digest()
+    assert "silu" not in to_toml(one).partition("[[rows]]")[2]
+
+
+def test_a_table_may_use_the_usual_names() -> None:
+    table = BASE.to_dict()
+    for row in table["rows"]:
+        if row.get("nl") == "hswish":
+            row["nl"] = "hardswish"
+        if "se_gate" in row:
+            row["se_gate"] = "hard_sigmoid"
+    assert Spec.from_dict(table).digest() == BASE.digest()
+    assert "changes nothing: nl is silu already" in refused(
+        "13.nl=silu", spec=BASE.edit("13.nl=swish")
+    )
+
+
+def test_a_row_that_is_not_repeated_has_no_depth() -> None:
+    assert "no row of pool is repeated; rows of fuse, mbconv, " in refused("pool.depth=2")
+    assert "row 14: depth: op 'pool' is not repeated" in refused("14.depth=2")

@@ -133,7 +133,7 @@ def test_inception_v2_by_hand() -> None:
 def test_two_3x3_in_place_of_a_5x5_cost_18_25ths() -> None:
     """Section 3.1 of the paper: a net saving of 28%, where the channels stay."""
     spec = load_spec("inception_v2").edit("8/1.b3.out=96", "8/1.norm=none")
-    wide = spec.edit("8/1.b3.kernel=1x1,5x5", "8/1.b3.out=96,96")
+    wide = spec.edit("8/1.b3.kernel=1x1,5x5")
     others = 288 * (64 + 48 + 96 + 64) + 9 * 48 * 64
     small, large = (one.trace()[7].cost.params - others for one in (spec, wide))
     assert (small, large) == (18 * 96 * 96, 25 * 96 * 96)
@@ -238,3 +238,28 @@ def test_fewer_kernels_than_channels_leave_the_reduction_as_it_is() -> None:
     assert spec.edit("6.b2.kernel=1x7").digest() == spec.edit("6.b2.kernel=1x1,1x7").digest()
     # Row 6 has 192 channels in: a 1x1 to 96, and 1x7 in place of 3x3 from 96 to 128.
     assert measure(spec.edit("6.b2.kernel=1x7")).params - measure(spec).params == 96 * 128 * (7 - 9)
+
+
+def test_a_map_too_small_for_the_head_is_refused_in_training_only() -> None:
+    """At 203x203 row 14 sees 11x11, which the pooling makes 3x3, and the kernel is 5x5."""
+    spec = load_spec("inception_v3")
+    at_299, at_203 = measure(spec), measure(spec, (203, 203))
+    assert at_203.params == at_299.params == 27_161_264
+    assert at_203.macs < at_299.macs
+    proved(spec, (203, 203))
+    last = Published.read("torchvision:inception_v3").last
+    same_function(spec, inception_v3(), (203, 203), last)
+    spec.check_trainable()
+    with pytest.raises(InputError, match=r"row 14: training runs this head: kernel 5 .* 3x3 map"):
+        spec.check_trainable((203, 203))
+    spec.edit("14.weight=0").check_trainable((203, 203))
+
+
+def test_the_heads_convolutions_have_forms_too() -> None:
+    """A 5x5 from 128 to 768 channels: 5x5 a channel with its norm, then 1x1."""
+    spec = load_spec("inception_v3")
+    less = 128 * 768 * 25 - (128 * 25 + 2 * 128 + 128 * 768)
+    assert measure(spec).params - measure(spec.edit("aux.spatial=separable")).params == less
+    assert spec.edit("all.spatial=separable").rows[13].cells()["spatial"] == "separable"
+    small = load_spec("inception_v3:cifar").edit("aux.spatial=separable")
+    proved(small, (32, 32))

@@ -50,7 +50,8 @@ def test_the_width_comes_after_all_other_edits() -> None:
         spec = BASE.edit(*edits)
         assert widths(spec)["3"] == (80, 12)
         assert widths(spec)["12/2"] == (288, 48)
-    assert spec == BASE.edit("12.depth=2", "divisor=4", "3.exp=160").edit("scale.width=x0.5")
+    plain = BASE.edit("12.depth=2", "divisor=4", "3.exp=160", scaled_later=True)
+    assert spec == plain.edit("scale.width=x0.5")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def nearest_by_scan(spec: Spec, what: Kind, target: int, first: int, last: int) 
     ],
 )
 def test_no_factor_comes_nearer(edits: tuple[str, ...], what: Kind, first: int, last: int) -> None:
-    spec = BASE.edit(*edits)
+    spec = BASE.edit(*edits, scaled_later=True)
     target = getattr(measure(BASE, SMALL), what)
     found = rescaled(spec, what, target, SMALL)
     off = abs(getattr(measure(found, SMALL), what) - target)
@@ -135,7 +136,7 @@ def test_what_costs_the_same_stays_as_it_is() -> None:
 
 
 def test_a_coarse_divisor_is_named() -> None:
-    spec = BASE.edit("all.se=false", "divisor=512")
+    spec = BASE.edit("all.se=false", "divisor=512", scaled_later=True)
     found = rescaled(spec, "macs", 4_123_392, SMALL)
     assert "as near as channels on the divisor 512 come" in nearness(found, "macs", 10, SMALL)
 

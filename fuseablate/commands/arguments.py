@@ -56,11 +56,12 @@ def add_input(parser: argparse.ArgumentParser, default: str = "the table's") -> 
     )
 
 
-def edited_spec(name: str, edits: list[str]) -> Spec:
-    """Return the spec of that name or path with the edits of `--set`."""
+def edited_spec(name: str, edits: list[str], scaled_later: bool = False) -> Spec:
+    """Return the spec of that name or path with the edits of `--set`; see `Spec.edit`."""
     spec = load_spec(name)
     try:
-        return spec.edit(*(part for edit in edits for part in edit.split() or [edit]))
+        parts = [part for edit in edits for part in edit.split() or [edit]]
+        return spec.edit(*parts, scaled_later=scaled_later)
     except InputError as error:
         raise error.within(name) from None
 

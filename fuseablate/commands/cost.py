@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.iso and not args.edits:
         raise InputError("--iso: rescales an edited spec, and there is no edit; add --set")
     plain = [load_spec(name) for name in args.spec]
-    specs = [edited_spec(name, args.edits) for name in args.spec]
+    specs = [edited_spec(name, args.edits, bool(args.iso)) for name in args.spec]
     pairs = list(zip(specs, plain, strict=True))
     if args.json:
         print(json.dumps([as_json(*pair, args.input, args.iso) for pair in pairs], indent=2))

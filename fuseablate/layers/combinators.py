@@ -9,6 +9,7 @@ from fuseablate.errors import InputError
 from fuseablate.layers.shapes import Cost, Layer, Shape, as_map, numbers
 
 Named = tuple[tuple[str, Layer], ...]
+DOUBLINGS = 8  # of a map that is too small for a head
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +115,29 @@ class Tap:
     """A head at the side, an auxiliary classifier: the input passes on unchanged.
 
     What the children make of it are logits, which only training reads, with `weight` in the loss.
-    Its params are counted; its MACs are not, since an image that is classified never runs it.
+    Its params are counted; its MACs are not, since an image that is classified never runs it. So
+    it may stand on a map that is too small for it; `check` says whether it can be trained there.
     """
 
     children: Named
     weight: float
 
     def trace(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace: the shape stays."""
-        _, cost = Seq(self.children).trace(shape)
-        return shape, Cost(params=cost.params, bytes=cost.bytes)
+        """Trace: the shape stays. The params are those on a map that is large enough."""
+        channels, *sides = shape
+        refused: list[InputError] = []
+        for power in range(DOUBLINGS):
+            try:
+                _, cost = Seq(self.children).trace((channels, *(side << power for side in sides)))
+            except InputError as error:
+                refused.append(error)
+            else:
+                return shape, Cost(params=cost.params, bytes=cost.bytes)
+        raise refused[0]
+
+    def check(self, shape: Shape) -> None:
+        """Raise an `InputError` where the head cannot be run on such a map."""
+        Seq(self.children).trace(shape)
 
 
 def named(**children: Layer | None) -> Named:

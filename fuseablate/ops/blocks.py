@@ -27,7 +27,13 @@ from fuseablate.ops.widths import scaled
 NON_LINEARITIES = (
     "relu", "relu6", "hswish", "swish", "gelu", "mish", "leaky_relu", "elu", "identity",
 )  # fmt: skip
-NL = Choice(NON_LINEARITIES)
+NL_ALIASES = (
+    ("silu", "swish"), ("hardswish", "hswish"), ("hard_swish", "hswish"),
+    ("leakyrelu", "leaky_relu"),
+)  # fmt: skip
+NL = Choice(NON_LINEARITIES, NL_ALIASES)
+NL_OR_SAME = Choice(("same", *NON_LINEARITIES), NL_ALIASES)
+GATES = Choice(("hsigmoid", "sigmoid"), (("hardsigmoid", "hsigmoid"), ("hard_sigmoid", "hsigmoid")))
 NORM = Choice(("batch", "group", "none"))
 GROUPS = 32  # of group normalisation, as published (Wu and He, ECCV 2018)
 
@@ -109,7 +115,7 @@ class Excited(Normed):
     se_divisor: int = cell(Whole(), 1)
     se_bias: bool = cell(Flag(), False)
     se_nl: str = cell(NL, "relu")
-    se_gate: str = cell(Choice(("hsigmoid", "sigmoid")), "hsigmoid")
+    se_gate: str = cell(GATES, "hsigmoid")
 
     def gate(self, channels: int, cin: int) -> Layer | None:
         """Return the gate over `channels` in a block of `cin` input channels, or None."""

@@ -29,7 +29,7 @@ from fuseablate.layers import (
 )
 from fuseablate.ops.blocks import (
     NL,
-    NON_LINEARITIES,
+    NL_OR_SAME,
     NORM,
     Excited,
     act_layer,
@@ -74,7 +74,7 @@ class Bottleneck(Excited):
     stride: int = cell(Whole(), 1)
     residual: bool = cell(Flag(), False)
     expand: str = cell(Choice(("always", "wider")), "always")
-    nl2: str = cell(Choice(("same", *NON_LINEARITIES)), "same")
+    nl2: str = cell(NL_OR_SAME, "same")
     se_place: str = cell(Choice(("before_nl", "after_nl", "after_project")), "before_nl")
 
     @abstractmethod

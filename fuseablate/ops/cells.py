@@ -124,13 +124,17 @@ class Flag:
 
 @dataclass(frozen=True)
 class Choice:
-    """One word of a closed set."""
+    """One word of a closed set; `aliases` are other words for some of them, each with its own."""
 
     words: tuple[str, ...]
+    aliases: tuple[tuple[str, str], ...] = ()
     scales: bool = False
 
     def check(self, value: object) -> str:
         """Return the word, or name the nearest one."""
+        for alias, word in self.aliases:
+            if value == alias:
+                return word
         if not isinstance(value, str) or value not in self.words:
             raise unknown("value", value, self.words)
         return value

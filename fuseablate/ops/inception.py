@@ -29,7 +29,7 @@ from fuseablate.layers import (
 )
 from fuseablate.ops.blocks import (
     NL,
-    NON_LINEARITIES,
+    NL_OR_SAME,
     NORM,
     Excited,
     act_layer,
@@ -211,7 +211,7 @@ class InceptionRes(Branches):
     repeats: ClassVar[bool] = True
 
     scale: float = cell(Real(0.001, 10), 1.0)
-    nl_last: str = cell(Choice(("same", *NON_LINEARITIES)), "same")
+    nl_last: str = cell(NL_OR_SAME, "same")
     residual: bool = cell(Flag(), True)
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:

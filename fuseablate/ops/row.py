@@ -38,9 +38,11 @@ class Cells:
             value = getattr(self, field.name)
             if value is not None and "rule" in field.metadata:
                 try:
-                    field.metadata["rule"].check(value)
+                    checked = field.metadata["rule"].check(value)
                 except InputError as error:
                     raise error.within(field.name) from None
+                if isinstance(value, str) and checked != value:  # another word for the same
+                    object.__setattr__(self, field.name, checked)
 
     @classmethod
     @functools.cache

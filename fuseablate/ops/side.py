@@ -25,6 +25,7 @@ from fuseablate.ops.blocks import NL, NORM, Normed, act_layer
 from fuseablate.ops.cells import Fraction, Real, Whole, cell
 from fuseablate.ops.kernels import Kernel, Listed, chain, sides
 from fuseablate.ops.row import Settings
+from fuseablate.ops.spatial import FORM, spatial_norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class Aux(Normed):
     (GoogLeNet in torchvision); window, window_stride: pool over windows instead (Inception v3).
     kernel, out: of the convolutions in turn, without padding. hidden: a linear layer with NL and
     dropout `drop` on all numbers of the map; without it each channel's mean goes to the logits.
+    spatial: the form of those that are larger than 1x1.
     """
 
     op: ClassVar[str] = "aux"
@@ -50,6 +52,7 @@ class Aux(Normed):
     out: int | str = cell(Listed(Whole(scales=True)), 128)
     hidden: int | None = cell(Whole(scales=True), None)
     drop: float = cell(Fraction(), 0.0)
+    spatial: str = cell(FORM, "dense")
 
     def kernel_text(self, shape: Shape) -> str:
         """Return the kernels."""
@@ -61,14 +64,15 @@ class Aux(Normed):
         if self.weight == 0:
             return Seq(())
         body = Seq((*named(pool=self._pool()), *self._convolutions(cin, settings)))
-        after, _ = body.trace(shape)
         if self.hidden is None:
+            *_, (_, channels) = chain(self.kernel, self.out)
             head = named(
                 mean=GlobalPool(),
                 flatten=Flatten(),
-                linear=Linear(after[0], settings.classes, bias=True),
+                linear=Linear(channels, settings.classes, bias=True),
             )
         else:
+            after, _ = body.trace(shape)
             head = named(
                 flatten=Flatten(),
                 hidden=Linear(numbers(after), self.hidden, bias=True),
@@ -90,6 +94,7 @@ class Aux(Normed):
         made: list[tuple[str, Layer]] = []
         for number, (kernel, out) in enumerate(chain(self.kernel, self.out), 1):
             conv = Conv(cin, out, sides(kernel), bias=self.norm == "none")
-            made.append((f"conv{number}", self.conv_norm(conv, settings, self.nl)))
+            form = self.spatial if conv.kernel != (1, 1) else "dense"
+            made.append((f"conv{number}", spatial_norm(self, form, conv, self.nl, settings)))
             cin = out
         return tuple(made)

@@ -119,6 +119,7 @@ def _made(
     if spec.classes != base.spec.classes:
         raise InputError(f"edit 'classes={spec.classes}': the data decide; leave it out")
     check_size(spec, size)
+    spec.check_trainable(size)
     changes: dict[str, Any] = {}
     for level in chosen.values():
         if both := [key for key in level.recipe if key in changes]:

@@ -77,6 +77,7 @@ def _check(spec: Spec, recipe: Recipe, data: Data, seed: int) -> None:
             f"spec {spec.name}: has {spec.classes} classes, and {data.title} has {data.classes}; "
             f"edit it: classes={data.classes}"
         )
+    spec.check_trainable(data.image_size)
     if recipe.batch_size > len(data.train):
         raise InputError(
             f"recipe {recipe.name}: batch_size = {recipe.batch_size}: must be at most the "
