@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +34,6 @@ SIZE = 2.0  # standard deviations
 AGREE = 25  # studies of a cell that the package's own looks repeat
 
 
-@dataclass(frozen=True)
-class Unplanned(Looks):
-    """Looks that each take the whole level."""
-
-    def level(self, count: int) -> float:
-        """Return the level of a look."""
-        return LEVEL
-
-
 def studies(
     spread: float, variants: int, seeds: int, repetitions: int, random: np.random.Generator
 ) -> np.ndarray:
@@ -53,7 +43,7 @@ def studies(
     return scores
 
 
-def looking(scores: np.ndarray, looks: Looks) -> tuple[np.ndarray, np.ndarray]:
+def looking(scores: np.ndarray, looks: Looks, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Return which variants are claimed to differ at some look, and the seeds of each.
 
     Studies (repetitions, 1 + variants, seeds) with the same variants unsettled are judged together.
@@ -71,7 +61,7 @@ def looking(scores: np.ndarray, looks: Looks) -> tuple[np.ndarray, np.ndarray]:
             columns = np.nonzero(active)[0]
             some = scores[studied][:, [0, *(1 + columns)], :size]
             mask = np.ones(some.shape[1:], dtype=bool)
-            judged = judge(some, mask, level_of(looks, count), count)
+            judged = judge(some, mask, level, count)
             found = judged.verdict
             used[np.ix_(studied, columns)] = size
             claimed[np.ix_(studied, columns)] |= found
@@ -96,12 +86,13 @@ def cell(looks: Looks, variants: int, scenario: str, repetitions: int) -> dict[s
     """Return the row of one cell."""
     random = np.random.default_rng((20261121, *looks.sizes, variants, len(scenario)))
     none = studies(SPREADS[scenario], variants, looks.most, repetitions, random)
-    wrong, used = looking(none, looks)
+    level = level_of(looks, variants)
+    wrong, used = looking(none, looks, level)
     agrees(none, looks, wrong, used)
-    hasty, _ = looking(none, Unplanned(looks.first, looks.step, looks.most))
+    hasty, _ = looking(none, looks, LEVEL)
     some = none.copy()
     some[:, 1] += SIZE
-    seen, used = looking(some, looks)
+    seen, used = looking(some, looks, level)
     agrees(some, looks, seen, used)
     fixed = judge(some, np.ones(some.shape[1:], dtype=bool))
     return {
