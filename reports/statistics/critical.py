@@ -24,16 +24,6 @@ COMPARISONS = (2, 3, 4, 6, 10, 20, 50, 100)
 LEVELS = (0.5, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001)
 # Spreads of the reference; the largest other is 1.
 REFERENCES = (0.02, 0.4, 0.7, 1.0, 1.5, 2.5, 5.0, 12.0, 30.0)
-    0.02,
-    0.4,
-    0.7,
-    1.0,
-    1.5,
-    2.5,
-    5.0,
-    12.0,
-    30.0,
-)  # the reference's spread; the largest other is 1
 WORST = 4  # settings that are looked at again, for each of two levels
 CHUNK = 300_000  # numbers in memory at once: as many as a core keeps near
 
