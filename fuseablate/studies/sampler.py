@@ -1,7 +1,9 @@
 """What a search tries next: assignments that Optuna samples, without torch.
 
 Optuna samples in memory, from a copy of the trials so far. So an assignment that may not be
-trained leaves no trial in the study's storage, and an ask reads no journal.
+trained leaves no trial in the study's storage, and an ask reads no journal. TPE is told of it as
+a trial that breaks a constraint: it would else take what was never seen for what is promising,
+and draw the same unaffordable corner for ever.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fuseablate.errors import InputError
 from fuseablate.spec import Spec
+from fuseablate.studies.census import drawn
 from fuseablate.studies.fields import Value
 from fuseablate.studies.gate import Gate
 from fuseablate.studies.parameters import Categorical, IntRange, Parameter
@@ -32,10 +35,16 @@ from fuseablate.studies.search_tables import Search
 from fuseablate.studies.space import Space, assignments, is_active, size_of
 from fuseablate.studies.trials import Direction
 
-MOST_REFUSED = 1000  # in a row: then the search ends
+PATIENCE = 50  # refused samples in a row until something else than the sampler is asked
 MOST_LISTED = 100_000  # assignments of a space that is listed and tried one by one
-PATIENCE = 20  # repeated assignments until something else than the sampler is asked
+MOST_DRAWN = 10_000  # refused draws in a row from a space that cannot be listed: the search ends
+STARTUP = 10  # trials that TPE draws at random, as Optuna has it
+MOST_TAUGHT = 1000  # refused samples that TPE learns from; each makes its later asks slower
 LISTED = "listed"  # the user attribute that says how much of the list has been looked at
+TAUGHT = "taught"  # the system attribute with the refused samples that were told to TPE
+
+
+_RESULTS = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class SpaceEndError(InputError):
@@ -44,7 +53,10 @@ class SpaceEndError(InputError):
 
 @dataclass(frozen=True)
 class Proposal:
-    """An assignment to be tried, its network, and what was refused before it was found."""
+    """An assignment to be tried, its network, and what was refused before it was found.
+
+    `system` is what the sampler wants to find again with the trial of it.
+    """
 
     params: Mapping[str, Value]
     spec: Spec
@@ -122,10 +134,15 @@ class Proposer:
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
         self._numbers: dict[int, int] = {}  # of a trial: its number in the memory
+        self._results = 0  # trials that TPE can learn from
+        self._taught = 0
         self._list: Iterator[dict[str, Value]] | None = None
         self._listed = max((trial.user_attrs.get(LISTED, 0) for trial in trials), default=0)
         for trial in trials:
+            for params in trial.system_attrs.get(TAUGHT, ()):
+                self._teach(params)
             self._numbers[trial.number] = self._add(trial)
+            self._results += trial.state in _RESULTS
 
     def propose(self, number: int) -> Proposal:
         """Return what the trial of that number is to try, or raise `SpaceEndError`."""
@@ -136,72 +153,104 @@ class Proposer:
             self._memory.tell(self._from_sampler()[1], state=TrialState.FAIL)
         self._memory.sampler = self._sampler(seed)
         refused: Counter[str] = Counter()
-        while True:
-            listing = self._search.sampler == "grid" or self._is_stuck(refused)
-            params, place = self._from_list() if listing else self._from_sampler()
-            verdict = self._gate.admit(params)
-            if not isinstance(verdict, str):
-                if place is None:
-                    distributions = {
-                        each.name: distribution_of(each)
-                        for each in self._space.parameters
-                        if each.name in params
-                    }
-                    place = self._add(
-                        create_trial(
-                            state=TrialState.RUNNING, params=params, distributions=distributions
-                        )
-                    )
-                self._numbers[number] = place
-                system = self._memory.get_trials(deepcopy=False)[place].system_attrs
-                return Proposal(params, *verdict, dict(refused), self._listed, dict(system))
-            refused[verdict] += 1
-            if place is not None:
+        taught: list[dict[str, Value]] = []
+        system: dict[str, Any] = {}
+        if self._search.sampler != "grid":
+            while refused.total() < PATIENCE:
+                params, place = self._from_sampler()
+                system = dict(self._memory.get_trials(deepcopy=False)[place].system_attrs)
+                verdict = self._gate.admit(params)
+                if not isinstance(verdict, str):
+                    self._numbers[number] = place
+                    return self._proposal(params, verdict, refused, system, taught)
+                refused[verdict] += 1
                 self._memory.tell(place, state=TrialState.FAIL)
-                self._check(refused)
+                if verdict != "repeated" and self._learns():
+                    self._teach(params)
+                    taught.append(params)
+        for other in self._others(seed):
+            verdict = self._gate.admit(other)
+            if not isinstance(verdict, str):
+                self._numbers[number] = self._add(
+                    create_trial(
+                        state=TrialState.RUNNING,
+                        params=dict(other),
+                        distributions=self._distributions(other),
+                        system_attrs=system,
+                    )
+                )
+                return self._proposal(other, verdict, refused, system, taught)
+            refused[verdict] += 1
+        raise SpaceEndError(f"{self._end(refused)}; {self._gate.holds()}")
 
     def tell(self, number: int, state: TrialState, values: Sequence[float] | None) -> None:
         """Let the sampler know what became of a trial."""
         self._memory.tell(self._numbers[number], values, state=state)
-
-    def _is_stuck(self, refused: Counter[str]) -> bool:
-        """Whether the sampler repeats itself where all that is left can be listed."""
-        if refused["repeated"] < PATIENCE:
-            return False
-        if self._size is not None and self._size <= MOST_LISTED:
-            return True
-        if refused["repeated"] == PATIENCE:
-            seed = seed_of(self._name, refused.total(), "stuck")
-            self._memory.sampler = optuna.samplers.RandomSampler(seed=seed)
-        return False
+        self._results += state in _RESULTS
 
     def _from_sampler(self) -> tuple[dict[str, Value], int]:
         trial = self._memory.ask()
         return random_assignment(self._space, trial), trial.number
 
-    def _from_list(self) -> tuple[dict[str, Value], None]:
-        """Return the next assignment of a list in random order, which is looked at once."""
+    def _learns(self) -> bool:
+        """Whether a refused sample is to be told; before TPE's own start it would hasten that."""
+        tpe = self._search.sampler == "tpe"
+        return tpe and self._results >= STARTUP and self._taught < MOST_TAUGHT
+
+    def _teach(self, params: Mapping[str, Value]) -> None:
+        self._taught += 1
+        self._memory.add_trial(
+            create_trial(
+                values=[0.0] * len(self._search.objectives),  # not looked at, but asked for
+                params=dict(params),
+                distributions=self._distributions(params),
+                constraints={"refused": 1.0},
+            )
+        )
+
+    def _others(self, seed: int) -> Iterator[Mapping[str, Value]]:
+        """Yield what is tried where the sampler finds nothing: all that is left, or draws."""
+        if self._size is None or self._size > MOST_LISTED:
+            yield from drawn(self._space, MOST_DRAWN, random.Random(seed))
+            return
         if self._list is None:
             every = list(assignments(self._space))
             random.Random(seed_of(self._name, "list")).shuffle(every)
             self._list = iter(every[self._listed :])
         for params in self._list:
             self._listed += 1
-            return params, None
-        found = self._gate.holds()
-        raise SpaceEndError(
-            f"the space of {self._size:,} assignments is exhausted: each has been tried, gives "
-            f"the network of another one, or is refused; {found}"
+            yield params
+
+    def _end(self, refused: Counter[str]) -> str:
+        """Say why the search ends: nothing is left, or nothing was found."""
+        if self._size is not None and self._size <= MOST_LISTED:
+            return (
+                f"the space of {self._size:,} assignments is exhausted: each has been tried, "
+                "gives the network of another one, or is refused"
+            )
+        why = ", ".join(f"{count:,} {reason}" for reason, count in refused.items())
+        return (
+            f"none of {refused.total():,} samples in a row could be trained ({why}), "
+            f"{MOST_DRAWN:,} of them drawn evenly; widen the space or the budget"
         )
 
-    def _check(self, refused: Counter[str]) -> None:
-        if refused.total() < MOST_REFUSED:
-            return
-        why = ", ".join(f"{count:,} {reason}" for reason, count in refused.items())
-        raise SpaceEndError(
-            f"{MOST_REFUSED:,} samples in a row could not be trained ({why}): "
-            f"{self._gate.holds()}; widen the space or the budget"
-        )
+    def _proposal(
+        self,
+        params: Mapping[str, Value],
+        verdict: tuple[Spec, str],
+        refused: Counter[str],
+        system: Mapping[str, Any],
+        taught: Sequence[Mapping[str, Value]],
+    ) -> Proposal:
+        told = {TAUGHT: list(taught)} if taught else {}
+        return Proposal(params, *verdict, dict(refused), self._listed, {**system, **told})
+
+    def _distributions(self, params: Mapping[str, Value]) -> dict[str, BaseDistribution]:
+        return {
+            each.name: distribution_of(each)
+            for each in self._space.parameters
+            if each.name in params
+        }
 
     def _add(self, trial: FrozenTrial) -> int:
         values = trial.values if trial.state == TrialState.COMPLETE else None
@@ -223,11 +272,15 @@ class Proposer:
                     # Groups, for conditional parameters, are called experimental.
                     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                     return optuna.samplers.TPESampler(
-                        seed=seed, multivariate=True, group=True, constant_liar=True
+                        seed=seed,
+                        n_startup_trials=STARTUP,
+                        multivariate=True,
+                        group=True,
+                        constant_liar=True,
                     )
             case "nsga2":
-                # At least four generations, of at most as many as Optuna's default.
-                population = min(50, max(4, (self._search.n_trials or 0) // 4))
+                # At least eight generations, of at most as many as Optuna's default.
+                population = min(50, max(4, (self._search.n_trials or 0) // 8))
                 return optuna.samplers.NSGAIISampler(seed=seed, population_size=population)
             case _:
                 return optuna.samplers.RandomSampler(seed=seed)
