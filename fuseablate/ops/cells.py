@@ -132,12 +132,12 @@ class Choice:
 
     def check(self, value: object) -> str:
         """Return the word, or name the nearest one."""
+        if isinstance(value, str) and value in self.words:
+            return value
         for alias, word in self.aliases:
             if value == alias:
                 return word
-        if not isinstance(value, str) or value not in self.words:
-            raise unknown("value", value, self.words)
-        return value
+        raise unknown("value", value, self.words)
 
     def read(self, text: str) -> str:
         """Return the word."""
