@@ -23,8 +23,9 @@ from fuseablate.runs import Store
 from fuseablate.spec import Spec
 from fuseablate.studies.board import Board
 from fuseablate.studies.drive import Driver, new_board
+from fuseablate.studies.effective import effective
 from fuseablate.studies.file import load_study
-from fuseablate.studies.finalists import run_search
+from fuseablate.studies.finalists import random_search, run_search
 from fuseablate.studies.outline import searched
 from fuseablate.studies.plan import Plan, PlannedRun, make_plan
 from fuseablate.studies.search_views import print_search_plan
@@ -200,6 +201,22 @@ def test_a_search_that_is_killed_goes_on_as_it_would_have(tmp_path: Path, table:
         assert counts[0] == counts[1]
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_what_refused_samples_taught_is_known_after_a_kill(tmp_path: Path, sampler: str) -> None:
+    table = f'sampler = "{sampler}"\nn_trials = 26\nbudget = {{ macs = "57k" }}\n{BEST}'
+    head = HEAD_3.replace("seeds = [0, 1]", "seeds = [0]")
+    plan = study_plan(tmp_path, table, KERNELS + WIDTH, head)
+    whole = search(plan, tmp_path / "whole", untied)
+    taught = [trial.system_attrs.get("taught") for trial in whole.trials.all()]
+    assert any(taught[10:17]) == any(taught[17:]) == (sampler == "tpe")
+    for stop in (13, 4):
+        with pytest.raises(KeyboardInterrupt):
+            search(plan, tmp_path / "parts", untied, stop_after=stop)
+    ended = search(plan, tmp_path / "parts", untied)
+    assert ended.params == whole.params
+    assert [trial.system_attrs.get("taught") for trial in ended.trials.all()] == taught
+
+
 def test_the_budget_is_checked_before_training(tmp_path: Path) -> None:
     """By hand: row 3's pair has 16 x (3 + 5 + 7) weights at most; the limit is the baseline."""
     plan = study_plan(
@@ -225,12 +242,64 @@ def test_the_budget_is_checked_before_training(tmp_path: Path) -> None:
 
 def test_nothing_affordable_is_an_error_that_says_what_the_space_holds(tmp_path: Path) -> None:
     plan = study_plan(tmp_path, f'n_trials = 5\nbudget = {{ macs = "1k" }}\n{BEST}')
-    said = r"^1,000 samples in a row could not be trained \(1,000 over budget\): "
-    with pytest.raises(InputError, match=said + r".* from .*k to .*k MACs \(budget: 1\.00k\)"):
+    said = r"^the space of 9 assignments is exhausted: .*"
+    with pytest.raises(InputError, match=said + r" from .*k to .*k MACs \(budget: 1\.00k\)"):
         search(plan, tmp_path)
     grid = study_plan(tmp_path, f'sampler = "grid"\nbudget = {{ params = 100 }}\n{BEST}')
     with pytest.raises(InputError, match=r"9 assignments is exhausted.* params"):
         search(grid, tmp_path)
+
+
+def test_a_space_that_cannot_be_listed_ends_after_so_many_draws(tmp_path: Path) -> None:
+    wide = KERNELS + WIDTH.replace('kind = "int"', 'kind = "float"').replace("exp={}", "exp=x{}")
+    wide = wide.replace("low = 8", "low = 0.5").replace("high = 64", "high = 2.0")
+    plan = study_plan(tmp_path, f'n_trials = 5\nbudget = {{ macs = "1k" }}\n{BEST}', wide)
+    said = r"none of 10,050 samples in a row could be trained \(10,050 over budget\), 10,000 of "
+    with pytest.raises(InputError, match=said + r".* to .*k MACs \(budget: 1\.00k\)"):
+        search(plan, tmp_path)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_a_rare_affordable_part_of_a_finite_space_is_found_whole(
+    tmp_path: Path, sampler: str
+) -> None:
+    """Of 9 x 57 assignments a few are affordable: small kernels with widths up to 13."""
+    base = study_plan(tmp_path, f"n_trials = 1\n{BEST}").design.reference.spec
+
+    def macs(first: int, second: int, width: int) -> int:
+        edits = [f"2.kernel={first}", f"3.kernel={second}", f"3.exp={width}"]
+        return measure(effective(base, edits), (16, 16)).macs
+
+    most = macs(3, 3, 13)
+    plan = study_plan(
+        tmp_path,
+        f'sampler = "{sampler}"\nn_trials = 40\nbudget = {{ macs = {most} }}\n{BEST}',
+        KERNELS + WIDTH,
+    )
+    ended = search(plan, tmp_path, untied)
+    every = product((3, 5, 7), (3, 5, 7), range(8, 65))
+    tried = [(one["kernel.2"], one["kernel.3"], one["width"]) for one in ended.params]
+    assert sorted(tried) == [one for one in every if macs(*one) <= most]
+    assert any("513 assignments is exhausted" in note for note in ended.board.notes)
+
+
+def test_refused_samples_teach_tpe_and_leave_no_trial(tmp_path: Path) -> None:
+    """Where the budget allows widths up to 13 of 8 to 1000, few samples are lost to learn it."""
+    base = study_plan(tmp_path, f"n_trials = 1\n{BEST}").design.reference.spec
+    most = measure(base.edit("fuse.kernel=7", "3.exp=200"), (16, 16)).macs
+    wide = KERNELS + WIDTH.replace("64", "1000")
+    table = f'sampler = "tpe"\nn_trials = 40\nbudget = {{ macs = {most} }}\n{BEST}'
+    ended = search(study_plan(tmp_path, table, wide), tmp_path, untied)
+    trials = ended.trials.all()
+    assert len(trials) == len(ended.trials.study.trials) == 40
+    assert all("constraints:refused" not in trial.system_attrs for trial in trials)
+    over = [trial.user_attrs.get("over budget", 0) for trial in trials]
+    taught = [len(trial.system_attrs.get("taught", ())) for trial in trials]
+    assert taught[:10] == [0] * 10  # TPE draws its first ten at random
+    assert taught[10:] == over[10:]
+    # A fifth of the space is affordable: four of five random draws are lost.
+    assert sum(over[:10]) > 2 * 10
+    assert sum(over[10:]) < 2 * 30
 
 
 def test_assignments_of_one_network_are_one_trial(tmp_path: Path) -> None:
@@ -417,6 +486,55 @@ def test_the_dry_run_of_a_search(tmp_path: Path) -> None:
     assert "Trials: 9 in all by tpe, 2 seeds each, 3 epochs" in text
     assert "finalists: the best 2 and the baseline, 1 fresh seeds each" in text
     assert not (tmp_path / "runs").exists()
+
+
+def compared(plan: Plan, folder: Path, **more: object) -> tuple[Ended, Trials]:
+    """Run a search and then the random trials beside it."""
+    ended = search(plan, folder, untied, **more)  # type: ignore[arg-type]
+    driver = Driver(
+        plan, ended.store, ended.engine, cast(Tracker, ended.tracker), ended.view, ended.board, 1
+    )
+    where = plan.folder(ended.store)
+    assert plan.study.search
+    storage = open_storage(None, where)
+    return ended, random_search(driver, plan.study.search, storage, where.name)
+
+
+def test_random_trials_beside_a_search(tmp_path: Path) -> None:
+    table = f'n_trials = 12\nbudget = {{ macs = "57k" }}\n{BEST}'
+    alone = study_plan(tmp_path, table, KERNELS + WIDTH)
+    plan = study_plan(tmp_path, f"compare_random = true\n{table}", KERNELS + WIDTH)
+    assert plan.digest == alone.digest  # begun without them, a search may be given them later
+    search(alone, tmp_path, untied)
+    ended, random = compared(plan, tmp_path)
+    # What is trained now are the random trials alone, and of those only what the search had not.
+    names = [trial.user_attrs["variant"] for trial in random.all()]
+    assert names == [f"random trial {number}" for number in range(12)]
+    mine = {trial.user_attrs["network"] for trial in ended.trials.all()}
+    new = [one for one in random.all() if one.user_attrs["network"] not in mine]
+    assert len(ended.engine.trained) == 2 * len(new)
+    assert all(one.state == TrialState.COMPLETE for one in random.all())
+    assert all(one.user_attrs["macs"] <= 57_000 for one in random.all())
+    assert all("taught" not in one.system_attrs for one in random.all())
+    # Neither the search nor its finalists know of them.
+    assert len(ended.trials) == len(ended.trials.study.trials) == 12
+    assert not {name for run in ended.runs for name in run.variant.names} & set(names)
+    table_ = plan.study.search
+    assert table_
+    did = searched(table_, ended.trials, ended.runs, 2, random)
+    assert [one.top1 for one in did.random] == [100 * one.values[0] for one in random.all()]
+    assert len(did.trials) == len(did.random) == 12
+    assert not any(one.finalist for one in did.random)
+    again, same = compared(plan, tmp_path)
+    assert again.engine.trained == []
+    assert [one.params for one in same.all()] == [one.params for one in random.all()]
+    assert again.board.ended
+
+
+@pytest.mark.parametrize("sampler", ["random", "grid"])
+def test_a_random_search_is_not_compared_with_itself(tmp_path: Path, sampler: str) -> None:
+    with pytest.raises(InputError, match=f'compare_random = true: sampler = "{sampler}" draws at'):
+        study_plan(tmp_path, f'sampler = "{sampler}"\nn_trials = 9\ncompare_random = true\n{BEST}')
 
 
 def test_what_a_search_refuses(tmp_path: Path) -> None:

@@ -12,8 +12,11 @@ from typing import Any
 
 from fuseablate.record import Record
 from fuseablate.report.bars import ANY
+from fuseablate.report.best_so_far import best_so_far, heading, shown_counts
+from fuseablate.report.best_so_far import words as rise_words
 from fuseablate.report.judged import Judged, views
 from fuseablate.report.look import Look
+from fuseablate.report.manifest import Searched
 from fuseablate.report.model import Comparison
 from fuseablate.report.page import as_html
 from fuseablate.report.rows import FIELDS, NAMED, PARTS, Row, rows_of
@@ -54,6 +57,7 @@ def _comparison(comparison: Comparison, look: Look) -> dict[str, Any]:
         table["at_equal_cost"] = equal[0]
     if comparison.search:
         table["search"] = dataclasses.asdict(comparison.search)
+        table["search"]["best_so_far"] = best_so_far(comparison.search)
     return table
 
 
@@ -167,7 +171,31 @@ def as_markdown(comparisons: Sequence[Comparison], look: Look) -> str:
             parts.append("\n".join([*lines, "", _escaped(" ".join(filter(None, words)))]))
         if comparison.notes:
             parts.append("\n".join(f"- {_escaped(note)}" for note in comparison.notes))
+        if comparison.search:
+            parts += _best_so_far(comparison.search)
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _best_so_far(search: Searched) -> list[str]:
+    """Return a pipe table of the best that a search had found after some trials."""
+    curves = best_so_far(search)
+    if not curves:
+        return []
+    rows = [
+        f"| {count:,} | {' | '.join(_at(curve, count) for curve in curves.values())} |"
+        for count in shown_counts(curves)
+    ]
+    table = [
+        f"| Trials | {' | '.join(map(heading, curves))} |",
+        f"|--:|{'--:|' * len(curves)}",
+        *rows,
+    ]
+    parts = ["**Best validation top-1 so far (%)**", "\n".join(table), rise_words(search)]
+    return [part for part in parts if part]
+
+
+def _at(curve: Sequence[float], count: int) -> str:
+    return f"{curve[count - 1]:.2f}" if count <= len(curve) else ""
 
 
 def _title(judged: Judged) -> str:

@@ -67,7 +67,7 @@ class Searched:
     """What a search did. refused: samples that were not trained, by reason.
 
     importance: the share of each parameter in what makes the best tenth (PED-ANOVA); empty
-    before 20 trials.
+    before 20 trials. random: the trials of a random search beside it, none of them a finalist.
     """
 
     sampler: str
@@ -76,6 +76,7 @@ class Searched:
     trials: tuple[Trial, ...]
     refused: Mapping[str, int]
     importance: Mapping[str, float]
+    random: tuple[Trial, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,5 +167,7 @@ def _combinations(names: Iterable[str], first: Mapping[str, str]) -> Iterator[di
 
 
 def _searched(table: Mapping[str, Any]) -> Searched:
-    trials = tuple(Trial(**trial) for trial in table["trials"])
-    return Searched(**{**table, "objectives": tuple(table["objectives"]), "trials": trials})
+    trials = {
+        key: tuple(Trial(**trial) for trial in table.get(key, ())) for key in ("trials", "random")
+    }
+    return Searched(**{**table, "objectives": tuple(table["objectives"]), **trials})

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.report.bars import BLOCKS
+from fuseablate.report.best_so_far import best_so_far, heading, words
 from fuseablate.report.manifest import Searched, Trial
 from fuseablate.terminal import fitted, short
 
@@ -42,6 +43,7 @@ def print_searched(search: Searched, out: Console) -> None:
             "A trial with fewer seeds makes no claim. *: a finalist, judged below on fresh seeds.",
             style="dim",
         )
+    _print_best(search, out)
     cost = next((name for name in search.objectives if name != "accuracy"), None)
     if cost and done and any(volumes := hypervolumes(done, cost)):
         out.print(f"Hypervolume over trials: {sparkline(volumes)}")
@@ -51,6 +53,21 @@ def print_searched(search: Searched, out: Console) -> None:
     else:
         out.print("Importance of parameters: not rated, for which 20 trials are needed")
     out.print()
+
+
+def _print_best(search: Searched, out: Console) -> None:
+    """Print the best so far of the search, and of random trials; all to one scale."""
+    curves = best_so_far(search)
+    if not curves:
+        return
+    out.print("Best validation top-1 so far, over trials:")
+    low = min(curve[0] for curve in curves.values())
+    high = max(curve[-1] for curve in curves.values())
+    wide = max(len(heading(name)) for name in curves)
+    for name, curve in curves.items():
+        out.print(f"  {heading(name):{wide}}  {sparkline(curve, low, high, 2)}")
+    if said := words(search):
+        out.print(said, style="dim")
 
 
 def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
@@ -102,13 +119,22 @@ def hypervolumes(trials: Sequence[Trial], cost: str) -> list[float]:
     return found
 
 
-def sparkline(values: Sequence[float]) -> str:
-    """Return at most `STEPS` blocks from the least to the greatest value, with both named."""
+def sparkline(
+    values: Sequence[float],
+    low: float | None = None,
+    high: float | None = None,
+    digits: int = 3,
+) -> str:
+    """Return at most `STEPS` blocks, with the least and the greatest value named.
+
+    The lowest block stands for `low`, the highest for `high`; usually those two values.
+    """
     step = max(1, -(-len(values) // STEPS))
     some = [*values[step - 1 :: step]]
     if len(values) % step:
         some.append(values[-1])
-    low, high = min(values), max(values)
-    width = (high - low) or 1.0
-    blocks = "".join(BLOCKS[min(7, int(8 * (value - low) / width))] for value in some)
-    return f"{low:.3f} {blocks} {high:.3f}"
+    least, most = min(values), max(values)
+    floor, top = least if low is None else low, most if high is None else high
+    width = (top - floor) or 1.0
+    blocks = "".join(BLOCKS[min(7, int(8 * (value - floor) / width))] for value in some)
+    return f"{least:.{digits}f} {blocks} {most:.{digits}f}"

@@ -14,13 +14,13 @@ from fuseablate.atomic import write_atomically
 from fuseablate.engines.local import LocalEngine
 from fuseablate.engines.plan import Workers, most_workers, usable_cores
 from fuseablate.errors import InputError
-from fuseablate.report.manifest import MANIFEST
+from fuseablate.report.manifest import MANIFEST, Searched
 from fuseablate.report.model import of_study
 from fuseablate.report.terminal import comparison_rows, print_report
 from fuseablate.runs import Store
 from fuseablate.seeds import SeedPlan
 from fuseablate.studies.drive import Driver, new_board
-from fuseablate.studies.finalists import run_search
+from fuseablate.studies.finalists import random_search, run_search
 from fuseablate.studies.fixed import FixedWork
 from fuseablate.studies.lock import held
 from fuseablate.studies.looks import Undecided, asked
@@ -75,12 +75,9 @@ def execute(
         try:
             with suited_view(out) as view:
                 driver = Driver(plan, store, engine, tracker, view, board, workers.threads)
-                runs, found = carry_out(driver, opened, folder.name, seen)
-            did = None
-            if study.search and found:
-                did = searched(study.search, found, runs, len(study.seeds.each))
-                if "latency" in study.search.objectives:
-                    latencies = measured_latencies(plan, runs, engine, folder)
+                runs, did = carry_out(driver, opened, folder.name, seen)
+            if study.search and "latency" in study.search.objectives:
+                latencies = measured_latencies(plan, runs, engine, folder)
             manifest = manifest_of(plan, runs, did, latencies, seen)
             manifest.save(folder)
             records = [record for run in runs if (record := store.get(run.digest))]
@@ -125,12 +122,13 @@ def as_begun(folder: Path, workers: Workers) -> Workers:
 
 def carry_out(
     driver: Driver, storage: BaseStorage | str, name: str, seen: Sequence[SeedPlan]
-) -> tuple[Sequence[PlannedRun], Trials | None]:
-    """Run a study; return the runs that are compared, and the trials where it is a search."""
+) -> tuple[Sequence[PlannedRun], Searched | None]:
+    """Run a study; return the runs that are compared, and what it did where it is a search."""
     plan = driver.plan
-    if plan.study.search:
-        found, runs = run_search(driver, plan.study.search, storage, name)
-        return runs, found
+    if search := plan.study.search:
+        found, runs = run_search(driver, search, storage, name)
+        random = random_search(driver, search, storage, name) if search.compare_random else None
+        return runs, searched(search, found, runs, len(plan.study.seeds.each), random)
     trials = Trials(open_study(name, storage), distributions_of(plan.design))
     if not plan.seeds.looks:
         driver.run(FixedWork(plan, plan.runs, driver.store, trials))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from fuseablate.studies.design import Variant
 from fuseablate.studies.drive import Driver
 from fuseablate.studies.fixed import FixedWork
 from fuseablate.studies.plan import PlannedRun
@@ -28,10 +29,7 @@ def run_search(
     """
     plan = driver.plan
     base = plan.design.reference
-    space = Space.of(base.spec, search.parameters)
-    distributions = {one.name: distribution_of(one) for one in space.parameters}
-    study = open_study(name, storage, directions_of(search))
-    trials = Trials(study, distributions)
+    space, trials = _opened(base, search, storage, name)
     work = SearchWork(driver, search, space, trials, name)
     driver.run(work)
     variants = [base]
@@ -44,6 +42,28 @@ def run_search(
     judged = Trials(open_study(f"{name}-finalists", storage))
     driver.run(FixedWork(plan, runs, driver.store, judged))
     return trials, runs
+
+
+def random_search(driver: Driver, search: Search, storage: BaseStorage | str, name: str) -> Trials:
+    """Train as many random trials as the search has, for comparison; none becomes a finalist.
+
+    They are those of a third Optuna study, `<name>-random`. A network that the search had too is
+    not trained again.
+    """
+    name = f"{name}-random"
+    space, trials = _opened(driver.plan.design.reference, search, storage, name)
+    drawn = search.replace(sampler="random", compare_random=False)
+    driver.run(SearchWork(driver, drawn, space, trials, name, called="random trial"))
+    return trials
+
+
+def _opened(
+    base: Variant, search: Search, storage: BaseStorage | str, name: str
+) -> tuple[Space, Trials]:
+    """Return the space of a search, and the trials of the Optuna study of that name."""
+    space = Space.of(base.spec, search.parameters)
+    study = open_study(name, storage, directions_of(search))
+    return space, Trials(study, {one.name: distribution_of(one) for one in space.parameters})
 
 
 def finalists(search: Search, trials: Trials, seeds: int) -> Sequence[FrozenTrial]:

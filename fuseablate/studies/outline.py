@@ -112,8 +112,17 @@ def _planned(
     )
 
 
-def searched(search: Search, trials: Trials, runs: Sequence[PlannedRun], seeds: int) -> Searched:
-    """Return what a search did, with `seeds` seeds a trial, and `runs` those of its finalists."""
+def searched(
+    search: Search,
+    trials: Trials,
+    runs: Sequence[PlannedRun],
+    seeds: int,
+    random: Trials | None = None,
+) -> Searched:
+    """Return what a search did, with `seeds` seeds a trial, and `runs` those of its finalists.
+
+    `random` are the random trials that were trained beside it.
+    """
     every = trials.all()
     done = sum(trial.state == TrialState.COMPLETE for trial in every)
     chosen = {name for run in runs for name in run.variant.names}
@@ -128,6 +137,7 @@ def searched(search: Search, trials: Trials, runs: Sequence[PlannedRun], seeds: 
             for reason in get_args(Refusal)
         },
         importance=importance(trials.study, done),
+        random=tuple(_trial(trial, place, False) for trial in random.all()) if random else (),
     )
 
 

@@ -23,6 +23,8 @@ from fuseablate.seeds import SeedPlan
 from fuseablate.studies.design import Design, Variant, expand
 from fuseablate.studies.file import Study
 
+_NOT_SAMPLED = {"n_trials", "finalists", "compare_random"}  # keys of a search
+
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -63,7 +65,8 @@ class Plan:
         """What names the study: its variants, whatever their seeds, and what they are compared to.
 
         That of a search: the baseline, the seeds of a trial and all that decides what it samples.
-        A search with more trials, or with more finalists, is the same one.
+        A search with more trials, with more finalists, or with random trials beside it, is the
+        same one.
         """
         variants = self.design.variants
         return self._named_by(run.digest for run in self.planned(variants, (0,)))
@@ -85,7 +88,7 @@ class Plan:
     def _named_by(self, digests: Iterable[str]) -> str:
         content: list[Any] = [*digests, self.design.reference.names[0]]
         if self.study.search:
-            table = self.study.search.model_dump(mode="json", exclude={"n_trials", "finalists"})
+            table = self.study.search.model_dump(mode="json", exclude=_NOT_SAMPLED)
             content += [self.study.seeds.each, table]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

@@ -53,14 +53,23 @@ class SearchWork:
     """Samples trials up to the total, and files their means over the seeds.
 
     Where seeds may be saved (pruning, `first_seed_only`), a trial's other seeds wait for its
-    first; else they are trained at once. A trial with a seed that diverges has failed.
+    first; else they are trained at once. A trial with a seed that diverges has failed. `called`
+    is what a trial's variant is called before its number.
     """
 
     def __init__(
-        self, driver: Driver, search: Search, space: Space, trials: Trials, name: str
+        self,
+        driver: Driver,
+        search: Search,
+        space: Space,
+        trials: Trials,
+        name: str,
+        *,
+        called: str = "trial",
     ) -> None:
         self._driver, self._search, self._space, self._trials = driver, search, space, trials
         self._plan: Plan = driver.plan
+        self._called = called
         base = self._plan.design.reference
         size = self._plan.data.image_size
         limits = search.budget.limits(self._plan.cost(base)) if search.budget else {}
@@ -135,7 +144,7 @@ class SearchWork:
                 if not ended:
                     raise
                 self._over = True
-                self._driver.note(f"the search ends after {ended:,} trials: {end}")
+                self._driver.note(f"the search ends after {ended:,} {self._called}s: {end}")
         timed: Sequence[float | None] = [None] * len(proposals)
         if proposals and "latency" in self._search.objectives:
             timed = self._driver.engine.latencies(
@@ -154,7 +163,7 @@ class SearchWork:
             **({LISTED: proposal.listed} if proposal.listed else {}),
             **({} if latency is None else {"latency": latency}),
         }
-        self._trials.start(f"trial {number}", proposal.params, attributes, proposal.system)
+        self._trials.start(variant.names[0], proposal.params, attributes, proposal.system)
         self._queue += self._added(number, variant).runs[: 1 if self._staged else None]
 
     def _resumed(self, earlier: FrozenTrial) -> Sequence[PlannedRun]:
@@ -183,7 +192,7 @@ class SearchWork:
 
     def _variant(self, number: int, params: Assignment, spec: Spec) -> Variant:
         levels = {name: as_text(value) for name, value in params.items()}
-        return Variant((f"trial {number}",), (levels,), spec, self._plan.study.recipe)
+        return Variant((f"{self._called} {number}",), (levels,), spec, self._plan.study.recipe)
 
     def _added(self, number: int, variant: Variant) -> _Trial:
         self._variants[number] = variant

@@ -49,7 +49,8 @@ class Search(Table):
     n_trials: the total, over all starts of the study; the whole space for `grid` (brute force)
     where it is not given. objectives: validation accuracy, which is maximised, and costs, which
     are minimised. first_seed_only: a trial may end after its first seed where that one is no
-    better than what is known; it then makes no claim.
+    better than what is known; it then makes no claim. compare_random: as many random trials are
+    trained beside it, to show what the sampler gains; none of them can be a finalist.
     """
 
     sampler: Literal["tpe", "nsga2", "random", "grid"] = "tpe"
@@ -58,6 +59,7 @@ class Search(Table):
     budget: Budget | None = None
     prune: Literal["none", "median", "hyperband"] = "none"
     first_seed_only: bool = False
+    compare_random: bool = False
     finalists: Finalists
     parameters: Annotated[tuple[Parameter, ...], Field(strict=False, min_length=1)]
 
@@ -69,6 +71,11 @@ class Search(Table):
             raise ValueError(f"objectives = {list(self.objectives)}: names one twice")
         if self.n_trials is None and self.sampler != "grid":
             raise ValueError("n_trials: missing; it must be given for all samplers but grid")
+        if self.compare_random and self.sampler in ("random", "grid"):
+            raise ValueError(
+                f'compare_random = true: sampler = "{self.sampler}" draws at random itself; leave '
+                'it out, or search by "tpe" or "nsga2"'
+            )
         if len(self.objectives) == 1 and self.finalists.best is None:
             raise ValueError("finalists.best: missing; it must be given for one objective")
         if len(self.objectives) > 1 and self.finalists.best is not None:

@@ -51,6 +51,9 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
         f"finalists: {who} and the baseline, {fresh} fresh seeds each",
         soft_wrap=True,
     )
+    if search.compare_random:
+        out.print(f"For comparison {trials:,} random trials, none of which can be a finalist")
+        trials *= 2
     runs = [plan.runs[0]] * (trials * seeds + ((best or 0) + 1) * fresh)
     seconds = plan.seconds_left(store.records(), runs)
     out.print(

@@ -20,7 +20,7 @@ from fuseablate.report.dots import Dot, dots_of
 from fuseablate.report.judged import Judged, views
 from fuseablate.report.look import Look
 from fuseablate.report.model import Comparison
-from fuseablate.report.page import figures, tables
+from fuseablate.report.page import figures, search, tables
 from fuseablate.report.terminal import failures
 from fuseablate.report.words import conclusion, statistics_lines
 
@@ -102,6 +102,8 @@ def _article(at: int, every: Sequence[Judged], look: Look) -> str:
         ]
     parts += [f'<p class="method">{escape(note)}</p>' for note in comparison.notes]
     parts += [f'<p class="wrong">{escape(line)}</p>' for line in failures(comparison)]
+    if comparison.search:
+        parts.append(search.best(comparison.search))
     if dots:
         parts.append(figures.scatter(at, raw.title, dots, comparison))
     if any(len(run.curves) for variant in comparison.variants for run in variant.runs):
