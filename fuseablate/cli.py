@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from fuseablate import __version__
 from fuseablate.errors import InputError
+from fuseablate.escaping import masked, plain
 
 # How long a thread of torch's (GNU OpenMP) spins for the others before it sleeps. The default is
 # a hundred times as long: with anything else running on the cores, two threads then spend nearly
@@ -27,7 +28,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with 2."""
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        line = plain(f"{self.prog}: error: {masked(message)} (see {self.prog} --help)")
+        self.exit(2, f"{line}\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except InputError as error:
-        print(f"fuseablate: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(plain(f"fuseablate: error: {' '.join(str(error).split())}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

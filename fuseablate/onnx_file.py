@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fuseablate.atomic import write_atomically
 from fuseablate.errors import InputError
 from fuseablate.keys import IMAGE_CHANNELS, Size
+from fuseablate.output import write_output
 
 OPSET = 17
 TOLERANCE = 1e-4  # of the largest logit
@@ -48,10 +48,7 @@ def write_onnx(network: nn.Module, size: Size, path: Path, about: Mapping[str, A
             f"onnxruntime differs from torch by {difference:.1e} of the largest logit, "
             f"more than {TOLERANCE:.0e}; nothing was written"
         )
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    write_output(path, "--onnx", content)
     return difference
 
 

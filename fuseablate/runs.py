@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from fuseablate.atomic import write_atomically
 from fuseablate.errors import InputError
+from fuseablate.escaping import plain
 from fuseablate.lock import LOCK, take
 from fuseablate.recipe import Recipe
 from fuseablate.record import Record
@@ -65,7 +66,7 @@ def content_digest(
 
 
 def _to_stderr(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(plain(f"warning: {message}"), file=sys.stderr)
 
 
 @dataclass(frozen=True)

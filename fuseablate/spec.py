@@ -13,6 +13,7 @@ from typing import Any
 
 from fuseablate.edits import edited
 from fuseablate.errors import InputError, unknown
+from fuseablate.escaping import data, plain
 from fuseablate.keys import IMAGE_CHANNELS, SPEC_RULES, Size, check_key
 from fuseablate.layers import Cost, Flatten, Layer, Seq, Shape, Tap, written
 from fuseablate.ops import OPS, Row, Settings
@@ -278,7 +279,7 @@ def to_toml(spec: Spec) -> str:
     rows = table.pop("rows")
     for key in spec._history():
         del table[key]
-    lines = [f"# {spec.name} with {spec.label}"] if spec.edits else []
+    lines = [plain(f"# {spec.name} with {spec.label}")] if spec.edits else []
     lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
     for form in spec.forms:
         lines += ["", f"[forms.{form.name}]", f"edits = {_toml(list(form.edits))}"]
@@ -291,4 +292,4 @@ def to_toml(spec: Spec) -> str:
 
 def _toml(value: Any) -> str:
     # JSON's texts, numbers, booleans and flat lists are TOML's as well, but for a bare DEL.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return data(json.dumps(value, ensure_ascii=False))

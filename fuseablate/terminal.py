@@ -4,27 +4,57 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
+
+from fuseablate.escaping import plain
 
 NAME = 14  # columns that the name in a row has at least
 PIPE_WIDTH = 120  # columns where the output is no terminal: wide enough for every table
 
 
-class _Console(Console):
+class Screen(Console):
+    """A console for text of any origin: it reads no markup, and lets no control character out.
+
+    What is to have a style is a `Text`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, soft_wrap=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return the text, without control characters."""
+        return super().render_str(_lines(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render anything, a `Text` without control characters."""
+        if isinstance(renderable, Text) and _lines(renderable.plain) != renderable.plain:
+            renderable = renderable.copy()
+            renderable.plain = _lines(renderable.plain)
+        return super().render(renderable, options)
+
     def on_broken_pipe(self) -> None:
         """Let the command line end as where anything else is printed to a reader that left."""
         raise BrokenPipeError
 
 
-def console(stderr: bool = False) -> Console:
+def _lines(text: str) -> str:
+    return "\n".join(map(plain, text.split("\n")))
+
+
+def console(stderr: bool = False) -> Screen:
     """Return a console for stdout (or stderr); COLUMNS sets the width of a pipe."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
-    return _Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+    return Screen(stderr=stderr, width=width)
 
 
 def named_table(first: str, padding: int = 2, title: str = "", least: int | None = NAME) -> Table:

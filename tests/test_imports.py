@@ -19,6 +19,7 @@ HEAVY = {"torch", "torchvision", "fvcore", "numpy", "optuna", "wandb", "matplotl
 # Without torch, in the order in which data flows: each may import those before it and no other.
 FLOW = [
     "errors",
+    "escaping",
     "toml",
     "layers",
     "ops",
@@ -35,8 +36,8 @@ FLOW = [
     "variants",
 ]
 NO_TORCH = {
-    *FLOW, "terminal", "checked", "atomic", "lock", "recipe", "record", "runs", "underway",
-    "inventory", "transfer", "views", "cli", "commands",
+    *FLOW, "terminal", "output", "checked", "atomic", "lock", "recipe", "record", "runs",
+    "underway", "inventory", "transfer", "views", "cli", "commands",
 }  # fmt: skip
 # The torch side; each may import the whole of FLOW and what stands here before it.
 TORCH_FLOW = ["streams", "modules", "network", "proof"]

@@ -6,7 +6,6 @@ import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from fuseablate.cost import measure
 from fuseablate.errors import InputError
@@ -14,6 +13,7 @@ from fuseablate.runs import Store
 from fuseablate.studies.outline import manifest_of
 from fuseablate.studies.plan import make_plan
 from fuseablate.studies.plan_views import print_plan
+from fuseablate.terminal import Screen
 from tests.study_file import HEAD, expanded, factor, loaded
 
 SIZE = (16, 16)
@@ -64,7 +64,7 @@ def test_the_plan_and_the_manifest_say_it(tmp_path: Path) -> None:
     assert len({run.digest for run in plan.runs}) == len(plan.runs)
     planned = manifest_of(plan, plan.runs).variants
     assert [one.iso_of for one in planned] == [None, None, "exp=x2"]
-    out = Console(width=120, file=io.StringIO(), record=True)
+    out = Screen(width=120, file=io.StringIO(), record=True)
     print_plan(plan, Store(tmp_path / "runs"), 1, out)
     text = out.export_text()
     cost, target = (measure(plan.design.variants[place].spec, SIZE).params for place in (2, 0))

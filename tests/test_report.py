@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from fuseablate.catalog import load_spec
 from fuseablate.cli import main
@@ -18,6 +17,7 @@ from fuseablate.report.model import of_records
 from fuseablate.report.terminal import print_report
 from fuseablate.report.variant_table import mean_sd
 from fuseablate.runs import Store
+from fuseablate.terminal import Screen
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -95,7 +95,7 @@ def test_two_labels_of_one_network_are_one_variant() -> None:
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_report_as_a_reader_sees_it(width: int) -> None:
-    out = Console(width=width, record=True, file=io.StringIO(), color_system=None)
+    out = Screen(width=width, record=True, file=io.StringIO(), color_system=None)
     print_report(of_records(RECORDS), out)
     text = "\n".join(line.rstrip() for line in out.export_text().splitlines()) + "\n"
     assert text == (GOLDEN / f"report_{width}.txt").read_text()

@@ -12,7 +12,6 @@ from typing import cast
 
 import pytest
 from optuna.trial import TrialState
-from rich.console import Console
 
 from fuseablate.cost import measure
 from fuseablate.errors import InputError
@@ -30,6 +29,7 @@ from fuseablate.studies.outline import searched
 from fuseablate.studies.plan import Plan, PlannedRun, make_plan
 from fuseablate.studies.search_views import print_search_plan
 from fuseablate.studies.trials import Trials, open_storage
+from fuseablate.terminal import Screen
 from fuseablate.tracking import Tracker
 from tests.instant_engine import Curve, InstantEngine, NoTracker, Quiet
 from tests.study_file import HEAD, written
@@ -81,7 +81,7 @@ class Ended:
     def printed(self) -> str:
         search = self.plan.study.search
         assert search
-        out = Console(file=io.StringIO(), width=140)
+        out = Screen(file=io.StringIO(), width=140)
         print_searched(
             searched(search, self.trials, self.runs, len(self.plan.study.seeds.each)), out
         )
@@ -451,7 +451,7 @@ def test_test_scores_play_no_role_before_the_final_report(tmp_path: Path) -> Non
     journal = (ended.plan.folder(ended.store) / "journal.log").read_text()
     assert "test" not in journal
     assert all("test" not in line for line in ended.view.said)
-    out = Console(file=io.StringIO(), width=140)
+    out = Screen(file=io.StringIO(), width=140)
     print_report(of_records([r for run in ended.runs if (r := ended.store.get(run.digest))]), out)
     assert isinstance(out.file, io.StringIO)
     assert "Test top-1" in out.file.getvalue()
@@ -475,7 +475,7 @@ def test_importance_names_the_parameter_that_decides(tmp_path: Path) -> None:
 def test_the_dry_run_of_a_search(tmp_path: Path) -> None:
     plan = study_plan(tmp_path, f'n_trials = 40\nbudget = {{ macs = "baseline" }}\n{BEST}')
     assert plan.study.search
-    out = Console(file=io.StringIO(), width=200)
+    out = Screen(file=io.StringIO(), width=200)
     print_search_plan(plan, plan.study.search, Store(tmp_path / "runs"), 2, out)
     assert isinstance(out.file, io.StringIO)
     text = out.file.getvalue()

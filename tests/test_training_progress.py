@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 
 import pytest
-from rich.console import Console
 
 from fuseablate.record import Curves
+from fuseablate.terminal import Screen
 from fuseablate.training.progress import Live, Plain, Progress, Silent, suited_progress
 
 CURVES = Curves((0.1,), (3.6891,), (0.11701,), (3.5,), (0.125,), (41.26,), (1091.4,))
@@ -36,7 +36,7 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_bars_on_a_terminal() -> None:
     file = io.StringIO()
-    go(Live(Console(file=file, force_terminal=True, width=80, legacy_windows=False)))
+    go(Live(Screen(file=file, force_terminal=True, width=80)))
     shown = file.getvalue()
     assert shown.startswith("fusenet all.se=false seed 0\n")
     assert "epoch 2/20" in shown
@@ -47,7 +47,7 @@ def test_bars_on_a_terminal() -> None:
 
 def test_the_bars_loss_and_speed_fit_into_80_columns() -> None:
     file = io.StringIO()
-    live = Live(Console(file=file, force_terminal=True, width=80, legacy_windows=False))
+    live = Live(Screen(file=file, force_terminal=True, width=80))
     live.begin("a title", 200, 99, 45_000)
     for _ in range(3):
         live.step(128, 4.6)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from fuseablate.atomic import write_atomically
 from fuseablate.catalog import load_spec
 from fuseablate.edits import check_size
 from fuseablate.errors import InputError
+from fuseablate.escaping import plain
 from fuseablate.keys import Size, parse_size
 from fuseablate.spec import Spec
 
@@ -138,25 +138,6 @@ def fitted(spec: Spec, data: Data) -> Spec:
             f"edit 'classes={spec.classes}': {data.title} has {data.classes} classes; "
             f"use classes={data.classes}, or leave the edit out"
         )
-    print(f"{spec.name}: {data.title} has {data.classes} classes, so the classifier has as many")
+    counted = f"{data.title} has {data.classes} classes, so the classifier has as many"
+    print(plain(f"{spec.name}: {counted}"))
     return spec.with_classes(data.classes)
-
-
-def write(path: Path, flag: str, text: str | bytes) -> None:
-    """Write a file whole, or say in a line why it cannot be."""
-    try:
-        write_atomically(path, text)
-    except ValueError:  # such as an empty one
-        raise InputError(f"{flag} {path}: is no name of a file") from None
-    except OSError as error:
-        raise InputError(f"{flag} {path}: cannot be written: {error.strerror}") from None
-
-
-def check_file(path: Path, flag: str, ending: str) -> None:
-    """Raise an `InputError` where `path` cannot be a new file, before the work for it is done."""
-    if not path.name or path.is_dir():
-        raise InputError(f"{flag} '{path}': is no name of a file")
-    if not path.name.endswith(ending):
-        raise InputError(f"{flag} {path}: must end in {ending}")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{flag} {path}: there is no folder {path.parent}")

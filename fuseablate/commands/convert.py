@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fuseablate.catalog import load_spec
-from fuseablate.commands.arguments import check_file, write
+from fuseablate.output import check_output, write_output
 from fuseablate.terminal import console
 
 
@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the file, or say why not."""
     out = args.out if args.out is not None else Path(f"{args.what.rpartition(':')[2]}.pt")
-    check_file(out, "--out", ".pt")
+    check_output(out, "--out", ".pt")
 
     import torch
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     brought = brought_over(published, state, spec)
     content = io.BytesIO()
     torch.save(dict(brought.weights), content)
-    write(out, "--out", content.getvalue())
+    write_output(out, "--out", content.getvalue())
     difference, spec = brought.difference, brought.spec
     exact = f"differ by {difference:.0e} of the largest" if difference else "are equal"
     heads = f"; auxiliary heads that it lacks have initial values: row {', '.join(brought.initial)}"
@@ -52,6 +52,5 @@ def run(args: argparse.Namespace) -> int:
         f"{out}: the weights of {args.what} under the names of {spec.name}, {spec.classes} "
         f"classes; the logits {exact}{heads if brought.initial else ''}",
         soft_wrap=True,
-        markup=False,
     )
     return 0

@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from fuseablate.catalog import load_spec
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
@@ -62,11 +62,13 @@ def prove_all(specs: list[Spec], args: argparse.Namespace) -> int:
     failed = 0
     for spec in specs:
         differences = prove(spec, args.input)
-        name = escape(f"{spec.name} {spec.label}".strip())
+        name = f"{spec.name} {spec.label}".strip()
         for difference in differences:
-            console(stderr=True).print(f"[red]differs[/] {name}: {difference}", soft_wrap=True)
+            said = Text.assemble(("differs", "red"), f" {name}: {difference}")
+            console(stderr=True).print(said, soft_wrap=True)
         if not differences:
-            console(stderr=True).print(f"[green]proved[/] {name}: equal to fvcore's trace")
+            said = Text.assemble(("proved", "green"), f" {name}: equal to fvcore's trace")
+            console(stderr=True).print(said)
         failed |= bool(differences)
     return failed
 
@@ -121,14 +123,14 @@ def print_table(
         for name in some:
             table.add_column(name, justify="right", no_wrap=True)
         for name, style, row in rows:
-            table.add_row(escape(name), *(row.get(column, "") for column in some), style=style)
+            table.add_row(name, *(row.get(column, "") for column in some), style=style)
         return table
 
     out = console()
     table, _ = fitted(make, COLUMNS, ("Size MB", "Activations", "Input"), out)
     out.print(table)
     for line in reached:
-        out.print(escape(line), soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 def changed(spec: Spec, base: Cost, size: Size | None) -> list[tuple[str, str, dict[str, str]]]:

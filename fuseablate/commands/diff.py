@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from fuseablate.commands.arguments import add_input, edited_spec, input_json
 from fuseablate.difference import Difference, Pair, RowPair, compare
@@ -86,8 +86,8 @@ def print_difference(
 ) -> None:
     """Print both names, the keys and cells that differ (old → new), and the costs a row."""
     for side, name, spec in zip("AB", names, specs, strict=True):
-        out.print(f"[bold]{side}[/]  {escape(f'{name} {spec.label}'.strip())}",
-                  soft_wrap=True)  # fmt: skip
+        label = f"{name} {spec.label}".strip()
+        out.print(Text.assemble((side, "bold"), f"  {label}"), soft_wrap=True)
     for name, pair in difference.keys.items():
         out.print(marked(name, pair), soft_wrap=True)
     wide = out.width >= WIDE
@@ -104,7 +104,8 @@ def print_difference(
     table.add_row("", "", "", *costs(difference.params, difference.macs, wide), style="bold")
     out.print(table)
     if difference.same:
-        out.print("[green]the same network[/]: every layer of A is one of B", soft_wrap=True)
+        same = ("the same network", "green")
+        out.print(Text.assemble(same, ": every layer of A is one of B"), soft_wrap=True)
 
 
 def op(row: RowPair) -> str:
@@ -113,14 +114,14 @@ def op(row: RowPair) -> str:
     return there.row.op if there else ""
 
 
-def differing(row: RowPair) -> str:
+def differing(row: RowPair) -> Text:
     """Return the cells of a row that differ, marked."""
     if row.before is None or row.after is None:
-        return f"[yellow]only in {'A' if row.before else 'B'}[/]"
+        return Text(f"only in {'A' if row.before else 'B'}", style="yellow")
     cells = {name: pair for name, pair in row.cells.items() if not untold(row, name, pair)}
     order = ("op", *COLUMNS)
     names = sorted(cells, key=lambda name: order.index(name) if name in order else len(order))
-    return ", ".join(marked(name, cells[name]) for name in names)
+    return Text(", ").join(marked(name, cells[name]) for name in names)
 
 
 def untold(row: RowPair, name: str, pair: Pair) -> bool:
@@ -131,12 +132,12 @@ def untold(row: RowPair, name: str, pair: Pair) -> bool:
     return bool(value == has.row.defaults().get(name))
 
 
-def marked(name: str, pair: Pair) -> str:
+def marked(name: str, pair: Pair) -> Text:
     """Return a cell with what A has and what B has."""
     if name == "in_shape":
-        return f"input {size_text(pair[0])} → {size_text(pair[1])}"
-    before, after = (escape(_text(value)) for value in pair)
-    return f"[yellow]{name} {before} → {after}[/]"
+        return Text(f"input {size_text(pair[0])} → {size_text(pair[1])}")
+    before, after = map(_text, pair)
+    return Text(f"{name} {before} → {after}", style="yellow")
 
 
 def _text(value: Any) -> str:

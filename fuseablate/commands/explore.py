@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
+from rich.text import Text
 
 from fuseablate.catalog import load_spec
 from fuseablate.commands.arguments import add_input, input_json, whole
@@ -100,12 +100,11 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({**head, "classes": spec.classes, **found}, indent=2))
     else:
         out = console()
-        out.print(
-            f"[bold]{escape(spec.name)}[/] in the space of {escape(str(args.space))}: "
-            f"{len(space.parameters)} parameters, {size[0]}x{size[1]} images, "
-            f"{spec.classes} classes",
-            soft_wrap=True,
+        of = (
+            f" in the space of {args.space}: {len(space.parameters)} parameters, "
+            f"{size[0]}x{size[1]} images, {spec.classes} classes"
         )
+        out.print(Text.assemble((spec.name, "bold"), of), soft_wrap=True)
         out.print(f"Baseline: {short(base.params)} params, {short(base.macs)} MACs")
         print_census(census, spec, base, limits, out)
     if console(stderr=True).is_terminal:

@@ -11,12 +11,12 @@ from fuseablate.commands.arguments import (
     add_edits,
     add_input,
     add_runs,
-    check_file,
     edited_spec,
     run_store,
     whole,
 )
 from fuseablate.errors import InputError
+from fuseablate.output import check_output
 from fuseablate.terminal import console
 
 RUN = re.compile(r"[0-9a-f]{4,64}")
@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file, or say why not."""
-    check_file(args.onnx, "--onnx", ".onnx")
+    check_output(args.onnx, "--onnx", ".onnx")
     about: dict[str, Any]
     if RUN.fullmatch(args.what):
         if args.edits or args.seed is not None:
@@ -73,6 +73,5 @@ def run(args: argparse.Namespace) -> int:
         f"Nx3x{size[0]}x{size[1]} to logits Nx{spec.classes}; onnxruntime equals torch to "
         f"{difference:.0e} of the largest logit",
         soft_wrap=True,
-        markup=False,
     )
     return 0

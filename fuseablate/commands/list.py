@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from fuseablate.catalog import load_spec, shipped_specs
@@ -124,13 +123,13 @@ def entry_table(entries: list[Entry], room: int = 0, *, full: bool = False) -> T
         h, w = spec.input
         source = spec.source if full else cut(spec.source, room - 1)
         table.add_row(
-            escape(spec.name),
+            spec.name,
             str(entry.rows),
             short(entry.cost.params),
             short(entry.cost.macs),
             str(h) if h == w else f"{h}x{w}",
             str(spec.classes),
             " ".join(entry.forms) or "-",
-            *([escape(source)] if room else []),
+            *([source] if room else []),
         )
     return table

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from fuseablate.commands.arguments import add_runs, run_store
 from fuseablate.terminal import console
 
@@ -32,11 +34,11 @@ def run(args: argparse.Namespace) -> int:
     from fuseablate.studies.plan import make_plan
 
     out = console()
-    out.print(
-        "[bold]The data are generated[/]: 100 classes of drawn shapes, textures and colours, made "
-        "so that everything runs without a download. The numbers show that the toolkit works; "
-        "they say nothing about CIFAR-100."
+    generated = (
+        ": 100 classes of drawn shapes, textures and colours, made so that everything runs without "
+        "a download. The numbers show that the toolkit works; they say nothing about CIFAR-100."
     )
+    out.print(Text.assemble(("The data are generated", "bold"), generated))
     code = execute(make_plan(study(), None), run_store(args.runs), plan_workers(), "off")
     out.print(
         "Next: fuseablate show fusenet; fuseablate cost fusenet --set all.se=false --input 32; "

@@ -10,17 +10,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from fuseablate.commands.arguments import add_runs, checked, run_store, write
+from fuseablate.commands.arguments import add_runs, checked, run_store
 from fuseablate.errors import InputError, unknown
+from fuseablate.escaping import plain
+from fuseablate.output import check_output, write_output
 from fuseablate.record import Record
 from fuseablate.report.identity import alike
 from fuseablate.report.look import COLUMNS, SORTS, Look, read_columns
 from fuseablate.report.manifest import MANIFEST, Manifest
 from fuseablate.report.model import Comparison, of_records, of_study
 from fuseablate.runs import DIGITS, RECORD, Store, read_record
-from fuseablate.terminal import console
+from fuseablate.terminal import Screen, console
 
 PICTURE_WIDTH = 132  # columns
 FORMATS = ("table", "markdown", "latex", "csv", "json", "html")
@@ -102,31 +102,30 @@ def run(args: argparse.Namespace) -> int:
         from fuseablate.report.plot import drawn
 
         picture = drawn(comparisons, args.metric, args.cost, args.plot.suffix)
-        write(args.plot, "--plot", picture)
+        write_output(args.plot, "--plot", picture)
     if form == "table":
         from fuseablate.report.terminal import print_report
 
         print_report(comparisons, console(), look)
         if not args.what and (studies := [folder.name for folder in manifests(store)]):
-            print(f"Studies here, each compared by 'fuseablate report NAME': {', '.join(studies)}")
-        screen = Console(
-            record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True,
-            highlight=False,
-        )  # fmt: skip
+            named = f"Studies here, each compared by 'fuseablate report NAME': {', '.join(studies)}"
+            print(plain(named))
+        screen = Screen(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
         if args.svg or args.output:
             print_report(comparisons, screen, look)
         if args.svg:
             title = " ".join(("fuseablate report", *args.what))
-            write(args.svg, "--svg", screen.export_svg(title=title, clear=False))
+            write_output(args.svg, "--svg", screen.export_svg(title=plain(title), clear=False))
         if args.output:
             text = screen.export_text()
-            write(args.output, "--output", "\n".join(map(str.rstrip, text.splitlines())) + "\n")
+            lines = map(str.rstrip, text.split("\n"))
+            write_output(args.output, "--output", "\n".join(lines))
         return 0
     from fuseablate.report.formats import FORMATS as WRITERS
 
     text = WRITERS[form](comparisons, look)
     if args.output:
-        write(args.output, "--output", text)
+        write_output(args.output, "--output", text)
     else:
         print(text, end="")
     return 0
@@ -159,8 +158,9 @@ def form_of(args: argparse.Namespace) -> str:
         )
     if args.svg and form != "table":
         raise InputError(f"--svg: is a picture of the terminal, and cannot go with --format {form}")
-    if args.plot and args.plot.suffix not in KINDS:
-        raise InputError(f"--plot {args.plot}: must end in {' or '.join(KINDS)}")
+    for name, endings in (("plot", KINDS), ("svg", ()), ("output", ())):
+        if path := getattr(args, name):
+            check_output(path, f"--{name}", *endings)
     return form
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuseablate.commands.arguments import add_runs, run_store
 from fuseablate.errors import InputError
+from fuseablate.escaping import plain
 from fuseablate.inventory import STATUSES, StoredRun, choose, stored_run, stored_runs
 from fuseablate.runs import Store
 from fuseablate.terminal import console
@@ -91,9 +92,11 @@ def list_runs(args: argparse.Namespace) -> int:
         console().print(runs_table(runs, time.time()), crop=False)
         for run in runs:
             if run.problem:
-                print(f"warning: {run.problem}", file=sys.stderr)
+                print(plain(f"warning: {run.problem}"), file=sys.stderr)
     else:
-        print(f"{store.root}: holds no run{f' that is {args.status}' if args.status else ''}")
+        print(
+            plain(f"{store.root}: holds no run{f' that is {args.status}' if args.status else ''}")
+        )
     return 0
 
 
@@ -132,7 +135,7 @@ def remove_runs(args: argparse.Namespace) -> int:
     held = [run for run in found if run.held]
     runs = [run for run in found if not run.held]
     for run in held:
-        print(f"run {run.id}: a process is training it, and it stays")
+        print(plain(f"run {run.id}: a process is training it, and it stays"))
     if not runs:
         print("nothing to remove")
         return 1 if held else 0
@@ -142,7 +145,7 @@ def remove_runs(args: argparse.Namespace) -> int:
         return 1
     for run in runs:
         _remove(run, store)
-    print(f"removed {_count(len(runs), 'run')} ({size:,} bytes)")
+    print(plain(f"removed {_count(len(runs), 'run')} ({size:,} bytes)"))
     return 1 if held else 0
 
 
@@ -154,7 +157,7 @@ def _confirmed(runs: list[StoredRun], size: int, store: Store) -> bool:
         f"{store.root}? [y/N] "
     )
     try:
-        return input(question).strip().lower() in ("y", "yes")
+        return input(plain(question)).strip().lower() in ("y", "yes")
     except EOFError:
         return False
 
@@ -181,12 +184,13 @@ def export(args: argparse.Namespace) -> int:
             chosen, args.file, meter, weights=args.weights, checkpoints=args.checkpoints
         )
     for note in done.notes:
-        print(note)
-    print(
+        print(plain(note))
+    said = (
         f"{args.file}: {_count(done.runs, 'run')} and {_count(done.studies, 'study', 'studies')} "
         f"of {store.root}, with {done.weights} weights and {done.checkpoints} checkpoints; "
         f"'fuseablate runs import {args.file}' puts them into another store"
     )
+    print(plain(said))
     return 1 if any(note.startswith("left out") for note in done.notes) else 0
 
 
@@ -198,13 +202,15 @@ def import_(args: argparse.Namespace) -> int:
     with _meter() as meter:
         done = import_runs(args.file, store, meter, keep=args.keep)
     for line in done.left:
-        print(line)
+        print(plain(line))
     counts = {key: each for key, each in asdict(done).items() if key != "left"}
     here = counts.pop("here")
     print(
-        f"{store.root}: from {args.file} "
-        f"{', '.join(f'{count} {name}' for name, count in counts.items())}; "
-        f"{here} were here already, {len(done.left)} left out"
+        plain(
+            f"{store.root}: from {args.file} "
+            f"{', '.join(f'{count} {name}' for name, count in counts.items())}; "
+            f"{here} were here already, {len(done.left)} left out"
+        )
     )
     return 1 if done.left else 0
 
@@ -218,7 +224,7 @@ class _Lines:
 
     def begin(self, name: str, size: int) -> None:
         if size >= LARGE:
-            print(f"{name}: {size:,} bytes", flush=True)
+            print(plain(f"{name}: {size:,} bytes"), flush=True)
 
     def advance(self, count: int) -> None:
         pass

@@ -9,23 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from fuseablate.catalog import form_edits
 from fuseablate.commands.arguments import (
     add_edits,
     add_input,
     add_runs,
-    check_file,
     edited_spec,
     input_json,
     run_store,
-    write,
 )
 from fuseablate.errors import InputError
 from fuseablate.keys import Size
 from fuseablate.layers import Cost
+from fuseablate.output import check_output, write_output
 from fuseablate.spec import Spec, TracedRow, to_toml
 from fuseablate.terminal import console
 from fuseablate.views.lines import Line, folded, unfolded
@@ -101,15 +100,15 @@ def show_weights(args: argparse.Namespace) -> int:
 
     path, state = weights_of(run_store(args.runs), args.weights)
     out = console()
-    out.print(str(path), style="bold", soft_wrap=True, markup=False)
+    out.print(str(path), style="bold", soft_wrap=True)
     print_statistics(statistics(state, every=args.all), out)
     return 0
 
 
 def write_picture(spec: Spec, lines: Sequence[Line], path: Path) -> None:
     """Write the picture to `path`, whole or not at all."""
-    check_file(path, "--svg", ".svg")
-    write(path, "--svg", to_svg(spec, lines))
+    check_output(path, "--svg", ".svg")
+    write_output(path, "--svg", to_svg(spec, lines))
 
 
 def check(spec: Spec, size: Size, out: Console) -> int:
@@ -118,15 +117,15 @@ def check(spec: Spec, size: Size, out: Console) -> int:
 
     differences = prove(spec, size)
     for difference in differences:
-        out.print(f"[red]differs[/] {difference}", soft_wrap=True)
+        out.print(Text.assemble(("differs", "red"), f" {difference}"), soft_wrap=True)
     if differences:
         return 1
-    name = escape(f"{spec.name} {spec.label}".strip())
-    out.print(
-        f"[green]proved[/] {name} at {size[0]}x{size[1]}: the built network, traced with fvcore, "
-        f"has the shape, params and MACs of each of the {len(spec.rows)} rows",
-        soft_wrap=True,
+    name = f"{spec.name} {spec.label}".strip()
+    proved = (
+        f" {name} at {size[0]}x{size[1]}: the built network, traced with fvcore, has the shape, "
+        f"params and MACs of each of the {len(spec.rows)} rows"
     )
+    out.print(Text.assemble(("proved", "green"), proved), soft_wrap=True)
     return 0
 
 
@@ -161,9 +160,8 @@ def print_why(spec: Spec, out: Console) -> None:
         table.add_column(name, no_wrap=name != "Why")
     for why in spec.why:
         style = "green" if why.origin == "source" else "yellow"
-        choice, reason = escape(f"{why.field}={why.value}"), escape(str(why.reason))
-        table.add_row(choice, f"[{style}]{why.origin}[/]", reason)
-    out.print(f"[bold]{escape(spec.name)}[/]  {escape(spec.source)}", soft_wrap=True)
+        table.add_row(f"{why.field}={why.value}", Text(why.origin, style=style), str(why.reason))
+    out.print(Text.assemble((spec.name, "bold"), f"  {spec.source}"), soft_wrap=True)
     if spec.why:
         out.print(table)
     else:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from fuseablate.commands.arguments import add_runs, run_store, whole
 from fuseablate.errors import InputError
+from fuseablate.escaping import plain
 from fuseablate.lock import is_held
 from fuseablate.runs import Store
 from fuseablate.studies.board import STATUS, Board
@@ -85,7 +86,7 @@ def run_study(args: argparse.Namespace) -> int:
         print_plan(plan, store, workers.count, console())
         return 0
     if line:
-        print(line)
+        print(plain(line))
     return execute(plan, store, workers, mode, retries=args.retries, storage=args.storage)
 
 
@@ -126,7 +127,7 @@ def show_status(args: argparse.Namespace) -> int:
         ago = max(0.0, time.time() - board.updated)  # the clock may have been put back
         out.print(f"{state}, last change {duration(ago)} ago")
     for note in board.notes:
-        out.print(note, style="yellow", markup=False)
+        out.print(note, style="yellow")
     return 0
 
 
@@ -150,7 +151,7 @@ def list_studies(args: argparse.Namespace) -> int:
     if table.row_count:
         console().print(table)
     else:
-        print(f"{store.root}: holds no study")
+        print(plain(f"{store.root}: holds no study"))
     return 0
 
 
@@ -161,7 +162,7 @@ def remove_study(args: argparse.Namespace) -> int:
     if not args.yes:
         question = f"remove {folder} (Optuna's journal, W&B files)? Its runs stay. [y/N] "
         try:
-            answer = input(question)
+            answer = input(plain(question))
         except EOFError:
             answer = ""
         if answer.strip().lower() not in ("y", "yes"):
@@ -169,5 +170,5 @@ def remove_study(args: argparse.Namespace) -> int:
             return 1
     with held(folder, folder.name):
         shutil.rmtree(folder)
-    print(f"removed {folder}; its runs are still in {store.root}")
+    print(plain(f"removed {folder}; its runs are still in {store.root}"))
     return 0

@@ -71,6 +71,7 @@ def print_rows(judged: Judged, out: Console) -> None:
         losses |= {cell["row"]: loss for cell in variant.levels}
     if all(loss is None for loss in losses.values()):
         return
-    out.print("[bold]What each row loses by the edit[/] (the tallest block loses the most)")
+    head = ("What each row loses by the edit", "bold")
+    out.print(Text.assemble(head, " (the tallest block loses the most)"))
     for line in strip(losses):
         out.print(line)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fuseablate.escaping import csv_cell, latex, markdown, markdown_code
 from fuseablate.record import Record
 from fuseablate.report.bars import ANY
 from fuseablate.report.best_so_far import best_so_far, heading, shown_counts
@@ -34,8 +35,7 @@ def as_csv(comparisons: Sequence[Comparison], look: Look) -> str:
     for comparison in comparisons:
         for judged in views(comparison, look.metric):
             for row in rows_of(judged, look.shown(judged)):
-                values = (getattr(row, name) for name in names)
-                writer.writerow("" if value is None else value for value in values)
+                writer.writerow(csv_cell(getattr(row, name)) for name in names)
     return out.getvalue()
 
 
@@ -158,19 +158,19 @@ def as_markdown(comparisons: Sequence[Comparison], look: Look) -> str:
             columns, head, rows = _table(judged, look)
             sides = ["---" if column == "verdict" else "--:" for column in columns]
             lines = [
-                f"### {_escaped(_title(judged))}",
+                f"### {markdown(_title(judged))}",
                 "",
-                f"{_escaped(comparison.question)} {_escaped(comparison.setting)}.".strip(),
+                markdown(f"{comparison.question} {comparison.setting}."),
                 "",
                 f"| {' | '.join(head)} |",
                 f"|---|{'|'.join(sides)}|",
             ]
             for name, *others in rows:
-                lines.append(f"| {' | '.join((f'`{_cell(name)}`', *others))} |")
+                lines.append(f"| {' | '.join((markdown_code(name), *others))} |")
             words = [*statistics_lines(judged), conclusion(judged)]
-            parts.append("\n".join([*lines, "", _escaped(" ".join(filter(None, words)))]))
+            parts.append("\n".join([*lines, "", markdown(" ".join(filter(None, words)))]))
         if comparison.notes:
-            parts.append("\n".join(f"- {_escaped(note)}" for note in comparison.notes))
+            parts.append("\n".join(f"- {markdown(note)}" for note in comparison.notes))
         if comparison.search:
             parts += _best_so_far(comparison.search)
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
@@ -204,32 +204,12 @@ def _title(judged: Judged) -> str:
     return (comparison.title or comparison.spec) + equal
 
 
-def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("`", "'")
-
-
-TEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
-    "%": r"\%", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "±": r"$\pm$", "\u2212": "$-$", "<": r"\textless{}", ">": r"\textgreater{}",
-}  # fmt: skip
-
-
 def as_latex(comparisons: Sequence[Comparison], look: Look) -> str:
     """Return a document that compiles as it is, with a booktabs table for each comparison.
 
     Beneath the table stand its statistics in words, and the notes.
     """
-    lines = [
-        r"\documentclass{article}",
-        r"\usepackage[utf8]{inputenc}",
-        r"\usepackage{booktabs}",
-        r"\begin{document}",
-    ]
+    lines = []
     for comparison in comparisons:
         for judged in views(comparison, look.metric):
             columns, head, rows = _table(judged, look)
@@ -239,25 +219,45 @@ def as_latex(comparisons: Sequence[Comparison], look: Look) -> str:
                 "",
                 r"\begin{table}",
                 r"\centering\footnotesize",
-                rf"\caption{{{_tex(_title(judged))}. {_tex(comparison.setting)}. "
-                rf"{_tex(conclusion(judged))}}}",
+                rf"\caption{{{latex(_title(judged))}. {latex(comparison.setting)}. "
+                rf"{latex(conclusion(judged))}}}",
                 rf"\begin{{tabular}}{{l{sides}}}",
                 r"\toprule",
-                " & ".join(map(_tex, head)) + r" \\",
+                " & ".join(map(latex, head)) + r" \\",
                 r"\midrule",
-                *(" & ".join(map(_tex, row)) + r" \\" for row in rows),
+                *(" & ".join(map(latex, row)) + r" \\" for row in rows),
                 r"\bottomrule",
                 r"\end{tabular}",
-                *(rf"\par\smallskip {_tex(line)}" for line in beneath),
+                *(rf"\par\smallskip {latex(line)}" for line in beneath),
                 r"\end{table}",
             ]
-    return "\n".join([*lines, "", r"\end{document}", ""])
+    text = "\n".join(lines)
+    start = [r"\documentclass{article}", *_input(text), r"\usepackage{booktabs}"]
+    return "\n".join([*start, r"\begin{document}", text, "", r"\end{document}", ""])
 
 
-def _tex(text: str) -> str:
-    known = "".join(TEX.get(character, character) for character in text)
-    known = known.replace("--", "-{}-")  # no dash
-    return known.encode("latin-1", "replace").decode("latin-1")
+def _input(text: str) -> list[str]:
+    """Return what a document loads for its characters, which beyond Latin-1 are many.
+
+    Of those pdfTeX prints "?" where it knows none; LuaLaTeX and XeLaTeX what the font has.
+    """
+    latin = r"\usepackage[utf8]{inputenc}"
+    beyond = sorted(set(text) - set(map(chr, range(256))))
+    if not beyond:
+        return [latin]
+    return [
+        r"\usepackage{iftex}",
+        r"\ifPDFTeX",
+        latin,
+        *(
+            rf"\ifcsname u8:\detokenize{{{each}}}\endcsname\else"
+            rf"\DeclareUnicodeCharacter{{{ord(each):04X}}}{{?}}\fi"
+            for each in beyond
+        ),
+        r"\else",
+        r"\usepackage{fontspec} % \setmainfont chooses a font that has the characters",
+        r"\fi",
+    ]
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Comparison], Look], str]] = {

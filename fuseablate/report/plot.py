@@ -6,11 +6,13 @@ Without torch; matplotlib is imported when a plot is drawn.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
 
 from fuseablate.errors import InputError
+from fuseablate.escaping import plain
 from fuseablate.report.dots import COLOURS, Dot, dots_of
 from fuseablate.report.judged import views
 from fuseablate.report.model import Comparison
@@ -68,11 +70,14 @@ def drawn(comparisons: Sequence[Comparison], metric: str, cost: str, kind: str) 
             wide, high = (WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - TOP - BELOW) / sum(tall)
             axes = figure.add_axes((left, bottom, wide, high))
             _panel(axes, dots, cost, f"{title} (%)")
-            axes.set_title(heading, loc="left", parse_math=False)
+            axes.set_title(plain(heading), loc="left", parse_math=False)
             top -= HEIGHT + LINE * _legend_lines(dots, cost)
         out = io.BytesIO()
         undated = {"Date": None} if kind == ".svg" else {"Software": None}
-        figure.savefig(out, format=kind[1:], metadata=undated)
+        with warnings.catch_warnings():
+            # An SVG is shown in its reader's fonts; a PNG has a box for what no font here has.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure.savefig(out, format=kind[1:], metadata=undated)
     return out.getvalue()
 
 
@@ -92,7 +97,7 @@ def _named(dots: Sequence[Dot], cost: str) -> list[Dot]:
 
 
 def _label(dot: Dot) -> str:
-    return fill(dot.label, LETTERS, initial_indent=" ", subsequent_indent="   ")
+    return fill(plain(dot.label), LETTERS, initial_indent=" ", subsequent_indent="   ")
 
 
 def _legend_lines(dots: Sequence[Dot], cost: str) -> int:

@@ -31,9 +31,8 @@ def print_searched(search: Searched, out: Console) -> None:
         "not ended": states["running"],
     }
     said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    out.print(
-        f"[bold]Search[/]: {len(search.trials):,} trials by {search.sampler}: {said or 'none'}"
-    )
+    trials = f": {len(search.trials):,} trials by {search.sampler}: {said or 'none'}"
+    out.print(Text.assemble(("Search", "bold"), trials))
     told = ", ".join(f"{count:,} {reason}" for reason, count in search.refused.items())
     out.print(f"Samples that were not trained, and drawn again: {told}")
     if done:

@@ -9,7 +9,6 @@ import statistics
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -36,16 +35,17 @@ def print_report(comparisons: Sequence[Comparison], out: Console, look: Look | N
 
 def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
     if comparison.title:
-        title, question = escape(comparison.title), escape(comparison.question)
-        out.print(f"[bold]{title}[/]  {question}", soft_wrap=True)
+        title = Text.assemble((comparison.title, "bold"), f"  {comparison.question}")
+        out.print(title, soft_wrap=True)
     recipe = f", recipe {comparison.recipe}" if comparison.recipe else ""
-    out.print(f"[bold]{escape(comparison.data)}[/]{escape(recipe)}")
+    out.print(Text.assemble((comparison.data, "bold"), recipe))
     if comparison.search:
         print_searched(comparison.search, out)
     judged = judge(comparison, look.metric)
     _print_judged(judged, out, look)
     if comparison.iso:
-        out.print("[bold]At the reference's cost[/]: each variant rescaled in width")
+        head = ("At the reference's cost", "bold")
+        out.print(Text.assemble(head, ": each variant rescaled in width"))
         _print_judged(judge(comparison, look.metric, comparison.iso), out, look)
     if comparison.design in ("factorial", "fractional", "per-row"):
         from fuseablate.report.factors import print_effects, print_rows
@@ -61,12 +61,12 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
         out.print(legend)
         out.print()
     for note in comparison.notes:
-        out.print(note, style="yellow", markup=False, soft_wrap=True)
+        out.print(note, style="yellow", soft_wrap=True)
     runs = sum(len(variant.runs) for variant in comparison.variants)
     if runs and (look.runs or runs <= FEW):
         _print_runs(comparison, out)
     for line in failures(comparison):
-        out.print(line, style="red", markup=False)
+        out.print(line, style="red")
     out.print(
         "Accuracies in percent, mean ± standard deviation over seeds. The test set was read "
         "once, at the end of each run. MACs: convolutions and linear layers, one image.",
@@ -82,7 +82,7 @@ def _print_judged(judged: Judged, out: Console, look: Look) -> None:
     if any(delta.holds for delta in (judged.analysis.deltas if judged.analysis else ())):
         out.print(legend(judged.comparison.matters), style="dim", markup=False)
     for said in statistics_lines(judged):
-        out.print(said, style="dim", markup=False)
+        out.print(said, style="dim")
     out.print()
 
 

@@ -88,9 +88,9 @@ def variant_table(
             "params": _cost_texts(variant.params, base.params, wide),
             "macs": _cost_texts(variant.macs, base.macs, wide),
             "latency": [f"{variant.latency:.2f}" if variant.latency is not None else "-"],
-            "score": [*scores, f"[bold]{mean_sd(judged.scores(variant))}[/]"],
+            "score": [*scores, Text.assemble((mean_sd(judged.scores(variant)), "bold"))],
             "delta": [delta_text(delta, wide)],
-            "seeds": [str(done) if done == asked else f"[red]{done} of {asked}[/]"],
+            "seeds": [str(done) if done == asked else Text.assemble((f"{done} of {asked}", "red"))],
             "verdict": [
                 _no_verdict(variant, why, wide)
                 if (why := judged.why_none(variant))
@@ -103,8 +103,9 @@ def variant_table(
     return table
 
 
-def _cost_texts(cost: int, before: int, wide: bool) -> list[str]:
-    return [short(cost), f"[cyan]{change(cost, before)}[/]"][: 1 + wide]
+def _cost_texts(cost: int, before: int, wide: bool) -> list[str | Text]:
+    changed = Text.assemble((change(cost, before), "cyan"))
+    return [short(cost), changed] if wide else [short(cost)]
 
 
 def verdict(delta: Delta | None, reach: float, drawn: bool) -> Text:
@@ -129,5 +130,5 @@ def delta_text(delta: Delta | None, wide: bool) -> str:
     if delta.low is None or delta.high is None:
         return f"{delta.mean:+.2f}"
     if wide:
-        return f"{delta.mean:+.2f} [{delta.low:+.2f}, {delta.high:+.2f}]".replace("[", r"\[")
+        return f"{delta.mean:+.2f} [{delta.low:+.2f}, {delta.high:+.2f}]"
     return f"{delta.mean:+.2f} ± {max(delta.high - delta.mean, delta.mean - delta.low):.2f}"

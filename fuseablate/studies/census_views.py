@@ -150,7 +150,8 @@ def _print_histogram(costs: Sequence[int], unit: str, limit: int | None, out: Co
     labels = [f"{short(max(0, one.low))} to {short(one.high)}" for one in bins]
     left, right = max(map(len, labels)), len(f"{most:,}")
     room = min(100, out.width - left - right - 4)
-    out.print(f"[bold]{unit}[/] of the distinct tables, median {short(statistics.median(costs))}")
+    of = f" of the distinct tables, median {short(statistics.median(costs))}"
+    out.print(Text.assemble((unit, "bold"), of))
     for place, (one, label) in enumerate(zip(bins, labels, strict=True)):
         over = limit is not None and one.high > limit
         # A bin that holds anything shows at least a mark.

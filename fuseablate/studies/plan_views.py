@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from fuseablate.iso import nearness
 from fuseablate.runs import Store
@@ -20,7 +21,7 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     if study.search:
         print_search_plan(plan, study.search, store, workers, out)
         return
-    out.print(f"[bold]{study.title}[/]  {study.question}", soft_wrap=True)
+    out.print(Text.assemble((study.title, "bold"), f"  {study.question}"), soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Variant", overflow="fold")
     table.add_column("Edits and recipe", overflow="fold")

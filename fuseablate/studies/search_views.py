@@ -6,6 +6,7 @@ from collections import Counter
 
 import optuna
 from rich.console import Console
+from rich.text import Text
 
 from fuseablate.runs import Store
 from fuseablate.studies.gate import Gate, Refusal
@@ -24,7 +25,8 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     base = plan.design.reference
     cost = plan.cost(base)
     space = Space.of(base.spec, search.parameters)
-    out.print(f"[bold]{plan.study.title}[/]  {plan.study.question}", soft_wrap=True)
+    title = Text.assemble((plan.study.title, "bold"), f"  {plan.study.question}")
+    out.print(title, soft_wrap=True)
     size = size_of(space)
     count = f"{size:,} distinct assignments" if size else "a continuous range among them"
     out.print(f"Space: {len(space.parameters)} parameters, {count}")

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from fuseablate.escaping import plain
 from fuseablate.studies.board import Board, Line, RunState
 from fuseablate.terminal import duration
 
@@ -92,7 +93,7 @@ class LiveView:
 
     def say(self, text: str) -> None:
         """Print a line above the table."""
-        self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._live.console.print(text, soft_wrap=True)
 
 
 class PlainView:
@@ -120,7 +121,7 @@ class PlainView:
 
     def say(self, text: str) -> None:
         """Print the line."""
-        print(text, flush=True)
+        print(plain(text), flush=True)
 
 
 def suited_view(out: Console) -> LiveView | PlainView:

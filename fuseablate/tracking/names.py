@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 
 from fuseablate.errors import InputError
+from fuseablate.escaping import plain
 
 JOB_TYPE_LENGTH = 64
 NAME_LENGTH = 128
@@ -29,7 +30,7 @@ def fit(text: str, length: int) -> str:
 
     What is too long ends in six digits of its hash, so that two long texts stay two.
     """
-    line = re.sub(r"\s+", " ", text).strip()
+    line = re.sub(r"\s+", " ", plain(text)).strip()
     if len(line) <= length:
         return line
     mark = hashlib.sha256(line.encode()).hexdigest()[:6]

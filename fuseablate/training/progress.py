@@ -15,7 +15,9 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from fuseablate.escaping import plain
 from fuseablate.record import Curves
+from fuseablate.terminal import console
 
 
 class Progress(Protocol):
@@ -51,7 +53,7 @@ class Silent:
 
     def say(self, message: str) -> None:
         """Print the line to the standard error."""
-        print(message, file=sys.stderr, flush=True)
+        print(plain(message), file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Do nothing."""
@@ -79,7 +81,7 @@ class Plain:
 
     def say(self, message: str) -> None:
         """Print the line."""
-        print(message, flush=True)
+        print(plain(message), flush=True)
 
     def end(self) -> None:
         """Do nothing."""
@@ -129,7 +131,7 @@ class Live:
 
     def say(self, message: str) -> None:
         """Print the line above the bars."""
-        self._bars.console.print(message, markup=False, highlight=False, soft_wrap=True)
+        self._bars.console.print(message, soft_wrap=True)
 
     def end(self) -> None:
         """Take the bars away."""
@@ -156,5 +158,5 @@ def epoch_line(curves: Curves) -> str:
 
 def suited_progress() -> Progress:
     """Return bars where the standard output is a terminal, and plain lines elsewhere."""
-    console = Console()
-    return Live(console) if console.is_terminal else Plain()
+    out = console()
+    return Live(out) if out.is_terminal else Plain()

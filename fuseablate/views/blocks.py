@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from html import escape
 
+from fuseablate.escaping import html
 from fuseablate.layers import (
     Act,
     Add,
@@ -60,8 +60,8 @@ class Graph:
 
     def box(self, title: str, small: str, kind: str, **attributes: str) -> str:
         """Add a box with a title and a smaller line below it."""
-        below = f'<br/><font point-size="9" color="#555555">{escape(small)}</font>' if small else ""
-        return self.node(f"{escape(title)}{below}", fillcolor=FILLS[kind], **attributes)
+        below = f'<br/><font point-size="9" color="#555555">{html(small)}</font>' if small else ""
+        return self.node(f"{html(title)}{below}", fillcolor=FILLS[kind], **attributes)
 
     def sign(self, text: str) -> str:
         """Add a small circle, such as + for a sum."""
@@ -71,7 +71,7 @@ class Graph:
 
     def edge(self, tail: str, head: str, label: str = "", **attributes: str) -> None:
         """Add an edge."""
-        values = {"label": escape(label)} if label else {}
+        values = {"label": html(label)} if label else {}
         text = ", ".join(f'{key}="{value}"' for key, value in {**values, **attributes}.items())
         self.lines.append(f"{tail} -> {head} [{text}];")
 

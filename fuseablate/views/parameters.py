@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from fuseablate.keys import Size
 from fuseablate.layers import Conv, Layer, Linear, Norm
@@ -67,7 +68,8 @@ def print_parameters(found: Sequence[Parameter], out: Console) -> None:
         table.add_row(each.name, shape_text(each.shape), f"{each.count:,}")
     _print(table, out)
     total = sum(each.count for each in found)
-    out.print(f"[bold]{total:,} params[/] in {len(found)} tensors", soft_wrap=True)
+    counted = Text.assemble((f"{total:,} params", "bold"), f" in {len(found)} tensors")
+    out.print(counted, soft_wrap=True)
 
 
 def print_statistics(found: Sequence[Statistics], out: Console) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from html import escape
 
 from fuseablate.errors import InputError
+from fuseablate.escaping import html
 from fuseablate.layers import Add, Concat, Layer, Split, Sum, Tap, holds
 from fuseablate.ops.pool import PoolRow, WindowPool
 from fuseablate.spec import Spec
@@ -50,7 +50,7 @@ def to_dot(spec: Spec, lines: Sequence[Line]) -> str:
     """Return the picture in Graphviz's language."""
     total = sum(line.cost.params for line in lines), sum(line.cost.macs for line in lines)
     name = f"{spec.name} {spec.label}".strip()
-    title = f"<b>{escape(name)}</b><br/>{short(total[0])} params, {short(total[1])} MACs"
+    title = f"<b>{html(name)}</b><br/>{short(total[0])} params, {short(total[1])} MACs"
     if any(holds(line.last.layer, Sum) for line in lines):
         title += small_line("dashed: a shortcut that changes the shape")
     overview = ["subgraph cluster_rows {", "peripheries=0;", f"label=<{title}>;"]
@@ -155,7 +155,7 @@ def _blocks(lines: Sequence[Line]) -> list[str]:
         ids = [each.row.id for each in others]
         more = f" and {len(ids) - MOST_IDS} more" if len(ids) > MOST_IDS else ""
         also = f"of this kind: {', '.join(ids[:MOST_IDS])}{more}" if ids else ""
-        title = f"{line.row.title} of row {traced.row.id}{small_line(also)}"
+        title = f"{html(f'{line.row.title} of row {traced.row.id}')}{small_line(also)}"
         head = [f"subgraph cluster_block{number} {{", 'style="rounded"; color="#b8c2cc";']
         found.append("\n".join([*head, f"label=<{title}>;", "margin=12;", *graph.lines, "}"]))
     return found
@@ -163,5 +163,5 @@ def _blocks(lines: Sequence[Line]) -> list[str]:
 
 def small_line(text: str) -> str:
     """Return a smaller line below a title, or nothing."""
-    below = f'<br/><font point-size="9" color="#555555">{escape(text)}</font>'
+    below = f'<br/><font point-size="9" color="#555555">{html(text)}</font>'
     return below if text else ""

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from fuseablate.inventory import StoredRun
@@ -62,7 +61,7 @@ def runs_table(runs: list[StoredRun], now: float) -> Table:
         network = " ".join(filter(None, (words["spec"], words["edits"])))
         table.add_row(
             run.id[:8],
-            *(escape(text or "?") for text in (network, words["recipe"], words["data"])),
+            *(text or "?" for text in (network, words["recipe"], words["data"])),
             "?" if words["seed"] is None else str(words["seed"]),
             status_text(run),
             _percent(record.val if record else None),
@@ -124,7 +123,7 @@ def print_run(run: StoredRun, out: Console) -> None:
     lines["folder"] = run.folder
     for key, value in lines.items():
         if value not in (None, ""):
-            out.print(f"{key:<14}{value}", markup=False, soft_wrap=True)
+            out.print(f"{key:<14}{value}", soft_wrap=True)
 
 
 def _percent(score: Score | None) -> str:

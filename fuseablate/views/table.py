@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from fuseablate.keys import Size
 from fuseablate.layers import Cost
@@ -63,10 +63,11 @@ def print_table(
         )
     for line in lines:
         table.add_row(*(column.text(line) for column in columns))
-    name = f"[bold]{escape(spec.name)}[/]" + (f" with {spec.label}" if spec.edits else "")
-    out.print(f"{name}  {escape(spec.title)}".rstrip(), soft_wrap=True)
+    label = f" with {spec.label}" if spec.edits else ""
+    title = f"{label}  {spec.title}".rstrip()
+    out.print(Text.assemble((spec.name, "bold"), title), soft_wrap=True)
     if edits:
-        out.print(f"in this form: {escape(' '.join(edits))}", style="yellow", soft_wrap=True)
+        out.print(f"in this form: {' '.join(edits)}", style="yellow", soft_wrap=True)
     # A terminal too narrow may break the lines, but no number is cut short.
     table.width = out.measure(table, options=out.options.update(max_width=1000)).maximum
     out.print(table, crop=False)
@@ -75,20 +76,18 @@ def print_table(
         out.print(f"{text}first to the output of the last; --all shows each", style="dim",
                   soft_wrap=True)  # fmt: skip
     for note in notes(lines, full=full):
-        out.print(note, style="yellow", soft_wrap=True, markup=False)
+        out.print(note, style="yellow", soft_wrap=True)
     print_totals(size, Cost.total(line.cost for line in lines), out)
     for form in spec.forms:
         text = f"form {spec.name}:{form.name}: {' '.join(form.edits)}"
-        out.print(text, style="dim", soft_wrap=True, markup=False)
+        out.print(text, style="dim", soft_wrap=True)
 
 
 def print_totals(size: Size, total: Cost, out: Console) -> None:
     """Print what the whole network costs."""
-    out.print(
-        f"[bold]{total.params:,} params, {total.macs:,} MACs[/] "
-        f"(convolutions and linear layers, one {size[0]}x{size[1]} image)",
-        soft_wrap=True,
-    )
+    counted = f"{total.params:,} params, {total.macs:,} MACs"
+    of = f" (convolutions and linear layers, one {size[0]}x{size[1]} image)"
+    out.print(Text.assemble((counted, "bold"), of), soft_wrap=True)
     out.print(
         f"activations {total.activations:,}; saved {total.bytes / 1e6:.2f} MB; apart from the "
         f"MACs: norm {total.norm:,}, pooling {total.pool:,}, elementwise {total.elementwise:,} "

@@ -10,11 +10,11 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from html import escape
 from importlib import resources
 from string import Template
 from typing import Any
 
+from fuseablate.escaping import html, plain
 from fuseablate.report.curve_bands import MEASURES, band
 from fuseablate.report.dots import Dot, dots_of
 from fuseablate.report.judged import Judged, views
@@ -33,7 +33,7 @@ def as_html(comparisons: Sequence[Comparison], look: Look) -> str:
     data = json.dumps([_data(each) for each in judged], allow_nan=False)
     titles = [comparison.title or comparison.spec for comparison in comparisons]
     return Template(_asset("page.html")).substitute(
-        title=escape(f"{', '.join(dict.fromkeys(titles))} · fuseablate report"),
+        title=html(f"{', '.join(dict.fromkeys(titles))} · fuseablate report"),
         style=_asset("page.css"),
         script=script,
         script_hash=f"sha256-{digest}",
@@ -60,7 +60,7 @@ def _data(every: Sequence[Judged]) -> dict[str, Any]:
         "dots": [
             {
                 **asdict(dot),
-                "label": dot.label,
+                **{key: plain(getattr(dot, key)) for key in ("name", "edits", "label")},
                 "index": order.index(dot.key),
                 "delta": deltas[dot.key].mean if dot.key in deltas else None,
                 "delta_low": deltas[dot.key].low if dot.key in deltas else None,
@@ -85,9 +85,9 @@ def _article(at: int, every: Sequence[Judged], look: Look) -> str:
     dots: list[Dot] = dots_of(*every)
     parts = [
         "<article>",
-        f"<h1>{escape(comparison.title or comparison.spec)}</h1>",
+        f"<h1>{html(comparison.title or comparison.spec)}</h1>",
         *_if(comparison.question, '<p class="question">{}</p>'),
-        f'<p class="setting">{escape(comparison.setting)}</p>',
+        f'<p class="setting">{html(comparison.setting)}</p>',
         *_if(conclusion(raw), '<p class="finding">{}</p>'),
         tables.variants(raw, look),
         *_if(" ".join(statistics_lines(raw)), '<p class="method">{}</p>'),
@@ -100,8 +100,8 @@ def _article(at: int, every: Sequence[Judged], look: Look) -> str:
             tables.variants(judged, look),
             *_if(" ".join(statistics_lines(judged)), '<p class="method">{}</p>'),
         ]
-    parts += [f'<p class="method">{escape(note)}</p>' for note in comparison.notes]
-    parts += [f'<p class="wrong">{escape(line)}</p>' for line in failures(comparison)]
+    parts += [f'<p class="method">{html(note)}</p>' for note in comparison.notes]
+    parts += [f'<p class="wrong">{html(line)}</p>' for line in failures(comparison)]
     if comparison.search:
         parts.append(search.best(comparison.search))
     if dots:
@@ -120,4 +120,4 @@ def _article(at: int, every: Sequence[Judged], look: Look) -> str:
 
 
 def _if(text: str, frame: str) -> list[str]:
-    return [frame.format(escape(text))] if text else []
+    return [frame.format(html(text))] if text else []

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
+from fuseablate.escaping import html
 from fuseablate.report.dots import Dot
 from fuseablate.report.model import Comparison, Variant
 
@@ -26,12 +26,12 @@ def scatter(at: int, metric: str, dots: Sequence[Dot], comparison: Comparison) -
     }
     drawn = {dot.key for dot in dots}
     keys = [
-        f'<span class="key" data-index="{index}"{_equal(variant)}><code>{escape(variant.short)}'
+        f'<span class="key" data-index="{index}"{_equal(variant)}><code>{html(variant.short)}'
         "</code></span>"
         for index, variant in enumerate(comparison.variants)
         if variant.key in drawn
     ]
-    return f"""<h2>{escape(metric)} against cost</h2>
+    return f"""<h2>{html(metric)} against cost</h2>
 <figure class="scatter" data-of="{at}">
 <div class="controls" role="group" aria-label="Cost on the horizontal axis">
 {_buttons("cost", costs)}
@@ -50,7 +50,7 @@ def curves(at: int, comparison: Comparison) -> str:
     """Return the frame of the training curves."""
     keys = [
         f'<button type="button" class="key" data-variant="{index}" data-index="{index}"'
-        f"{_equal(variant)}><code>{escape(variant.short)}</code></button>"
+        f"{_equal(variant)}><code>{html(variant.short)}</code></button>"
         for index, variant in enumerate(comparison.variants)
         if any(len(run.curves) for run in variant.runs)
     ]
@@ -74,7 +74,7 @@ def _buttons(what: str, titles: dict[str, str]) -> str:
             pressed = "true" if number == 0 else "false"
             yield (
                 f'<button type="button" data-{what}="{key}" aria-pressed="{pressed}">'
-                f"{escape(title)}</button>"
+                f"{html(title)}</button>"
             )
 
     return "\n".join(each())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
+from fuseablate.escaping import html
 from fuseablate.report.best_so_far import best_so_far, heading, shown_counts, words
 from fuseablate.report.manifest import Searched
 
@@ -20,10 +20,10 @@ def best(did: Searched) -> str:
         return ""
     keys = "".join(
         f'<span class="key s{at}"><svg width="16" height="16" aria-hidden="true">'
-        f'<line class="line" x1="0" x2="16" y1="8" y2="8"/></svg>{escape(heading(name))}</span>'
+        f'<line class="line" x1="0" x2="16" y1="8" y2="8"/></svg>{html(heading(name))}</span>'
         for at, name in enumerate(curves)
     )
-    said = f'<p class="method">{escape(words(did))}</p>' if words(did) else ""
+    said = f'<p class="method">{html(words(did))}</p>' if words(did) else ""
     return f"""<h2>Best so far</h2>
 <figure>
 {_drawing(curves)}
@@ -73,7 +73,7 @@ def _drawing(curves: Mapping[str, Sequence[float]]) -> str:
 
 
 def _table(curves: Mapping[str, Sequence[float]]) -> str:
-    heads = "".join(f'<th scope="col">{escape(heading(name))}</th>' for name in curves)
+    heads = "".join(f'<th scope="col">{html(heading(name))}</th>' for name in curves)
     rows = "".join(
         f'<tr><th scope="row">{count:,}</th>'
         + "".join(

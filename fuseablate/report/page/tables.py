@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any
 
+from fuseablate.escaping import html
 from fuseablate.record import Record
 from fuseablate.report.bars import marked, reach_of
 from fuseablate.report.judged import Judged
@@ -39,7 +39,7 @@ def variants(judged: Judged, look: Look) -> str:
 
 def _variant_row(row: Row, columns: Sequence[str], reach: float) -> str:
     name = row.edits or row.variant
-    under = f"<small>{escape(row.variant)}</small>" if row.edits and row.variant != name else ""
+    under = f"<small>{html(row.variant)}</small>" if row.edits and row.variant != name else ""
     score = "none" if row.mean is None else f"{row.mean:.2f}"
     score += "" if row.sd is None else f" ± {row.sd:.2f}"
     delta = "" if row.delta is None else _signed(row.delta)
@@ -59,13 +59,13 @@ def _variant_row(row: Row, columns: Sequence[str], reach: float) -> str:
         f"{marked(row.verdict, row.holds)}{_small(row.holds or row.why)}</td>",
     }
     return (
-        f'<tr><th scope="row" class="text" data-value="{escape(name)}"><code>{escape(name)}</code>'
+        f'<tr><th scope="row" class="text" data-value="{html(name)}"><code>{html(name)}</code>'
         f"{under}</th>{''.join(cells[column] for column in columns)}</tr>"
     )
 
 
 def _small(text: str) -> str:
-    return f"<small>{escape(text)}</small>" if text else ""
+    return f"<small>{html(text)}</small>" if text else ""
 
 
 def _cost(value: int, share: float) -> str:
@@ -107,16 +107,16 @@ def specs(comparison: Comparison) -> str:
         said += [f"rows removed: {', '.join(found.removed)}"] if found.removed else []
         said += [f"rows added: {', '.join(found.added)}"] if found.added else []
         said += found.whole
-        note = f'<p class="edited">{escape("; ".join(said))}</p>' if said else ""
+        note = f'<p class="edited">{html("; ".join(said))}</p>' if said else ""
         rows = [
             "<tr>" + "".join(_spec_cell(c.text, c.before) for c in row) + "</tr>"
             for row in found.rows
         ]
-        heads = [escape(column) for column in found.columns]
+        heads = [html(column) for column in found.columns]
         table = _table(variant.label, heads, rows, left=found.columns, sort=False)
         opened = " open" if at == min(1, len(some) - 1) else ""
         parts.append(
-            f"<details{opened}><summary><code>{escape(variant.label)}</code></summary>{note}"
+            f"<details{opened}><summary><code>{html(variant.label)}</code></summary>{note}"
             f"{table}</details>"
         )
     return "\n".join(parts)
@@ -124,9 +124,9 @@ def specs(comparison: Comparison) -> str:
 
 def _spec_cell(text: str, before: str | None) -> str:
     if before is None:
-        return f'<td class="text">{escape(text)}</td>'
-    old = f"<del>{escape(before)}</del> " if before else ""
-    return f'<td class="text edited">{old}<ins>{escape(text)}</ins></td>'
+        return f'<td class="text">{html(text)}</td>'
+    old = f"<del>{html(before)}</del> " if before else ""
+    return f'<td class="text edited">{old}<ins>{html(text)}</ins></td>'
 
 
 def runs(comparison: Comparison) -> str:
@@ -139,14 +139,14 @@ def runs(comparison: Comparison) -> str:
             if run.val and run.test:
                 scores = [100 * s for s in (run.val.top1, run.test.top1, run.test.top5)]
             cells = [
-                f'<th scope="row" class="text" data-value="{escape(variant.label)}">'
-                f"<code>{escape(variant.label)}</code></th>",
+                f'<th scope="row" class="text" data-value="{html(variant.label)}">'
+                f"<code>{html(variant.label)}</code></th>",
                 f'<td data-value="{run.seed}">{run.seed}</td>',
                 f'<td data-value="{len(run.curves)}">{len(run.curves)}</td>',
                 *map(_score, scores),
                 f'<td data-value="{run.seconds}">{duration(run.seconds)}</td>',
-                f'<td class="text" data-value="{escape(run.digest)}"><code>'
-                f"{escape(run.digest[:16])}</code></td>",
+                f'<td class="text" data-value="{html(run.digest)}"><code>'
+                f"{html(run.digest[:16])}</code></td>",
             ]
             body.append("<tr>" + "".join(cells) + "</tr>")
     return _table("Runs", heads, body, left=("Variant", "Run"))
@@ -162,7 +162,7 @@ def setting(comparison: Comparison) -> str:
     every = [run for variant in comparison.variants for run in variant.runs]
     lines = [(key, _text(value)) for key, value in every[0].recipe.items()]
     lines += [(key, " / ".join(values)) for key, values in _environment(every).items()]
-    inner = "\n".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in lines)
+    inner = "\n".join(f"<dt>{html(key)}</dt><dd>{html(value)}</dd>" for key, value in lines)
     return f"<dl>{inner}</dl>"
 
 
@@ -192,7 +192,7 @@ def _table(
         cells.append(f'<th scope="col"{side}>{inner}</th>' if head else "<td></td>")
     kind = ' class="sortable"' if sort else ""
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(name)}">'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{html(name)}">'
         f"<table{kind}>\n<thead><tr>{''.join(cells)}</tr></thead>\n<tbody>\n"
         + "\n".join(rows)
         + "\n</tbody></table></div>"
