@@ -14,6 +14,7 @@ from fuseablate.atomic import write_atomically
 from fuseablate.engines.local import LocalEngine
 from fuseablate.engines.plan import Workers, most_workers, usable_cores
 from fuseablate.errors import InputError
+from fuseablate.escaping import masked, plain
 from fuseablate.report.manifest import MANIFEST, Searched
 from fuseablate.report.model import of_study
 from fuseablate.report.terminal import comparison_rows, print_report
@@ -32,6 +33,7 @@ from fuseablate.studies.outline import (
     seen_before,
 )
 from fuseablate.studies.plan import Plan, PlannedRun
+from fuseablate.studies.remote import Patience
 from fuseablate.studies.trials import Trials, distributions_of, open_storage, open_study
 from fuseablate.studies.views import suited_view
 from fuseablate.terminal import console
@@ -75,6 +77,8 @@ def execute(
         try:
             with suited_view(out) as view:
                 driver = Driver(plan, store, engine, tracker, view, board, workers.threads)
+                if isinstance(opened, Patience):
+                    opened.say = driver.note
                 runs, did = carry_out(driver, opened, folder.name, seen)
             if study.search and "latency" in study.search.objectives:
                 latencies = measured_latencies(plan, runs, engine, folder)
@@ -92,9 +96,10 @@ def execute(
         finally:
             engine.close()
             for left in tracker.close():
-                print(left)
+                print(plain(left))
     print_report([comparison], out)
-    out.print(f"Folder: {folder}; Optuna: optuna-dashboard {folder / 'journal.log'}", style="dim")
+    trials = masked(storage) if storage else folder / "journal.log"
+    out.print(f"Folder: {folder}; Optuna: optuna-dashboard {trials}", style="dim")
     # A trial that diverges is a result of a search; a finalist that does has none.
     return 1 if board.count("lost") or any(record.failure for record in records) else 0
 
@@ -121,7 +126,7 @@ def as_begun(folder: Path, workers: Workers) -> Workers:
 
 
 def carry_out(
-    driver: Driver, storage: BaseStorage | str, name: str, seen: Sequence[SeedPlan]
+    driver: Driver, storage: BaseStorage, name: str, seen: Sequence[SeedPlan]
 ) -> tuple[Sequence[PlannedRun], Searched | None]:
     """Run a study; return the runs that are compared, and what it did where it is a search."""
     plan = driver.plan

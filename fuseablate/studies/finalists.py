@@ -20,7 +20,7 @@ from fuseablate.studies.trials import Trials, open_study
 
 
 def run_search(
-    driver: Driver, search: Search, storage: BaseStorage | str, name: str
+    driver: Driver, search: Search, storage: BaseStorage, name: str
 ) -> tuple[Trials, tuple[PlannedRun, ...]]:
     """Search, then train the finalists and the baseline on fresh seeds.
 

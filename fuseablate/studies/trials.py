@@ -25,14 +25,16 @@ SEEDS = "seeds"  # that of a trial that has ended: how many have a result, as in
 Direction = Literal["maximize", "minimize"]
 
 
-def open_storage(url: str | None, folder: Path) -> BaseStorage | str:
+def open_storage(url: str | None, folder: Path) -> BaseStorage:
     """Return the storage of that URL, or the journal file in the study's folder.
 
     The journal file takes parallel writers, which SQLite does not.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url is not None:
-        return url
+        from fuseablate.studies.remote import open_remote
+
+        return open_remote(url)
     # Optuna's lock is a link to this path, and its waiters never notice a stale link to nothing.
     journal = folder.absolute() / "journal.log"
     _mend(journal)
@@ -59,7 +61,7 @@ def _mend(journal: Path) -> None:
 
 
 def open_study(
-    name: str, storage: BaseStorage | str, directions: Sequence[Direction] = ("maximize",)
+    name: str, storage: BaseStorage, directions: Sequence[Direction] = ("maximize",)
 ) -> optuna.Study:
     """Return the Optuna study of that name, made where it is missing.
 
@@ -73,9 +75,10 @@ def open_study(
             sampler=optuna.samplers.RandomSampler(seed=0),
             load_if_exists=True,
         )
-    except Exception as error:  # SQLAlchemy, a broken journal, an unreachable host
-        where = storage if isinstance(storage, str) else "the study's journal.log"
-        raise InputError(f"Optuna storage {where}: {_line(error)}") from None
+    except InputError:
+        raise
+    except Exception as error:  # a broken journal, a database without a right
+        raise InputError(f"Optuna's storage of the study: {_line(error)}") from None
 
 
 def _line(error: Exception) -> str:
