@@ -94,8 +94,10 @@ class Record:
     """One run: a network, a recipe, data and a seed, and what came of them.
 
     `digest` names the run. `spec`, `recipe` and `data` are JSON-able tables. A finished run
-    has `val` and `test`, a failed one has `failure`. `stopped_epoch` is the epoch after which
-    early stopping ended the run. Times are UTC in ISO 8601.
+    has `val` and `test`, a failed one has `failure`. An `untested` run was trained to choose by,
+    as a search's trials are: the test set has not been read with it, so that it has no `test`.
+    `stopped_epoch` is the epoch after which early stopping ended the run. Times are UTC in
+    ISO 8601.
     """
 
     digest: str
@@ -121,12 +123,17 @@ class Record:
     notes: tuple[str, ...]
     started: str
     ended: str
+    untested: bool = False
     schema_version: int = SCHEMA_VERSION
 
     @property
     def seconds(self) -> float:
         """Return the seconds of all epochs, the test not counted."""
         return sum(self.curves.seconds)
+
+    def serves(self, tested: bool) -> bool:
+        """Return whether the run is what is asked for: `tested`, or trained to choose by."""
+        return not (tested and self.untested)
 
     def to_json(self) -> str:
         """Return the record as JSON, one key a line."""
@@ -161,8 +168,10 @@ class Record:
         columns = {len(column) for column in vars(self.curves).values()}
         if len(columns) > 1:
             raise InputError("curves: one value an epoch is missing")
-        if self.status == "finished" and not (self.val and self.test):
-            raise InputError("status finished: needs val and test")
+        if self.status == "finished" and not (self.val and (self.test or self.untested)):
+            raise InputError("status finished: needs val and test; untested, val alone")
+        if self.untested and self.test:
+            raise InputError("untested = true: takes no test")
         if self.status == "failed" and not self.failure:
             raise InputError("status failed: needs failure")
         if self.test and not self.test.has_all_images():

@@ -1,8 +1,8 @@
 """The run store: a folder for each run, named by what determines its result. Without torch.
 
 runs/0123456789abcdef/   the first 16 hex digits of the run's digest
-  record.json            written once, when the run has ended
-  weights.pt             the final weights, as they were tested
+  record.json            written when the run has ended, and anew when it is tested later
+  weights.pt             the final weights, as they are tested
   run.json               while it runs: what it is, for those who look at the folder
   checkpoint.pt          while it runs; checkpoint.previous.pt is that of the epoch before
   lock                   held by the process that trains it, as long as it lives

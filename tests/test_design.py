@@ -323,6 +323,7 @@ SHIPPED = {
     "catalog": 10,
     "se-per-row": 20,  # SE stands in rows 2, 5 to 12 and 13; row 2's hardly costs MACs
     "search": 1,
+    "tuned": 2,
 }
 EPOCHS = {"catalog": 5, "se": 20, "se-iso": 20, "se-form": 20, "search": 20}  # elsewhere 10
 
@@ -349,7 +350,7 @@ def test_every_shipped_study_loads_expands_and_is_costed(name: str) -> None:
         assert cost.params > 0
         assert cost.macs > 0
     if name != "quickstart":
-        seeds = (0, 1, 2, 3, 4) if name == "se" else (0, 1, 2)
+        seeds = (0, 1, 2, 3, 4) if name in ("se", "tuned") else (0, 1, 2)
         assert (study.data.name, study.seeds.each) == ("cifar100", seeds)
         assert study.recipe.epochs == EPOCHS.get(name, 10)
 

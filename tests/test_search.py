@@ -447,6 +447,8 @@ def test_runs_that_diverge_or_are_lost(tmp_path: Path) -> None:
 def test_test_scores_play_no_role_before_the_final_report(tmp_path: Path) -> None:
     """The test scores of the fake runs fall as the validation rises: 1 - top-1."""
     ended = search(study_plan(tmp_path, f'sampler = "grid"\n{BEST}'), tmp_path)
+    tested = {job.seed: job.tested for job in ended.engine.trained}
+    assert tested == {0: False, 1: False, 9: True}
     assert "Test" not in ended.printed()
     journal = (ended.plan.folder(ended.store) / "journal.log").read_text()
     assert "test" not in journal

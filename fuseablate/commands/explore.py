@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from fuseablate.terminal import console, duration, short
 
 if TYPE_CHECKING:
     from fuseablate.studies.census import Census
+    from fuseablate.studies.parameters import Parameter
     from fuseablate.studies.search_tables import Search
 
 SAMPLES = 100_000
@@ -83,9 +85,11 @@ def run(args: argparse.Namespace) -> int:
     base = measure(spec, size)
     limits = limits_of(args, study.search, base)
     try:
-        space = Space.of(spec, study.search.parameters)
+        costly = without_recipe(study.search.parameters)
+        space = Space.of(spec, costly)
     except InputError as error:
         raise error.within(str(args.space)) from None
+    left_out = [one.name for one in study.search.parameters if one not in costly]
 
     start = time.monotonic()
     with _Progress() as progress:
@@ -97,7 +101,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         head = {"spec": spec.name, "space": str(args.space), "input": input_json(size)}
         found = as_json(census, spec, base, limits)
-        print(json.dumps({**head, "classes": spec.classes, **found}, indent=2))
+        print(
+            json.dumps({**head, "classes": spec.classes, "left_out": left_out, **found}, indent=2)
+        )
     else:
         out = console()
         of = (
@@ -105,12 +111,38 @@ def run(args: argparse.Namespace) -> int:
             f"{size[0]}x{size[1]} images, {spec.classes} classes"
         )
         out.print(Text.assemble((spec.name, "bold"), of), soft_wrap=True)
+        if left_out:
+            out.print(
+                f"Left out, as fields of the recipe cost nothing: {', '.join(left_out)}",
+                soft_wrap=True,
+            )
         out.print(f"Baseline: {short(base.params)} params, {short(base.macs)} MACs")
         print_census(census, spec, base, limits, out)
     if console(stderr=True).is_terminal:
         rate = f"{census.seen / seconds:,.0f} a second" if seconds else ""
         console(stderr=True).print(f"{census.seen:,} in {duration(seconds)}, {rate}", style="dim")
     return 130 if census.interrupted else 0
+
+
+def without_recipe(parameters: Sequence[Parameter]) -> list[Parameter]:
+    """Return the parameters of the network, the only ones that cost anything.
+
+    One that exists only under some value of the recipe's is an InputError.
+    """
+    recipe = {one.name: one for one in parameters if one.recipe}
+    kept = [one for one in parameters if not one.recipe]
+    for one in kept:
+        if bound := [name for name in one.when if name in recipe]:
+            raise InputError(
+                f"parameter '{one.name}': when: depends on '{bound[0]}', a field of the recipe, "
+                "which costs nothing and is not explored; leave 'when' out"
+            )
+    if not kept:
+        raise InputError(
+            f"parameters: all are fields of the recipe ({', '.join(recipe)}), which cost nothing; "
+            "there is nothing to explore"
+        )
+    return kept
 
 
 def limits_of(args: argparse.Namespace, search: Search, base: Cost) -> dict[str, int]:

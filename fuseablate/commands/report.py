@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -169,7 +170,7 @@ def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
     folders = manifests(store)
     if not names:
         if records := store.records():
-            return of_records(records)
+            return every(records, folders)
         planned = ", ".join(folder.name for folder in folders)
         said = f"'fuseablate report NAME' shows what a study plans: {planned}" if planned else ELSE
         raise InputError(f"{store.root}: holds no finished run; {said}")
@@ -189,6 +190,29 @@ def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
         for folder, study in studies.items()
     ]
     return [*titled, *of_records(list(runs.values()))]
+
+
+def every(records: Sequence[Record], folders: Sequence[Path]) -> list[Comparison]:
+    """Return the records in comparable groups, and what studies with tuned variants compare.
+
+    Their variants have recipes of their own, by which groups would part them: a group that holds
+    nothing but such runs is left out.
+    """
+    found = {record.digest: record for record in records}
+    studies, theirs = [], set()
+    for folder in folders:
+        with suppress(InputError):  # said where the study is asked for by its name
+            manifest = Manifest.load(folder)
+            tuned = {run for one in manifest.variants if one.tuned for run in one.runs.values()}
+            if tuned & found.keys():
+                studies.append(of_study(manifest, found.get))
+                theirs |= tuned
+    groups = [
+        group
+        for group in of_records(records)
+        if not all(run.digest in theirs for variant in group.variants for run in variant.runs)
+    ]
+    return [*studies, *groups]
 
 
 def manifests(store: Store) -> list[Path]:

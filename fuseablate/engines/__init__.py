@@ -29,7 +29,8 @@ class Job:
     `key` is the run's digest. `spec` is a `Spec.to_dict()`. `recipe` holds the fields of a
     Recipe, its name among them. `data` holds arguments of `load_data`, or of `generated_data`
     where `name` is `generated`. `runs` is the root of the run store. `threads` are torch's on
-    the CPU; the result of a run on a CPU depends on them.
+    the CPU; the result of a run on a CPU depends on them. A run that is not `tested` ends without
+    reading the test set.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Job:
     seed: int
     runs: str
     threads: int
+    tested: bool = True
 
     def to_json(self) -> str:
         """Return the job as one line of JSON."""

@@ -125,6 +125,7 @@ def _train(job: Job, device: str, progress: Told) -> Record:
         store=Store(Path(job.runs)),
         device=device,
         threads=job.threads,
+        tested=job.tested,
         progress=progress,
     )
 

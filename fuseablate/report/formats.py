@@ -49,9 +49,10 @@ def _comparison(comparison: Comparison, look: Look) -> dict[str, Any]:
         key: getattr(comparison, key)
         for key in ("name", "title", "question", "design", "spec", "data", "recipe")
     }
-    table["metric"] = look.metric
+    every = views(comparison, look.metric)
+    table["metric"] = every[0].metric
     table["notes"] = list(comparison.notes)
-    raw, *equal = (_variants(judged, look) for judged in views(comparison, look.metric))
+    raw, *equal = (_variants(judged, look) for judged in every)
     table |= raw
     if equal:
         table["at_equal_cost"] = equal[0]

@@ -63,9 +63,15 @@ class Judged:
 def judge(
     comparison: Comparison, metric: str = "test_top1", variants: Sequence[Variant] | None = None
 ) -> Judged:
-    """Compare each of the variants (the raw ones by default) with the reference."""
+    """Compare each of the variants (the raw ones by default) with the reference.
+
+    Untested ones have their validation score in place of the metric's, and are not compared:
+    what was chosen by is too high for those that were chosen.
+    """
     some = tuple(variants if variants is not None else comparison.raw)
-    if len(some) < 2:
+    if comparison.untested:
+        metric = metric.replace("test", "val")
+    if len(some) < 2 or comparison.untested:
         return Judged(comparison, some, metric, None, {}, {})
     from fuseablate.stats import (
         BASES,

@@ -42,7 +42,7 @@ class Look:
         without = set()
         if all(variant.latency is None for variant in judged.variants):
             without.add("latency")
-        if len(judged.variants) < 2:
+        if len(judged.variants) < 2 or judged.comparison.untested:
             without |= {"delta", "verdict"}
         return tuple(column for column in COLUMNS if column not in without)
 

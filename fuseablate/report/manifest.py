@@ -29,7 +29,7 @@ class PlannedVariant:
     each factor (`baseline` where it is untouched); of a per-row design the one level `row`.
     recipe, spec: the name of the variant's own where it is not the reference's, else empty.
     iso_of: the variant that this one is, rescaled to the reference's cost. latency: milliseconds
-    an image, where it was measured.
+    an image, where it was measured. tuned: what its own tuning changed of the recipe.
     """
 
     names: tuple[str, ...]
@@ -42,6 +42,7 @@ class PlannedVariant:
     spec: str = ""
     iso_of: str | None = None
     latency: float | None = None
+    tuned: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class Trial:
     """A trial of a search. top1: on the validation split, in percent, the mean over `seeds` seeds.
 
     state: `complete`, `pruned`, `fail` or `running`. finalist: whether it was trained anew.
+    recipe: what it changes of the study's.
     """
 
     number: int
@@ -60,6 +62,7 @@ class Trial:
     latency: float | None
     edits: str
     finalist: bool
+    recipe: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,14 @@ class Searched:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """How each variant was tuned: by so many recipes, each trained with these seeds."""
+
+    trials: int
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """A study as its report needs it; the reference is the first of the variants.
 
@@ -97,6 +108,7 @@ class Manifest:
     factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     search: Searched | None = None
+    tuned: Tuned | None = None
     matters: float = MATTERS
     seeds: SeedPlan | None = None
     seen: tuple[SeedPlan, ...] = ()
@@ -133,6 +145,7 @@ class Manifest:
                     "search": searched and _searched(searched),
                     "seeds": seeds and SeedPlan.from_dict(seeds),
                     "seen": tuple(map(SeedPlan.from_dict, table.get("seen", ()))),
+                    "tuned": _tuned(table.get("tuned")),
                 }
             )
         except OSError as error:
@@ -164,6 +177,10 @@ def _combinations(names: Iterable[str], first: Mapping[str, str]) -> Iterator[di
         found = dict(re.findall(r"(?:^|,)([^=,]+)=([^=,() ]+)(?=,|$)", name))
         if found and found.keys() <= first.keys():
             yield {**dict.fromkeys(first, BASELINE), **found}
+
+
+def _tuned(table: Mapping[str, Any] | None) -> Tuned | None:
+    return Tuned(**{**table, "seeds": tuple(table["seeds"])}) if table else None
 
 
 def _searched(table: Mapping[str, Any]) -> Searched:

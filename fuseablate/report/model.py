@@ -14,6 +14,10 @@ from fuseablate.report.manifest import MATTERS, Manifest, PlannedVariant, Search
 from fuseablate.seeds import Looks, unplanned
 
 SHORT = 32  # characters
+UNTESTED = (
+    "Untested: trained to choose by, as a search's trials are. The test set has not been read; "
+    "these are validation scores, too high for the best, and nothing is claimed."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +27,8 @@ class Variant:
     key: what it is known by, a digest that stands for its network and recipe. name: what a study
     calls it, or the edits, or the spec's name; no two of a comparison have the same. seeds: those
     that were asked for; a run that has not ended is not among `runs`. changes: the edits, and the
-    recipe where it is not the reference's; empty for the reference of most designs.
+    recipe where it is not the reference's; empty for the reference of most designs. untested:
+    whether the runs were trained to choose by, and the test set was not read with them.
     """
 
     key: str
@@ -37,6 +42,7 @@ class Variant:
     runs: tuple[Record, ...]
     iso_of: str | None = None
     latency: float | None = None
+    untested: bool = False
 
     @property
     def label(self) -> str:
@@ -51,7 +57,7 @@ class Variant:
     @property
     def finished(self) -> tuple[Record, ...]:
         """The runs that have a result."""
-        return tuple(run for run in self.runs if run.test and run.val)
+        return tuple(run for run in self.runs if run.val and (run.test or self.untested))
 
     @property
     def diverged(self) -> str:
@@ -105,6 +111,11 @@ class Comparison:
         return self.title or self.setting
 
     @property
+    def untested(self) -> bool:
+        """Whether the variants were trained to choose by: of these nothing is claimed."""
+        return self.reference.untested
+
+    @property
     def setting(self) -> str:
         """What the runs were trained on and how, in words."""
         return f"{self.data}, recipe {self.recipe}" if self.recipe else self.data
@@ -124,13 +135,21 @@ class Comparison:
 def of_records(records: Sequence[Record]) -> list[Comparison]:
     """Return the records in comparable groups: those of the same data and the same recipe.
 
-    The groups stand in the order in which they were begun; in each the variants without edits
-    come first, then the others by the order of training.
+    Untested runs, such as a search's trials, are never in one group with tested ones; since nothing
+    is claimed of them, they share one, the last, whatever their recipes. Else groups stand in the
+    order in which they were begun, and in each the variants without edits come first, then the
+    others by the order of training.
     """
     groups: dict[str, dict[str, list[Record]]] = {}
+    records = sorted(records, key=lambda record: record.untested)  # a stable sort
     for record, network in zip(records, networks_of(records), strict=True):
-        shared = json.dumps([record.data, record.recipe], sort_keys=True, default=list)
-        groups.setdefault(shared, {}).setdefault(network, []).append(record)
+        source, recipe = (
+            json.dumps(table, sort_keys=True, default=list)
+            for table in (record.data, record.recipe)
+        )
+        shared = f"{source} untested" if record.untested else f"{source} {recipe}"
+        variant = f"{network} {recipe}" if record.untested else network
+        groups.setdefault(shared, {}).setdefault(variant, []).append(record)
     firsts = [next(iter(group.values()))[0] for group in groups.values()]
     data = _told_apart([_data(run) for run in firsts], [run.data for run in firsts])
     recipes = _told_apart([_recipe(run) for run in firsts], [run.recipe for run in firsts])
@@ -151,36 +170,43 @@ def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> 
     # A stable sort: those without edits first.
     ordered = sorted(group.items(), key=lambda item: bool(item[1][0].edits))
     several = len({runs[0].spec_name for runs in group.values()}) > 1
-    names = [_name(runs[0], several) for _, runs in ordered]
+    # The runs of a group have one recipe, unless they are untested.
+    own = differing([runs[0].recipe for _, runs in ordered])
+    names = [
+        f"{_name(runs[0], several)} {more}".strip()
+        for (_, runs), more in zip(ordered, own, strict=True)
+    ]
     unclear = alike(names)
     variants = []
-    for (network, runs), text in zip(ordered, names, strict=True):
+    for (network, runs), text, more in zip(ordered, names, own, strict=True):
         first = runs[0]
         name = f"{text} ({network[:DIGITS]})" if text in unclear else text
         variants.append(
             Variant(
                 key=network,
                 name=name,
-                changes=name if first.label else "",
+                changes=name if first.label or more else "",
                 edits=first.edits,
                 levels=(),
                 params=first.params,
                 macs=first.macs,
                 seeds=tuple(sorted(run.seed for run in runs)),
                 runs=tuple(sorted(runs, key=lambda run: run.seed)),
+                untested=first.untested,
             )
         )
     first = variants[0].runs[0]
-    notes = (
-        (f"No run without edits is here: the reference is {variants[0].short}, trained first.",)
-        if first.edits and len(variants) > 1
-        else ()
-    )
+    notes: tuple[str, ...] = ()
+    if first.untested:
+        notes = (UNTESTED,)
+    elif first.edits and len(variants) > 1:
+        notes = (f"No run without edits is here: the reference is {variants[0].short}, trained "
+                 "first.",)  # fmt: skip
     return Comparison(
         variants=tuple(variants),
         spec=first.spec_name,
         data=data,
-        recipe=recipe,
+        recipe=f"{'various' if any(own) else recipe}, untested" if first.untested else recipe,
         notes=(*notes, *unlike([run for runs in group.values() for run in runs])),
     )
 
@@ -201,22 +227,25 @@ def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Compari
     runs = [run for variant in variants for run in variant.runs]
     known = runs[0] if runs else None
     looks = manifest.planned_seeds.looks
+    notes = (
+        *manifest.notes,
+        *([looks.said] if looks else ()),
+        *unplanned(manifest.seen, manifest.planned_seeds),
+        *unlike(runs),
+    )
+    if manifest.tuned and not any(planned.tuned for planned in manifest.variants):
+        notes += ("The variants are being tuned: nothing is compared yet.",)
     return Comparison(
         variants=variants,
         spec=manifest.spec,
         data=_data(known) if known else "no run has ended",
-        recipe=_recipe(known) if known else "",
+        recipe=_recipe_of(manifest, known) if known else "",
         name=manifest.name,
         title=manifest.title,
         question=manifest.question,
         design=manifest.design,
         factors=manifest.factors,
-        notes=(
-            *manifest.notes,
-            *([looks.said] if looks else ()),
-            *unplanned(manifest.seen, manifest.planned_seeds),
-            *unlike(runs),
-        ),
+        notes=notes,
         search=manifest.search,
         matters=manifest.matters,
         looks=looks,
@@ -249,7 +278,10 @@ def _name_of(planned: PlannedVariant) -> str:
 
 
 def _changes(planned: PlannedVariant) -> str:
-    return " ".join(part for part in (planned.spec, *planned.edits, planned.recipe) if part)
+    parts = [part for part in (planned.spec, *planned.edits, planned.recipe) if part]
+    if planned.tuned:
+        parts = [*(parts or planned.names[:1]), planned.tuned]
+    return " ".join(parts)
 
 
 def _data(run: Record) -> str:
@@ -259,3 +291,17 @@ def _data(run: Record) -> str:
 
 def _recipe(run: Record) -> str:
     return f"{run.recipe_name} ({run.recipe['epochs']} epochs)"
+
+
+def _recipe_of(manifest: Manifest, run: Record) -> str:
+    """Return the recipe of a study, one of whose first runs is `run`, and how it was tuned."""
+    if manifest.tuned is None:
+        return _recipe(run)
+    ends = [planned.tuned for planned in manifest.variants if run.digest in planned.runs.values()]
+    name = run.recipe_name.removesuffix(f" {ends[0]}")
+    seeds = ", ".join(map(str, manifest.tuned.seeds))
+    many = "seed" if len(manifest.tuned.seeds) == 1 else "seeds"
+    return (
+        f"{name} ({run.recipe['epochs']} epochs), tuned for each variant: the best of the same "
+        f"{manifest.tuned.trials} by validation, {many} {seeds}"
+    )

@@ -109,6 +109,8 @@ def rows_of(judged: Judged, variants: Sequence[Variant] | None = None) -> list[R
 
 
 def _verdict(variant: Variant, judged: Judged) -> str:
+    if variant.untested:
+        return "untested"
     if variant is judged.variants[0]:
         return "reference"
     delta = judged.delta(variant)

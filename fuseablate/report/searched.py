@@ -78,7 +78,8 @@ def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
         table.add_column("Trial", no_wrap=True)
         for name in some:
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("Edits", overflow="fold")
+        changed = any(trial.recipe for trial in ranked)
+        table.add_column("Edits and recipe" if changed else "Edits", overflow="fold")
         for trial in ranked[: max(SHOWN, finalists)]:
             cells = {
                 "Val top-1": "-" if trial.top1 is None else f"{trial.top1:.2f}",
@@ -88,7 +89,8 @@ def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
                 "ms": "-" if trial.latency is None else f"{trial.latency:.2f}",
             }
             name = f"{trial.number}{'*' if trial.finalist else ''}"
-            table.add_row(name, *(cells[column] for column in some), Text(trial.edits or "-"))
+            what = " ".join(filter(None, (trial.edits, trial.recipe))) or "-"
+            table.add_row(name, *(cells[column] for column in some), Text(what))
         return table
 
     timed = ("ms",) if "latency" in search.objectives else ()

@@ -67,9 +67,10 @@ def _print_one(comparison: Comparison, out: Console, look: Look) -> None:
         _print_runs(comparison, out)
     for line in failures(comparison):
         out.print(line, style="red")
+    read = "has not been read" if comparison.untested else "was read once, at the end of each run"
     out.print(
-        "Accuracies in percent, mean ± standard deviation over seeds. The test set was read "
-        "once, at the end of each run. MACs: convolutions and linear layers, one image.",
+        f"Accuracies in percent, mean ± standard deviation over seeds. The test set {read}. "
+        "MACs: convolutions and linear layers, one image.",
         style="dim",
     )
 
@@ -104,10 +105,9 @@ def run_table(
             table.add_column(name, justify="right", no_wrap=True)
     for variant in comparison.variants:
         for run in variant.runs:
-            val, top1, top5 = "-", "-", "-"
-            if run.val and run.test:
-                scores = run.val.top1, run.test.top1, run.test.top5
-                val, top1, top5 = (f"{100 * score:.2f}" for score in scores)
+            val = f"{100 * run.val.top1:.2f}" if run.val else "-"
+            top1 = f"{100 * run.test.top1:.2f}" if run.test else "-"
+            top5 = f"{100 * run.test.top5:.2f}" if run.test else "-"
             cells = {
                 "Seed": str(run.seed),
                 "Epochs": str(len(run.curves)),
@@ -137,9 +137,12 @@ def failures(comparison: Comparison) -> list[str]:
         f"{variant.short}, seed {run.seed}: failed at step {run.failure.step} in epoch "
         f"{run.failure.epoch} (rate {run.failure.lr:g}): {run.failure.part} loss "
         f"{run.failure.loss}"
+        if run.failure
+        else f"{variant.short}, seed {run.seed}: has not been tested yet; train it again, which "
+        "tests it from its weights"
         for variant in comparison.variants
         for run in variant.runs
-        if run.failure
+        if run.failure or (run.untested and not variant.untested)
     ]
 
 

@@ -63,7 +63,7 @@ def variant_table(
 ) -> Table:
     """Return a row for each variant: its costs, its score over seeds, its delta and verdict."""
     wide = width >= WIDE
-    val = width >= VERY_WIDE and not look.columns and not look.metric.startswith("val")
+    val = width >= VERY_WIDE and not look.columns and not judged.metric.startswith("val")
     heads = {
         "params": ("Params", "change")[: 1 + wide],
         "macs": ("MACs", "change")[: 1 + wide],

@@ -27,6 +27,8 @@ MOST_SEEDS = 1000  # beyond it a range has no end that means anything
 def statistics_lines(judged: Judged) -> list[str]:
     """Return how the intervals were made, and what the study could have seen; or why neither."""
     analysis = judged.analysis
+    if judged.comparison.untested:
+        return []
     if analysis is None:
         seeds = len(judged.variants[0].finished)
         many = "one seed" if seeds == 1 else f"{seeds} seeds"

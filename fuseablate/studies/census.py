@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from fuseablate.keys import Size
 from fuseablate.studies.fields import Value
-from fuseablate.studies.parameters import Categorical, IntRange, Parameter
+from fuseablate.studies.parameters import Parameter, value_at
 from fuseablate.studies.space import Assignment, Space, assignments, is_active, size_of
 from fuseablate.variants import Variants
 
@@ -126,23 +126,8 @@ def drawn(space: Space, count: int, draw: random.Random) -> Iterator[Assignment]
         for parameter, listed in values:
             if not is_active(parameter, params):
                 continue
-            if listed is None or (not isinstance(parameter, Categorical) and parameter.log):
-                params[parameter.name] = _on_scale(parameter, draw)
-            else:
-                params[parameter.name] = listed[int(draw.random() * len(listed))]
+            params[parameter.name] = value_at(parameter, listed, draw.random())
         yield params
-
-
-def _on_scale(parameter: Parameter, draw: random.Random) -> Value:
-    assert not isinstance(parameter, Categorical)
-    low, high = parameter.low, parameter.high
-    if isinstance(parameter, IntRange):
-        # Each whole number stands for all that round to it.
-        drawn = math.exp(draw.uniform(math.log(low - 0.5), math.log(high + 0.5)))
-        return min(max(round(drawn), parameter.low), parameter.high)
-    if parameter.log:
-        return min(max(math.exp(draw.uniform(math.log(low), math.log(high))), low), high)
-    return draw.uniform(low, high)
 
 
 class _Writer:

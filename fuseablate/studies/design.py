@@ -27,7 +27,7 @@ from fuseablate.studies.choices import (
     per_row,
 )
 from fuseablate.studies.effective import effective
-from fuseablate.studies.file import Study, changed
+from fuseablate.studies.file import Study, changed, changes_of
 from fuseablate.studies.space import Space
 
 
@@ -39,6 +39,7 @@ class Variant:
     of these choices the level of each factor, `baseline` where it is untouched; a per-row design
     has one, `row`. A variant that is also another one rescaled has the levels of its own alone.
     iso_of: the first name of the variant that this one is, rescaled to the reference's cost.
+    untuned: the recipe before it was tuned; None where it was not.
     """
 
     names: tuple[str, ...]
@@ -46,6 +47,17 @@ class Variant:
     spec: Spec
     recipe: Recipe
     iso_of: str | None = None
+    untuned: Recipe | None = None
+
+    @property
+    def given(self) -> Recipe:
+        """The recipe that the study gives the variant, before any tuning."""
+        return self.untuned or self.recipe
+
+    @property
+    def tuned(self) -> str:
+        """What tuning has changed of the recipe, in words; empty where it was not tuned."""
+        return changes_of(self.recipe, self.given)
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
     left_out: list[str] = []
     notes: list[str] = []
     if study.search:
-        Space.of(base.spec, study.search.parameters)
+        Space.of(base.spec, study.search.parameters, base.recipe)
         named: list[Named] = [(BASELINE, {})]
     elif study.rows and study.edit:
         named, left_out = per_row(base.spec, study.rows, study.edit, size)

@@ -102,7 +102,7 @@ class Driver:
     def _begin(self, run: PlannedRun, work: Work) -> None:
         self.line(run)
         self.tracker.started(self.tracked(run))
-        if (record := self.store.get(run.digest)) is not None:
+        if (record := run.record(self.store)) is not None:
             self._ended(run, record, work)
         else:
             self.engine.submit(self.plan.job(run, self.store, self.threads))
@@ -169,7 +169,7 @@ class Driver:
             edits=run.variant.spec.edits,
             recipe=run.variant.recipe.to_dict(),
             costs={"params": cost.params, "macs": cost.macs},
-            tested=not (self.plan.study.search and run.seed in self.plan.study.seeds.each),
+            tested=run.tested,
         )
 
     def _show(self, now: bool = False) -> None:
@@ -182,10 +182,10 @@ class Driver:
 
 
 def new_board(plan: Plan, workers: int) -> Board:
-    """Return the board of a plan, all of whose runs wait."""
+    """Return the board of a plan, all of whose runs wait; those of a tuned study come later."""
     lines = [
         Line(run.variant.names[0], run.seed, run.digest, run.variant.recipe.epochs)
-        for run in plan.runs
+        for run in (() if plan.study.tune else plan.runs)
     ]
     return Board(plan.study.name, plan.study.title, os.getpid(), workers, lines)
 

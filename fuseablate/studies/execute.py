@@ -35,6 +35,7 @@ from fuseablate.studies.outline import (
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.remote import Patience
 from fuseablate.studies.trials import Trials, distributions_of, open_storage, open_study
+from fuseablate.studies.tuned import run_tuning, tuned
 from fuseablate.studies.views import suited_view
 from fuseablate.terminal import console
 from fuseablate.tracking import Mode, Tracker
@@ -60,12 +61,13 @@ def execute(
                 f"for: {wanted.threads}); workers: {workers.count}",
                 soft_wrap=True,
             )
-        now = asked(plan, store.get)
-        if not study.search and all(store.get(run.digest) for run in now.runs):
+        known = tuned(plan, store)
+        now = asked(known or plan, store.get)
+        if known and not study.search and all(run.record(store) for run in now.runs):
             out.print(f"finished: all {len(now.runs)} runs are in the store, none is trained")
         opened = open_storage(storage, folder)
         seen = seen_before(plan, folder, store)
-        manifest = manifest_of(plan, now.runs, seen=seen)
+        manifest = manifest_of(known or plan, now.runs if known else (), seen=seen)
         if not (study.search and (folder / MANIFEST).exists()):
             manifest.save(folder)
         engine = LocalEngine(
@@ -82,9 +84,9 @@ def execute(
                 runs, did = carry_out(driver, opened, folder.name, seen)
             if study.search and "latency" in study.search.objectives:
                 latencies = measured_latencies(plan, runs, engine, folder)
-            manifest = manifest_of(plan, runs, did, latencies, seen)
+            manifest = manifest_of(driver.plan, runs, did, latencies, seen)
             manifest.save(folder)
-            records = [record for run in runs if (record := store.get(run.digest))]
+            records = [record for run in runs if (record := run.record(store))]
             comparison = of_study(manifest, store.get)
             tracker.tables({"comparison": comparison_rows(comparison)})
         except KeyboardInterrupt:
@@ -128,12 +130,21 @@ def as_begun(folder: Path, workers: Workers) -> Workers:
 def carry_out(
     driver: Driver, storage: BaseStorage, name: str, seen: Sequence[SeedPlan]
 ) -> tuple[Sequence[PlannedRun], Searched | None]:
-    """Run a study; return the runs that are compared, and what it did where it is a search."""
+    """Run a study; return the runs that are compared, and what it did where it is a search.
+
+    There are none to be compared where runs of its tuning were given up.
+    """
     plan = driver.plan
     if search := plan.study.search:
         found, runs = run_search(driver, search, storage, name)
         random = random_search(driver, search, storage, name) if search.compare_random else None
         return runs, searched(search, found, runs, len(plan.study.seeds.each), random)
+    if plan.study.tune:
+        found_plan = run_tuning(driver, plan.study.tune, storage, name)
+        if found_plan is None:
+            return (), None
+        driver.plan = plan = found_plan
+        manifest_of(plan, plan.runs, seen=seen).save(driver.folder)
     trials = Trials(open_study(name, storage), distributions_of(plan.design))
     if not plan.seeds.looks:
         driver.run(FixedWork(plan, plan.runs, driver.store, trials))

@@ -22,6 +22,7 @@ from fuseablate.studies.fields import fit_name
 from fuseablate.studies.search_tables import Search
 from fuseablate.studies.seed_tables import plan_of
 from fuseablate.studies.tables import DataSource, DesignName, Factor, StudyFile
+from fuseablate.studies.tune_table import Tune
 from fuseablate.toml import read_toml
 
 
@@ -33,8 +34,9 @@ class Study:
     by what the file calls them. `rows` and `edit` are those of a per-row
     design, `search` that of a search; None for the others. iso: the cost in which each variant
     is also trained rescaled to the reference's; None where they are trained as they are alone.
-    matters: the smallest difference in top-1 that matters, in points. threads:
-    those of a run on the CPU, which its result there depends on.
+    tune: how each variant's recipe is tuned; None where all have the study's. matters: the
+    smallest difference in top-1 that matters, in points. threads: those of a run on the CPU, which
+    its result there depends on.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Study:
     edit: str | None = None
     search: Search | None = None
     iso: Kind | None = None
+    tune: Tune | None = None
     matters: float = MATTERS
     threads: int = 1
     specs: Mapping[str, Spec] = field(default_factory=dict)
@@ -98,6 +101,11 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         fresh = {key: None for keys in OPTIMIZERS.values() for key in keys}
     label = " ".join(f"{key}={value}" for key, value in changes.items())
     return recipe.replace(**{"name": f"{recipe.name} {label}", **fresh, **changes})
+
+
+def changes_of(recipe: Recipe, base: Recipe) -> str:
+    """Return what a recipe that `changed` made of `base` changes, in words; empty for the same."""
+    return "" if recipe == base else recipe.name.removeprefix(f"{base.name} ")
 
 
 def _spec(name: str, study: Path, key: str) -> Spec:

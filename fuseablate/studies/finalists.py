@@ -61,7 +61,7 @@ def _opened(
     base: Variant, search: Search, storage: BaseStorage | str, name: str
 ) -> tuple[Space, Trials]:
     """Return the space of a search, and the trials of the Optuna study of that name."""
-    space = Space.of(base.spec, search.parameters)
+    space = Space.of(base.spec, search.parameters, base.recipe)
     study = open_study(name, storage, directions_of(search))
     return space, Trials(study, {one.name: distribution_of(one) for one in space.parameters})
 

@@ -74,7 +74,7 @@ class FixedWork:
         for name, variant in variants.items():
             seeds = len(self._asked[name])
             self._trials.start(name, variant.levels[0], self._plan.attributes(variant), seeds=seeds)
-        self._waiting.extend(sorted(new, key=lambda run: self._store.get(run.digest) is None))
+        self._waiting.extend(sorted(new, key=lambda run: run.record(self._store) is None))
         return set(variants)
 
     def _file(self, name: str) -> None:

@@ -8,7 +8,14 @@ from typing import Literal, TypeAlias
 from fuseablate.errors import InputError
 from fuseablate.keys import Size
 from fuseablate.spec import Spec
-from fuseablate.studies.space import Assignment, Space, spec_of, texts_of
+from fuseablate.studies.space import (
+    Assignment,
+    Space,
+    identity_of,
+    recipe_of,
+    spec_of,
+    texts_of,
+)
 from fuseablate.terminal import short
 from fuseablate.variants import Counted, Variants
 
@@ -17,7 +24,7 @@ Refusal: TypeAlias = Literal["over budget", "impossible", "repeated"]
 
 
 class Gate:
-    """Lets assignments pass that mean a network within the limits, each network once.
+    """Lets assignments pass that mean a network within the limits, each once with a recipe.
 
     `limits` are the most that a network may cost, by the name of the cost in `Cost`. What has
     passed, or was refused, is remembered.
@@ -45,6 +52,7 @@ class Gate:
             cost = self._variants.count(texts_of(self._space, params))
             if cost is None:
                 spec_of(self._space, params).digest(self._size)  # raises, and says why
+            recipe_of(self._space, params)
         except InputError as error:
             self._reason = str(error)
             self._refused[key] = "impossible"
@@ -56,13 +64,13 @@ class Gate:
         return "over budget"
 
     def admit(self, params: Assignment) -> tuple[Spec, str] | Refusal:
-        """Return the network that is to be trained, with its digest, or why there is none."""
+        """Return the network that is to be trained, with its identity, or why there is none."""
         refusal = self.refuses(params)
         if refusal:
             return refusal
         self._refused[frozenset(params.items())] = "repeated"
         spec = spec_of(self._space, params)
-        network = spec.digest(self._size)
+        network = identity_of(self._space, params, spec, self._size)
         if network in self._networks:
             return "repeated"
         self._networks.add(network)

@@ -14,13 +14,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fuseablate.engines import Engine
 from fuseablate.errors import InputError
-from fuseablate.report.manifest import Manifest, PlannedVariant, Searched, Trial
+from fuseablate.report.manifest import Manifest, PlannedVariant, Searched, Trial, Tuned
 from fuseablate.runs import Store
 from fuseablate.seeds import SeedPlan
 from fuseablate.studies.design import Variant
+from fuseablate.studies.file import changes_of
 from fuseablate.studies.gate import Refusal
 from fuseablate.studies.plan import Plan, PlannedRun
-from fuseablate.studies.search import seeds_of
+from fuseablate.studies.search import CHANGES, seeds_of
 from fuseablate.studies.search_tables import Search
 from fuseablate.studies.trials import Trials
 
@@ -37,11 +38,13 @@ def manifest_of(
 ) -> Manifest:
     """Return the study with these runs, which are those of the plan or a search's finalists.
 
+    Without runs it is that of a study whose variants are being tuned, with its variants alone.
     `latencies` are milliseconds an image, by the names of a variant, where they were measured.
     `seen` are plans of seeds before this one, with which results were seen.
     """
     study, design = plan.study, plan.design
-    variants: dict[Names, Variant] = {run.variant.names: run.variant for run in runs}
+    some = [run.variant for run in runs] or design.variants
+    variants: dict[Names, Variant] = {variant.names: variant for variant in some}
     levels: dict[str, dict[str, None]] = {}
     for variant in variants.values():
         for cell in variant.levels:
@@ -60,6 +63,7 @@ def manifest_of(
         factors={factor: tuple(each) for factor, each in levels.items()},
         notes=(*design.left_out, *design.notes),
         search=search,
+        tuned=Tuned(trials=study.tune.n_trials, seeds=study.tune.seeds) if study.tune else None,
         matters=study.matters,
         seeds=plan.seeds,
         seen=tuple(seen),
@@ -97,13 +101,13 @@ def _planned(
     plan: Plan, variant: Variant, runs: Sequence[PlannedRun], latency: float | None
 ) -> PlannedVariant:
     cost = plan.cost(variant)
-    differs = variant.recipe != plan.design.reference.recipe
     return PlannedVariant(
         names=variant.names,
         spec=variant.spec.name if variant.spec.name != plan.study.spec.name else "",
         edits=variant.spec.edits,
         levels=variant.levels,
-        recipe=variant.recipe.name if differs else "",
+        recipe=changes_of(variant.given, plan.design.reference.given),
+        tuned=variant.tuned,
         params=cost.params,
         macs=cost.macs,
         iso_of=variant.iso_of,
@@ -152,6 +156,7 @@ def _trial(trial: FrozenTrial, place: int, finalist: bool) -> Trial:
         macs=trial.user_attrs["macs"],
         latency=trial.user_attrs.get("latency"),
         edits=trial.user_attrs["edits"],
+        recipe=trial.user_attrs.get(CHANGES, ""),
         finalist=finalist,
     )
 

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from fuseablate.checked import Table
+from fuseablate.errors import unknown
+from fuseablate.recipe import Recipe
 from fuseablate.studies.fields import Name, Scalar, Text, Texts, Value, fit_name, scalar
+
+RECIPE = [key for key in Recipe.model_fields if key not in ("name", "title")]
 
 
 class _Parameter(Table):
     """What all kinds share.
 
-    `when` names the values of other parameters under which this one exists. `each` selects
-    rows: the parameter then stands for one of its kind for each of them, `<name>.<row>`, and
-    `{row}` in its edits and in the names of `when` is the row's id.
+    A value is put into an edit, or into the field of the recipe that `recipe` names. `when` names
+    the values of other parameters under which this one exists. `each` selects rows: the parameter
+    then stands for one of its kind for each of them, `<name>.<row>`, and `{row}` in its edits and
+    in the names of `when` is the row's id.
     """
 
     name: Name
     when: Mapping[str, Scalar] = {}
     each: Text | None = None
+    recipe: Text | None = None
+
+    @model_validator(mode="after")
+    def _recipe_has_the_field(self) -> Self:
+        if self.recipe is not None and self.recipe not in RECIPE:
+            raise unknown("field", self.recipe, RECIPE).within("recipe")
+        if self.recipe is not None and self.each:
+            raise ValueError("each: a recipe has no rows; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _rows_are_named(self) -> Self:
@@ -31,9 +52,36 @@ class _Parameter(Table):
             raise ValueError("edit: with 'each' it must name the row, as in \"{row}.kernel={}\"")
         return self
 
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Fields of the recipe came later than the first searches, which are named by their tables.
+        table: dict[str, Any] = dump(self)
+        if self.recipe is None:
+            del table["recipe"]
+        return table
+
+    @abstractmethod
+    def values(self) -> Sequence[Value] | None:
+        """Return all values, or None for a continuous range."""
+
     @abstractmethod
     def templates(self) -> tuple[str, ...]:
-        """Return all edits that the parameter may make, as written."""
+        """Return all edits that the parameter may make, as written; none of a recipe's field."""
+
+    def edits(self, value: Value) -> tuple[str, ...]:
+        """Return the edits that `value` means."""
+        return tuple(template.replace("{}", as_text(value)) for template in self.templates())
+
+    def changes(self, value: Value) -> dict[str, Any]:
+        """Return what `value` changes of the recipe; a float has four significant digits."""
+        if self.recipe is None:
+            return {}
+        return {self.recipe: float(self.text(value)) if isinstance(value, float) else value}
+
+    def text(self, value: Value) -> str:
+        """Return a value as the report shows it."""
+        in_recipe = self.recipe is not None and isinstance(value, float)
+        return f"{value:.4g}" if in_recipe else as_text(value)
 
     def for_row(self, name: str, id: str) -> Self:
         """Return the parameter of one of the rows of `each`."""
@@ -49,26 +97,22 @@ class _Parameter(Table):
         return self.replace(**{**fields, "name": f"{self.name}.{name}", "each": None})
 
 
-class _Templated(_Parameter):
-    """A parameter whose values are put into one edit, for `{}`."""
+class _Range(_Parameter):
+    """A parameter whose values are put into one edit, for `{}`, or into one field of the recipe."""
 
-    edit: Text
+    edit: Text | None = None
 
     @model_validator(mode="after")
     def _value_has_a_place(self) -> Self:
-        _check_template(self.edit)
+        _check_place(self.edit, self.recipe)
         return self
 
     def templates(self) -> tuple[str, ...]:
-        """Return the one edit."""
-        return (self.edit,)
-
-    def edits(self, value: Value) -> tuple[str, ...]:
-        """Return the edit that `value` means."""
-        return (self.edit.replace("{}", as_text(value)),)
+        """Return the one edit, if any."""
+        return () if self.edit is None else (self.edit,)
 
 
-class IntRange(_Templated):
+class IntRange(_Range):
     """A whole number from `low` to `high`, in steps, or drawn from a logarithmic scale."""
 
     kind: Literal["int"]
@@ -91,7 +135,7 @@ class IntRange(_Templated):
         return (self.values()[0], self.values()[-1])
 
 
-class FloatRange(_Templated):
+class FloatRange(_Range):
     """A number from `low` to `high`: in steps, or continuous. Edits write four decimals."""
 
     kind: Literal["float"]
@@ -148,12 +192,13 @@ class Categorical(_Parameter):
     @model_validator(mode="after")
     def _choices_mean_edits(self) -> Self:
         if isinstance(self.choices, Mapping):
-            if self.edit is not None:
-                raise ValueError("edit: the choices of a table have their own edits; leave it out")
-        elif self.edit is None:
-            raise ValueError('edit: missing; it says what a value does, as in "5-12.kernel={}"')
+            for key in ("edit", "recipe"):
+                if getattr(self, key) is not None:
+                    raise ValueError(
+                        f"{key}: the choices of a table have their own edits; leave it out"
+                    )
         else:
-            _check_template(self.edit)
+            _check_place(self.edit, self.recipe)
         texts = [as_text(value) for value in self.values()]
         if len(set(texts)) < max(2, len(texts)):
             has = ", ".join(texts) or "none"
@@ -164,7 +209,7 @@ class Categorical(_Parameter):
         """Return the edits of all choices."""
         if isinstance(self.choices, Mapping):
             return tuple(edit for edits in self.choices.values() for edit in edits)
-        return (str(self.edit),)
+        return () if self.edit is None else (self.edit,)
 
     def values(self) -> Sequence[Value]:
         """Return all values; those of a table are its names."""
@@ -176,10 +221,29 @@ class Categorical(_Parameter):
         """Return the edits that `value` means."""
         if isinstance(self.choices, Mapping):
             return self.choices[str(value)]
-        return (str(self.edit).replace("{}", as_text(value)),)
+        return super().edits(value)
 
 
 Parameter = Annotated[Categorical | IntRange | FloatRange, Field(discriminator="kind")]
+
+
+def value_at(parameter: Parameter, values: Sequence[Value] | None, share: float) -> Value:
+    """Return what lies at a share, from 0 to below 1, of a parameter's `values` or on its scale."""
+    if isinstance(parameter, Categorical) or (values is not None and not parameter.log):
+        assert values is not None
+        return values[int(share * len(values))]
+    low, high = parameter.low, parameter.high
+    if isinstance(parameter, IntRange):
+        # Each whole number stands for all that round to it.
+        value = math.exp(_between(math.log(low - 0.5), math.log(high + 0.5), share))
+        return min(max(round(value), parameter.low), parameter.high)
+    if parameter.log:
+        return min(max(math.exp(_between(math.log(low), math.log(high), share)), low), high)
+    return _between(low, high, share)
+
+
+def _between(low: float, high: float, share: float) -> float:
+    return low + (high - low) * share
 
 
 def as_text(value: Value) -> str:
@@ -189,8 +253,15 @@ def as_text(value: Value) -> str:
     return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
-def _check_template(edit: str) -> None:
-    if edit.count("{}") != 1:
+def _check_place(edit: str | None, recipe: str | None) -> None:
+    if edit is None and recipe is None:
+        raise ValueError(
+            'edit: missing; it says what a value does, as in "5-12.kernel={}"; recipe = "lr" may '
+            "stand in its place"
+        )
+    if edit is not None and recipe is not None:
+        raise ValueError("recipe: there is an edit already; keep one of them")
+    if edit is not None and edit.count("{}") != 1:
         raise ValueError(f"edit = \"{edit}\": must hold '{{}}' once, where the value goes")
 
 

@@ -22,22 +22,32 @@ from fuseablate.runs import Store, run_digest
 from fuseablate.seeds import SeedPlan
 from fuseablate.studies.design import Design, Variant, expand
 from fuseablate.studies.file import Study
+from fuseablate.studies.tuning import Tried, tried
 
 _NOT_SAMPLED = {"n_trials", "finalists", "compare_random"}  # keys of a search
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a study, by the digest that names it in the store."""
+    """One run of a study, by the digest that names it in the store.
+
+    One that is not `tested` is trained to choose by: the test set is not read with it.
+    """
 
     variant: Variant
     seed: int
     digest: str
+    tested: bool = True
 
     @property
     def name(self) -> str:
         """The variant's first name and the seed."""
         return f"{self.variant.names[0]} seed {self.seed}"
+
+    def record(self, store: Store) -> Record | None:
+        """Return its record; None where it has not ended, or has yet to be tested."""
+        record = store.get(self.digest)
+        return record if record and record.serves(self.tested) else None
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,8 @@ class Plan:
     """A study on its data: `source` are the arguments that load them, `runs` seed by seed.
 
     Those of a study with planned looks are the runs of the first look; those of a search are the
-    ones that are known before it: the baseline on the fresh seeds.
+    ones that are known before it: the baseline on the fresh seeds. `tried` are the recipes of a
+    tuned study, whose runs have the study's own until it is tuned.
     """
 
     study: Study
@@ -53,6 +64,7 @@ class Plan:
     data: Data
     source: Mapping[str, Any]
     runs: tuple[PlannedRun, ...]
+    tried: tuple[Tried, ...] = ()
 
     @property
     def seeds(self) -> SeedPlan:
@@ -66,7 +78,7 @@ class Plan:
 
         That of a search: the baseline, the seeds of a trial and all that decides what it samples.
         A search with more trials, with more finalists, or with random trials beside it, is the
-        same one.
+        same one. That of a tuned study: its variants before the tuning, and what it tries.
         """
         variants = self.design.variants
         return self._named_by(run.digest for run in self.planned(variants, (0,)))
@@ -90,18 +102,23 @@ class Plan:
         if self.study.search:
             table = self.study.search.model_dump(mode="json", exclude=_NOT_SAMPLED)
             content += [self.study.seeds.each, table]
+        if self.study.tune:
+            content.append(self.study.tune.model_dump(mode="json"))
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def _is_in(self, folder: Path) -> bool:
         """Whether the manifest of a folder has the runs of these variants, of whatever seeds.
 
-        That of a search does not say what was sampled, and so proves nothing.
+        That of a search does not say what was sampled, nor that of a tuned study what was tried,
+        and so they prove nothing.
         """
         with suppress(InputError):
             manifest = Manifest.load(folder)
             planned = manifest.variants
             return (
                 self.study.search is None
+                and self.study.tune is None
+                and manifest.tuned is None
                 and manifest.name == self.study.name
                 and len(planned) == len(self.design.variants)
                 and all(
@@ -127,14 +144,23 @@ class Plan:
             "macs": cost.macs,
         }
 
-    def planned(self, variants: Sequence[Variant], seeds: Sequence[int]) -> tuple[PlannedRun, ...]:
+    def planned(
+        self, variants: Sequence[Variant], seeds: Sequence[int], *, tested: bool = True
+    ) -> tuple[PlannedRun, ...]:
         """Return the runs of the variants, seed by seed."""
-        return _planned(dict.fromkeys(map(_first, variants), seeds), variants, self.data)
+        seeding = dict.fromkeys(map(_first, variants), seeds)
+        return _planned(seeding, variants, self.data, tested)
 
     def counted(self, counts: Mapping[str, int]) -> tuple[PlannedRun, ...]:
         """Return the runs of all variants, seed by seed: so many seeds, by a variant's name."""
         seeds = {name: range(count) for name, count in counts.items()}
         return _planned(seeds, self.design.variants, self.data)
+
+    def comparing(self, design: Design) -> Plan:
+        """Return the plan of a design's variants, each with the seeds of the study."""
+        seeds: dict[str, Sequence[int]] = {_first(one): self.seeds.each for one in design.variants}
+        seeds[_first(design.reference)] = self.seeds.reference
+        return replace(self, design=design, runs=_planned(seeds, design.variants, self.data))
 
     def job(self, run: PlannedRun, store: Store, threads: int) -> Job:
         """Return a run as an engine takes it."""
@@ -146,6 +172,7 @@ class Plan:
             seed=run.seed,
             runs=str(store.root.absolute()),
             threads=threads,
+            tested=run.tested,
         )
 
     def seconds_left(self, records: Sequence[Record], undone: Sequence[PlannedRun]) -> float | None:
@@ -184,10 +211,14 @@ def make_plan(study: Study, root: Path | None) -> Plan:
         data = load_data(root=where, **source)
         source = {**source, "root": str(where) if where else None}
     design = expand(study, data.image_size, data.classes)
-    plan = Plan(study, design, data, source, ())
-    seeds: dict[str, Sequence[int]] = {_first(one): plan.seeds.each for one in design.variants}
-    seeds[_first(design.reference)] = plan.seeds.reference
-    return replace(plan, runs=_planned(seeds, design.variants, data))
+    plan = Plan(study, design, data, source, ()).comparing(design)
+    if study.tune is None:
+        return plan
+    try:
+        recipes = [variant.recipe for variant in design.variants]
+        return replace(plan, tried=tried(study.tune, design.reference.spec, recipes))
+    except InputError as error:
+        raise error.within(f"{study.path}: tune") from None
 
 
 def _first(variant: Variant) -> str:
@@ -195,11 +226,14 @@ def _first(variant: Variant) -> str:
 
 
 def _planned(
-    seeds: Mapping[str, Sequence[int]], variants: Sequence[Variant], data: Data
+    seeds: Mapping[str, Sequence[int]],
+    variants: Sequence[Variant],
+    data: Data,
+    tested: bool = True,
 ) -> tuple[PlannedRun, ...]:
     """Return the runs seed by seed, with the seeds of each variant by its first name."""
     return tuple(
-        PlannedRun(variant, seed, run_digest(variant.spec, variant.recipe, data, seed))
+        PlannedRun(variant, seed, run_digest(variant.spec, variant.recipe, data, seed), tested)
         for seed in dict.fromkeys(seed for some in seeds.values() for seed in some)
         for variant in variants
         if seed in seeds[_first(variant)]

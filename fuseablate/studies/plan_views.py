@@ -9,19 +9,27 @@ from rich.text import Text
 from fuseablate.iso import nearness
 from fuseablate.runs import Store
 from fuseablate.stats.allocation import best_reference, narrowed
+from fuseablate.studies.file import changes_of
 from fuseablate.studies.looks import Asked, asked
 from fuseablate.studies.plan import Plan
 from fuseablate.studies.search_views import print_search_plan
+from fuseablate.studies.tuned import Tuning
 from fuseablate.terminal import change, duration, short
 
 
 def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     """Print each variant with its edits, its costs and what is done of it, and the time left."""
-    study, design = plan.study, plan.design
+    study = plan.study
     if study.search:
         print_search_plan(plan, study.search, store, workers, out)
         return
     out.print(Text.assemble((study.title, "bold"), f"  {study.question}"), soft_wrap=True)
+    tuning = Tuning.of(plan, study.tune) if study.tune else None
+    untuned = []
+    if tuning:
+        untuned = [run for run in tuning.runs if run.record(store) is None]
+        plan = tuning.tuned_plan(store) or plan
+    design = plan.design
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Variant", overflow="fold")
     table.add_column("Edits and recipe", overflow="fold")
@@ -29,17 +37,17 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     base = plan.cost(design.reference)
     now = asked(plan, store.get)
-    undone = [run for run in now.runs if store.get(run.digest) is None]
+    undone = [run for run in now.runs if untuned or run.record(store) is None]
     for variant in design.variants:
         cost = plan.cost(variant)
         mine = [run for run in now.runs if run.variant is variant]
         later = sum(run.variant is variant for run in now.later)
         done = sum(run not in undone for run in mine)
-        recipe = variant.recipe.name if variant.recipe != design.reference.recipe else ""
+        recipe = changes_of(variant.given, design.reference.given)
         other = variant.spec.name if variant.spec.name != study.spec.name else ""
         table.add_row(
             " = ".join(variant.names),
-            " ".join(part for part in (other, *variant.spec.edits, recipe) if part) or "-",
+            " ".join(filter(None, (other, *variant.spec.edits, recipe, variant.tuned))) or "-",
             short(cost.params),
             change(cost.params, base.params),
             short(cost.macs),
@@ -54,16 +62,25 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
             out.print(f"{variant.iso_of}: {line}", soft_wrap=True)
     for note in (*design.left_out, *design.notes):
         out.print(note, style="yellow", soft_wrap=True)
+    if tuning and study.tune:
+        count, seeds = study.tune.n_trials, len(study.tune.seeds)
+        out.print(
+            f"Tuning: {len(tuning.runs)} runs, {count} recipes for each of "
+            f"{len(tuning.candidates)} variants, seeds: {seeds}, judged by validation; "
+            f"{len(untuned)} to do, then each variant's best is compared",
+            soft_wrap=True,
+        )
     out.print(seeds_said(plan), soft_wrap=True)
-    records = store.records()
-    spans = [plan.seconds_left(records, each) for each in (undone, [*undone, *now.later])]
+    records, todo = store.records(), [*untuned, *undone]
+    spans = [plan.seconds_left(records, each) for each in (todo, [*todo, *now.later])]
     times = [f"about {duration(seconds / workers)}" for seconds in spans if seconds is not None]
     if not times:
         times = ["unknown before the first run on these data"]
     out.print(
         f"{_span(len(now.runs), now)} runs of {plan.data.title}, {study.recipe.epochs} epochs "
-        f"each by the baseline's recipe ({study.recipe.name}); {_span(len(undone), now)} to do on "
-        f"{workers} workers: {' to '.join(dict.fromkeys(times))}",
+        f"each by the baseline's recipe ({study.recipe.name}); {_span(len(todo), now)} to do"
+        f"{' with the tuning' if tuning else ''} on {workers} workers: "
+        f"{' to '.join(dict.fromkeys(times))}",
         soft_wrap=True,
     )
 

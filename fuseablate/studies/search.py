@@ -1,6 +1,6 @@
 """The work of a search: trials that are sampled as workers become free. Without torch.
 
-A search sees the validation images alone: what a run scored on the test images is never read.
+A search sees the validation images alone: its runs do not read the test set.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from fuseablate.spec import Spec
 from fuseablate.studies.board import RunState
 from fuseablate.studies.design import Variant
 from fuseablate.studies.drive import Driver
+from fuseablate.studies.file import changes_of
 from fuseablate.studies.gate import Gate
-from fuseablate.studies.parameters import as_text
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.pruning import Pruning
 from fuseablate.studies.sampler import LISTED, Proposal, Proposer, SpaceEndError
 from fuseablate.studies.search_tables import Search
-from fuseablate.studies.space import Assignment, Space
+from fuseablate.studies.space import Assignment, Space, recipe_of
 from fuseablate.studies.trials import Trials
 
 TOP1 = "val top-1"  # the user attribute with that of each seed, None if NaN; not for a single one
 CURVE = "curve"  # the user attribute with the curve of a first seed that was pruned
 NETWORK = "network"
+CHANGES = "changes"  # the user attribute with what a trial changes of the recipe, in words
 
 
 def seeds_of(trial: FrozenTrial) -> int:
@@ -159,6 +160,7 @@ class SearchWork:
         attributes: dict[str, Any] = {
             **self._plan.attributes(variant),
             NETWORK: proposal.network,
+            CHANGES: changes_of(variant.recipe, self._plan.study.recipe),
             **proposal.refused,
             **({LISTED: proposal.listed} if proposal.listed else {}),
             **({} if latency is None else {"latency": latency}),
@@ -191,12 +193,14 @@ class SearchWork:
         return trained
 
     def _variant(self, number: int, params: Assignment, spec: Spec) -> Variant:
-        levels = {name: as_text(value) for name, value in params.items()}
-        return Variant((f"{self._called} {number}",), (levels,), spec, self._plan.study.recipe)
+        known = {one.name: one for one in self._space.parameters}
+        levels = {name: known[name].text(value) for name, value in params.items()}
+        recipe = recipe_of(self._space, params) or self._plan.study.recipe
+        return Variant((f"{self._called} {number}",), (levels,), spec, recipe)
 
     def _added(self, number: int, variant: Variant) -> _Trial:
         self._variants[number] = variant
-        runs = self._plan.planned([variant], self._plan.study.seeds.each)
+        runs = self._plan.planned([variant], self._plan.study.seeds.each, tested=False)
         trial = _Trial(number, variant, runs)
         self._by_run |= {run.digest: trial for run in runs}
         if self._pruning:

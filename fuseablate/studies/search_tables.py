@@ -82,6 +82,11 @@ class Search(Table):
             raise ValueError(
                 "finalists.best: with several objectives the finalists are the front; leave it out"
             )
+        if self.prune != "none" and any(one.recipe == "epochs" for one in self.parameters):
+            raise ValueError(
+                f'prune = "{self.prune}": compares trials epoch by epoch, which are not of one '
+                "length where a parameter sets the epochs; leave out either"
+            )
         if self.sampler == "grid":
             for parameter in self.parameters:
                 if parameter.values() is None:

@@ -24,7 +24,7 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     base = plan.design.reference
     cost = plan.cost(base)
-    space = Space.of(base.spec, search.parameters)
+    space = Space.of(base.spec, search.parameters, base.recipe)
     title = Text.assemble((plan.study.title, "bold"), f"  {plan.study.question}")
     out.print(title, soft_wrap=True)
     size = size_of(space)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from fuseablate.errors import InputError, unknown
+from fuseablate.keys import Size
+from fuseablate.recipe import Recipe
 from fuseablate.selectors import select
 from fuseablate.spec import Spec
 from fuseablate.studies.effective import effective
 from fuseablate.studies.fields import Value
+from fuseablate.studies.file import changed
 from fuseablate.studies.parameters import Categorical, FloatRange, IntRange, Parameter, as_text
 
 Assignment = Mapping[str, Value]
@@ -18,19 +23,24 @@ Assignment = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Space:
-    """The parameters of a search, parents before those that depend on them, and their baseline."""
+    """The parameters of a search, parents before those that depend on them, and their baseline.
+
+    The baseline's recipe may be left out where no parameter is a field of it.
+    """
 
     spec: Spec
     parameters: tuple[Parameter, ...]
+    recipe: Recipe | None = None
 
     @classmethod
-    def of(cls, spec: Spec, parameters: Sequence[Parameter]) -> Space:
-        """Return the space that the parameters of a study file mean for `spec`.
+    def of(cls, spec: Spec, parameters: Sequence[Parameter], recipe: Recipe | None = None) -> Space:
+        """Return the space that the parameters of a study file mean for `spec` and `recipe`.
 
-        Each value is tried alone: an edit that `spec` refuses is an `InputError` here, and not
+        Each value is tried alone: what `spec` or `recipe` refuses is an `InputError` here, and not
         after an hour of searching. The inner values of a range are not tried.
         """
-        space = cls(spec, tuple(one for entry in parameters for one in _for_rows(spec, entry)))
+        every = tuple(one for entry in parameters for one in _for_rows(spec, entry))
+        space = cls(spec, every, recipe)
         earlier: dict[str, Parameter] = {}
         for parameter in space.parameters:
             try:
@@ -39,7 +49,9 @@ class Space:
                 _check_when(parameter, earlier)
                 for value in parameter.samples():
                     assumed = _with_parents(parameter, value, earlier)
-                    effective(spec, _edits(assumed, [*earlier.values(), parameter]))
+                    some = [*earlier.values(), parameter]
+                    effective(spec, _edits(assumed, some))
+                    _changed(recipe, assumed, some)
             except InputError as error:
                 raise error.within(f"parameter '{parameter.name}'") from None
             earlier[parameter.name] = parameter
@@ -66,6 +78,32 @@ def texts_of(space: Space, params: Assignment) -> list[str]:
 
     Raise `InputError` for a name or value outside the space and a parameter without a value.
     """
+    return _edits(_existing(space, params), space.parameters)
+
+
+def recipe_of(space: Space, params: Assignment) -> Recipe | None:
+    """Return the recipe that an assignment means; None where the space has none.
+
+    Raise `InputError` as `texts_of` does, and for what the recipe's own rules refuse.
+    """
+    return _changed(space.recipe, _existing(space, params), space.parameters)
+
+
+def identity_of(space: Space, params: Assignment, spec: Spec, size: Size) -> str:
+    """Return what names an assignment's network on images of `size`, and its recipe.
+
+    It is the network's digest alone where the recipe is the baseline's.
+    """
+    network = spec.digest(size)
+    recipe = recipe_of(space, params)
+    if recipe is None or space.recipe is None or recipe.to_dict() == space.recipe.to_dict():
+        return network
+    text = json.dumps(recipe.to_dict(), sort_keys=True)
+    return hashlib.sha256(f"{network} {text}".encode()).hexdigest()
+
+
+def _existing(space: Space, params: Assignment) -> dict[str, Value]:
+    """Return the values of those parameters that exist under the assignment."""
     names = [parameter.name for parameter in space.parameters]
     for name in params:
         if name not in names:
@@ -76,7 +114,7 @@ def texts_of(space: Space, params: Assignment) -> list[str]:
             if parameter.name not in params:
                 raise InputError(f"parameter '{parameter.name}': the assignment has no value")
             active[parameter.name] = _in_range(parameter, params[parameter.name])
-    return _edits(active, space.parameters)
+    return active
 
 
 def edits_of(space: Space, params: Assignment) -> tuple[str, ...]:
@@ -155,6 +193,28 @@ def _with_parents(
 def _edits(params: Assignment, parameters: Sequence[Parameter]) -> list[str]:
     chosen = [one for one in parameters if one.name in params]
     return [edit for one in chosen for edit in one.edits(params[one.name])]
+
+
+def _changed(
+    recipe: Recipe | None, params: Assignment, parameters: Sequence[Parameter]
+) -> Recipe | None:
+    changes: dict[str, object] = {}
+    for one in parameters:
+        if one.name in params:
+            more = one.changes(params[one.name])
+            if both := more.keys() & changes.keys():
+                raise InputError(
+                    f"recipe: '{min(both)}' is changed by another parameter too; keep one, or "
+                    "part them by 'when'"
+                )
+            changes |= more
+    if recipe is None:
+        assert not changes, "a space with fields of the recipe has a recipe"
+        return None
+    try:
+        return changed(recipe, changes)
+    except InputError as error:
+        raise error.within("recipe") from None
 
 
 def _in_range(parameter: Parameter, value: Value) -> Value:

@@ -15,6 +15,7 @@ from fuseablate.row_edits import Edit
 from fuseablate.studies.fields import Name, Text, Texts
 from fuseablate.studies.search_tables import Search
 from fuseablate.studies.seed_tables import Seeding, plan_of
+from fuseablate.studies.tune_table import Tune
 
 DesignName = Literal["one-factor", "leave-one-out", "factorial", "fractional", "per-row", "search"]
 RESERVED = ("baseline", "candidate")
@@ -116,6 +117,7 @@ class StudyFile(Table):
     edit: Text | None = None
     search: Search | None = None
     iso: Kind | None = None
+    tune: Tune | None = None
     matters: Annotated[float, Field(gt=0, le=100)] = MATTERS
     threads: Annotated[int, Field(ge=1)] = 1
 
@@ -154,6 +156,30 @@ class StudyFile(Table):
                 f"search.finalists.seeds: {min(both)} is a seed of the search too; finalists are "
                 f"judged on fresh seeds, such as {max(seeds.each) + 1}"
             )
+
+    @model_validator(mode="after")
+    def _is_tuned_apart(self) -> Self:
+        if self.tune is None:
+            return self
+        if self.search:
+            raise ValueError(
+                'tune: design = "search" takes none; put fields of the recipe among its parameters'
+            )
+        every = plan_of(self.seeds).every
+        if both := every & set(self.tune.seeds):
+            raise ValueError(
+                f"tune.seeds: {min(both)} is a seed of the comparison too; recipes are chosen on "
+                f"seeds of their own, such as {max(every) + 1}"
+            )
+        fields = {one.recipe for one in self.tune.parameters if one.recipe}
+        for factor in self.factors:
+            for level in factor.levels:
+                if both_change := sorted(fields & level.recipe.keys()):
+                    raise ValueError(
+                        f"level {factor.name}={level.name}: recipe: changes '{both_change[0]}', "
+                        "which is tuned; keep one of them"
+                    )
+        return self
 
     def _has_two_levels_each(self) -> None:
         least = 2 if self.design == "leave-one-out" else 4

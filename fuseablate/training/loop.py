@@ -25,6 +25,7 @@ from fuseablate.training.environment import (
 )
 from fuseablate.training.epoch import DivergedError, train_epoch
 from fuseablate.training.evaluate import evaluate, evaluate_test
+from fuseablate.training.late import file_test
 from fuseablate.training.progress import Progress, suited_progress
 from fuseablate.training.schedule import has_stalled, learning_rate
 from fuseablate.training.state import State, now
@@ -42,30 +43,37 @@ def train(
     store: Store,
     device: str = "auto",
     threads: int = 1,
+    tested: bool = True,
     progress: Progress | None = None,
 ) -> Record:
     """Train a network on `data` by a recipe, and return the record.
 
     A run that the store holds is not trained again; one that was interrupted goes on after its
-    last whole epoch, with the threads of its checkpoint. The test set is read once, at the end.
-    `threads` are torch's on the CPU, which the result there depends on; `progress` is by default
-    what suits the standard output. Bad input, a missing device among it, is an InputError, before
-    anything is written; a loss that is not finite is no error but a record that says `failed`.
+    last whole epoch, with the threads of its checkpoint. The test set is read once, at the end: not
+    at all where the run is not to be `tested`, and later, from its weights, where it ended so
+    before. `threads` are torch's on the CPU, which the result there depends on; `progress` is by
+    default what suits the standard output. Bad input, a missing device among it, is an InputError,
+    before anything is written; a loss that is not finite is no error but a record that says
+    `failed`.
     """
     chosen = choose_device(device)
     _check(spec, recipe, data, seed)
     check_precision(recipe, chosen)
     digest = run_digest(spec, recipe, data, seed)
     left = [store.folder(digest) / name for name in UNFINISHED]
-    if (record := store.get(digest)) is not None and not any(path.exists() for path in left):
+    record = store.get(digest)
+    if record and record.serves(tested) and not any(path.exists() for path in left):
         return record
     with threads_set(threads), store.open(digest) as folder:
         # Another process may have ended the run between the look and the lock, or have been
         # killed when the record was there and its checkpoints were not yet gone.
         if (record := store.get(digest)) is not None:
             folder.remove(*UNFINISHED)
-            return record
-        run = _Run(spec, recipe, data, seed, digest, folder, chosen, progress or suited_progress())
+            if record.serves(tested):
+                return record
+            return file_test(record, spec, data, folder, chosen)
+        progress = progress or suited_progress()
+        run = _Run(spec, recipe, data, seed, tested, digest, folder, chosen, progress)
         return run.carry_out()
 
 
@@ -91,6 +99,7 @@ class _Run:
     recipe: Recipe
     data: Data
     seed: int
+    tested: bool
     digest: str
     folder: RunFolder
     device: torch.device
@@ -190,9 +199,13 @@ class _Run:
         )
 
     def _finish(self, state: State) -> Record:
-        """Read the test set, once, and file the record and the weights that it is of."""
+        """Read the test set, once, if at all; file the record and the weights that it is of."""
         val = evaluate(state.tested, self.data.val, self.data, self.device)
-        test = evaluate_test(state.tested, self.data.test(), self.data, self.device)
+        test = (
+            evaluate_test(state.tested, self.data.test(), self.data, self.device)
+            if self.tested
+            else None
+        )
         weights = io.BytesIO()
         torch.save({name: each.cpu() for name, each in state.tested.state_dict().items()}, weights)
         self.folder.write(WEIGHTS, weights.getvalue())
@@ -232,6 +245,7 @@ class _Run:
             notes=state.notes,
             started=state.started,
             ended=now(),
+            untested=not self.tested,
         )
         self.folder.write(RECORD, record.to_json())
         self.folder.remove(*UNFINISHED)

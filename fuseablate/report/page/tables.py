@@ -135,15 +135,18 @@ def runs(comparison: Comparison) -> str:
     body = []
     for variant in comparison.variants:
         for run in variant.runs:
-            scores: list[float | None] = [None, None, None]
-            if run.val and run.test:
-                scores = [100 * s for s in (run.val.top1, run.test.top1, run.test.top5)]
+            scores = [
+                run.val.top1 if run.val else None,
+                run.test.top1 if run.test else None,
+                run.test.top5 if run.test else None,
+            ]
+            missing = "failed" if run.failure else "untested"
             cells = [
                 f'<th scope="row" class="text" data-value="{html(variant.label)}">'
                 f"<code>{html(variant.label)}</code></th>",
                 f'<td data-value="{run.seed}">{run.seed}</td>',
                 f'<td data-value="{len(run.curves)}">{len(run.curves)}</td>',
-                *map(_score, scores),
+                *(_score(score, missing) for score in scores),
                 f'<td data-value="{run.seconds}">{duration(run.seconds)}</td>',
                 f'<td class="text" data-value="{html(run.digest)}"><code>'
                 f"{html(run.digest[:16])}</code></td>",
@@ -152,9 +155,10 @@ def runs(comparison: Comparison) -> str:
     return _table("Runs", heads, body, left=("Variant", "Run"))
 
 
-def _score(score: float | None) -> str:
-    text = "failed" if score is None else f"{score:.2f}"
-    return f'<td data-value="{_value(score)}">{text}</td>'
+def _score(score: float | None, missing: str) -> str:
+    percent = None if score is None else 100 * score
+    text = missing if percent is None else f"{percent:.2f}"
+    return f'<td data-value="{_value(percent)}">{text}</td>'
 
 
 def setting(comparison: Comparison) -> str:

@@ -1,0 +1,59 @@
+"""The test of a run that ended untested, from the weights that it left."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+
+from fuseablate.data import Data
+from fuseablate.errors import InputError
+from fuseablate.network import build
+from fuseablate.record import Record
+from fuseablate.runs import RECORD, WEIGHTS, RunFolder
+from fuseablate.spec import Spec
+from fuseablate.training.environment import describe
+from fuseablate.training.evaluate import evaluate, evaluate_test
+from fuseablate.weights import load_weights
+
+NEAR = 0.01  # of the validation loss: devices differ by less, the weights of other runs by more
+
+
+def file_test(
+    record: Record, spec: Spec, data: Data, folder: RunFolder, device: torch.device
+) -> Record:
+    """Read the test set with an untested run's `weights.pt`, and file the record anew, whole.
+
+    A failed run has nothing to be tested. Raise `InputError` where the weights are gone, are no
+    file of weights, or are another run's: those that do not give the validation loss on record.
+    """
+    late = replace(record, untested=False)
+    if record.val:
+        path = folder.path / WEIGHTS
+        otherwise = f"to have the run trained anew, remove {folder.path / RECORD}"
+        if not path.exists():
+            raise InputError(f"run {folder.path}: is to be tested, and has no {WEIGHTS}; put it "
+                             f"back or, {otherwise}")  # fmt: skip
+        network = build(spec, size=data.image_size, fast=device.type == "cpu")
+        try:
+            network.load_state_dict(load_weights(path))
+        except (InputError, RuntimeError):
+            raise InputError(
+                f"{path}: does not hold the weights of this run, which is to be tested; put them "
+                f"back or, {otherwise}"
+            ) from None
+        network = network.to(device).to(memory_format=torch.channels_last)
+        loss = evaluate(network, data.val, data, device).loss
+        if not math.isclose(loss, record.val.loss, rel_tol=NEAR):
+            raise InputError(
+                f"{path}: has a validation loss of {loss:.4g}, and the record one of "
+                f"{record.val.loss:.4g}: they are another run's weights; put the run's back or, "
+                f"{otherwise}"
+            )
+        test = evaluate_test(network, data.test(), data, device)
+        where = describe(device)
+        note = f"tested from {WEIGHTS} on {where['device']} by {where['threads']} threads"
+        late = replace(late, test=test, notes=(*record.notes, note))
+    folder.write(RECORD, late.to_json())
+    return late
