@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from fuseablate.errors import InputError, unknown
+from fuseablate.reading import read_toml
 from fuseablate.spec import Spec
-from fuseablate.toml import read_toml
 
+MOST_BASES = 8  # of a table, one upon the other
 DERIVED = ("title", "source", "base", "edits", "forms", "why")
 
 
@@ -70,6 +71,8 @@ def _load(name: str, inside: tuple[Path, ...]) -> Spec:
     try:
         if path.resolve() in inside:
             raise InputError("base: the tables are each other's base")
+        if len(inside) == MOST_BASES:
+            raise InputError(f"base: a chain of more than {MOST_BASES} tables")
         if "base" in table:
             return _derived(path, table, inside)
         return Spec.from_dict({"name": path.stem, **table})

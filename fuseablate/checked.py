@@ -6,14 +6,17 @@ the key, the value, the rule and the nearest choice alike. Without torch.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from fuseablate.errors import InputError, unknown
+from fuseablate.reading import read_json
 
 
 class Table(BaseModel):
@@ -54,14 +57,31 @@ Dataclass = TypeVar("Dataclass")
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # costly to make
 
 
-def checked_dataclass(kind: type[Dataclass], table: Mapping[str, object]) -> Dataclass:
-    """Return JSON's `table` as a `kind`, or raise an InputError for the first thing wrong."""
+def checked_dataclass(kind: type[Dataclass], table: object) -> Dataclass:
+    """Return JSON's `table` as a `kind`, or raise an InputError for the first thing wrong.
+
+    Types are as strict as in a `Table`; keys that it does not know are passed over, so that files
+    of later versions are read.
+    """
+    if not isinstance(table, Mapping):
+        raise InputError("is no table of names and values")
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
     try:
-        return cast("Dataclass", _ADAPTERS[kind].validate_python(table))
+        # As JSON, in which a list is a tuple and each key a text.
+        found = _ADAPTERS[kind].validate_json(json.dumps(table), strict=True)
     except ValidationError as error:
         raise InputError(_one_line(error.errors()[0], table)) from None
+    return cast("Dataclass", found)
+
+
+def read_as(kind: type[Dataclass], path: Path) -> Dataclass:
+    """Return a JSON file as a `kind`; an `InputError` names the file and what is wrong."""
+    table = read_json(path)
+    try:
+        return checked_dataclass(kind, table)
+    except InputError as error:
+        raise error.within(str(path)) from None
 
 
 def _one_line(error: ErrorDetails, table: Mapping[str, object]) -> str:

@@ -1,4 +1,8 @@
-"""The command line. Exit codes: 0 done, 1 a check failed, 2 bad input, 130 interrupted."""
+"""The command line.
+
+Exit codes: 0 done, 1 a check failed or a run has no result, 2 bad input, 70 a fault of our own,
+and 130, 143 or 129 interrupted by Ctrl-C, SIGTERM or SIGHUP.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from fuseablate import __version__
-from fuseablate.errors import InputError
+from fuseablate.endings import end, prepare_streams, signals_heard
 from fuseablate.escaping import masked, plain
 
 # How long a thread of torch's (GNU OpenMP) spins for the others before it sleeps. The default is
@@ -49,15 +53,13 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # read when torch is first imported
-    args = parser().parse_args(arguments)
+    prepare_streams()
     try:
-        return int(args.run(args))
-    except InputError as error:
-        print(plain(f"fuseablate: error: {' '.join(str(error).split())}"), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader of a pipe (head, less) has left; what it wanted it has.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        with signals_heard():
+            try:
+                args = parser().parse_args(arguments)
+                return int(args.run(args))
+            finally:
+                sys.stdout.flush()
+    except BaseException as error:
+        return end(error)

@@ -21,6 +21,10 @@ class InputError(ValueError):
         return type(self)(f"{place}: {self}")
 
 
+class UnreadableError(InputError):
+    """A file that cannot be read now, and may be later: nothing is said about what it holds."""
+
+
 class NoChangeError(InputError):
     """An edit that changes none of the cells that it selects."""
 

@@ -24,6 +24,16 @@ def plain(text: str) -> str:
     return _CONTROL.sub(lambda found: " " if found[0] in _BREAK else REPLACEMENT, text)
 
 
+LONGEST = 1000  # characters of a line
+
+
+def message(text: str) -> str:
+    """Return an error or a warning as one line, without the middle of a very long value in it."""
+    line = " ".join(plain(text).split())
+    half = LONGEST // 2
+    return line if len(line) <= LONGEST else f"{line[:half]} [...] {line[-half:]}"
+
+
 # The passwords of a URL: that of its user, which ends at the last @, and those of its query.
 SECRET = re.compile(
     r"(?<=//)(?:[^:@/?#]*):(.*)@|(?<=[?&])[^=&]*(?:pass|pwd|secret|token|key)[^=&]*=([^&]*)",

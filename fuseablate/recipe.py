@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from fuseablate.checked import Table, checked
 from fuseablate.errors import InputError, unknown
-from fuseablate.toml import read_toml
+from fuseablate.reading import read_toml
 
 FOLDER = Path(str(resources.files("fuseablate"))) / "recipes"
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from fuseablate.checked import checked_dataclass
 from fuseablate.errors import InputError
+from fuseablate.reading import parse_json
 
 SCHEMA_VERSION = 1
 FailedPart: TypeAlias = Literal["training", "validation"]
@@ -145,11 +146,12 @@ class Record:
     def from_json(cls, text: str | bytes) -> Record:
         """Return the record that `to_json` wrote; an InputError says why it is none."""
         try:
-            table = json.loads(text)
-            version = table["schema_version"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"not a record: {type(error).__name__}: {error}") from None
-        if version != SCHEMA_VERSION:
+            table = parse_json(text)
+        except InputError as error:
+            raise error.within("not a record") from None
+        if not isinstance(table, dict) or "schema_version" not in table:
+            raise InputError("not a record: it has no schema_version")
+        if (version := table["schema_version"]) != SCHEMA_VERSION:
             raise InputError(f"schema_version {version}: this version reads {SCHEMA_VERSION}")
         return checked_dataclass(cls, table).whole()
 

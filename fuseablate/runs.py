@@ -24,6 +24,7 @@ from fuseablate.atomic import write_atomically
 from fuseablate.errors import InputError
 from fuseablate.escaping import plain
 from fuseablate.lock import LOCK, take
+from fuseablate.reading import JSON_BYTES, MissingError, entries, read_bytes
 from fuseablate.recipe import Recipe
 from fuseablate.record import Record
 from fuseablate.spec import Spec
@@ -110,22 +111,32 @@ class Store:
         A record that cannot be read, or that is another run's, is an InputError.
         """
         path = self.folder(digest) / RECORD
-        if not path.exists():
-            return None
         try:
             record = read_record(path)
+        except MissingError:
+            return None
         except InputError as error:
             raise InputError(f"{error}; remove the file to have the run trained anew") from None
         if record.digest != digest:
             raise InputError(f"{path}: is the record of another run ({record.digest}); move it")
         return record
 
+    def readable(self, digest: str, warn: Callable[[str], None] = _to_stderr) -> Record | None:
+        """Return the record of a run, or None where there is none to read; then it is warned of."""
+        try:
+            return self.get(digest)
+        except InputError as error:
+            warn(f"skipped: {error}")
+            return None
+
     def records(self, warn: Callable[[str], None] = _to_stderr) -> list[Record]:
         """Return all records, ordered by the time they ended; unreadable ones are warned of."""
         records = []
-        for path in self.root.glob(f"*/{RECORD}"):
+        for path in entries(self.root):
             try:
-                records.append(read_record(path))
+                records.append(read_record(path / RECORD))
+            except MissingError:  # a run that has not ended, or none at all
+                continue
             except InputError as error:
                 warn(f"skipped: {error}")
         return sorted(records, key=lambda record: (record.ended, record.digest))
@@ -135,7 +146,8 @@ class Store:
 
         An InputError says that there is none, or more than one.
         """
-        paths = sorted(path for path in self.root.glob(f"{name[:DIGITS]}*") if path.is_dir())
+        begins = name[:DIGITS]
+        paths = [path for path in entries(self.root) if path.name.startswith(begins)]
         if len(paths) != 1:
             many = ", ".join(path.name for path in paths)
             said = f"stands for several runs ({many})" if paths else "there is no run of this id"
@@ -148,9 +160,10 @@ class Store:
         An InputError says that there is none, or more than one, or that it has not ended.
         """
         path = self.folder_of(name) / RECORD
-        if not path.exists():
-            raise InputError(f"run {path.parent}: has not ended")
-        record = read_record(path)
+        try:
+            record = read_record(path)
+        except MissingError:
+            raise InputError(f"run {path.parent}: has not ended") from None
         if not record.digest.startswith(name):
             raise InputError(f"run '{name}' in {self.root}: there is no run of this id")
         return record
@@ -183,10 +196,12 @@ def _unwritable(path: Path, error: OSError) -> InputError:
 
 
 def read_record(path: Path) -> Record:
-    """Return the record in a file; an `InputError` names the file and says what is wrong."""
+    """Return the record in a file; an `InputError` names the file and says what is wrong.
+
+    Where there is no file, it is a `MissingError`.
+    """
+    content = read_bytes(path, JSON_BYTES)
     try:
-        return Record.from_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        return Record.from_json(content)
     except InputError as error:
         raise error.within(str(path)) from None

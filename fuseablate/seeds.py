@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Self
+
+from pydantic import Field
+
+Count = Annotated[int, Field(ge=1, le=10_000)]
 
 
 @dataclass(frozen=True)
 class Looks:
     """Planned looks at the results: after `first` seeds, then after each `step` more, to `most`."""
 
-    first: int
-    step: int
-    most: int
+    first: Count
+    step: Count
+    most: Count
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -46,16 +50,6 @@ class SeedPlan:
     def of(cls, seeds: Sequence[int]) -> Self:
         """Return the plan of the same seeds for all."""
         return cls(each=tuple(seeds), reference=tuple(seeds))
-
-    @classmethod
-    def from_dict(cls, table: Mapping[str, Any]) -> Self:
-        """Return the plan of JSON's table."""
-        looks = table["looks"]
-        return cls(
-            each=tuple(table["each"]),
-            reference=tuple(table["reference"]),
-            looks=looks and Looks(**looks),
-        )
 
     @property
     def every(self) -> frozenset[int]:

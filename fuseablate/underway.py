@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from fuseablate.checked import checked_dataclass
+from fuseablate.checked import read_as
 from fuseablate.errors import InputError
 from fuseablate.runs import NEWEST, PREVIOUS
 
@@ -39,9 +39,8 @@ class Description:
     def load(cls, folder: Path) -> Description | None:
         """Return that of the run in `folder`; None where there is none that can be read."""
         try:
-            table = json.loads((folder / DESCRIPTION).read_bytes())
-            return checked_dataclass(cls, table)
-        except (OSError, ValueError, RecursionError):
+            return read_as(cls, folder / DESCRIPTION)
+        except InputError:
             return None
 
 

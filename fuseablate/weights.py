@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
-import torch
 from torch import Tensor, nn
 
 from fuseablate.errors import InputError
 from fuseablate.keys import Size
 from fuseablate.network import build
+from fuseablate.reading import MissingError
 from fuseablate.record import Record
 from fuseablate.runs import NEWEST, WEIGHTS, Store
 from fuseablate.spec import Spec
+from fuseablate.tensors import SpoiltError, load_tensors
 from fuseablate.views.parameters import Statistics
 
 NEAR = 0.01  # of a tensor's largest value: nearer to zero than that is "near zero"
@@ -42,12 +43,13 @@ def weights_of(store: Store, what: str) -> tuple[Path, dict[str, Tensor]]:
     if what.endswith(".pt") or Path(what).is_file():
         return Path(what), load_weights(what)
     folder = store.folder_of(what)
-    if (folder / WEIGHTS).exists():
+    with suppress(MissingError):
         return folder / WEIGHTS, load_weights(folder / WEIGHTS)
     path = folder / NEWEST
-    if not path.exists():
-        raise InputError(f"run {folder}: has neither {WEIGHTS} nor {NEWEST}")
-    content = _loaded(path)
+    try:
+        content = _loaded(path)
+    except MissingError:
+        raise InputError(f"run {folder}: has neither {WEIGHTS} nor {NEWEST}") from None
     state = content.get("state") if isinstance(content, Mapping) else None
     found = (state.get("average") or state.get("network")) if isinstance(state, Mapping) else None
     if not _is_state(found):
@@ -79,24 +81,18 @@ def statistics(state: Mapping[str, Tensor], *, every: bool = False) -> list[Stat
 
 def _loaded(path: str | Path) -> Any:
     try:
-        with warnings.catch_warnings(action="ignore"):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except Exception:  # the unpickler raises what its bytes lead it to
-        raise InputError(f"{path}: is no file of weights as torch.save writes them") from None
+        return load_tensors(Path(path))
+    except SpoiltError as error:
+        raise InputError(
+            f"{path}: is no file of weights as torch.save writes them: {error}"
+        ) from None
 
 
 def _is_state(state: Any) -> TypeGuard[Mapping[str, Tensor]]:
     return isinstance(state, Mapping) and all(
-        isinstance(name, str) and isinstance(each, Tensor) and _is_plain(each)
+        isinstance(name, str) and isinstance(each, Tensor) and each.numel() > 0
         for name, each in state.items()
     )
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    """Whether it holds its numbers, one by one."""
-    return tensor.layout == torch.strided and not tensor.is_meta and tensor.numel() > 0
 
 
 def trained_network(store: Store, record: Record) -> tuple[Spec, Size, nn.Module]:

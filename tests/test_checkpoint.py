@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import resource
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
+from fuseablate.errors import InputError
 from fuseablate.record import Curves, Record
 from fuseablate.runs import RunFolder, Store
+from fuseablate.tensors import SpoiltError
 from fuseablate.training import checkpoint, train
 from tests.small_run import Diary, small_data, small_recipe, small_spec
 
@@ -25,7 +30,7 @@ def test_a_state_comes_back_and_the_one_before_is_kept(tmp_path: Path) -> None:
     at = folder(tmp_path)
     for epoch in (1, 2, 3):
         checkpoint.save(at, RUN, {"epoch": epoch, "weights": torch.full((2,), float(epoch))})
-    states = [checkpoint.load(path, RUN) for path in checkpoint.saved(at)]
+    states = [checkpoint.load(tmp_path / name, RUN) for name in checkpoint.SAVED]
     assert [state["epoch"] for state in states] == [3, 2]
     assert torch.equal(states[0]["weights"], torch.tensor([3.0, 3.0]))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -62,8 +67,14 @@ def no_checkpoint(path: Path) -> None:
     path.write_text("hello")
 
 
+def of_a_tensor_that_is_not_in_it(path: Path) -> None:
+    weights = torch.zeros(1).expand(10**12)
+    torch.save({"run": RUN, "state": {"weights": weights}}, path)
+
+
 SPOILT: list[Callable[[Path], None]] = [
     torn, emptied, one_bit_flipped, of_another_run, with_code_in_it, no_checkpoint,
+    of_a_tensor_that_is_not_in_it,
 ]  # fmt: skip
 
 
@@ -72,8 +83,9 @@ def test_a_spoilt_file_is_never_loaded(spoil: Callable[[Path], None], tmp_path: 
     checkpoint.save(folder(tmp_path), RUN, {"weights": torch.arange(100.0)})
     path = tmp_path / "checkpoint.pt"
     spoil(path)
-    with pytest.raises(Exception, match=r"\w"):
+    with pytest.raises(SpoiltError) as caught:
         checkpoint.load(path, RUN)
+    assert "weights_only" not in str(caught.value)
 
 
 def test_spoilt_files_get_a_free_name(tmp_path: Path) -> None:
@@ -145,3 +157,55 @@ def test_a_run_without_a_good_checkpoint_starts_again(tmp_path: Path) -> None:
     assert begin == ("begin", 0)
     assert record.test == whole.test
     assert holder.name == path.parent.name
+
+
+@contextmanager
+def folder_in_its_place(path: Path) -> Iterator[None]:
+    """Reading fails with EISDIR, which says nothing of what the checkpoint holds."""
+    path.rename(path.with_name("kept"))
+    path.mkdir()
+    yield
+    path.rmdir()
+    path.with_name("kept").rename(path)
+
+
+@contextmanager
+def little_memory(path: Path) -> Iterator[None]:
+    """No more than 128 MiB of new memory can be had, and the file has more."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("more", bytes(2**28))
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**27, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+    path.write_bytes(whole)
+
+
+HINDRANCES = [
+    folder_in_its_place,
+    pytest.param(
+        little_memory,
+        marks=pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux only"),
+    ),
+]
+
+
+@pytest.mark.parametrize("hinder", HINDRANCES)
+def test_a_checkpoint_that_cannot_be_read_now_ends_the_run_and_stays(
+    hinder: Callable[[Path], AbstractContextManager[None]], tmp_path: Path
+) -> None:
+    whole = go(Store(tmp_path / "whole"), Diary(tmp_path / "none"))
+    store, path = interrupted(tmp_path)
+    with (
+        hinder(path),
+        pytest.raises(InputError, match=r"checkpoint\.pt: cannot be read: ") as caught,
+    ):
+        go(store, Diary(tmp_path / "second"))
+    assert "it is kept, and the same command goes on from it" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list(path.parent.glob("*.bad-*"))
+    diary = Diary(tmp_path / "third")
+    assert go(store, diary).curves.train_loss == whole.curves.train_loss
+    assert diary.read()[0] == ("begin", 3)

@@ -20,7 +20,7 @@ HEAVY = {"torch", "torchvision", "fvcore", "numpy", "optuna", "wandb", "matplotl
 FLOW = [
     "errors",
     "escaping",
-    "toml",
+    "reading",
     "layers",
     "ops",
     "keys",

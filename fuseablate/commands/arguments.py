@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fuseablate.runs import Store
 
 T = TypeVar("T")
+MOST_SEEDS, SEED_DIGITS = 10_000, 40
 
 
 def checked(read: Callable[[str], T]) -> Callable[[str], T]:
@@ -75,8 +76,8 @@ def whole(least: int) -> Callable[[str], int]:
     """Return a reader of whole numbers from `least` up."""
 
     def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise InputError(f"'{text}' is not a whole number of at least {least}")
+        if not text.isdecimal() or len(text) > 18 or int(text) < least:
+            raise InputError(f"'{text[:40]}' is not a whole number of at least {least}")
         return int(text)
 
     return checked(read)
@@ -89,6 +90,8 @@ def seeds(text: str) -> tuple[int, ...]:
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise InputError(f"'{text}' is no list of seeds; write whole numbers, such as 0,1,2")
+        if len(part) > SEED_DIGITS or int(last or first) - int(first) >= MOST_SEEDS - len(found):
+            raise InputError(f"'{text[:40]}' is too much; at most {MOST_SEEDS:,} seeds are read")
         found += range(int(first), int(last or first) + 1)
     if not found or len(set(found)) < len(found):
         raise InputError(f"'{text}' names a seed twice, or none; write each once, such as 0,1,2")

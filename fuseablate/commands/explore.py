@@ -67,7 +67,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the census; return 130 where it was interrupted."""
+    """Print the census, as far as it came where it was interrupted."""
     from fuseablate.studies.census import take_census
     from fuseablate.studies.census_views import as_json, print_census
     from fuseablate.studies.file import load_study
@@ -121,7 +121,9 @@ def run(args: argparse.Namespace) -> int:
     if console(stderr=True).is_terminal:
         rate = f"{census.seen / seconds:,.0f} a second" if seconds else ""
         console(stderr=True).print(f"{census.seen:,} in {duration(seconds)}, {rate}", style="dim")
-    return 130 if census.interrupted else 0
+    if census.interruption:
+        raise census.interruption
+    return 0
 
 
 def without_recipe(parameters: Sequence[Parameter]) -> list[Parameter]:

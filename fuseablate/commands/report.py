@@ -15,6 +15,7 @@ from fuseablate.commands.arguments import add_runs, checked, run_store
 from fuseablate.errors import InputError, unknown
 from fuseablate.escaping import plain
 from fuseablate.output import check_output, write_output
+from fuseablate.reading import holders
 from fuseablate.record import Record
 from fuseablate.report.identity import alike
 from fuseablate.report.look import COLUMNS, SORTS, Look, read_columns
@@ -180,7 +181,7 @@ def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
         known = name.removesuffix(".toml").rpartition("/")[2] if name.endswith(".toml") else name
         mine = [each for each in folders if known in (each.name, each.name.rpartition("-")[0])]
         if mine:
-            studies[mine[0]] = of_study(Manifest.load(mine[0]), store.get)
+            studies[mine[0]] = of_study(Manifest.load(mine[0]), store.readable)
         else:
             run = _run(store, name, [each.name for each in folders])
             runs[run.digest] = run
@@ -217,12 +218,11 @@ def every(records: Sequence[Record], folders: Sequence[Path]) -> list[Comparison
 
 def manifests(store: Store) -> list[Path]:
     """Return the folders of the studies that can be reported, the one changed last first."""
-    paths = store.root.glob(f"studies/*/{MANIFEST}")
-    return [path.parent for path in sorted(paths, key=lambda path: -path.stat().st_mtime)]
+    return holders(store.root / "studies", MANIFEST)
 
 
 def _run(store: Store, name: str, studies: Sequence[str]) -> Record:
-    runs = {path.parent.name: path for path in store.root.glob(f"*/{RECORD}")}
+    runs = {path.name: path / RECORD for path in holders(store.root, RECORD)}
     found = [run for run in runs if name and run.startswith(name[:DIGITS])]
     if len(found) > 1:
         raise InputError(f"run '{name}': {len(found)} runs of {store.root} begin so; write more")

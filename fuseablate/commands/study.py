@@ -15,6 +15,7 @@ from fuseablate.commands.arguments import add_runs, run_store, whole
 from fuseablate.errors import InputError
 from fuseablate.escaping import plain
 from fuseablate.lock import is_held
+from fuseablate.reading import holders
 from fuseablate.runs import Store
 from fuseablate.studies.board import STATUS, Board
 from fuseablate.studies.lock import held
@@ -92,8 +93,7 @@ def run_study(args: argparse.Namespace) -> int:
 
 def study_folders(store: Store) -> list[Path]:
     """Return the folders of the store's studies, the one changed last first."""
-    folders = [path.parent for path in store.root.glob(f"studies/*/{STATUS}")]
-    return sorted(folders, key=lambda folder: -(folder / STATUS).stat().st_mtime)
+    return holders(store.root / "studies", STATUS)
 
 
 def find_study(store: Store, name: str | None) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,9 @@ from fuseablate.data.parts import (
     stratified_split,
 )
 from fuseablate.errors import InputError
+from fuseablate.reading import read_bytes
+
+IMAGE_BYTES = 2**28  # of one file
 
 
 def load_folder(
@@ -109,6 +114,10 @@ def _listing(folder: Path) -> Any:
         raise InputError(f"{folder} has one class, '{listing.classes[0]}'; at least 2 are needed")
     filled = set(listing.targets)
     for label, name in enumerate(listing.classes):
+        if not name.isprintable():
+            raise InputError(
+                f"{folder}: {name!r} is no name of a class: it must be one line of text"
+            )
         if label not in filled:
             endings = ", ".join(listing.extensions)
             raise InputError(f"{folder / name} has no images (files ending in {endings})")
@@ -143,11 +152,15 @@ def _decoded(
     """Yield each image, `(size, size, 3)`, with a line of its path in the part and its SHA-256."""
     for done, (path, _) in enumerate(listing.samples, 1):
         try:
-            content = Path(path).read_bytes()
-            image = Image.open(io.BytesIO(content)).convert("RGB")
-        # What Pillow raises for files that are not images, or broken ones.
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise InputError(f"{path} can't be read as an image: {error}") from error
+            with warnings.catch_warnings(action="error"):  # of images of very many pixels
+                content = read_bytes(Path(path), IMAGE_BYTES)
+                opened = Image.open(io.BytesIO(content))
+                _check_shape(opened.size, size)
+                image = opened.convert("RGB")
+        except InputError as error:
+            raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+        except Exception as error:  # Pillow's readers raise what the bytes lead them to
+            raise InputError(f"{path} can't be read as an image: {error}") from None
         cut = F.center_crop(F.resize(image, [size]), [size, size])
         inside = Path(path).relative_to(listing.root).as_posix()
         yield np.asarray(cut), f"{inside} {hashlib.sha256(content).hexdigest()}"
@@ -155,5 +168,16 @@ def _decoded(
             progress(f"reading {listing.root}", done, len(listing))
 
 
+def _check_shape(pixels: tuple[int, int], size: int) -> None:
+    """Refuse an image that would take the memory, here or when its shorter side is `size`."""
+    short, long = sorted(pixels)
+    most = Image.MAX_IMAGE_PIXELS or 0
+    if short * long > most or long * size // short * size > most:
+        raise InputError(
+            f"can't be read as an image: {pixels[0]} x {pixels[1]} pixels, resized to a shorter "
+            f"side of {size}; at most {most:,} pixels are read or made"
+        )
+
+
 def _digest(lines: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256(os.fsencode("\n".join(lines))).hexdigest()

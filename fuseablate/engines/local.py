@@ -138,10 +138,14 @@ class LocalEngine:
     def close(self) -> None:
         """End all workers at once; runs keep their last checkpoint."""
         processes = [slot.process for slot in self._slots if slot.process]
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.wait()
+        try:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait()
+        finally:  # a second Ctrl-C does not wait
+            for process in processes:
+                process.kill()
         self._slots, self._waiting, self._tasks, self._events = [], [], {}, []
 
     def _begin_waiting(self) -> None:

@@ -82,11 +82,12 @@ class WorkerProcess:
                 yield json.loads(line)
 
     def kill(self) -> None:
-        """End the process, without waiting for it.
-
-        A worker handles no signal, so SIGTERM would do no more than SIGKILL does.
-        """
+        """End the process at once, without waiting for it."""
         self._process.kill()
+
+    def terminate(self) -> None:
+        """Have the process end itself, and leave no half-written file behind."""
+        self._process.terminate()
 
     def wait(self) -> str:
         """Wait for the end of a process that ends or was killed, and return how it ended."""

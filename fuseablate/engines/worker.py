@@ -28,10 +28,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, TYPE_CHECKING
+from types import FrameType
+from typing import IO, TYPE_CHECKING, NoReturn
 
 from fuseablate.engines import Job
-from fuseablate.errors import InputError
+from fuseablate.errors import InputError, UnreadableError
 
 # torch takes seconds to import. It comes once the parent is watched: see main().
 if TYPE_CHECKING:
@@ -170,6 +171,8 @@ def carry_out(job: Job, device: str, told: Told) -> None:
         record = _train(job, device, told)
     except _StoppedError:
         told.tell("stopped")
+    except UnreadableError as error:  # it may be readable at the next try
+        told.tell("broken", text=str(error))
     except InputError as error:
         told.tell("held" if _is_held(job) else "refused", text=str(error))
     except Exception as error:
@@ -191,15 +194,32 @@ def free_memory() -> None:
 def main() -> None:
     """Serve the parent until it is gone."""
     device, parent = sys.argv[1], int(sys.argv[2])
-    # Ctrl-C is the parent's to answer: it closes its workers, or lets them go on.
+    # Ctrl-C and a terminal that hangs up are the parent's to answer: it closes its workers, or
+    # lets them go on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
     # The two pipes are for messages alone; what prints, or reads, gets others.
     source, target = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
-    inbox = Inbox(source, parent)
+    try:
+        serve(Inbox(source, parent), target, device)
+    except SystemExit:
+        # Without Python's own end, which would wait for the threads that read.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Unwind, so that a file that is being written is removed."""
+    raise SystemExit
+
+
+def serve(inbox: Inbox, target: IO[str], device: str) -> NoReturn:
+    """Train one run after another."""
     while True:
         number, job = inbox.jobs.get()
         carry_out(job, device, Told(target, number, inbox))

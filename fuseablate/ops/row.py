@@ -105,11 +105,12 @@ class Cells:
         for name in flat:
             if name not in cls.rules():
                 raise unknown(f"field of {kind}", name, cls.rules())
+        flat = {name: value for name, value in flat.items() if value is not None}  # JSON's null
         own = {name: value for name, value in flat.items() if "." not in name}
         needed = [
             f.name
             for f in dataclasses.fields(cls)
-            if "rule" in f.metadata and f.default is dataclasses.MISSING and own.get(f.name) is None
+            if "rule" in f.metadata and f.default is dataclasses.MISSING and f.name not in own
         ]
         if needed:
             raise InputError(f"{kind} needs a value for '{needed[0]}'")

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from fuseablate.atomic import write_atomically
+from fuseablate.checked import checked_dataclass
 from fuseablate.errors import InputError
+from fuseablate.reading import read_json
 from fuseablate.seeds import SeedPlan
 
 MANIFEST = "study.json"
@@ -132,59 +134,43 @@ class Manifest:
         """Return the manifest of the study in `folder`; an `InputError` says why there is none."""
         path = folder / MANIFEST
         try:
-            table: dict[str, Any] = json.loads(path.read_bytes())
-            searched, seeds = table["search"], table.get("seeds")
-            if not table["variants"]:
-                raise ValueError("it has no variant")
-            return cls(
-                **{
-                    **table,
-                    "variants": tuple(map(_variant, table["variants"])),
-                    "factors": {key: tuple(each) for key, each in table["factors"].items()},
-                    "notes": tuple(table["notes"]),
-                    "search": searched and _searched(searched),
-                    "seeds": seeds and SeedPlan.from_dict(seeds),
-                    "seen": tuple(map(SeedPlan.from_dict, table.get("seen", ()))),
-                    "tuned": _tuned(table.get("tuned")),
-                }
-            )
-        except OSError as error:
-            raise InputError(
-                f"{path}: cannot be read ({error.strerror}); 'fuseablate study run' writes it anew"
-            ) from None
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InputError(
-                f"{path}: is no study's manifest ({error}); 'fuseablate study run' writes it anew"
-            ) from None
+            table = read_json(path)
+            try:
+                manifest = checked_dataclass(cls, _of_today(table))
+            except InputError as error:
+                raise error.within(str(path)) from None
+            if not manifest.variants or not all(each.names for each in manifest.variants):
+                raise InputError(f"{path}: it has no variant, or one without a name")
+        except InputError as error:
+            raise InputError(f"{error}; 'fuseablate study run' writes it anew") from None
+        return manifest
 
 
-def _variant(table: Mapping[str, Any]) -> PlannedVariant:
-    runs = {int(seed): digest for seed, digest in table["runs"].items()}
-    lists = {key: tuple(table[key]) for key in ("names", "edits")}
-    levels = table["levels"]
-    if isinstance(levels, Mapping):
-        levels = [levels, *_combinations(lists["names"][1:], levels)]
-    return PlannedVariant(**{**table, **lists, "runs": runs, "levels": tuple(levels)})
+def _of_today(table: Any) -> Any:
+    """Return a manifest whose variants have the levels of each of their names.
+
+    They held those of the first name alone. What is no manifest is returned as it is.
+    """
+    match table:
+        case {"variants": [*variants]}:
+            return {**table, "variants": [_with_all_levels(each) for each in variants]}
+    return table
+
+
+def _with_all_levels(variant: Any) -> Any:
+    match variant:
+        case {"names": [str(), *names], "levels": dict() as first}:
+            found = _combinations([name for name in names if isinstance(name, str)], first)
+            return {**variant, "levels": [first, *found]}
+    return variant
 
 
 def _combinations(names: Iterable[str], first: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Return the levels that names such as `se=off,kernel=7` stand for, of the same factors.
 
-    Manifests held the levels of a variant's first name alone. Others than those of combinations,
-    such as a rescaled variant's, stand for none.
+    Names other than those of combinations, such as a rescaled variant's, stand for none.
     """
     for name in names:
         found = dict(re.findall(r"(?:^|,)([^=,]+)=([^=,() ]+)(?=,|$)", name))
         if found and found.keys() <= first.keys():
             yield {**dict.fromkeys(first, BASELINE), **found}
-
-
-def _tuned(table: Mapping[str, Any] | None) -> Tuned | None:
-    return Tuned(**{**table, "seeds": tuple(table["seeds"])}) if table else None
-
-
-def _searched(table: Mapping[str, Any]) -> Searched:
-    trials = {
-        key: tuple(Trial(**trial) for trial in table.get(key, ())) for key in ("trials", "random")
-    }
-    return Searched(**{**table, "objectives": tuple(table["objectives"]), **trials})

@@ -10,10 +10,10 @@ import statistics
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from fuseablate.atomic import write_atomically
-from fuseablate.errors import InputError
+from fuseablate.checked import read_as
 
 RunState = Literal["waiting", "running", "done", "failed", "lost", "pruned"]
 STATUS = "status.json"
@@ -98,11 +98,4 @@ class Board:
     @classmethod
     def load(cls, folder: Path) -> Board:
         """Return the board that the study's driver wrote last."""
-        path = folder / STATUS
-        try:
-            table: dict[str, Any] = json.loads(path.read_bytes())
-            return cls(**{**table, "lines": [Line(**line) for line in table["lines"]]})
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-        except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{path}: is no study's status: {error}") from None
+        return read_as(cls, folder / STATUS)

@@ -48,7 +48,7 @@ class Census:
     costs: list[tuple[int, int]] = field(default_factory=list)
     cheapest: list[Found] = field(default_factory=list)
     largest: list[Found] = field(default_factory=list)
-    interrupted: bool = False
+    interruption: KeyboardInterrupt | None = None
 
     @property
     def sampled(self) -> bool:
@@ -103,8 +103,8 @@ def take_census(
             found = Found(macs, cost, number, tuple(texts))
             _keep(low, (-macs, -cost, -number, found), few)
             _keep(high, (macs, cost, -number, found), few)
-    except KeyboardInterrupt:
-        census.interrupted = True
+    except KeyboardInterrupt as stop:
+        census.interruption = stop
     tell(census)
     census.cheapest = sorted(one[-1] for one in low)
     census.largest = [one[-1] for one in sorted(high, reverse=True)]

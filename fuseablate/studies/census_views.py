@@ -74,7 +74,7 @@ def as_json(census: Census, spec: Spec, base: Cost, limits: Mapping[str, int]) -
         "sampled": census.sampled,
         "seed": census.seed if census.sampled else None,
         "seen": census.seen,
-        "interrupted": census.interrupted,
+        "interrupted": census.interruption is not None,
         "networks": census.networks,
         "distinct": len(census.costs),
         "within": census.within,
@@ -118,7 +118,7 @@ def _print_counts(census: Census, limits: Mapping[str, int], out: Console) -> No
         how = f"{total}; {census.seen:,} drawn at random (seed {census.seed})"
     else:
         how = f"{total}, all of them looked at"
-    if census.interrupted:
+    if census.interruption:
         out.print(
             f"Interrupted after {census.seen:,} of {census.planned:,}: what follows is what was "
             "found until then",

@@ -6,15 +6,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from optuna.storages import BaseStorage
+from pydantic import Field
 
 from fuseablate import stats
 from fuseablate.atomic import write_atomically
+from fuseablate.checked import read_as
 from fuseablate.engines.local import LocalEngine
 from fuseablate.engines.plan import Workers, most_workers, usable_cores
 from fuseablate.errors import InputError
 from fuseablate.escaping import masked, plain
+from fuseablate.reading import MissingError
 from fuseablate.report.manifest import MANIFEST, Searched
 from fuseablate.report.model import of_study
 from fuseablate.report.terminal import comparison_rows, print_report
@@ -106,19 +110,26 @@ def execute(
     return 1 if board.count("lost") or any(record.failure for record in records) else 0
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """What `plan.json` keeps of a study's first start."""
+
+    threads: Annotated[int, Field(ge=1)]
+
+
 def as_begun(folder: Path, workers: Workers) -> Workers:
     """Return the workers with the threads that the study began with, which its results depend on.
 
     On a CPU there are then as many workers as the cores can serve.
     """
     path = folder / "plan.json"
-    if not path.exists():
+    try:
+        threads = read_as(_Begun, path).threads
+    except MissingError:
         write_atomically(path, json.dumps({"threads": workers.threads}) + "\n")
         return workers
-    try:
-        threads = int(json.loads(path.read_bytes())["threads"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); remove it to begin anew") from None
+    except InputError as error:
+        raise InputError(f"{error}; remove it to begin anew") from None
     if threads == workers.threads:
         return workers
     count = workers.per_device

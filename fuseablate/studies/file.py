@@ -14,6 +14,7 @@ from fuseablate.catalog import load_spec
 from fuseablate.checked import checked
 from fuseablate.errors import InputError
 from fuseablate.iso import Kind
+from fuseablate.reading import read_toml
 from fuseablate.recipe import OPTIMIZERS, Recipe, load_recipe
 from fuseablate.report.manifest import MATTERS
 from fuseablate.seeds import SeedPlan
@@ -23,7 +24,6 @@ from fuseablate.studies.search_tables import Search
 from fuseablate.studies.seed_tables import plan_of
 from fuseablate.studies.tables import DataSource, DesignName, Factor, StudyFile
 from fuseablate.studies.tune_table import Tune
-from fuseablate.toml import read_toml
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +19,10 @@ from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fuseablate.errors import InputError
+from fuseablate.reading import MissingError, read_bytes
 from fuseablate.studies.design import Design
 
+JOURNAL_BYTES = 2**30
 KEY = "variant"  # the user attribute that names a trial's variant
 SEEDS = "seeds"  # that of a trial that has ended: how many have a result, as in "2 of 3"
 Direction = Literal["maximize", "minimize"]
@@ -53,8 +56,8 @@ def _mend(journal: Path) -> None:
     The caller holds the study, so that no other one is writing.
     """
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
-    if journal.exists():
-        content = journal.read_bytes()
+    with suppress(MissingError):
+        content = read_bytes(journal, JOURNAL_BYTES)
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             os.truncate(journal, whole)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import wandb
 
 from fuseablate.record import Record
+from fuseablate.runs import RECORD, read_record
 from fuseablate.tracking.delivered import Delivered
 from fuseablate.tracking.login import Mode
 
@@ -85,7 +86,7 @@ class Session:
         live = self._live.get(key) or self._open(word)
         self._live[key] = live
         if "folder" in word:
-            record = Record.from_json((Path(word["folder"]) / "record.json").read_bytes())
+            record = read_record(Path(word["folder"]) / RECORD)
             _log(live, vars(record.curves))
             self._end(word, live, record)
         elif "tables" in word:

@@ -1,22 +1,23 @@
 """Checkpoints: all that the next epoch depends on, and nothing that cannot be trusted.
 
 The newest is `checkpoint.pt`; the one of the epoch before is kept beside it, for the case that
-the disk spoils the newest. A file that is torn, unreadable or another run's is renamed to
-`checkpoint.pt.bad-N`, with a warning.
+the disk spoils the newest. A file that is proven to be torn, altered or another run's is renamed
+to `checkpoint.pt.bad-N`, with a warning; one that cannot be read now ends the run, and stays.
 """
 
 from __future__ import annotations
 
 import io
 import itertools
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from fuseablate.runs import NEWEST, PREVIOUS, RunFolder
+from fuseablate.tensors import SpoiltError, load_tensors
+
+SAVED = (NEWEST, PREVIOUS)
 
 
 def save(folder: RunFolder, digest: str, state: dict[str, Any]) -> None:
@@ -29,27 +30,17 @@ def save(folder: RunFolder, digest: str, state: dict[str, Any]) -> None:
     folder.write(NEWEST, content.getvalue())
 
 
-def saved(folder: RunFolder) -> Iterator[Path]:
-    """Yield the checkpoints that are there, the newest first."""
-    for name in (NEWEST, PREVIOUS):
-        if (folder.path / name).exists():
-            yield folder.path / name
-
-
 def load(path: Path, digest: str) -> dict[str, Any]:
     """Return the state that `save` wrote for the run `digest`, its tensors on the CPU.
 
-    Anything else in the file raises an exception, whose type depends on what is wrong.
+    Raise `SpoiltError` where the file is proven to hold anything else, `MissingError` where there
+    is none, and `InputError` where it cannot be read now.
     """
-    content = io.BytesIO(path.read_bytes())
-    # torch.load does not check the sums that its zip file holds.
-    spoilt = zipfile.ZipFile(content).testzip()
-    if spoilt is not None:
-        raise ValueError(f"{spoilt} has a wrong checksum")
-    content.seek(0)
-    checkpoint = torch.load(content, map_location="cpu", weights_only=True)
-    if checkpoint["run"] != digest:
-        raise ValueError(f"it belongs to the run {checkpoint['run'][:16]}")
+    checkpoint = load_tensors(path)
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state"), dict):
+        raise SpoiltError("it is no checkpoint of a run")
+    if (run := checkpoint.get("run")) != digest:
+        raise SpoiltError(f"it belongs to the run {str(run)[:16]}")
     state: dict[str, Any] = checkpoint["state"]
     return state
 

@@ -11,11 +11,13 @@ import torch
 
 from fuseablate.cost import measure
 from fuseablate.data import Data, TrainBatches
-from fuseablate.errors import InputError
+from fuseablate.errors import InputError, UnreadableError
+from fuseablate.reading import MissingError
 from fuseablate.recipe import Recipe
 from fuseablate.record import Failure, Record, Score, TestScore
-from fuseablate.runs import NEWEST, PREVIOUS, RECORD, WEIGHTS, RunFolder, Store, run_digest
+from fuseablate.runs import RECORD, WEIGHTS, RunFolder, Store, run_digest
 from fuseablate.spec import Spec
+from fuseablate.tensors import SpoiltError
 from fuseablate.training import checkpoint
 from fuseablate.training.environment import (
     check_precision,
@@ -31,7 +33,7 @@ from fuseablate.training.schedule import has_stalled, learning_rate
 from fuseablate.training.state import State, now
 from fuseablate.underway import DESCRIPTION, Description
 
-UNFINISHED = (NEWEST, PREVIOUS, DESCRIPTION)  # what only an unfinished run needs
+UNFINISHED = (*checkpoint.SAVED, DESCRIPTION)  # what only an unfinished run needs
 
 
 def train(
@@ -151,14 +153,19 @@ class _Run:
     def _resumed(self) -> State:
         """Return the state of the newest checkpoint that can be trusted, or a fresh one."""
         state, notes, threads = self._fresh(), [], torch.get_num_threads()
-        for path in checkpoint.saved(self.folder):
+        for path in (self.folder.path / name for name in checkpoint.SAVED):
             try:
                 state.restore(checkpoint.load(path, self.digest))
                 break
-            except Exception as error:  # a spoilt file may raise anything
+            except SpoiltError as error:
                 kept = checkpoint.set_aside(path)
-                notes.append(f"{path.name} could not be used, kept as {kept.name}: {error!r}")
-                state = self._fresh()
+                notes.append(f"{path.name} could not be used, kept as {kept.name}: {error}")
+            except MissingError:
+                continue
+            except InputError as error:
+                raise UnreadableError(
+                    f"{error}; it is kept, and the same command goes on from it"
+                ) from None
         state.notes += tuple(notes)
         if torch.get_num_threads() != threads:
             self.progress.say(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from torch import nn
+from pydantic import Field
+from torch import Tensor, nn
 
+from fuseablate.checked import checked_dataclass
+from fuseablate.errors import InputError
 from fuseablate.keys import Size
 from fuseablate.modules import Dropout
 from fuseablate.network import build
@@ -16,6 +20,7 @@ from fuseablate.recipe import Recipe
 from fuseablate.record import Curves
 from fuseablate.spec import Spec
 from fuseablate.streams import stream
+from fuseablate.tensors import SpoiltError
 from fuseablate.training.optim import Average, make_optimizer
 
 
@@ -70,19 +75,77 @@ class State:
         """Take over the state that `to_dict` returned, of the same run, and its threads.
 
         Other hardware sums in another order, as another number of threads does; a note says so.
+        Raise `SpoiltError`, with nothing changed, where it is not the state of such a run.
         """
+        kept = self._checked(saved)
         self.network.load_state_dict(saved["network"])
         if self.average:
             self.average.network.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])
         for name, each in self.streams.items():
             each.set_state(saved["streams"][name])
-        self.curves = Curves(**saved["curves"])
-        self.notes, self.started = saved["notes"], saved["started"]
-        torch.set_num_threads(saved["threads"])
-        before, here = saved["device"], self.device.type
+        self.curves, self.notes, self.started = kept.curves, kept.notes, kept.started
+        torch.set_num_threads(kept.threads)
+        before, here = kept.device, self.device.type
         if before != here:
             self.notes += (
                 f"from epoch {len(self.curves) + 1} on {here}, before on {before}: not bit-equal "
                 "to a run that was never interrupted",
             )
+
+    def _checked(self, saved: dict[str, Any]) -> _Plain:
+        """Return the plain values of a saved state, whose tensors have the shapes of this one's."""
+        try:
+            kept = checked_dataclass(_Plain, {key: saved.get(key) for key in _PLAIN})
+            mine = self.to_dict()
+            for key in ("network", "average", "streams"):
+                if _shapes(saved.get(key)) != _shapes(mine[key]):
+                    raise SpoiltError(f"its {key} is that of another run")
+            _check_optimizer(saved["optimizer"], self.optimizer)
+        except SpoiltError:
+            raise
+        except (InputError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise SpoiltError(f"its state is none of a run ({error})") from None
+        return kept
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """What of a saved state is no tensor."""
+
+    curves: Curves
+    notes: tuple[str, ...]
+    started: str
+    device: str
+    threads: Annotated[int, Field(ge=1)]
+
+
+FREE = {"lr", "fused", "foreach", "capturable"}  # settings that differ between machines, or change
+_PLAIN = tuple(field.name for field in fields(_Plain))
+
+
+def _shapes(value: object) -> object:
+    """Return a table of tensors with their shapes and types in their place."""
+    if isinstance(value, Mapping):
+        return {name: _shapes(each) for name, each in value.items()}
+    return (value.shape, value.dtype) if isinstance(value, Tensor) else value
+
+
+def _check_optimizer(saved: Mapping[str, Any], mine: torch.optim.Optimizer) -> None:
+    """Raise `SpoiltError` where a saved state is not that of an optimizer such as `mine`."""
+    own = mine.state_dict()["param_groups"]
+    if len(saved["param_groups"]) != len(own):
+        raise SpoiltError("its optimizer is that of another run")
+    for theirs, ours in zip(saved["param_groups"], own, strict=True):
+        # The rate follows the schedule; a key that another version of torch lacks is no fault.
+        if any(theirs[key] != ours[key] for key in ours.keys() & theirs.keys() - FREE):
+            raise SpoiltError("its optimizer is that of another run")
+    parameters = [each for group in mine.param_groups for each in group["params"]]
+    kinds = set()
+    for index, state in saved["state"].items():
+        kinds.add(frozenset((name, type(value)) for name, value in state.items()))
+        shapes = {value.shape for value in state.values() if isinstance(value, Tensor)}
+        if not shapes <= {torch.Size(), parameters[index].shape}:
+            raise SpoiltError("its optimizer is that of another network")
+    if len(kinds) > 1:
+        raise SpoiltError("its optimizer has parts of several kinds")

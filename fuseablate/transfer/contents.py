@@ -12,6 +12,7 @@ from typing import IO, Protocol
 
 from fuseablate.checked import checked_dataclass
 from fuseablate.errors import InputError
+from fuseablate.reading import parse_json
 from fuseablate.runs import DIGITS, NEWEST, RECORD, WEIGHTS
 from fuseablate.underway import DESCRIPTION
 
@@ -52,13 +53,14 @@ class Contents:
     def from_json(cls, text: bytes) -> Contents:
         """Return the list that `to_json` wrote; an `InputError` says why it is none."""
         try:
-            table = json.loads(text)
-            version = table["format"]
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            table = parse_json(text)
+            if not isinstance(table, dict) or (version := table.get("format")) is None:
+                raise InputError("it has no format")
+            if version != FORMAT:
+                raise InputError(f"format {version}: this version reads {FORMAT}")
+            return checked_dataclass(cls, table)
+        except InputError as error:
             raise InputError(f"{CONTENTS}: is no list of an export: {error}") from None
-        if version != FORMAT:
-            raise InputError(f"{CONTENTS}: format {version}: this version reads {FORMAT}")
-        return checked_dataclass(cls, table)
 
 
 def belongs(name: str) -> bool:
