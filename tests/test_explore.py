@@ -170,7 +170,8 @@ def test_ctrl_c_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     space = space_of(tmp_path, SMALL)
     found = take_census(space, (16, 16), {}, samples=100, seed=0, few=3, tell=tell)
-    assert (found.interrupted, found.seen, found.planned, len(found.costs)) == (True, 3, 8, 2)
+    assert found.interruption
+    assert (found.seen, found.planned, len(found.costs)) == (3, 8, 2)
     assert len(found.cheapest) == 2
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from rich.console import Console
 
@@ -128,7 +127,7 @@ def run(
         submit(job)  # type: ignore[arg-type]
 
     fake.submit = killed  # type: ignore[method-assign]
-    storage = cast("BaseStorage", open_storage(None, folder))
+    storage = open_storage(None, folder)
     trials = Trials(open_study("mine", storage), distributions_of(plan.design))
     calls: Calls = []
     look = Looking(driver, (), judge or Judge(calls))
@@ -276,7 +275,7 @@ def test_seeds_that_are_added_to_a_finished_study_are_another_trial(tmp_path: Pa
         plan = plan_of(tmp_path, seeds=seeds)
         folder = plan.folder(store)
         folder.mkdir(parents=True, exist_ok=True)
-        storage = cast("BaseStorage", open_storage(None, folder))
+        storage = open_storage(None, folder)
         trials = Trials(open_study("mine", storage), distributions_of(plan.design))
         board, fake = new_board(plan, 1), InstantEngine(level)
         driver = Driver(plan, store, fake, cast(Tracker, NoTracker()), Quiet(), board, 1)

@@ -44,7 +44,7 @@ def run_search(
     return trials, runs
 
 
-def random_search(driver: Driver, search: Search, storage: BaseStorage | str, name: str) -> Trials:
+def random_search(driver: Driver, search: Search, storage: BaseStorage, name: str) -> Trials:
     """Train as many random trials as the search has, for comparison; none becomes a finalist.
 
     They are those of a third Optuna study, `<name>-random`. A network that the search had too is
@@ -57,9 +57,7 @@ def random_search(driver: Driver, search: Search, storage: BaseStorage | str, na
     return trials
 
 
-def _opened(
-    base: Variant, search: Search, storage: BaseStorage | str, name: str
-) -> tuple[Space, Trials]:
+def _opened(base: Variant, search: Search, storage: BaseStorage, name: str) -> tuple[Space, Trials]:
     """Return the space of a search, and the trials of the Optuna study of that name."""
     space = Space.of(base.spec, search.parameters, base.recipe)
     study = open_study(name, storage, directions_of(search))

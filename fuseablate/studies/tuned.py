@@ -127,7 +127,7 @@ def tuned(plan: Plan, store: Store) -> Plan | None:
     return Tuning.of(plan, tune).tuned_plan(store) if tune else plan
 
 
-def run_tuning(driver: Driver, tune: Tune, storage: BaseStorage | str, name: str) -> Plan | None:
+def run_tuning(driver: Driver, tune: Tune, storage: BaseStorage, name: str) -> Plan | None:
     """Have the recipes of all variants trained, and return the tuned plan.
 
     `name` is that of the Optuna study; the recipes are trials of another one, `<name>-tuning`.
