@@ -28,7 +28,7 @@ class Fit:
     """Of V variants, the reference first, K = V - 1 differences; the unit is that of the scores.
 
     shares (K, V): the variance of a difference is their sum weighted by the variants' variances.
-    correlation: the smallest of two differences where all variances are equal. pooled: the
+    correlation: the smallest of two differences where all variances are equal; 1/2 of one alone. pooled: the
     variance of a run with `df` degrees of freedom where all are equal. own (V): each variant's,
     unbiased, and so now and then negative; None of two variants in blocks, whose single
     difference tells `pooled` alone. counts (V): seeds.
@@ -97,11 +97,12 @@ def _fit(values: np.ndarray, there: np.ndarray, *, blocked: bool) -> Fit | None:
     crossed = solved @ total @ solved.T + 1 / counts[0]
     sizes = np.sqrt(shares.sum(1))
     crossed = crossed / np.outer(sizes, sizes)
+    np.fill_diagonal(crossed, 1.0)
     return Fit(
         blocked=blocked,
         differences=means[1:] - means[0] - apart @ effects,
         shares=shares,
-        correlation=float(max(0.0, crossed.min())),
+        correlation=float(max(0.0, crossed.min())) if len(plain) > 1 else 0.5,
         pooled=float((rest**2).sum()) / df,
         df=df,
         own=None if blocked and len(counts) == 2 else _own(rest, told, counts),
