@@ -28,9 +28,9 @@ class Fit:
     """Of V variants, the reference first, K = V - 1 differences; the unit is that of the scores.
 
     shares (K, V): the variance of a difference is their sum weighted by the variants' variances.
-    correlation: the smallest of two differences where all variances are equal; 1/2 of one alone. pooled: the
-    variance of a run with `df` degrees of freedom where all are equal. own (V): each variant's,
-    unbiased, and so now and then negative; None of two variants in blocks, whose single
+    correlation: the smallest of two differences where all variances are equal; 1/2 of one alone.
+    pooled: the variance of a run with `df` degrees of freedom where all are equal. own (V): each
+    variant's, unbiased, and so now and then negative; None of two variants in blocks, whose single
     difference tells `pooled` alone. counts (V): seeds.
     """
 

@@ -25,7 +25,7 @@ from fuseablate.stats.images import Rights
 
 # Of all looks: the sums of few seeds over their own estimates are less alike at two looks than the
 # normal sums by which the levels are made, and so err a little more often together.
-SPENT = 0.95 * LEVEL
+SPENT = 0.88 * LEVEL
 
 
 @dataclass(frozen=True)
