@@ -38,7 +38,9 @@ def file_test(
         network = build(spec, size=data.image_size, fast=device.type == "cpu")
         try:
             network.load_state_dict(load_weights(path))
-        except (InputError, RuntimeError):
+        except InputError as error:
+            raise InputError(f"{error}; put the run's back or, {otherwise}") from None
+        except RuntimeError:
             raise InputError(
                 f"{path}: does not hold the weights of this run, which is to be tested; put them "
                 f"back or, {otherwise}"
