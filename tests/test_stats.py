@@ -97,7 +97,7 @@ def test_blocks_by_hand() -> None:
     assert alike.high - 1 == pytest.approx(dunnett.critical(2, 4))
     # Each row's squares come to 2, which is 1/3 of all: each has the same variance of its own.
     assert robust
-    assert robust.high - 1 == pytest.approx(spreads.critical(2, 3))
+    assert robust.high - 1 == pytest.approx(spreads.critical(2, 3, 3))
     assert analysis.own == pytest.approx(dict.fromkeys("abc", math.sqrt(1.5)))
     assert [delta.mean for delta in analysis.deltas] == pytest.approx([1, 2])
     assert [delta.verdict for delta in analysis.deltas] == ["unclear", "unclear"]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
@@ -65,14 +65,13 @@ def test_the_fit_is_that_of_the_matrices(
         assert getattr(found, name) == pytest.approx(value), name
 
 
-masks = st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=3, max_size=5)
+there = st.lists(st.sets(st.integers(0, 3), min_size=2), min_size=3, max_size=5)
 
 
 @settings(max_examples=60, deadline=None)
-@given(masks)
-def test_the_fit_of_any_seeds_is_that_of_the_matrices(there: list[list[bool]]) -> None:
-    assume(all(sum(row) > 1 for row in there))
-    scores = drawn({str(at): [s for s in range(4) if row[s]] for at, row in enumerate(there)})
+@given(there)
+def test_the_fit_of_any_seeds_is_that_of_the_matrices(seeds: list[set[int]]) -> None:
+    scores = drawn({str(at): sorted(mine) for at, mine in enumerate(seeds)})
     found = fit(scores, "0")
     expected = by_matrices(scores, found.blocked)
     assert found.differences == pytest.approx(expected["differences"], abs=1e-8)
@@ -172,7 +171,7 @@ def wrong_claims(spread: list[float], seeds: int, repetitions: int) -> float:
     own = np.maximum(own, 0.5 * mean)
     means = values.mean(2)
     t = np.abs(means[:, 1:] - means[:, :1]) / np.sqrt((own[:, 1:] + own[:, :1]) / seeds)
-    return float((t.max(1) > spreads.critical(count - 1, seeds)).mean())
+    return float((t.max(1) > spreads.critical(count - 1, seeds, seeds)).mean())
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5, 7])
@@ -192,20 +191,44 @@ def test_the_critical_values_hold_whatever_the_spreads(spread: list[float], seed
 
 
 def test_critical_values_of_one_comparison_and_of_many_seeds() -> None:
-    assert spreads.critical(1, 4) == pytest.approx(reference.t.ppf(0.975, 3))
+    assert spreads.critical(1, 4, 7) == pytest.approx(reference.t.ppf(0.975, 3))
     # Of very many seeds variances are known: at worst independent normals (Sidak).
     sidak = reference.norm.ppf(1 - (1 - 0.95 ** (1 / 10)) / 2)
-    assert spreads.critical(10, 100_000) == pytest.approx(sidak, rel=1e-3)
-    assert spreads.critical(3, 4) < spreads.critical(4, 4) < spreads.critical(7, 4)
-    assert spreads.critical(5, 9) < spreads.critical(5, 8) < spreads.critical(5, 7)
+    assert spreads.critical(10, 100_000, 100_000) == pytest.approx(sidak, rel=1e-3)
+    counts = [spreads.critical(count, 4, 4) for count in (3, 4, 7)]
+    assert counts == sorted(counts)
+    seeds = [spreads.critical(5, n, n) for n in (7, 8, 9)]
+    assert seeds == sorted(seeds, reverse=True)
+    # A reference with fewer seeds than the variants is what limits them.
+    assert spreads.critical(5, 9, 4) == spreads.critical(5, 4, 4)
+
+
+@pytest.mark.parametrize(("seeds", "count", "times"), [(5, 20, 3), (10, 20, 6), (10, 4, 100)])
+def test_critical_values_where_the_reference_has_more_seeds(
+    seeds: int, count: int, times: int
+) -> None:
+    rng = np.random.default_rng(seeds + times)
+    wrong = []
+    for _ in range(10):
+        values = rng.standard_normal((2000, count, seeds))
+        more = seeds * times
+        base = rng.standard_normal((2000, 1)) / math.sqrt(more)
+        variances = np.concatenate(
+            [rng.chisquare(more - 1, (2000, 1)) / (more - 1), values.var(2, ddof=1)], axis=1
+        )
+        variances = np.maximum(variances, 0.5 * variances.mean(1, keepdims=True))
+        errors = np.sqrt(variances[:, 1:] / seeds + variances[:, :1] / more)
+        t = np.abs(values.mean(2) - base) / errors
+        wrong.append(float((t.max(1) > spreads.critical(count, seeds, more)).mean()))
+    assert np.mean(wrong) < 0.055
 
 
 @pytest.mark.parametrize(("count", "seeds", "level"), [(1, 3, 0.05), (5, 4, 0.01), (12, 7, 0.2)])
 def test_a_p_value_is_the_level_of_its_critical_value(count: int, seeds: int, level: float) -> None:
-    limit = spreads.critical(count, seeds, level)
-    assert spreads.probability(limit, count, seeds) == pytest.approx(level)
-    assert spreads.probability(-limit, count, seeds) == pytest.approx(level)
-    assert spreads.probability(0.0, count, seeds) == pytest.approx(1.0)
+    limit = spreads.critical(count, seeds, 2 * seeds, level)
+    assert spreads.probability(limit, count, seeds, 2 * seeds) == pytest.approx(level)
+    assert spreads.probability(-limit, count, seeds, 2 * seeds) == pytest.approx(level)
+    assert spreads.probability(0.0, count, seeds, 2 * seeds) == pytest.approx(1.0)
 
 
 def test_the_power_of_robust_intervals_is_what_simulated_studies_have() -> None:

@@ -254,14 +254,14 @@ def _robust(fitted: Fit, count: int, level: float) -> tuple[np.ndarray, list[Int
     one of more comparisons.
     """
     errors = np.sqrt(fitted.shares @ _variances(fitted))
-    seeds = np.minimum(fitted.counts[1:], fitted.counts[0])
+    seeds, base = fitted.counts[1:], int(fitted.counts[0])
     if fitted.own is None:  # as many pairs
-        seeds = np.array([fitted.df + 1])
+        seeds, base = np.array([fitted.df + 1]), fitted.df + 1
     times, many = (count, 1) if len(fitted.counts) == 2 else (1, count)
     found = []
     for mean, error, n in zip(fitted.differences.tolist(), errors.tolist(), seeds, strict=True):
-        reach = spreads.critical(many, int(n), level / times) * error
-        p = min(1.0, times * spreads.probability(mean / error, many, int(n)))
+        reach = spreads.critical(many, int(n), base, level / times) * error
+        p = min(1.0, times * spreads.probability(mean / error, many, int(n), base))
         found.append(Interval(mean - reach, mean + reach, p))
     return errors, found
 

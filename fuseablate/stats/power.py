@@ -99,16 +99,16 @@ def _robust(analysis: Analysis) -> Power:
     def power(size: float, seeds: int) -> float:
         if pair and analysis.blocked:
             error = math.sqrt(2 / seeds) * (analysis.sd or 0.0)
-            limit = spreads.critical(1, seeds, analysis.level / analysis.comparisons)
+            limit = spreads.critical(1, seeds, seeds, analysis.level / analysis.comparisons)
             return _beyond(size / error, limit, seeds - 1)
         random = np.random.default_rng(0)
         drawn = variances * random.chisquare(seeds - 1, (draws, len(variances))) / (seeds - 1)
         if pair:
-            limit = spreads.critical(1, seeds, analysis.level / analysis.comparisons)
+            limit = spreads.critical(1, seeds, seeds, analysis.level / analysis.comparisons)
             found = drawn.sum(1)
             true = variances.sum()
         else:
-            limit = spreads.critical(analysis.comparisons, seeds, analysis.level)
+            limit = spreads.critical(analysis.comparisons, seeds, seeds, analysis.level)
             drawn = spreads.floored(drawn)
             found = drawn[:, 0] + drawn[:, least]
             true = variances[0] + variances[least]

@@ -23,6 +23,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
+from fuseablate.stats import dunnett
+
 FLOOR = 0.5  # of the mean variance
 LEVEL = 0.05
 TABLE = Path(__file__).with_name("spreads.csv")
@@ -35,25 +37,45 @@ def floored(variances: np.ndarray) -> np.ndarray:
     return raised
 
 
-def critical(count: int, seeds: int, level: float = LEVEL) -> float:
+def critical(count: int, seeds: int, reference: int, level: float = LEVEL) -> float:
     """Return the |t| that the largest of `count` exceeds with probability `level` at most.
 
-    seeds: of the variant or of the reference, the fewer. level: from 0.001 to 0.5.
+    seeds: of the variant; reference: of the reference. level: from 0.001 to 0.5.
     """
+    fewer = min(seeds, reference)
     if count == 1:
-        return -float(stdtrit(seeds - 1, level / 2))
-    levels, values = _curve(count, seeds)
-    return float(np.exp(np.interp(math.log(level), np.log(levels), np.log(values))))
+        return -float(stdtrit(fewer - 1, level / 2))
+    levels, values = _curve(count, fewer)
+    limit = float(np.exp(np.interp(math.log(level), np.log(levels), np.log(values))))
+    return limit * _apart(count, seeds, reference)
 
 
-def probability(t: float, count: int, seeds: int) -> float:
+def probability(t: float, count: int, seeds: int, reference: int) -> float:
     """Return the level whose critical value is |t|, from 0.001 to 1."""
     if count == 1:
-        return float(2 * stdtr(seeds - 1, -abs(t)))
-    levels, values = _curve(count, seeds)
+        return float(2 * stdtr(min(seeds, reference) - 1, -abs(t)))
+    t /= _apart(count, seeds, reference)
+    levels, values = _curve(count, min(seeds, reference))
     if abs(t) < values[-1]:
         return float(1 - (1 - levels[-1]) * abs(t) / values[-1])
     return float(np.exp(np.interp(math.log(abs(t)), np.log(values[::-1]), np.log(levels[::-1]))))
+
+
+@functools.cache
+def _apart(count: int, seeds: int, reference: int) -> float:
+    """Return by how much a reference with more seeds than the variant raises the critical value.
+
+    The less the reference's own error counts, the less alike the comparisons are, and the more
+    often one of them is large. By Dunnett's t for that correlation, and a little more, which
+    simulation asks for where the reference is all but known.
+    """
+    correlation = seeds / (seeds + reference)
+    if correlation >= 0.5:
+        return 1.0
+    ratio = dunnett.critical(count, seeds - 1, LEVEL, correlation) / dunnett.critical(
+        count, seeds - 1, LEVEL
+    )
+    return ratio * (1 + 0.05 * (1 - 2 * correlation) ** 2)
 
 
 @functools.cache

@@ -88,6 +88,7 @@ SCENARIOS = (
     Scenario("one seed missing", normal(), True, missing=True),
     Scenario("seed effects, one seed missing", seed_effects, True, missing=True),
     Scenario("reference with twice the seeds", normal(), True, extra=1),
+    Scenario("reference with five times the seeds", normal(), True, extra=4),
     Scenario("whole images, sd of 1.5", images, True),
     Scenario("reference of sd 3", normal(reference=3.0), False),
     Scenario("reference of sd 1/3", normal(reference=1 / 3), False),
@@ -149,12 +150,12 @@ def judge(
     sizes = (weights**2) @ groups.T  # (count, variants)
     if count == 1 and blocked:  # the paired t
         errors = np.sqrt(pooled[:, None] * sizes.sum(1))
-        limits = np.array([spreads.critical(1, df + 1, level / many)])
+        limits = np.array([spreads.critical(1, df + 1, df + 1, level / many)])
     else:
         own = np.linalg.lstsq(groups @ keep**2 @ groups.T, squares.T, rcond=None)[0].T
         errors = np.sqrt(spreads.floored(own) @ sizes.T)
-        fewer = np.minimum(mask.sum(1)[1:], mask[0].sum())
-        limits = np.array([spreads.critical(many, int(n), level) for n in fewer])
+        n, base = mask.sum(1)[1:].tolist(), int(mask[0].sum())
+        limits = np.array([spreads.critical(many, each, base, level) for each in n])
     robust = np.abs(differences) > limits * errors
     crossed = weights @ weights.T
     norms = np.sqrt(np.diag(crossed))
