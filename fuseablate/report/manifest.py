@@ -142,7 +142,10 @@ class Manifest:
             if not manifest.variants or not all(each.names for each in manifest.variants):
                 raise InputError(f"{path}: it has no variant, or one without a name")
         except InputError as error:
-            raise InputError(f"{error}; 'fuseablate study run' writes it anew") from None
+            raise InputError(
+                f"{path}: is no study's manifest: {str(error).removeprefix(f'{path}: ')}; "
+                "'fuseablate study run' writes it anew"
+            ) from None
         return manifest
 
 
