@@ -36,7 +36,7 @@ def message(text: str) -> str:
 
 # The passwords of a URL: that of its user, which ends at the last @, and those of its query.
 SECRET = re.compile(
-    r"(?<=//)(?:[^:@/?#]*):(.*)@|(?<=[?&])[^=&]*(?:pass|pwd|secret|token|key)[^=&]*=([^&]*)",
+    r"(?<=//)(?:[^:@/?#\s]*):(\S*)@|(?<=[?&])[^=&]*(?:pass|pwd|secret|token|key)[^=&]*=([^&\s]*)",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -280,15 +280,16 @@ def test_latex_of_any_names_compiles(program: str, tmp_path: Path) -> None:
 def test_studies_of_hostile_titles_are_listed_and_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    hostile = HOSTILE.replace("\udc80", "")  # half a pair is refused when it is read
     manifest, records = study_of(
         "one-factor",
         planned("baseline", "", BASE, 0.40, 0.41),
-        planned(f"a{HOSTILE}", "[on/off]", LEAN, 0.35, 0.36),
+        planned(f"a{hostile}", "[on/off]", LEAN, 0.35, 0.36),
     )
     for digest, one in records.items():
         with Store(tmp_path).open(digest) as folder:
             folder.write("record.json", one.to_json())
-    for at, title in enumerate(("Kernel [/b] size", "Gate [on/off]", f"Odd {HOSTILE}")):
+    for at, title in enumerate(("Kernel [/b] size", "Gate [on/off]", f"Odd {hostile}")):
         where = tmp_path / "studies" / f"s{at}-01234567"
         where.mkdir(parents=True)
         Board(f"s{at}", title, 1, 1, []).save(where)

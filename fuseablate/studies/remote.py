@@ -24,7 +24,7 @@ USUAL = "postgresql+psycopg://USER@HOST/DATABASE"
 
 def open_remote(url: str) -> BaseStorage:
     """Return the storage of a URL, or say in a line why it cannot be had; no password is said."""
-    if "//" not in url:  # so that nobody knows which part of it is secret
+    if "//" not in url or url.split() != [url]:  # nobody knows which part of it is secret
         raise InputError(f"--storage: what it names is no URL of a database, such as {USUAL}")
     where = f"--storage {masked(url)}"
     try:
