@@ -52,10 +52,16 @@ def test_an_answer_that_nobody_can_give_is_no(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def heard() -> None:
+    """Tests that run in a shell's background, or by nohup, would hand on that signals are not."""
+    for number, _ in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def begun(arguments: list[str], when: Callable[[], bool]) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=heard,  # noqa: PLW1509 - no threads here
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not when() and process.poll() is None and time.monotonic() < deadline:
