@@ -38,7 +38,7 @@ def test_a_manifest_of_before_says_one_point() -> None:
 
 @pytest.mark.parametrize("value", ["0", "-1", "101", "true", '"1"', "nan", "inf"])
 def test_what_cannot_matter_is_refused(tmp_path: Path, value: str) -> None:
-    with pytest.raises(InputError, match="matters = |numbers are read up to"):
+    with pytest.raises(InputError, match=r"matters = |numbers are read up to"):
         loaded(tmp_path, f"matters = {value}\n" + ONE)
 
 
