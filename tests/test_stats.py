@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from fuseablate.stats import (
     smallest,
     spreads,
 )  # fmt: skip
+from fuseablate.stats.roots import crossing
 
 # Dunnett, "New tables for multiple comparisons with a control", Biometrics 20 (1964), two-sided
 # 5 %: a row for each degrees of freedom, a column for 1 to 5 treatments.
@@ -166,6 +168,20 @@ def test_power_is_that_of_the_noncentral_t() -> None:
     low, high = seeds_needed(analysis, found, "alike spreads") or (0, 0)
     assert low <= 5 <= high
     assert seeds_needed(analysis, 100 * found, "alike spreads") == (2, 2)
+
+
+def test_the_power_of_two_seeds_by_hand() -> None:
+    # One degree of freedom: |t| > 12.706 where |Z + d| > 12.706 |Z'|, and for so large a d, where
+    # |Z'| < d / 12.706 but for little: of 80 %, d = 12.706 * 1.2816 = 16.28, and simulated.
+    analysis = analyse({"a": by_seed(50.0, 51.0), "b": by_seed(50.5, 51.7)}, "a")
+    found = smallest(analysis, "any spreads")
+    assert found
+    assert analysis.sd
+    shift = found / analysis.sd  # the error is sd * sqrt(2 / 2)
+    assert shift == pytest.approx(16.28, abs=0.1)
+    z, other = np.random.default_rng(0).standard_normal((2, 1_000_000))
+    seen = np.abs(z + shift) > 12.7062 * np.abs(other)
+    assert float(seen.mean()) == pytest.approx(0.8, abs=2e-3)
 
 
 def test_factorial_effects_by_hand() -> None:
@@ -370,3 +386,16 @@ def test_interval_and_verdict_agree_and_a_shift_of_all_changes_nothing(
             assert (delta.verdict == "unclear") == (delta.low <= 0 <= delta.high)
         if first.method == second.method and delta.robust and other.robust:
             assert other.robust.low == pytest.approx(delta.robust.low, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "root"),
+    [
+        (lambda x: math.exp(-x) - 0.05, math.log(20)),
+        (lambda x: x**3 - 1000, 10.0),
+        (lambda x: 1 / (1 + x) - 1 / 4097, 4096.0),
+        (lambda x: x - 1e-6, 1e-6),
+    ],
+)
+def test_where_a_function_crosses_zero(function: Callable[[float], float], root: float) -> None:
+    assert crossing(function) == pytest.approx(root, rel=1e-9)

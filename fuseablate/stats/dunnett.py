@@ -15,18 +15,32 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaincinv, ndtr, stdtr
 
+from fuseablate.stats.roots import crossing
+
 NODES = 96
 LEVEL = 0.05
 
 
 @functools.cache
+def _rules() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Return the nodes and weights of Gauss and Hermite, and of Gauss and Legendre."""
+    hermite = np.polynomial.hermite_e.hermegauss(NODES)
+    return hermite, np.polynomial.legendre.leggauss(NODES)
+
+
+@functools.cache
+def spread_nodes(df: int) -> tuple[Any, Any]:
+    """Return nodes of S, whose square is chi^2 / df, and the weight of each."""
+    _, (u, weight) = _rules()
+    return np.sqrt(2 * gammaincinv(df / 2, (u + 1) / 2) / df), weight / 2
+
+
+@functools.cache
 def _nodes(df: int) -> tuple[Any, Any, Any]:
     """Return nodes of Z_0 (a column) and of S (a row), and the weight of each pair."""
-    z, weight_z = np.polynomial.hermite_e.hermegauss(NODES)
-    u, weight_u = np.polynomial.legendre.leggauss(NODES)
-    s = np.sqrt(2 * gammaincinv(df / 2, (u + 1) / 2) / df)
-    weights = np.outer(weight_z / math.sqrt(2 * math.pi), weight_u / 2)
-    return z[:, None], s[None, :], weights
+    (z, weight_z), _ = _rules()
+    s, weight_s = spread_nodes(df)
+    return z[:, None], s[None, :], np.outer(weight_z / math.sqrt(2 * math.pi), weight_s)
 
 
 def probability(t: float, count: int, df: int, correlation: float = 0.5) -> float:
@@ -44,10 +58,4 @@ def probability(t: float, count: int, df: int, correlation: float = 0.5) -> floa
 def critical(count: int, df: int, level: float = LEVEL, correlation: float = 0.5) -> float:
     """Return the t that the largest of `count` |T| exceeds with probability `level`."""
     beyond = functools.partial(probability, count=count, df=df, correlation=correlation)
-    low, high = 0.0, 1.0
-    while beyond(high) > level:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if beyond(middle) > level else (low, middle)
-    return high
+    return crossing(lambda t: beyond(t) - level, high=4.0)

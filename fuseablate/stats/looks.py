@@ -22,6 +22,7 @@ from fuseablate.seeds import Looks
 from fuseablate.stats.analysis import LEVEL, MATTERS, Analysis, Delta, analyse
 from fuseablate.stats.fit import Scores
 from fuseablate.stats.images import Rights
+from fuseablate.stats.roots import crossing
 
 # Of all looks: the sums of few seeds over their own estimates are less alike at two looks than the
 # normal sums by which the levels are made, and so err a little more often together.
@@ -115,11 +116,8 @@ def _level(sizes: tuple[int, ...], count: int, overall: float) -> float:
     larger they are: the level falls as the count grows.
     """
     share = 1 - (1 - overall) ** (1 / count)
-    low, high = 0.0, 10.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _crosses(middle, sizes) > share else (low, middle)
-    return float(1 - (1 - 2 * ndtr(-high)) ** count)
+    limit = crossing(lambda limit: _crosses(limit, sizes) - share, high=4.0)
+    return float(1 - (1 - 2 * ndtr(-limit)) ** count)
 
 
 def _crosses(limit: float, sizes: tuple[int, ...]) -> float:

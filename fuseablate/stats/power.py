@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import chdtri, nctdtr, ndtr
+from scipy.special import chdtri, ndtr
 
 from fuseablate.stats import dunnett, spreads
 from fuseablate.stats.analysis import Analysis, Basis
+from fuseablate.stats.roots import crossing
 
 POWER = 0.8
 SPREAD = 0.8  # the confidence of the interval of the standard deviation behind a range of seeds
@@ -30,7 +31,7 @@ def smallest(analysis: Analysis, basis: Basis) -> float | None:
     standard deviation, or none to speak of, or no interval of that basis.
     """
     power = _power_of(analysis, basis)
-    return _solved(lambda size: power(size, analysis.seeds)) if power else None
+    return crossing(lambda size: power(size, analysis.seeds) - POWER) if power else None
 
 
 def seeds_needed(analysis: Analysis, difference: float, basis: Basis) -> tuple[int, int] | None:
@@ -80,9 +81,12 @@ def _alike(analysis: Analysis) -> Power:
 
 
 def _beyond(shift: float, limit: float, df: int) -> float:
-    """Return the chance of |t| > limit for a true difference of `shift` standard errors."""
-    power = float(1 - nctdtr(df, shift, limit) + nctdtr(df, shift, -limit))
-    return 1.0 if math.isnan(power) else power  # scipy gives up where a shift is enormous
+    """Return the chance of |t| > limit for a true difference of `shift` standard errors.
+
+    By quadrature: scipy's noncentral t gives up, or errs, at few degrees of freedom.
+    """
+    s, weights = dunnett.spread_nodes(df)
+    return float((weights * (ndtr(shift - limit * s) + ndtr(-shift - limit * s))).sum())
 
 
 def _robust(analysis: Analysis) -> Power:
@@ -132,14 +136,4 @@ def _fewest(power: Power, difference: float) -> int:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
-
-
-def _solved(power: Callable[[float], float]) -> float:
-    low, high = 0.0, 1.0
-    while power(high) < POWER:
-        high *= 2
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if power(middle) < POWER else (low, middle)
     return high
