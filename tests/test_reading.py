@@ -117,7 +117,7 @@ def test_one_bad_run_hides_no_other(
         assert main(["report", "se", "--runs", str(runs.root)]) == 0
         capsys.readouterr()
         for path in (tmp_path, *tmp_path.parents):
-            if path.stat().st_uid == 0 and path.name.startswith("pytest-"):
+            if path.stat().st_uid == 0 and path.name.startswith(("pytest-", "popen-")):
                 path.chmod(0o755)
         tmp_path.chmod(0o755)
         records[0].parent.chmod(0)
