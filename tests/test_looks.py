@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from fuseablate import stats
+from fuseablate.cli import main
 from fuseablate.report.judged import judge
 from fuseablate.report.manifest import Manifest
 from fuseablate.report.model import of_study
@@ -292,6 +293,20 @@ def test_seeds_that_are_added_to_a_finished_study_are_another_trial(tmp_path: Pa
     assert filed("[0, 1]") == [two]
     assert filed("[0, 1, 2]") == [two, three]
     assert filed("[0, 1, 2]") == [two, three]
+
+
+def test_all_runs_are_reported_as_the_looks_were_planned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The runs alone do not tell that they were looked at on the way."""
+    done = run(plan_of(tmp_path), tmp_path / "runs", judge=stats.undecided)
+    main(["report", "mine", "--runs", str(done.store.root), "--format", "csv"])
+    named = capsys.readouterr().out
+    main(["report", "--runs", str(done.store.root), "--format", "csv"])
+    assert capsys.readouterr().out == named
+    main(["report", "--runs", str(done.store.root)])
+    text = capsys.readouterr().out
+    assert text.count("Planned looks at 2, 4 and 5 seeds") == 1
 
 
 def test_a_dry_run_says_the_least_and_the_most(tmp_path: Path) -> None:

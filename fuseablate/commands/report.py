@@ -194,20 +194,24 @@ def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
 
 
 def every(records: Sequence[Record], folders: Sequence[Path]) -> list[Comparison]:
-    """Return the records in comparable groups, and what studies with tuned variants compare.
+    """Return the records in comparable groups, and what some studies compare.
 
-    Their variants have recipes of their own, by which groups would part them: a group that holds
-    nothing but such runs is left out.
+    Those with tuned variants, whose recipes would part them, and those with planned looks, or with
+    seeds changed after results were seen, which no record tells and a verdict must say. A group
+    that holds nothing but such runs is left out.
     """
     found = {record.digest: record for record in records}
     studies, theirs = [], set()
     for folder in folders:
         with suppress(InputError):  # said where the study is asked for by its name
             manifest = Manifest.load(folder)
-            tuned = {run for one in manifest.variants if one.tuned for run in one.runs.values()}
-            if tuned & found.keys():
+            looked = manifest.planned_seeds.looks or manifest.seen
+            own = {
+                run for one in manifest.variants if one.tuned or looked for run in one.runs.values()
+            }
+            if own & found.keys():
                 studies.append(of_study(manifest, found.get))
-                theirs |= tuned
+                theirs |= own
     groups = [
         group
         for group in of_records(records)
