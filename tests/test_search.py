@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import cast
@@ -18,7 +18,7 @@ from fuseablate.errors import InputError
 from fuseablate.report.model import of_records
 from fuseablate.report.searched import print_searched
 from fuseablate.report.terminal import print_report
-from fuseablate.runs import Store
+from fuseablate.runs import RECORD, Store
 from fuseablate.spec import Spec
 from fuseablate.studies.board import Board
 from fuseablate.studies.drive import Driver, new_board
@@ -29,9 +29,9 @@ from fuseablate.studies.outline import searched
 from fuseablate.studies.plan import Plan, PlannedRun, make_plan
 from fuseablate.studies.search_views import print_search_plan
 from fuseablate.studies.trials import Trials, open_storage
-from fuseablate.terminal import Screen
+from fuseablate.terminal import Screen, duration
 from fuseablate.tracking import Tracker
-from tests.instant_engine import Curve, InstantEngine, NoTracker, Quiet
+from tests.instant_engine import Curve, InstantEngine, NoTracker, Quiet, write_record
 from tests.study_file import HEAD, written
 
 HEAD_3 = HEAD.replace("seeds", 'recipe = { base = "standard", epochs = 3 }\nseeds')
@@ -488,6 +488,24 @@ def test_the_dry_run_of_a_search(tmp_path: Path) -> None:
     assert "Trials: 9 in all by tpe, 2 seeds each, 3 epochs" in text
     assert "finalists: the best 2 and the baseline, 1 fresh seeds each" in text
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_time_of_a_search_counts_a_whole_front(tmp_path: Path) -> None:
+    """An epoch of the baseline took a second; a run has three."""
+    more = 'n_trials = 4\nobjectives = ["accuracy", "macs"]\nfinalists = { seeds = [9] }'
+    plan = study_plan(tmp_path, f"{more}\ncompare_random = true")
+    assert plan.study.search
+    store = Store(tmp_path / "runs")
+    job = plan.job(plan.runs[0], store, 1)
+    write_record(job, plan.design.reference.spec, [0.5] * 3, failed=False)
+    record = store.records()[0]
+    folder = store.folder(record.digest)
+    (folder / RECORD).write_text(replace(record, data=dict(plan.data.identity)).to_json())
+    out = Screen(file=io.StringIO(), width=200)
+    print_search_plan(plan, plan.study.search, store, 1, out)
+    assert isinstance(out.file, io.StringIO)
+    # 4 trials and 4 random ones of two seeds; at most 4 finalists and the baseline of one.
+    assert f"At most {duration((8 * 2 + 5) * 3)} on 1 workers" in out.file.getvalue()
 
 
 def compared(plan: Plan, folder: Path, **more: object) -> tuple[Ended, Trials]:

@@ -138,6 +138,12 @@ def test_the_gain_of_more_seeds_of_the_reference_by_hand() -> None:
             "be about 13 % narrower: seeds = { each = 3, reference = 6 }",
         ),
         (
+            "[7, 8, 9]",
+            4,
+            "Seeds: 3 of each variant; with 6 of the reference, 3 more runs, all intervals would "
+            "be about 13 % narrower: seeds = { each = 3, reference = 6 }, which are 0 to 5",
+        ),
+        (
             "{ each = 3, reference = 9 }",
             4,
             "Seeds: 3 of each variant, 9 of the reference: intervals are about 18 % narrower than "

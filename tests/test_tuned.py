@@ -275,6 +275,16 @@ def test_the_plan_counts_what_is_to_be_tuned_and_compared(tmp_path: Path) -> Non
     assert "0 to do with the tuning" in after
 
 
+def test_the_plan_counts_no_looks_at_the_variants_before_they_are_tuned(tmp_path: Path) -> None:
+    """The store has the runs of another study, of the same variants with the study's recipe."""
+    carry(make(tmp_path, DESIGN, HEAD_3.replace("[0, 1]", "[0, 1, 2]")), tmp_path)
+    looks = HEAD_3.replace("[0, 1]", "{ first = 2, step = 1, most = 4 }")
+    plan = make(tmp_path, DESIGN + TUNE, looks)
+    before = Ended(plan, Store(tmp_path / "runs"), *[cast(object, None)] * 4).printed()  # type: ignore[arg-type]
+    assert "4 to 8 runs of" in before
+    assert "12 to 16 to do with the tuning" in before
+
+
 def test_the_report_says_with_which_recipe_each_is_compared(tmp_path: Path) -> None:
     plan = make(tmp_path)
     store = Store(tmp_path / "runs")

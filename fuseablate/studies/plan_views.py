@@ -29,6 +29,7 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     if tuning:
         untuned = [run for run in tuning.runs if run.record(store) is None]
         plan = tuning.tuned_plan(store) or plan
+    get = (lambda digest: None) if untuned else store.get  # no run is one of the tuned variants
     design = plan.design
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Variant", overflow="fold")
@@ -36,7 +37,7 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     for name in ("Params", "change", "MACs", "change", "Done"):
         table.add_column(name, justify="right", no_wrap=True)
     base = plan.cost(design.reference)
-    now = asked(plan, store.get)
+    now = asked(plan, get)
     undone = [run for run in now.runs if untuned or run.record(store) is None]
     for variant in design.variants:
         cost = plan.cost(variant)
@@ -109,10 +110,11 @@ def seeds_said(plan: Plan) -> str:
     if best == each:
         return f"Seeds: {each} of each variant"
     more = f"{best - each} more run" + "s" * (best > each + 1)
+    others_seeds = "" if seeds.each == tuple(range(each)) else f", which are 0 to {best - 1}"
     return (
         f"Seeds: {each} of each variant; with {best} of the reference, {more}, all intervals would "
         f"be about {_narrower(each, best)} narrower: "
-        f"seeds = {{ each = {each}, reference = {best} }}"
+        f"seeds = {{ each = {each}, reference = {best} }}{others_seeds}"
     )
 
 

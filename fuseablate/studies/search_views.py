@@ -55,8 +55,9 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     )
     if search.compare_random:
         out.print(f"For comparison {trials:,} random trials, none of which can be a finalist")
-        trials *= 2
-    runs = [plan.runs[0]] * (trials * seeds + ((best or 0) + 1) * fresh)
+    judged = min(best or trials, trials) + 1  # a whole front, at the most
+    random = trials if search.compare_random else 0
+    runs = [plan.runs[0]] * ((trials + random) * seeds + judged * fresh)
     seconds = plan.seconds_left(store.records(), runs)
     out.print(
         f"At most {duration(seconds / workers)} on {workers} workers, at the baseline's cost, "
