@@ -15,8 +15,9 @@ from fuseablate.cli import main
 from fuseablate.record import Curves, Failure, Record, Score, TestScore, pack_bits
 from fuseablate.report.model import of_records
 from fuseablate.report.terminal import print_report
-from fuseablate.report.variant_table import mean_sd
+from fuseablate.report.variant_table import delta_text, mean_sd
 from fuseablate.runs import Store
+from fuseablate.stats import Delta, Interval
 from fuseablate.terminal import Screen
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -74,6 +75,13 @@ def test_mean_and_sample_deviation_by_hand() -> None:
     assert mean_sd([40.0, 42.0, 44.0]) == "42.00 ± 2.00"
     assert mean_sd([40.0]) == "40.00"
     assert mean_sd([]) == "-"
+
+
+def test_no_difference_is_no_negative_one() -> None:
+    """A mean that rounding left below zero has no minus; the end of an interval keeps its own."""
+    assert delta_text(Delta("a", 2, -3e-15), wide=True) == "+0.00"
+    delta = Delta("a", 2, -3e-15, robust=Interval(-0.001, 0.001, None))
+    assert delta_text(delta, wide=True) == "+0.00 [-0.00, +0.00]"
 
 
 def test_only_runs_that_may_be_compared_share_a_table() -> None:

@@ -131,7 +131,7 @@ def _cells(row: Row) -> dict[str, str]:
 
     score = "none" if row.mean is None else f"{row.mean:.2f}"
     score += "" if row.sd is None else f" ± {row.sd:.2f}"
-    delta = "" if row.delta is None else f"{row.delta:+.2f}"
+    delta = "" if row.delta is None else f"{row.delta:+z.2f}"
     delta += "" if row.low is None or row.high is None else f" [{row.low:+.2f}, {row.high:+.2f}]"
     cells = {
         "params": cost(row.params, row.params_change),

@@ -128,7 +128,7 @@ def delta_text(delta: Delta | None, wide: bool) -> str:
     if delta.mean is None:
         return "none"
     if delta.low is None or delta.high is None:
-        return f"{delta.mean:+.2f}"
+        return f"{delta.mean:+z.2f}"
     if wide:
-        return f"{delta.mean:+.2f} [{delta.low:+.2f}, {delta.high:+.2f}]"
-    return f"{delta.mean:+.2f} ± {max(delta.high - delta.mean, delta.mean - delta.low):.2f}"
+        return f"{delta.mean:+z.2f} [{delta.low:+.2f}, {delta.high:+.2f}]"
+    return f"{delta.mean:+z.2f} ± {max(delta.high - delta.mean, delta.mean - delta.low):.2f}"

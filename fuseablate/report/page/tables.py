@@ -42,7 +42,7 @@ def _variant_row(row: Row, columns: Sequence[str], reach: float) -> str:
     under = f"<small>{html(row.variant)}</small>" if row.edits and row.variant != name else ""
     score = "none" if row.mean is None else f"{row.mean:.2f}"
     score += "" if row.sd is None else f" ± {row.sd:.2f}"
-    delta = "" if row.delta is None else _signed(row.delta)
+    delta = "" if row.delta is None else _minus(f"{row.delta:+z.2f}")
     if row.low is not None and row.high is not None:
         delta += f"<small>{_signed(row.low)} to {_signed(row.high)}</small>"
     latency = "" if row.latency_ms is None else f"{row.latency_ms:.3f}"
