@@ -134,7 +134,10 @@ def brought_over(published: Published, state: Mapping[str, Tensor], spec: Spec) 
     what = f"{published.package}:{published.name}"
     if not state:
         raise InputError(f"{what}: the state dict is empty")
-    classes = len(list(state.values())[-1])  # of the classifier's bias
+    last = list(state.values())[-1]  # the classifier's bias
+    if last.ndim == 0:
+        raise InputError(f"the state dict is not that of {what}: it ends in a single number")
+    classes = len(last)
     spec = spec.with_classes(classes)
     theirs, ours = published.make(classes).eval(), build(spec).eval()
     known = theirs.state_dict()

@@ -111,7 +111,10 @@ def test_one_line_for_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixtu
     other = str(tmp_path / "swish.toml")  # the same tensors, and another function
     Path(other).write_text('base = "resnet18"\nedits = ["all.nl=swish"]\n')
     saved(torchvision.models.resnet18(), Path(state))
+    number = str(tmp_path / "number.pt")
+    torch.save({"fc.bias": torch.tensor(1.0)}, number)
     for words, message in [
+        (["torchvision:resnet18", "--state", number], "it ends in a single number"),
         (["torchvison:resnet18"], "'torchvison:resnet18' names no library's network"),
         (["torchvision:resnet19"], "unknown network of torchvision 'resnet19'; did you mean 're"),
         (["timm:resnet18s"], "unknown network of timm 'resnet18s'; did you mean 'resnet18"),
