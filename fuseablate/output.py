@@ -32,14 +32,14 @@ def check_output(path: Path, flag: str, *endings: str) -> None:
 
     endings: those of which the name must have one, if any.
     """
-    _target(path, flag)
+    output_target(path, flag)
     if endings and not path.name.endswith(endings):
         raise InputError(f"{flag} {path}: must end in {' or '.join(endings)}")
 
 
 def write_output(path: Path, flag: str, content: str | bytes) -> None:
     """Write `content` to `path`; an `InputError` says why it cannot be, and leaves the old file."""
-    target = _target(path, flag)
+    target = output_target(path, flag)
     data = content.encode() if isinstance(content, str) else content
     try:
         if isinstance(target, int):
@@ -58,8 +58,11 @@ def write_output(path: Path, flag: str, content: str | bytes) -> None:
         raise _unwritable(path, flag, error.strerror) from None
 
 
-def _target(path: Path, flag: str) -> Path | int:
-    """Return the file that `path` leads to, or the number of an open one."""
+def output_target(path: Path, flag: str) -> Path | int:
+    """Return the file that `path` leads to, or the number of an open one.
+
+    An `InputError` says why nothing can be written there.
+    """
     if not path.name or "\0" in str(path):
         raise InputError(f"{flag} '{path}': is no name of a file")
     try:

@@ -136,6 +136,12 @@ class Record:
         """Return whether the run is what is asked for: `tested`, or trained to choose by."""
         return not (tested and self.untested)
 
+    def is_test_of(self, other: Record) -> bool:
+        """Return whether this is what `other`, an untested run, became when it was tested."""
+        noted = self.notes[: len(other.notes)]
+        before = dataclasses.replace(self, untested=True, test=None, notes=noted)
+        return not self.untested and before == other
+
     def to_json(self) -> str:
         """Return the record as JSON, one key a line."""
         table = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

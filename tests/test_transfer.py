@@ -205,6 +205,26 @@ def test_a_differing_record_is_refused_and_nothing_is_put(tmp_path: Path, capsys
     assert there.get(DIGEST) != here.get(DIGEST)
 
 
+def test_a_run_that_was_tested_later_beats_its_untested_record(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    untested, tested = record(untested=True, test=None), record(notes=(*record().notes, "tested"))
+    stores = [Store(tmp_path / name) for name in ("untested", "tested", "untested-too")]
+    for store, each in zip(stores, (untested, tested, untested), strict=True):
+        put(store, each)
+    old, new = tmp_path / "old.tar", tmp_path / "new.tar"
+    moved(capsys, "export", old, "--runs", stores[0].root)
+    moved(capsys, "export", new, "--runs", stores[1].root)
+    out = moved(capsys, "import", new, "--runs", stores[0].root)
+    assert "1 records" in out
+    assert stores[0].get(DIGEST) == tested
+    out = moved(capsys, "import", old, "--runs", stores[1].root)
+    assert "1 were here already" in out
+    assert stores[1].get(DIGEST) == tested
+    put(stores[2], record(untested=True, test=None, started="2025-01-01T00:00:01+00:00"))
+    moved(capsys, "import", new, "--runs", stores[2].root, code=2)  # another training
+
+
 def test_a_record_beats_a_checkpoint_and_a_later_checkpoint_an_earlier_one(
     tmp_path: Path, capsys: Capture
 ) -> None:
@@ -341,7 +361,7 @@ def test_an_export_is_there_whole_or_not_at_all(tmp_path: Path, capsys: Capture)
     assert "is there already" in message
     missing = tmp_path / "none" / "x.tar"
     message = moved(capsys, "export", missing, "--runs", store.root, code=2)
-    assert "No such file or directory" in message
+    assert f"there is no folder {tmp_path / 'none'}" in message
     message = moved(capsys, "export", tmp_path / "x.tar", "--runs", tmp_path / "none", code=2)
     assert "there is nothing to export" in message
     assert not list(tmp_path.glob(".*"))
@@ -351,6 +371,33 @@ def test_an_export_is_there_whole_or_not_at_all(tmp_path: Path, capsys: Capture)
     out = moved(capsys, "export", tmp_path / "x.tar", "--runs", store.root, code=1)
     assert "left out: " in out
     assert "1 run and 0 studies" in out
+
+
+def test_no_export_lies_in_the_folder_of_a_run_or_a_study(tmp_path: Path, capsys: Capture) -> None:
+    store = Store(tmp_path / "runs")
+    put(store, record())
+    study = store.root / "studies" / "se-01234567"
+    study.mkdir(parents=True)
+    (study / "study.json").write_text("{}")
+    before = files(store.root)
+    for folder, what in ((store.folder(DIGEST), "run"), (study, "study")):
+        (tmp_path / "link.tar").symlink_to(folder / "x.tar")
+        for target in (folder / "x.tar", folder / "new", tmp_path / "link.tar"):
+            said = moved(capsys, "export", target, "--runs", store.root, code=2)
+            assert f"lies in the folder of a {what}" in said
+        (tmp_path / "link.tar").unlink()
+    assert files(store.root) == before
+
+
+def test_an_export_of_any_name_that_a_file_may_have(tmp_path: Path, capsys: Capture) -> None:
+    store = Store(tmp_path / "runs")
+    put(store, record())
+    longest = tmp_path / f"{'x' * 251}.tar"
+    moved(capsys, "export", longest, "--runs", store.root)
+    moved(capsys, "import", longest, "--runs", tmp_path / "there")
+    (tmp_path / "loop.tar").symlink_to("loop.tar")
+    said = moved(capsys, "export", tmp_path / "loop.tar", "--runs", store.root, code=2)
+    assert "links lead in a circle" in said
 
 
 def test_what_a_killed_import_left_is_removed_by_the_next(tmp_path: Path, capsys: Capture) -> None:

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import IO, Protocol, cast
 
 from fuseablate import __version__
+from fuseablate.atomic import NAMED
 from fuseablate.errors import InputError
 from fuseablate.inventory import Chosen, StoredRun, stored_run
 from fuseablate.lock import is_held
+from fuseablate.output import output_target
 from fuseablate.runs import NEWEST, RECORD, WEIGHTS
 from fuseablate.transfer.contents import CONTENTS, FORMAT, Contents, Entry, Meter, Summed, belongs
 from fuseablate.underway import DESCRIPTION, newest
@@ -159,14 +161,15 @@ class _Folder:
 
 
 def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    return target.with_name(f".{target.name[:NAMED]}.{secrets.token_hex(4)}")
 
 
 @contextmanager
 def _new_tar(target: Path) -> Iterator[_Writer]:
-    target = target.resolve()  # a link's file is replaced, not the link
-    if target.exists() and not target.is_file():
+    found = output_target(target, "FILE")  # a link's file is replaced, not the link
+    if isinstance(found, int) or (found.exists() and not found.is_file()):
         raise InputError(f"{target}: is no file; name a new one")
+    target = found
     temporary = _beside(target)
     try:
         with temporary.open("xb") as file:
@@ -186,6 +189,7 @@ def _new_folder(target: Path) -> Iterator[_Writer]:
         raise InputError(
             f"{target}: is there already; name a new folder, or a file that ends in {TAR}"
         )
+    output_target(target, "FILE")
     temporary = _beside(target.absolute())
     temporary.mkdir()
     try:

@@ -53,7 +53,8 @@ class Imported:
 def import_runs(path: Path, store: Store, meter: Meter, *, keep: bool = False) -> Imported:
     """Put the runs and studies of an export, or of a folder with a store's layout, into a store.
 
-    A run that the store has, with the same record, is skipped. One with another record is an
+    A run that the store has, with the same record, is skipped; where one of the two was tested
+    later, that one stays. One with another record is an
     `InputError` before anything is put in place, unless `keep` says that the store's stays. A
     record takes the place of checkpoints, and of two checkpoints the one of the later epoch stays.
     A run or a study that a living process holds is left alone. Each run is put in place whole.
@@ -200,7 +201,10 @@ def _check_records(runs: list[_Run], store: Store) -> None:
 
 def _differs(run: _Run, store: Store) -> bool:
     path = store.folder(run.id) / RECORD
-    return run.record is not None and path.exists() and read_record(path) != run.record
+    if run.record is None or not path.exists():
+        return False
+    mine = read_record(path)
+    return not (mine == run.record or mine.is_test_of(run.record) or run.record.is_test_of(mine))
 
 
 def _put_run(run: _Run, store: Store, done: Imported) -> None:
@@ -212,8 +216,11 @@ def _put_run(run: _Run, store: Store, done: Imported) -> None:
             done.left.append(f"run {run.id}: has another record here, which stays")
         elif (folder.path / RECORD).exists():
             added = not (folder.path / WEIGHTS).exists() and _put(run, WEIGHTS, folder.path)
+            later = run.record and run.record.is_test_of(read_record(folder.path / RECORD))
+            tested = bool(later) and _put(run, RECORD, folder.path)
             done.weights += added
-            done.here += not added
+            done.records += tested
+            done.here += not (added or tested)
         elif run.record:
             done.weights += _put(run, WEIGHTS, folder.path)
             done.records += _put(run, RECORD, folder.path)
