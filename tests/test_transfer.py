@@ -203,6 +203,13 @@ def test_a_differing_record_is_refused_and_nothing_is_put(tmp_path: Path, capsys
     assert f"run {ID}: has another record here, which stays" in out
     assert there.get("f" * 64) == here.get("f" * 64)
     assert there.get(DIGEST) != here.get(DIGEST)
+    bad, ended = Store(tmp_path / "bad"), Store(tmp_path / "bad").folder(DIGEST) / "record.json"
+    put(bad, record())
+    ended.write_text("{")  # hides no other run
+    out = moved(capsys, "import", tmp_path / "x.tar", "--keep", "--runs", bad.root, code=1)
+    assert f"run {ID}: {ended}: not a record" in out
+    assert bad.get("f" * 64) == here.get("f" * 64)
+    assert ended.read_text() == "{"
 
 
 def test_a_run_that_was_tested_later_beats_its_untested_record(

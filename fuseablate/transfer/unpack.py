@@ -212,7 +212,12 @@ def _put_run(run: _Run, store: Store, done: Imported) -> None:
         done.left.append(f"run {run.id}: a process is training it, and it is left alone")
         return
     with store.open(run.id) as folder:
-        if _differs(run, store):  # looked at again, under the lock
+        try:
+            differs = _differs(run, store)  # looked at again, under the lock
+        except InputError as error:  # the one here cannot be read, which hides no other run
+            done.left.append(f"run {run.id}: {error}")
+            return
+        if differs:
             done.left.append(f"run {run.id}: has another record here, which stays")
         elif (folder.path / RECORD).exists():
             added = not (folder.path / WEIGHTS).exists() and _put(run, WEIGHTS, folder.path)
