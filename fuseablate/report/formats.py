@@ -12,7 +12,6 @@ from typing import Any
 
 from fuseablate.escaping import csv_cell, latex, markdown, markdown_code
 from fuseablate.record import Record
-from fuseablate.report.bars import ANY
 from fuseablate.report.best_so_far import best_so_far, heading, shown_counts
 from fuseablate.report.best_so_far import words as rise_words
 from fuseablate.report.judged import Judged, views
@@ -148,7 +147,7 @@ def _cells(row: Row) -> dict[str, str]:
 def _verdict(row: Row) -> str:
     if row.why:
         return f"{row.verdict}: {row.why}"
-    return f"{row.verdict}, {row.holds}" if row.holds == ANY else row.verdict
+    return f"{row.verdict}, {row.holds}" if row.holds else row.verdict
 
 
 def as_markdown(comparisons: Sequence[Comparison], look: Look) -> str:

@@ -97,7 +97,10 @@ def judge(
         }
     matters = comparison.matters
     if comparison.looks:
-        analysis = analyse_looks(scores, some[0].key, comparison.looks, rights, matters)
+        asked = {variant.key: len(variant.seeds) for variant in whole}
+        analysis = analyse_looks(
+            scores, some[0].key, comparison.looks, rights, matters=matters, asked=asked
+        )
     else:
         analysis = analyse(scores, some[0].key, rights, matters=matters)
     seen = {basis: size for basis in BASES if (size := smallest(analysis, basis))}

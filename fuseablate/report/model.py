@@ -290,7 +290,12 @@ def _data(run: Record) -> str:
 
 
 def _recipe(run: Record) -> str:
-    return f"{run.recipe_name} ({run.recipe['epochs']} epochs)"
+    return f"{run.recipe_name} ({_epochs(run)})"
+
+
+def _epochs(run: Record) -> str:
+    count = run.recipe["epochs"]
+    return f"{count} epoch{'s' * (count != 1)}"
 
 
 def _recipe_of(manifest: Manifest, run: Record) -> str:
@@ -302,6 +307,6 @@ def _recipe_of(manifest: Manifest, run: Record) -> str:
     seeds = ", ".join(map(str, manifest.tuned.seeds))
     many = "seed" if len(manifest.tuned.seeds) == 1 else "seeds"
     return (
-        f"{name} ({run.recipe['epochs']} epochs), tuned for each variant: the best of the same "
+        f"{name} ({_epochs(run)}), tuned for each variant: the best of the same "
         f"{manifest.tuned.trials} by validation, {many} {seeds}"
     )

@@ -78,7 +78,7 @@ def _power_lines(judged: Judged) -> list[str]:
     spread = f"Standard deviation of a run{left}: {analysis.sd:.2f} points"
     own = [sd for sd in (analysis.own or {}).values() if sd]
     if len(own) > 2 and max(own) > 1.5 * min(own):
-        spread += f" (from {min(own):.2f} to {max(own):.2f} of the variants' own)"
+        spread += f" (a variant's own, as it is taken: {min(own):.2f} to {max(own):.2f})"
     sees = _by_basis(judged.smallest, lambda size: f"{size:.2f} points")
     needs = _by_basis(judged.needed, lambda seeds: f"about {_range(seeds)} seeds of each")
     matters = judged.comparison.matters
@@ -108,7 +108,7 @@ def conclusion(judged: Judged) -> str:
         return " ".join(_told(silent))
     claims: dict[str, list[str]] = {}
     same: dict[str, list[str]] = {}
-    unclear: list[str] = []
+    unclear: dict[str, int] = {}  # and by how many seeds
     for variant in judged.variants[1:]:
         if variant.diverged:
             continue
@@ -117,7 +117,7 @@ def conclusion(judged: Judged) -> str:
             seeds = min(delta.n if delta else 0, 2)
             silent.setdefault(SILENT[seeds], []).append(variant.short)
         elif delta.verdict == "unclear":
-            unclear.append(variant.short)
+            unclear[variant.short] = delta.n
         elif delta.verdict == "same":
             same.setdefault(delta.holds, []).append(variant.short)
         else:
@@ -129,14 +129,18 @@ def conclusion(judged: Judged) -> str:
             )
     sentences = []
     for holds, said in sorted(claims.items(), reverse=True):  # whatever the spreads come first
-        more = f"; {len(said) - MOST} more differ" if len(said) > MOST else ""
+        rest = len(said) - MOST
+        more = f"; {rest} more differ{'s' * (rest == 1)}" if rest > 0 else ""
         sentences.append(f"{holds.capitalize()}: {'; '.join(said[:MOST])}{more}.")
     matters = _points(judged.comparison.matters)
     for holds, names in sorted(same.items(), reverse=True):
         sentences.append(f"{holds.capitalize()}, the same to within {matters}: {_names(names)}.")
     if unclear:
+        both = judged.comparison.interval == "both"
+        noise = "the noise of seeds and test images" if both else "seed noise"
+        seeds = _range((min(unclear.values()), max(unclear.values())))
         sentences.append(
-            f"Indistinguishable from seed noise at {analysis.seeds} seeds: {_names(unclear)}."
+            f"Indistinguishable from {noise} at {seeds} seeds: {_names(list(unclear))}."
         )
     return " ".join([*sentences, *_told(silent)])
 

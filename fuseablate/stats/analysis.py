@@ -281,10 +281,25 @@ def _why(fitted: Fit, count: int, level: float, alike: bool) -> str:
     sure = f"{100 * (1 - level):.3g} %"
     freedom = f"{fitted.df} degree{'s' if fitted.df > 1 else ''} of freedom"
     if fitted.own is None and count == 1:
-        return f"{sure} interval by the paired t ({freedom}): it holds whatever the spreads."
+        said = f"{sure} interval by the paired t ({freedom}): it holds whatever the spreads."
+        return said + _pairing(fitted)
     together = f"{sure} intervals that hold together" if count > 1 else f"{sure} interval"
-    seeds = "" if fitted.blocked else " Few seeds are shared: runs are not paired by seed."
+    seeds = _pairing(fitted)
     own = f"{together}. Whatever the spreads: each variant's own variance"
+    if len(fitted.counts) > 2:
+        own += ", none taken below half of their mean"
     if not alike:
         return f"{own}; no other is given, since the spreads visibly differ.{seeds}"
     return f"{own}. If spreads are alike: one variance for all (Dunnett; {freedom}).{seeds}"
+
+
+def _pairing(fitted: Fit) -> str:
+    """Return what a reader who compares means must know of the differences."""
+    if not fitted.blocked:
+        return " Too few runs share a seed: they are not paired."
+    if len(set(fitted.counts.tolist())) > 1:
+        return (
+            " Runs are paired by seed: where one side lacks a seed, their difference is not that "
+            "of the two means."
+        )
+    return ""

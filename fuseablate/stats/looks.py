@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,15 +43,22 @@ def looked(
     reference: str,
     looks: Looks,
     rights: Rights | None = None,
+    *,
     matters: float = MATTERS,
+    asked: Mapping[str, int] | None = None,
 ) -> Iterator[Look]:
-    """Yield each look that the scores allow: all that are then unsettled have all its seeds."""
+    """Yield each look that the scores allow: all that are then unsettled have all its seeds.
+
+    asked: how many seeds each variant was asked for. One that another metric or another smallest
+    difference settled was asked for no more, and the looks go on without it.
+    """
     seeds = sorted(scores[reference])
     waiting = [name for name in scores if name != reference]
     count = len(waiting)
     level = level_of(looks, count)
     for size in looks.sizes:
         wanted = seeds[:size]
+        waiting = [name for name in waiting if asked is None or asked[name] >= size]
         if not waiting or len(wanted) < size:
             return
         names = (reference, *waiting)
@@ -83,24 +90,29 @@ def analyse_looks(
     reference: str,
     looks: Looks,
     rights: Rights | None = None,
+    *,
     matters: float = MATTERS,
+    asked: Mapping[str, int] | None = None,
 ) -> Analysis:
     """Return the last look's analysis, each variant with its difference of its own last look.
 
-    Before the first look is complete the scores are compared without a claim.
+    asked: how many seeds each was asked for (`looked`). Before the first look is complete the
+    scores are compared without a claim.
     """
-    last: Analysis | None = None
+    last: Look | None = None
     deltas: dict[str, Delta] = {}
-    for look in looked(scores, reference, looks, rights, matters):
-        last = look.analysis
-        deltas |= {delta.variant: delta for delta in last.deltas}
+    for look in looked(scores, reference, looks, rights, matters=matters, asked=asked):
+        last = look
+        deltas |= {delta.variant: delta for delta in look.analysis.deltas}
     if last is None:
         every = analyse(scores, reference, rights, matters=matters)
         mute = tuple(replace(delta, robust=None, alike=None) for delta in every.deltas)
         why = f"No claim is made before the first planned look, at {looks.first} seeds of each."
         return replace(every, deltas=mute, method="one seed", why=why)
     ordered = tuple(deltas[name] for name in scores if name in deltas)
-    return replace(last, deltas=ordered)
+    at, many = looks.sizes.index(last.size) + 1, len(looks.sizes)
+    why = f"Look {at} of {many}; the intervals of all looks hold together at 95 %. "
+    return replace(last.analysis, deltas=ordered, why=why + last.analysis.why)
 
 
 def level_of(looks: Looks, count: int, overall: float = SPENT) -> float:
