@@ -12,6 +12,7 @@ from fuseablate.report.bars import reach_of, strip
 from fuseablate.report.judged import METRICS, Judged
 from fuseablate.report.variant_table import delta_text, verdict
 from fuseablate.stats import Delta, effects
+from fuseablate.stats.effects import shared
 from fuseablate.terminal import fitted, named_table
 
 
@@ -24,7 +25,7 @@ def print_effects(judged: Judged, out: Console) -> None:
     scores = {v.key: v.scores(*METRICS[judged.metric]) for v in judged.variants}
     levels = {variant.key: variant.levels for variant in judged.variants}
     whole = judged.comparison.design == "factorial"
-    found = effects(scores, levels, interactions=whole)
+    found = effects(scores, levels, interactions=whole, looks=judged.comparison.looks)
     if not found:
         out.print(
             "Effects: not told; they need two seeds, the same of all variants, and a spread "
@@ -38,18 +39,21 @@ def print_effects(judged: Judged, out: Console) -> None:
         for e in found
     ]  # fmt: skip
     reach = reach_of(shown)
+    by = len(shared(list(scores.values())))
+    most = max(map(len, scores.values()))
+    told = f", by the {by} that all variants have" if by < most else ""
 
     def make(_: Sequence[str], tight: int) -> Table:
         table = named_table("Effect", 1 if tight else 2, "Effects", least=None)
         table.add_column("Points [95 %]", justify="right", no_wrap=True)
         table.add_column("", no_wrap=True)
         for one in shown:
-            told = (
+            cells = (
                 (Text("none"), Text("the same networks", style="dim"))
                 if one.low == one.high
                 else (delta_text(one, tight < 2), verdict(one, reach, tight < 2))
             )
-            table.add_row(Text(one.variant), *told)
+            table.add_row(Text(one.variant), *cells)
         return table
 
     table, _ = fitted(make, (), (), out)
@@ -57,7 +61,7 @@ def print_effects(judged: Judged, out: Console) -> None:
     out.print(
         "A main effect: the mean over the other factors' levels. Two together: how much larger "
         "the one's effect is where the other is there. Simultaneous by Bonferroni, of the error of "
-        "the seeds.",
+        f"the seeds{told}.",
         style="dim",
     )
 

@@ -82,10 +82,13 @@ def _power_lines(judged: Judged) -> list[str]:
     sees = _by_basis(judged.smallest, lambda size: f"{size:.2f} points")
     needs = _by_basis(judged.needed, lambda seeds: f"about {_range(seeds)} seeds of each")
     matters = judged.comparison.matters
+    extra = not analysis.blocked and analysis.base != analysis.seeds
+    base = f", {analysis.base} of the reference," if extra else ""
     alone = " by the seeds' error alone" if judged.comparison.interval == "both" else ""
     return [
-        f"{spread}. At {analysis.seeds} seeds a true difference is seen in 4 of 5 cases{alone} "
-        f"from {sees}; the {_points(matters)} that matter{'s' * (matters == 1)} would need {needs}."
+        f"{spread}. At {analysis.seeds} seeds{base} a true difference is seen in 4 of 5 "
+        f"cases{alone} from {sees}; the {_points(matters)} that matter{'s' * (matters == 1)} would "
+        f"need {needs}."
     ]
 
 

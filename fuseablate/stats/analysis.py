@@ -135,8 +135,8 @@ class Analysis:
     why: the method in a sentence or two. sd: what is left of the standard deviation of a run
     after seed and variant, one for all variants, with `df` degrees of freedom. own: the standard
     deviation of each variant that is judged, as the robust intervals take it. seeds: of each
-    variant, the fewest. comparisons: how many intervals hold together, at `level`. blocked:
-    whether seeds are blocks. alike: whether the spreads do not visibly differ.
+    variant, the fewest; base: of the reference. comparisons: how many intervals hold together,
+    at `level`. blocked: whether seeds are blocks. alike: whether the spreads do not visibly differ.
     """
 
     reference: str
@@ -147,6 +147,7 @@ class Analysis:
     df: int | None = None
     own: Mapping[str, float] | None = None
     seeds: int = 1
+    base: int = 1
     comparisons: int = 0
     level: float = LEVEL
     blocked: bool = True
@@ -206,6 +207,7 @@ def analyse(
         df=fitted.df,
         own=dict(zip(table, np.sqrt(_variances(fitted)).tolist(), strict=True)),
         seeds=int(fitted.counts.min()),
+        base=int(fitted.counts[0]),
         comparisons=count,
         level=level,
         blocked=fitted.blocked,

@@ -21,8 +21,10 @@ from itertools import combinations, product
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from fuseablate.seeds import Looks
 from fuseablate.stats.analysis import LEVEL, Interval
 from fuseablate.stats.fit import ROUNDING, Scores, spreads_differ
+from fuseablate.stats.looks import level_of
 
 BASELINE = "baseline"
 Levels = Mapping[str, Sequence[Mapping[str, str]]]  # of a variant: its combinations, by factor
@@ -45,19 +47,20 @@ class Effect:
     alike: Interval | None
 
 
-def effects(scores: Scores, levels: Levels, *, interactions: bool = True) -> tuple[Effect, ...]:
-    """Return the effects that the variants tell.
+def effects(
+    scores: Scores, levels: Levels, *, interactions: bool = True, looks: Looks | None = None
+) -> tuple[Effect, ...]:
+    """Return the effects that the variants tell by the seeds that all of them share.
 
-    None where seeds differ, where there is but one, or where they show no spread to judge by.
+    None where these are fewer than two, or where they show no spread to judge by. looks: those
+    that were planned, over which the error is spent.
 
     An effect is left out where a cell that it needs has no variant (a fractional design tells no
     interaction: leave `interactions` out).
     """
     names = [name for name in scores if name in levels]
-    if len(names) < 2 or any(scores[name].keys() != scores[names[0]].keys() for name in names):
-        return ()
-    seeds = sorted(scores[names[0]])
-    if len(seeds) < 2:
+    seeds = shared([scores[name] for name in names])
+    if len(names) < 2 or len(seeds) < 2:
         return ()
     values = np.array([[scores[name][seed] for seed in seeds] for name in names])
     df = (len(names) - 1) * (len(seeds) - 1)
@@ -66,21 +69,29 @@ def effects(scores: Scores, levels: Levels, *, interactions: bool = True) -> tup
         return ()
     contrasts = _contrasts([levels[name] for name in names], interactions)
     tested = max(1, sum(bool(weights.any()) for weights in contrasts.values()))
-    alike = not spreads_differ({name: scores[name] for name in names})
+    level = level_of(looks, tested) / tested if looks else LEVEL / tested
+    alike = not spreads_differ(
+        {name: {seed: scores[name][seed] for seed in seeds} for name in names}
+    )
     found = []
     for (factors, chosen), weights in contrasts.items():
         each = weights @ values  # by seed
         mean, root = float(each.mean()), math.sqrt(len(seeds))
         own = float(each.std(ddof=1))
         still = own < ROUNDING and weights.any()  # every seed gives it the same: no spread
-        robust = None if still else _interval(mean, own / root, len(seeds) - 1, tested)
-        pooled = _interval(mean, sd * math.sqrt(float(weights @ weights)) / root, df, tested)
+        robust = None if still else _interval(mean, own / root, len(seeds) - 1, tested, level)
+        pooled = _interval(mean, sd * math.sqrt(float(weights @ weights)) / root, df, tested, level)
         found.append(Effect(factors, chosen, mean, robust, pooled if alike else None))
     return tuple(found)
 
 
-def _interval(mean: float, error: float, df: int, count: int) -> Interval:
-    reach = -float(stdtrit(df, LEVEL / (2 * count))) * error
+def shared(scores: Sequence[Mapping[int, float]]) -> list[int]:
+    """Return the seeds that all have."""
+    return sorted(set[int].intersection(*map(set, scores))) if scores else []
+
+
+def _interval(mean: float, error: float, df: int, count: int, level: float) -> Interval:
+    reach = -float(stdtrit(df, level / 2)) * error
     p = min(1.0, count * 2 * float(stdtr(df, -abs(mean) / error))) if error else 1.0
     return Interval(mean - reach, mean + reach, p)
 

@@ -2,7 +2,7 @@
 
 There is no "observed power" here: the question is put about a difference that the reader names,
 never about the one that was observed. What is planned is a study with as many seeds of each
-variant as of the reference.
+variant as of the reference; what a study could have seen is by the seeds that its reference has.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def smallest(analysis: Analysis, basis: Basis) -> float | None:
     standard deviation, or none to speak of, or no interval of that basis.
     """
     power = _power_of(analysis, basis)
-    return crossing(lambda size: power(size, analysis.seeds) - POWER) if power else None
+    if not power:
+        return None
+    return crossing(lambda size: power(size, analysis.seeds, analysis.base) - POWER)
 
 
 def seeds_needed(analysis: Analysis, difference: float, basis: Basis) -> tuple[int, int] | None:
@@ -57,7 +59,7 @@ def _scaled(analysis: Analysis, by: float) -> Analysis:
     return replace(analysis, sd=by * (analysis.sd or 0.0), own=own)
 
 
-Power = Callable[[float, int], float]  # of a difference, with so many seeds of each
+Power = Callable[[float, int, int], float]  # of a difference, by seeds: of each, the reference
 
 
 def _power_of(analysis: Analysis, basis: Basis) -> Power | None:
@@ -72,10 +74,13 @@ def _power_of(analysis: Analysis, basis: Basis) -> Power | None:
 def _alike(analysis: Analysis) -> Power:
     sd, count = analysis.sd or 0.0, analysis.comparisons
 
-    def power(size: float, seeds: int) -> float:
-        df = count * (seeds - 1) if analysis.blocked else (count + 1) * (seeds - 1)
-        limit = dunnett.critical(count, df, analysis.level)
-        return _beyond(size / (sd * math.sqrt(2 / seeds)), limit, df)
+    def power(size: float, seeds: int, base: int) -> float:
+        if analysis.blocked:  # seeds that the reference has alone tell nothing
+            base, df = seeds, count * (seeds - 1)
+        else:
+            df = count * (seeds - 1) + base - 1
+        limit = dunnett.critical(count, df, analysis.level, seeds / (seeds + base))
+        return _beyond(size / (sd * math.sqrt(1 / seeds + 1 / base)), limit, df)
 
     return power
 
@@ -97,26 +102,26 @@ def _robust(analysis: Analysis) -> Power:
     """
     variances = np.array(list((analysis.own or {}).values())) ** 2
     pair = len(variances) == 2
-    least = 0 if pair else 1 + int(variances[1:].argmax())
+    least = 1 + int(variances[1:].argmax())
     draws = min(DRAWS, max(200, 20 * DRAWS // len(variances)))
 
-    def power(size: float, seeds: int) -> float:
+    def power(size: float, seeds: int, base: int) -> float:
+        base = seeds if analysis.blocked else base
         if pair and analysis.blocked:
             error = math.sqrt(2 / seeds) * (analysis.sd or 0.0)
             limit = spreads.critical(1, seeds, seeds, analysis.level / analysis.comparisons)
             return _beyond(size / error, limit, seeds - 1)
         random = np.random.default_rng(0)
-        drawn = variances * random.chisquare(seeds - 1, (draws, len(variances))) / (seeds - 1)
+        df = np.array([base - 1, *[seeds - 1] * (len(variances) - 1)])
+        drawn = variances * random.chisquare(df, (draws, len(variances))) / df
         if pair:
-            limit = spreads.critical(1, seeds, seeds, analysis.level / analysis.comparisons)
-            found = drawn.sum(1)
-            true = variances.sum()
+            limit = spreads.critical(1, seeds, base, analysis.level / analysis.comparisons)
         else:
-            limit = spreads.critical(analysis.comparisons, seeds, seeds, analysis.level)
+            limit = spreads.critical(analysis.comparisons, seeds, base, analysis.level)
             drawn = spreads.floored(drawn)
-            found = drawn[:, 0] + drawn[:, least]
-            true = variances[0] + variances[least]
-        reach, error = limit * np.sqrt(found / seeds), math.sqrt(true / seeds)
+        found = drawn[:, 0] / base + drawn[:, least] / seeds
+        reach = limit * np.sqrt(found)
+        error = math.sqrt(variances[0] / base + variances[least] / seeds)
         return float((ndtr((size - reach) / error) + ndtr((-size - reach) / error)).mean())
 
     return power
@@ -124,7 +129,7 @@ def _robust(analysis: Analysis) -> Power:
 
 def _fewest(power: Power, difference: float) -> int:
     def enough(seeds: int) -> bool:
-        return power(difference, seeds) >= POWER
+        return power(difference, seeds, seeds) >= POWER
 
     if enough(2):
         return 2
