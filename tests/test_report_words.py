@@ -107,3 +107,13 @@ def test_planned_looks_are_judged_at_the_look_that_each_variant_ended_at() -> No
         comparison("one-factor", *made, seeds=plan, matters=20.0), matters=1.0
     )
     assert "at 3 to 5 seeds: all.se=false, fuse.kernel=3." in conclusion(judge(found))
+
+
+def test_the_order_of_deltas_is_that_of_what_is_shown() -> None:
+    # Seed 2 is a lucky one: `part` lacks it, gains more than `whole` and has the lower mean.
+    base = planned("baseline", "", BASE, 0.300, 0.302, 0.400)
+    whole = planned("whole", "all.out=x1.2", LEAN, 0.310, 0.313, 0.411)
+    part = planned("part", "all.out=x1.5", LEAN, 0.320, 0.323, -1)
+    judged = judge(comparison("one-factor", base, whole, part))
+    assert [v.name for v in Look(sort="delta").shown(judged)] == ["baseline", "part", "whole"]
+    assert [v.name for v in Look(sort="score").shown(judged)] == ["baseline", "whole", "part"]

@@ -57,6 +57,10 @@ class Look:
         def score(variant: Variant) -> float:
             return -statistics.mean(judged.scores(variant) or [0.0])
 
+        def gain(variant: Variant) -> tuple[bool, float]:
+            delta = judged.delta(variant)
+            return (True, 0.0) if delta is None or delta.mean is None else (False, -delta.mean)
+
         match self.sort:
             case "name":
                 some.sort(key=lambda variant: variant.label)
@@ -64,8 +68,10 @@ class Look:
                 some.sort(key=lambda variant: getattr(variant, str(self.sort)))
             case "latency":
                 some.sort(key=lambda variant: (variant.latency is None, variant.latency or 0.0))
-            case "score" | "delta":
+            case "score":
                 some.sort(key=score)
+            case "delta":
+                some.sort(key=gain)
         return [judged.variants[0], *some]
 
 

@@ -141,9 +141,9 @@ def conclusion(judged: Judged) -> str:
     if unclear:
         both = judged.comparison.interval == "both"
         noise = "the noise of seeds and test images" if both else "seed noise"
-        seeds = _range((min(unclear.values()), max(unclear.values())))
+        several = _range((min(unclear.values()), max(unclear.values())))
         sentences.append(
-            f"Indistinguishable from {noise} at {seeds} seeds: {_names(list(unclear))}."
+            f"Indistinguishable from {noise} at {several} seeds: {_names(list(unclear))}."
         )
     return " ".join([*sentences, *_told(silent)])
 
