@@ -23,11 +23,11 @@ def test_what_differs_is_counted() -> None:
     assert unlike([*runs, record(3, 0.4, environment={**CPU, "device": "cpu:0"})]) == ()
     more = [record(seed, 0.4, environment={**CPU, "threads": 2}) for seed in (3, 4)]
     (said,) = unlike([*runs, *more])
-    assert said.endswith("changes results by itself: threads 1 in 3 and 2 in 2 runs.")
+    assert said.endswith("changes results by itself: threads 1 (3 runs) and 2 (2 runs).")
     (said,) = unlike([*runs, record(3, 0.4, environment=GPU)])
     assert said.endswith(
-        "device cpu (x86_64) in 3 and cuda (NVIDIA H200) in 1 runs; "
-        "torch 2.11.0 in 3 and 2.15.0 in 1 runs."
+        "device cpu (x86_64) (3 runs) and cuda (NVIDIA H200) (1 run); "
+        "torch 2.11.0 (3 runs) and 2.15.0 (1 run)."
     )
     # A record that does not say it differs from none.
     assert unlike([*runs, record(3, 0.4, environment={})]) == ()

@@ -28,8 +28,11 @@ def unlike(runs: Sequence[Record]) -> tuple[str, ...]:
     for key, tell in TOLD.items():
         values = Counter(tell(run.environment) for run in runs if key in run.environment)
         if len(values) > 1:
-            each = [f"{value} in {count}" for value, count in sorted(values.items())]
-            said.append(f"{key} {', '.join(each[:-1])} and {each[-1]} runs")
+            each = [
+                f"{value} ({count} run{'s' * (count > 1)})"
+                for value, count in sorted(values.items())
+            ]
+            said.append(f"{key} {', '.join(each[:-1])} and {each[-1]}")
     if not said:
         return ()
     return (
