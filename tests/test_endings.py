@@ -72,7 +72,11 @@ def begun(arguments: list[str], when: Callable[[], bool]) -> subprocess.Popen[st
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 
-@pytest.mark.parametrize(("number", "code"), SIGNALS)
+# One signal each in the usual run, as all of them go the same way.
+@pytest.mark.parametrize(("number", "code"), [
+    pytest.param(*signal_, marks=pytest.mark.slow) if signal_[1] != 143 else signal_
+    for signal_ in SIGNALS
+])  # fmt: skip
 def test_training_is_stopped_and_says_how_to_go_on(
     number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
@@ -90,7 +94,9 @@ def test_training_is_stopped_and_says_how_to_go_on(
     assert not list(tmp_path.glob("runs/*/.*"))  # nothing half-written
 
 
-@pytest.mark.parametrize(("number", "code"), SIGNALS[1:])
+@pytest.mark.parametrize(("number", "code"), [
+    pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow), (signal.SIGHUP, 129),
+])  # fmt: skip
 def test_a_study_is_stopped_with_its_workers(
     number: signal.Signals, code: int, tmp_path: Path
 ) -> None:

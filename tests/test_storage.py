@@ -124,7 +124,8 @@ def test_a_server_that_stays_away_ends_it_in_one_line_and_it_goes_on_later(
     assert main(command) == 0
     no_secret(*capsys.readouterr())
     assert len(trials_of(database)) == 2
-    assert done < {record.digest for record in Store(runs).records()}
+    # Both runs may have ended before the first call that nobody answered.
+    assert done <= {record.digest for record in Store(runs).records()}
 
 
 def test_a_call_whose_answer_was_lost_is_not_made_twice(
