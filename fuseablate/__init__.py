@@ -10,18 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fuseablate.catalog import load_spec
     from fuseablate.cost import measure
     from fuseablate.data import load_data
     from fuseablate.errors import InputError
     from fuseablate.layers import Cost
     from fuseablate.network import build
-    from fuseablate.recipe import Recipe, load_recipe
-    from fuseablate.record import Record
-    from fuseablate.runs import Store
-    from fuseablate.spec import Spec
+    from fuseablate.recipes import Recipe, load_recipe
+    from fuseablate.runs import Record, Store
+    from fuseablate.runs.weights import load_weights
+    from fuseablate.spec import Spec, load_spec
     from fuseablate.training import train
-    from fuseablate.weights import load_weights
 
 __version__ = "0.1.0"
 
@@ -29,15 +27,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "Cost": "layers",
     "InputError": "errors",
-    "Recipe": "recipe",
-    "Record": "record",
+    "Recipe": "recipes",
+    "Record": "runs",
     "Spec": "spec",
     "Store": "runs",
     "build": "network",
     "load_data": "data",
-    "load_recipe": "recipe",
-    "load_spec": "catalog",
-    "load_weights": "weights",
+    "load_recipe": "recipes",
+    "load_spec": "spec",
+    "load_weights": "runs.weights",
     "measure": "cost",
     "train": "training",
 }

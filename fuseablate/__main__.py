@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from fuseablate.cli import main
+from fuseablate.commands import main
 
 sys.exit(main())

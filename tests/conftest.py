@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.paths import REPOSITORY
+
 # One thread a process: the networks of the tests are too small for more, and several processes of
 # many threads each slow one another down. Set before torch is imported; processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The workers of pytest-xdist are told the width of its terminal, which is not what is tested.
 os.environ.pop("COLUMNS", None)
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from fuseablate.catalog import load_spec
-from fuseablate.edits import check_size
 from fuseablate.errors import InputError
-from fuseablate.escaping import plain
-from fuseablate.keys import Size, parse_size
-from fuseablate.spec import Spec
+from fuseablate.io.escaping import plain
+from fuseablate.spec import Size, Spec, load_spec, parse_size
 
 if TYPE_CHECKING:
     from fuseablate.data import Data
@@ -133,7 +130,7 @@ def run_store(root: Path | None) -> Store:
 
 def fitted(spec: Spec, data: Data) -> Spec:
     """Return `spec` with as many classes as the data have, and say so; an edit is not overruled."""
-    check_size(spec, data.image_size)
+    spec.check_size(data.image_size)
     if spec.classes == data.classes:
         return spec
     if any(edit.startswith("classes=") for edit in spec.edits):

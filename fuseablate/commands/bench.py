@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from fuseablate.commands.arguments import add_data, add_edits, edited_spec, fitted, whole
-from fuseablate.terminal import console
+from fuseablate.io.terminal import console
 
 
 def add(commands: Any) -> None:
@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
 
     import torch
 
-    from fuseablate.benchmark import PlainLoop, ShippedLoop, timed
     from fuseablate.data import load_data
+    from fuseablate.training.benchmark import PlainLoop, ShippedLoop, timed
     from fuseablate.training.environment import threads_set
 
     data = load_data(args.data, args.data_root)

@@ -7,9 +7,9 @@ import io
 from pathlib import Path
 from typing import Any
 
-from fuseablate.catalog import load_spec
-from fuseablate.output import check_output, write_output
-from fuseablate.terminal import console
+from fuseablate.io.terminal import console
+from fuseablate.runs import check_output, write_output
+from fuseablate.spec import load_spec
 
 
 def add(commands: Any) -> None:
@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
 
     import torch
 
-    from fuseablate.pretrained import Published, brought_over
-    from fuseablate.weights import load_weights
+    from fuseablate.network.pretrained import Published, brought_over
+    from fuseablate.runs.weights import load_weights
 
     published = Published.read(args.what)
     spec = load_spec(args.spec) if args.spec else published.spec()

@@ -10,15 +10,12 @@ from typing import Any, get_args
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.catalog import load_spec
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
-from fuseablate.cost import measure
+from fuseablate.cost import Kind, measure, nearness, rescaled
 from fuseablate.errors import InputError
-from fuseablate.iso import Kind, nearness, rescaled
-from fuseablate.keys import Size
+from fuseablate.io.terminal import change, console, fitted, named_table
 from fuseablate.layers import Cost
-from fuseablate.spec import Spec
-from fuseablate.terminal import change, console, fitted, named_table
+from fuseablate.spec import Size, Spec, load_spec
 
 COLUMNS = ("Input", "Params", "MACs", "Activations", "Size MB")
 
@@ -57,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 def prove_all(specs: list[Spec], args: argparse.Namespace) -> int:
     """Trace each spec and say the outcome on stderr, so that JSON stays JSON."""
-    from fuseablate.proof import prove
+    from fuseablate.network.check import prove
 
     failed = 0
     for spec in specs:

@@ -11,11 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.commands.arguments import add_input, edited_spec, input_json
-from fuseablate.difference import Difference, Pair, RowPair, compare
-from fuseablate.keys import Size
-from fuseablate.spec import Spec
-from fuseablate.terminal import change, console, short, size_text
-from fuseablate.views.notes import COLUMNS
+from fuseablate.io.terminal import change, console, short, size_text
+from fuseablate.show import COLUMNS
+from fuseablate.spec import Difference, Pair, RowPair, Size, Spec, compare
 
 WIDE = 118  # columns from which every number is written in full
 

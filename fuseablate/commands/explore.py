@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from fuseablate.catalog import load_spec
 from fuseablate.commands.arguments import add_input, input_json, whole
 from fuseablate.cost import measure
 from fuseablate.errors import InputError
+from fuseablate.io.terminal import console, duration, short
 from fuseablate.layers import Cost
-from fuseablate.terminal import console, duration, short
+from fuseablate.spec import load_spec
 
 if TYPE_CHECKING:
-    from fuseablate.studies.census import Census
-    from fuseablate.studies.parameters import Parameter
-    from fuseablate.studies.search_tables import Search
+    from fuseablate.space import Census, Parameter
+    from fuseablate.studies.schema import Search
 
 SAMPLES = 100_000
 
@@ -68,10 +67,9 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the census, as far as it came where it was interrupted."""
-    from fuseablate.studies.census import take_census
-    from fuseablate.studies.census_views import as_json, print_census
-    from fuseablate.studies.file import load_study
-    from fuseablate.studies.space import Space
+    from fuseablate.space import Space, take_census
+    from fuseablate.space.census_table import as_json, print_census
+    from fuseablate.studies import load_study
 
     spec = load_spec(args.spec)
     study = load_study(args.space)
@@ -149,7 +147,7 @@ def without_recipe(parameters: Sequence[Parameter]) -> list[Parameter]:
 
 def limits_of(args: argparse.Namespace, search: Search, base: Cost) -> dict[str, int]:
     """Return the budget of the command line or, where it gives none, that of the study."""
-    from fuseablate.studies.fields import amount
+    from fuseablate.space import amount
 
     if args.macs is None and args.params is None:
         return search.budget.limits(base) if search.budget else {}

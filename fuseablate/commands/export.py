@@ -16,8 +16,8 @@ from fuseablate.commands.arguments import (
     whole,
 )
 from fuseablate.errors import InputError
-from fuseablate.output import check_output
-from fuseablate.terminal import console
+from fuseablate.io.terminal import console
+from fuseablate.runs import check_output, write_output
 
 RUN = re.compile(r"[0-9a-f]{4,64}")
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
             raise InputError("a run is trained: it takes no --set and no --seed")
         record = run_store(args.runs).find(args.what)
 
-        from fuseablate.weights import trained_network
+        from fuseablate.runs.weights import trained_network
 
         spec, size, network = trained_network(run_store(args.runs), record)
         size = args.input or size
@@ -64,10 +64,11 @@ def run(args: argparse.Namespace) -> int:
         network = build(spec, seed=args.seed or 0, size=size)
         about, what = {"seed": args.seed or 0}, f"seed {args.seed or 0}, untrained"
 
-    from fuseablate.onnx_file import write_onnx
+    from fuseablate.network.onnx_file import onnx_file
 
     about |= {"spec": spec.name, "edits": spec.edits, "network": spec.digest(size)}
-    difference = write_onnx(network, size, args.onnx, about)
+    content, difference = onnx_file(network, size, about)
+    write_output(args.onnx, "--onnx", content)
     console().print(
         f"{args.onnx}: {spec.name} {spec.label}".rstrip() + f" ({what}), images "
         f"Nx3x{size[0]}x{size[1]} to logits Nx{spec.classes}; onnxruntime equals torch to "

@@ -11,13 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fuseablate.catalog import load_spec, shipped_specs
 from fuseablate.commands.arguments import input_json
 from fuseablate.cost import measure
 from fuseablate.errors import unknown
+from fuseablate.io.terminal import console, short
 from fuseablate.layers import Cost
-from fuseablate.spec import Spec
-from fuseablate.terminal import console, short
+from fuseablate.spec import Spec, load_spec, shipped_specs
 
 LEAST_SOURCE = 12  # characters of a source that still say something
 

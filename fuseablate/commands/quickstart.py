@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from fuseablate.commands.arguments import add_runs, run_store
-from fuseablate.terminal import console
+from fuseablate.io.terminal import console
 
 if TYPE_CHECKING:
-    from fuseablate.studies.file import Study
+    from fuseablate.studies import Study
 
 LEVELS = {"se": {"off": "all.se=false"}, "op": {"half": "fuse.variant=half",
                                                 "mbconv": "fuse.op=mbconv"}}  # fmt: skip
@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the study on the CPU's cores, or the GPUs, and print its report."""
-    from fuseablate.engines.plan import plan_workers
+    from fuseablate.engines import plan_workers
     from fuseablate.studies.execute import execute
     from fuseablate.studies.plan import make_plan
 
@@ -49,11 +49,11 @@ def run(args: argparse.Namespace) -> int:
 
 def study() -> Study:
     """Return the study: one seed of the baseline and of each level."""
-    from fuseablate.catalog import load_spec
-    from fuseablate.recipe import load_recipe
+    from fuseablate.recipes import load_recipe
     from fuseablate.seeds import SeedPlan
-    from fuseablate.studies.file import Study
-    from fuseablate.studies.tables import DataSource, Factor, Level
+    from fuseablate.spec import load_spec
+    from fuseablate.studies import Study
+    from fuseablate.studies.schema import DataSource, Factor, Level
 
     factors = tuple(
         Factor(name=factor, levels=tuple(Level(name=n, edits=(e,)) for n, e in levels.items()))

@@ -13,16 +13,22 @@ from typing import Any
 
 from fuseablate.commands.arguments import add_runs, checked, run_store
 from fuseablate.errors import InputError, unknown
-from fuseablate.escaping import plain
-from fuseablate.output import check_output, write_output
-from fuseablate.reading import holders
-from fuseablate.record import Record
-from fuseablate.report.identity import alike
-from fuseablate.report.look import COLUMNS, SORTS, Look, read_columns
-from fuseablate.report.manifest import MANIFEST, Manifest
-from fuseablate.report.model import Comparison, of_records, of_study
-from fuseablate.runs import DIGITS, RECORD, Store, read_record
-from fuseablate.terminal import Screen, console
+from fuseablate.io.escaping import plain
+from fuseablate.io.reading import holders
+from fuseablate.io.terminal import Screen, console
+from fuseablate.report import COLUMNS, SORTS, Comparison, Look, of_records, of_study, read_columns
+from fuseablate.runs import (
+    DIGITS,
+    MANIFEST,
+    RECORD,
+    Manifest,
+    Record,
+    Store,
+    alike,
+    check_output,
+    read_record,
+    write_output,
+)
 
 PICTURE_WIDTH = 132  # columns
 FORMATS = ("table", "markdown", "latex", "csv", "json", "html")
@@ -101,12 +107,12 @@ def run(args: argparse.Namespace) -> int:
     if not any(look.matches(variant) for each in comparisons for variant in each.variants):
         raise InputError(f"--filter {args.filter}: no variant here has that in its name or edits")
     if args.plot:
-        from fuseablate.report.plot import drawn
+        from fuseablate.report.files.plot import drawn
 
         picture = drawn(comparisons, args.metric, args.cost, args.plot.suffix)
         write_output(args.plot, "--plot", picture)
     if form == "table":
-        from fuseablate.report.terminal import print_report
+        from fuseablate.report.screen import print_report
 
         print_report(comparisons, console(), look)
         if not args.what and (studies := [folder.name for folder in manifests(store)]):
@@ -123,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
             lines = map(str.rstrip, text.split("\n"))
             write_output(args.output, "--output", "\n".join(lines))
         return 0
-    from fuseablate.report.formats import FORMATS as WRITERS
+    from fuseablate.report.files.formats import FORMATS as WRITERS
 
     text = WRITERS[form](comparisons, look)
     if args.output:

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from fuseablate.commands.arguments import add_runs, run_store
 from fuseablate.errors import InputError
-from fuseablate.escaping import plain
-from fuseablate.inventory import STATUSES, StoredRun, choose, stored_run, stored_runs
-from fuseablate.runs import Store
-from fuseablate.terminal import console
+from fuseablate.io.escaping import plain
+from fuseablate.io.terminal import console
+from fuseablate.runs import STATUSES, Store, StoredRun, choose, stored_run, stored_runs
 
 if TYPE_CHECKING:
-    from fuseablate.transfer.contents import Meter
+    from fuseablate.runs.transfer.contents import Meter
 
 LARGE = 1 << 26  # bytes of a file that is worth a line of its own
 
@@ -81,7 +80,7 @@ def _add_names(parser: argparse.ArgumentParser, default: str) -> None:
 
 def list_runs(args: argparse.Namespace) -> int:
     """Print a line for each run."""
-    from fuseablate.views.runs import as_json, runs_table
+    from fuseablate.show.runs import as_json, runs_table
 
     store = run_store(args.runs)
     found = stored_runs(choose(store, args.what).runs)
@@ -102,7 +101,7 @@ def list_runs(args: argparse.Namespace) -> int:
 
 def show_run(args: argparse.Namespace) -> int:
     """Print what is known of a run."""
-    from fuseablate.views.runs import print_run
+    from fuseablate.show.runs import print_run
 
     (folder,) = _runs_alone(run_store(args.runs), args.what)
     run = stored_run(folder)
@@ -175,7 +174,7 @@ def _remove(run: StoredRun, store: Store) -> None:
 
 def export(args: argparse.Namespace) -> int:
     """Write an export; 1 where a run could not be read."""
-    from fuseablate.transfer import export_runs
+    from fuseablate.runs.transfer import export_runs
 
     store = run_store(args.runs)
     chosen = choose(store, args.what)
@@ -196,7 +195,7 @@ def export(args: argparse.Namespace) -> int:
 
 def import_(args: argparse.Namespace) -> int:
     """Import an export; 1 where a run or a study of it was left out."""
-    from fuseablate.transfer import import_runs
+    from fuseablate.runs.transfer import import_runs
 
     store = run_store(args.runs)
     with _meter() as meter:

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.catalog import form_edits
 from fuseablate.commands.arguments import (
     add_edits,
     add_input,
@@ -22,15 +21,20 @@ from fuseablate.commands.arguments import (
     run_store,
 )
 from fuseablate.errors import InputError
-from fuseablate.keys import Size
+from fuseablate.io.terminal import console
 from fuseablate.layers import Cost
-from fuseablate.output import check_output, write_output
-from fuseablate.spec import Spec, TracedRow, to_toml
-from fuseablate.terminal import console
-from fuseablate.views.lines import Line, folded, unfolded
-from fuseablate.views.parameters import parameters, print_parameters, print_statistics
-from fuseablate.views.picture import to_svg
-from fuseablate.views.table import print_table
+from fuseablate.runs import check_output, write_output
+from fuseablate.show import (
+    Line,
+    folded,
+    parameters_of,
+    print_parameters,
+    print_statistics,
+    print_table,
+    to_svg,
+    unfolded,
+)
+from fuseablate.spec import Size, Spec, TracedRow, form_edits, to_toml
 
 
 def add(commands: Any) -> None:
@@ -78,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.json:
         print(json.dumps(as_json(spec, size, rows), indent=2))
     elif args.params:
-        print_parameters(parameters(spec, size), console())
+        print_parameters(parameters_of(spec, size), console())
     elif args.svg:
         write_picture(spec, unfolded(rows) if args.all else folded(rows), args.svg)
     elif args.why:
@@ -96,7 +100,7 @@ def show_weights(args: argparse.Namespace) -> int:
         raise InputError(
             "--weights shows a run or a file as it is, without a spec, --set, --input or --check"
         )
-    from fuseablate.weights import statistics, weights_of
+    from fuseablate.runs.weights import statistics, weights_of
 
     path, state = weights_of(run_store(args.runs), args.weights)
     out = console()
@@ -113,7 +117,7 @@ def write_picture(spec: Spec, lines: Sequence[Line], path: Path) -> None:
 
 def check(spec: Spec, size: Size, out: Console) -> int:
     """Prove the spec's costs on the built network and say the outcome; 1 if anything differs."""
-    from fuseablate.proof import prove
+    from fuseablate.network.check import prove
 
     differences = prove(spec, size)
     for difference in differences:

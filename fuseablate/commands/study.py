@@ -13,13 +13,11 @@ from rich.table import Table
 
 from fuseablate.commands.arguments import add_runs, run_store, whole
 from fuseablate.errors import InputError
-from fuseablate.escaping import plain
-from fuseablate.lock import is_held
-from fuseablate.reading import holders
-from fuseablate.runs import Store
-from fuseablate.studies.board import STATUS, Board
-from fuseablate.studies.lock import held
-from fuseablate.terminal import console, duration
+from fuseablate.io.escaping import plain
+from fuseablate.io.lock import is_held
+from fuseablate.io.reading import holders
+from fuseablate.io.terminal import console, duration
+from fuseablate.runs import STATUS, Board, Store, held
 
 
 def add(commands: Any) -> None:
@@ -68,8 +66,8 @@ def add(commands: Any) -> None:
 
 def run_study(args: argparse.Namespace) -> int:
     """Run a study to its end and print its report; 1 where a run has no result."""
-    from fuseablate.engines.plan import gpu_numbers, plan_workers
-    from fuseablate.studies.file import load_study
+    from fuseablate.engines import gpu_numbers, plan_workers
+    from fuseablate.studies import load_study
     from fuseablate.tracking import resolve_mode
 
     study = load_study(args.file)
@@ -80,7 +78,7 @@ def run_study(args: argparse.Namespace) -> int:
 
     from fuseablate.studies.execute import execute
     from fuseablate.studies.plan import make_plan
-    from fuseablate.studies.plan_views import print_plan
+    from fuseablate.studies.screens.plan import print_plan
 
     plan = make_plan(study, args.data_root)
     if args.dry_run:
@@ -110,7 +108,7 @@ def find_study(store: Store, name: str | None) -> Path:
 
 def show_status(args: argparse.Namespace) -> int:
     """Show a study once, or, on a terminal, as long as it runs."""
-    from fuseablate.studies.views import board_table
+    from fuseablate.studies.screens.live import board_table
 
     folder = find_study(run_store(args.runs), args.name)
     out = console()
@@ -133,7 +131,7 @@ def show_status(args: argparse.Namespace) -> int:
 
 def list_studies(args: argparse.Namespace) -> int:
     """Print a line for each study."""
-    from fuseablate.studies.views import runs_of
+    from fuseablate.studies.screens.live import runs_of
 
     store = run_store(args.runs)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)

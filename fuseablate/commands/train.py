@@ -17,9 +17,9 @@ from fuseablate.commands.arguments import (
     seeds,
     whole,
 )
-from fuseablate.report.model import of_records
-from fuseablate.report.terminal import print_report
-from fuseablate.terminal import console
+from fuseablate.io.terminal import console
+from fuseablate.report import of_records
+from fuseablate.report.screen import print_report
 
 
 def add(commands: Any) -> None:
@@ -58,7 +58,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train what the store does not hold yet, then print the report of these runs."""
-    from fuseablate.recipe import load_recipe
+    from fuseablate.recipes import load_recipe
 
     spec = edited_spec(args.spec, args.edits)
     recipe = load_recipe(args.recipe)

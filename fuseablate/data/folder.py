@@ -28,7 +28,7 @@ from fuseablate.data.parts import (
     stratified_split,
 )
 from fuseablate.errors import InputError
-from fuseablate.reading import read_bytes
+from fuseablate.io.reading import read_bytes
 
 IMAGE_BYTES = 2**28  # of one file
 

@@ -14,8 +14,7 @@ import time
 from collections.abc import Sequence
 
 from fuseablate.errors import InputError
-from fuseablate.keys import Size
-from fuseablate.spec import Spec
+from fuseablate.spec import Size, Spec
 
 WARM_UP = 10  # images a network, before any is timed
 TURNS = 20

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fuseablate.engines import Event, EventKind, Job
+from fuseablate.engines.base import Event, EventKind, Job
 from fuseablate.engines.latency import measured
 from fuseablate.engines.process import WorkerProcess
-from fuseablate.keys import Size
-from fuseablate.spec import Spec
+from fuseablate.spec import Size, Spec
 
 
 @dataclass(eq=False)

@@ -31,13 +31,13 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import IO, TYPE_CHECKING, NoReturn
 
-from fuseablate.engines import Job
+from fuseablate.engines.base import Job
 from fuseablate.errors import InputError, UnreadableError
 
 # torch takes seconds to import. It comes once the parent is watched: see main().
 if TYPE_CHECKING:
     from fuseablate.data import Data
-    from fuseablate.record import Curves, Record
+    from fuseablate.runs import Curves, Record
 
 
 class _StoppedError(Exception):
@@ -106,8 +106,8 @@ class Told:
 def _train(job: Job, device: str, progress: Told) -> Record:
     import torch
 
-    from fuseablate.checked import checked
-    from fuseablate.recipe import Recipe
+    from fuseablate.io.checked import checked
+    from fuseablate.recipes import Recipe
     from fuseablate.runs import Store, run_digest
     from fuseablate.spec import Spec
     from fuseablate.training import train
@@ -148,7 +148,7 @@ def _data(arguments: str) -> Data:
 
 def _is_held(job: Job) -> bool:
     """Return whether another process holds the run's folder."""
-    from fuseablate.lock import is_held
+    from fuseablate.io.lock import is_held
     from fuseablate.runs import Store
 
     return is_held(Store(Path(job.runs)).folder(job.key))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fuseablate.ops.bottleneck import Bottleneck, Fuse, MBConv, ShiftRow
+from fuseablate.ops.auxiliary import Aux
 from fuseablate.ops.conv import ConvRow
 from fuseablate.ops.dense import Dense, Transition
 from fuseablate.ops.fire import Fire
 from fuseablate.ops.inception import Inception, InceptionRes, Reduction
-from fuseablate.ops.nin import MlpConv
+from fuseablate.ops.inverted import Bottleneck, Fuse, MBConv, ShiftRow
+from fuseablate.ops.mlpconv import MlpConv
 from fuseablate.ops.norm import NormRow
 from fuseablate.ops.pool import AvgPool, MaxPool, PoolRow
-from fuseablate.ops.resnet import Basic, Bottle, Preact
+from fuseablate.ops.residual import Basic, Bottle, Preact
 from fuseablate.ops.row import Row, Settings
-from fuseablate.ops.side import Aux
 
 OPS: Mapping[str, type[Row]] = {
     "conv": ConvRow,

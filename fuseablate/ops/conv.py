@@ -20,10 +20,10 @@ from fuseablate.layers import (
     named,
     numbers,
 )
-from fuseablate.ops.blocks import NL, Excited, act_layer, check_kernel, same_padding
-from fuseablate.ops.cells import Choice, Flag, Whole, cell
+from fuseablate.ops.fields import Choice, Flag, Whole, cell
 from fuseablate.ops.kernels import Kernel, Padding, sides
 from fuseablate.ops.row import Settings
+from fuseablate.ops.shared import NL, Excited, act_layer, check_kernel, same_padding
 from fuseablate.ops.spatial import FORM, spatial
 from fuseablate.ops.widths import ChannelsOut
 

@@ -11,7 +11,9 @@ from typing import ClassVar
 
 from fuseablate.errors import InputError
 from fuseablate.layers import Concat, Conv, Dropout, Layer, Named, Pool, Seq, Shape, as_map, named
-from fuseablate.ops.blocks import (
+from fuseablate.ops.fields import Flag, Real, Whole, cell
+from fuseablate.ops.row import Settings
+from fuseablate.ops.shared import (
     NL,
     NORM,
     Excited,
@@ -20,8 +22,6 @@ from fuseablate.ops.blocks import (
     drop_path,
     same_padding,
 )
-from fuseablate.ops.cells import Flag, Real, Whole, cell
-from fuseablate.ops.row import Settings
 from fuseablate.ops.spatial import FORM, spatial
 
 

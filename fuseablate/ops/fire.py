@@ -6,16 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fuseablate.layers import Add, Concat, Conv, Layer, Seq, Shape, as_map, named
-from fuseablate.ops.blocks import (
-    NL,
-    NORM,
-    Excited,
-    check_kernel,
-    drop_path,
-    same_padding,
-)
-from fuseablate.ops.cells import Flag, Whole, cell
+from fuseablate.ops.fields import Flag, Whole, cell
 from fuseablate.ops.row import Settings
+from fuseablate.ops.shared import NL, NORM, Excited, check_kernel, drop_path, same_padding
 from fuseablate.ops.spatial import FORM, spatial_norm
 
 

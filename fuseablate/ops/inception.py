@@ -27,19 +27,11 @@ from fuseablate.layers import (
     as_map,
     named,
 )
-from fuseablate.ops.blocks import (
-    NL,
-    NL_OR_SAME,
-    NORM,
-    Excited,
-    act_layer,
-    check_kernel,
-    drop_path,
-)
-from fuseablate.ops.cells import Choice, Flag, Real, Whole, cell, part
 from fuseablate.ops.conv import padding_of
+from fuseablate.ops.fields import Choice, Flag, Real, Whole, cell, part
 from fuseablate.ops.kernels import Kernel, Listed, chain, listed, sides
 from fuseablate.ops.row import Cells, Settings
+from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, Excited, act_layer, check_kernel, drop_path
 from fuseablate.ops.spatial import FORM, spatial_norm
 
 Place = tuple[int, str]  # the stride and the padding of a step

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from fuseablate.errors import InputError
-from fuseablate.ops.cells import Choice, Whole
+from fuseablate.ops.fields import Choice, Whole
 
 
 @dataclass(frozen=True)

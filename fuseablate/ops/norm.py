@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fuseablate.layers import Layer, Shape, as_map, seq
-from fuseablate.ops.blocks import NL, NORM, Normed, act_layer
-from fuseablate.ops.cells import cell
+from fuseablate.ops.fields import cell
 from fuseablate.ops.row import Settings
+from fuseablate.ops.shared import NL, NORM, Normed, act_layer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fuseablate.layers import GlobalPool, Layer, Pad, Pool, Shape, seq
-from fuseablate.ops.blocks import NL, Excited, act_layer
-from fuseablate.ops.cells import Flag, Whole, cell
+from fuseablate.ops.fields import Flag, Whole, cell
 from fuseablate.ops.row import Row, Settings
+from fuseablate.ops.shared import NL, Excited, act_layer
 
 
 @dataclass(frozen=True, kw_only=True)

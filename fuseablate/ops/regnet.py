@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fuseablate.errors import InputError
-from fuseablate.ops.cells import Real, Whole, cell
+from fuseablate.ops.fields import Real, Whole, cell
 from fuseablate.ops.row import Cells
 from fuseablate.ops.widths import scaled
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 from fuseablate.errors import InputError, unknown
 from fuseablate.layers import Layer, Shape
-from fuseablate.ops.cells import Rule
+from fuseablate.ops.fields import Rule
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fuseablate.errors import InputError
 from fuseablate.layers import Concat, Conv, Layer, Named, Pair, Seq, Shift, named, seq
-from fuseablate.ops.blocks import Normed, act_layer, same_padding
-from fuseablate.ops.cells import Choice
+from fuseablate.ops.fields import Choice
 from fuseablate.ops.row import Settings
+from fuseablate.ops.shared import Normed, act_layer, same_padding
 
 FORMS = ("dense", "factorised", "depthwise", "separable", "fuse", "shift")
 FORM = Choice(FORMS)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fuseablate.errors import InputError, unknown
-from fuseablate.ops.cells import Whole
+from fuseablate.ops.fields import Whole
 from fuseablate.ops.regnet import GENERATORS
 from fuseablate.ops.row import Row
 

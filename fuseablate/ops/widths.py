@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fuseablate.ops.cells import Whole
+from fuseablate.ops.fields import Whole
 
 
 def scaled(channels: float, divisor: int) -> int:

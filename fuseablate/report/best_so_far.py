@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-from fuseablate.report.manifest import Searched, Trial
+from fuseablate.runs import Searched, Trial
 
 NEGLIGIBLE = 1e-15  # of a weight: what is left of the sum is less than a double can tell
 MARKS = (1, 2, 5)  # of each decade: the numbers of trials that tables show

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fuseablate.record import Record
-from fuseablate.report.model import Comparison, Variant
+from fuseablate.report.comparison import Comparison, Variant
+from fuseablate.runs import Record
 
 if TYPE_CHECKING:
     from fuseablate.stats import Analysis, Basis, Delta

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from fuseablate.errors import InputError, unknown
 
 if TYPE_CHECKING:
+    from fuseablate.report.comparison import Variant
     from fuseablate.report.judged import Judged
-    from fuseablate.report.model import Variant
 
 SORTS = ("name", "params", "macs", "latency", "score", "delta")
 # Of the table of variants, beside the variant itself, which always comes first.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from fuseablate.record import Record
+from fuseablate.runs import Record
 
 
 def _device(environment: Mapping[str, object]) -> str:

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from fuseablate.report.comparison import Variant
 from fuseablate.report.judged import Judged
-from fuseablate.report.model import Variant
 
 
 @dataclass(frozen=True)

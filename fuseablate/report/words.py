@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from fuseablate.io.terminal import change
+from fuseablate.report.comparison import Variant
 from fuseablate.report.judged import Judged
-from fuseablate.report.model import Variant
-from fuseablate.terminal import change
 
 if TYPE_CHECKING:
     from fuseablate.stats import Basis

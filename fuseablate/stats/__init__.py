@@ -6,7 +6,8 @@ Plain numbers in and out; scores are in percent, and higher is better.
 from __future__ import annotations
 
 from fuseablate.seeds import Looks
-from fuseablate.stats.analysis import BASES, Analysis, Basis, Delta, Interval, analyse
+from fuseablate.stats.analysis import analyse
+from fuseablate.stats.deltas import BASES, Analysis, Basis, Delta, Interval
 from fuseablate.stats.effects import Effect, effects
 from fuseablate.stats.fit import Scores
 from fuseablate.stats.images import widened

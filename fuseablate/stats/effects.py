@@ -22,7 +22,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from fuseablate.seeds import Looks
-from fuseablate.stats.analysis import LEVEL, Interval
+from fuseablate.stats.deltas import LEVEL, Interval
 from fuseablate.stats.fit import ROUNDING, Scores, spreads_differ
 from fuseablate.stats.looks import level_of
 

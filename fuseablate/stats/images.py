@@ -26,13 +26,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
 
-if TYPE_CHECKING:
-    from fuseablate.stats.analysis import Analysis, Interval
+from fuseablate.stats.deltas import Analysis, Interval
 
 Rights = Mapping[str, Mapping[int, Sequence[bool]]]  # of a variant, by seed: each image's result
 

@@ -19,7 +19,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from fuseablate.seeds import Looks
-from fuseablate.stats.analysis import LEVEL, MATTERS, Analysis, Delta, analyse
+from fuseablate.stats.analysis import analyse
+from fuseablate.stats.deltas import LEVEL, MATTERS, Analysis, Delta
 from fuseablate.stats.fit import Scores
 from fuseablate.stats.images import Rights
 from fuseablate.stats.roots import crossing

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import chdtri, ndtr
 
 from fuseablate.stats import dunnett, spreads
-from fuseablate.stats.analysis import Analysis, Basis
+from fuseablate.stats.deltas import Analysis, Basis
 from fuseablate.stats.roots import crossing
 
 POWER = 0.8

@@ -1,1 +1,14 @@
-"""Studies: the plan, Optuna's trials, the driver, and how a study looks while it runs."""
+"""Studies: edits x seeds, planned, trained and filed.
+
+In comes a study file (`load_study`); out come its plan (`plan`), and the records of its runs in the
+store with a manifest of what the study is (`execute`).
+"""
+
+from __future__ import annotations
+
+from fuseablate.studies.study import Study, load_study
+
+__all__ = [
+    "Study",
+    "load_study",
+]

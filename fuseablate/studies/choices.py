@@ -11,14 +11,11 @@ from itertools import product
 from math import prod
 
 from fuseablate.errors import InputError
-from fuseablate.keys import Size
 from fuseablate.ops import Row
-from fuseablate.report.manifest import BASELINE
-from fuseablate.row_edits import Edit
-from fuseablate.selectors import select
-from fuseablate.spec import Spec
+from fuseablate.runs import BASELINE
+from fuseablate.spec import Edit, Size, Spec, select
 from fuseablate.studies.fractional import aliases, fractional
-from fuseablate.studies.tables import Factor, Level
+from fuseablate.studies.schema import Factor, Level
 
 MOST_VARIANTS = 4096
 Chosen = Mapping[str, Level]

@@ -11,24 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from fuseablate.cost import measure
-from fuseablate.edits import check_size
+from fuseablate.cost import NAMES, Kind, measure, rescaled
 from fuseablate.errors import InputError
-from fuseablate.iso import NAMES, Kind, rescaled
-from fuseablate.keys import Size
-from fuseablate.recipe import Recipe
-from fuseablate.report.manifest import BASELINE
-from fuseablate.spec import Spec
-from fuseablate.studies.choices import (
-    BY_FACTORS,
-    Chosen,
-    Named,
-    fractional_factorial,
-    per_row,
-)
-from fuseablate.studies.effective import effective
-from fuseablate.studies.file import Study, changed, changes_of
-from fuseablate.studies.space import Space
+from fuseablate.recipes import Recipe, changed, changes_of
+from fuseablate.runs import BASELINE
+from fuseablate.space import Space
+from fuseablate.spec import Size, Spec
+from fuseablate.studies.choices import BY_FACTORS, Chosen, Named, fractional_factorial, per_row
+from fuseablate.studies.study import Study
 
 
 @dataclass(frozen=True)
@@ -127,10 +117,10 @@ def _made(
     if len(others) > 1:
         raise InputError("both name a spec; keep one of them")
     spec = specs[others[0]].with_classes(base.spec.classes) if others else base.spec
-    spec = effective(spec, [edit for level in chosen.values() for edit in level.edits])
+    spec = spec.edit_sampled([edit for level in chosen.values() for edit in level.edits])
     if spec.classes != base.spec.classes:
         raise InputError(f"edit 'classes={spec.classes}': the data decide; leave it out")
-    check_size(spec, size)
+    spec.check_size(size)
     spec.check_trainable(size)
     changes: dict[str, Any] = {}
     for level in chosen.values():

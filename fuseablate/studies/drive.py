@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fuseablate.engines import Engine, Event
-from fuseablate.record import Record
-from fuseablate.runs import Store
-from fuseablate.studies.board import Board, Line, RunState
+from fuseablate.runs import Board, Line, Record, RunState, Store
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.tracking import TrackedRun, Tracker
 

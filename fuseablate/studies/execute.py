@@ -12,36 +12,27 @@ from optuna.storages import BaseStorage
 from pydantic import Field
 
 from fuseablate import stats
-from fuseablate.atomic import write_atomically
-from fuseablate.checked import read_as
-from fuseablate.engines.local import LocalEngine
-from fuseablate.engines.plan import Workers, most_workers, usable_cores
+from fuseablate.engines import LocalEngine, Workers, most_workers, usable_cores
 from fuseablate.errors import InputError
-from fuseablate.escaping import masked, plain
-from fuseablate.reading import MissingError
-from fuseablate.report.manifest import MANIFEST, Searched
-from fuseablate.report.model import of_study
-from fuseablate.report.terminal import comparison_rows, print_report
-from fuseablate.runs import Store
+from fuseablate.io.atomic import write_atomically
+from fuseablate.io.checked import read_as
+from fuseablate.io.escaping import masked, plain
+from fuseablate.io.reading import MissingError
+from fuseablate.io.terminal import console
+from fuseablate.report import of_study
+from fuseablate.report.screen import comparison_rows, print_report
+from fuseablate.runs import MANIFEST, Searched, Store, held
 from fuseablate.seeds import SeedPlan
 from fuseablate.studies.drive import Driver, new_board
-from fuseablate.studies.finalists import random_search, run_search
 from fuseablate.studies.fixed import FixedWork
-from fuseablate.studies.lock import held
 from fuseablate.studies.looks import Undecided, asked
-from fuseablate.studies.outline import (
-    Names,
-    manifest_of,
-    measured_latencies,
-    searched,
-    seen_before,
-)
+from fuseablate.studies.outline import Names, manifest_of, measured_latencies, searched, seen_before
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.remote import Patience
+from fuseablate.studies.screens.live import suited_view
+from fuseablate.studies.search.finalists import random_search, run_search
 from fuseablate.studies.trials import Trials, distributions_of, open_storage, open_study
-from fuseablate.studies.tuned import run_tuning, tuned
-from fuseablate.studies.views import suited_view
-from fuseablate.terminal import console
+from fuseablate.studies.tuning.tuned import run_tuning, tuned
 from fuseablate.tracking import Mode, Tracker
 
 

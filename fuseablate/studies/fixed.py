@@ -8,9 +8,7 @@ from collections.abc import Callable, Sequence
 
 from optuna.trial import TrialState
 
-from fuseablate.record import Record
-from fuseablate.runs import Store
-from fuseablate.studies.board import RunState
+from fuseablate.runs import Record, RunState, Store
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.trials import SEEDS, Trials
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fuseablate import stats
-from fuseablate.record import Record
+from fuseablate.runs import Record
 from fuseablate.seeds import Looks
 from fuseablate.studies.plan import Plan, PlannedRun
 

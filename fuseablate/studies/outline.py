@@ -14,15 +14,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fuseablate.engines import Engine
 from fuseablate.errors import InputError
-from fuseablate.report.manifest import Manifest, PlannedVariant, Searched, Trial, Tuned
-from fuseablate.runs import Store
+from fuseablate.recipes import changes_of
+from fuseablate.runs import Manifest, PlannedVariant, Searched, Store, Trial, Tuned
 from fuseablate.seeds import SeedPlan
+from fuseablate.space import Refusal
 from fuseablate.studies.design import Variant
-from fuseablate.studies.file import changes_of
-from fuseablate.studies.gate import Refusal
 from fuseablate.studies.plan import Plan, PlannedRun
-from fuseablate.studies.search import CHANGES, seeds_of
-from fuseablate.studies.search_tables import Search
+from fuseablate.studies.schema import Search
+from fuseablate.studies.search.scheduler import CHANGES, seeds_of
 from fuseablate.studies.trials import Trials
 
 Names = tuple[str, ...]  # of a variant

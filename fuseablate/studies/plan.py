@@ -16,13 +16,11 @@ from fuseablate.data import Data, generated_data, load_data
 from fuseablate.engines import Job
 from fuseablate.errors import InputError
 from fuseablate.layers import Cost
-from fuseablate.record import Record
-from fuseablate.report.manifest import Manifest
-from fuseablate.runs import Store, run_digest
+from fuseablate.runs import Manifest, Record, Store, run_digest
 from fuseablate.seeds import SeedPlan
 from fuseablate.studies.design import Design, Variant, expand
-from fuseablate.studies.file import Study
-from fuseablate.studies.tuning import Tried, tried
+from fuseablate.studies.study import Study
+from fuseablate.studies.tuning.recipes import Tried, tried
 
 _NOT_SAMPLED = {"n_trials", "finalists", "compare_random"}  # keys of a search
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.pool import NullPool
 
 from fuseablate.errors import InputError
-from fuseablate.escaping import SECRET, masked, plain
+from fuseablate.io.escaping import SECRET, masked, plain
 
 WAITS = (0.5, 1, 2, 4, 8, 15, 30, 60)  # seconds between tries, two minutes in all
 EXTRA = "pip install 'fuseablate[postgresql]'"

@@ -19,7 +19,7 @@ from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fuseablate.errors import InputError
-from fuseablate.reading import MissingError, read_bytes
+from fuseablate.io.reading import MissingError, read_bytes
 from fuseablate.studies.design import Design
 
 JOURNAL_BYTES = 2**30

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from fuseablate.errors import InputError
-from fuseablate.escaping import plain
+from fuseablate.io.escaping import plain
 
 JOB_TYPE_LENGTH = 64
 NAME_LENGTH = 128

@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 import wandb
 
-from fuseablate.record import Record
-from fuseablate.runs import RECORD, read_record
+from fuseablate.runs import RECORD, Record, read_record
 from fuseablate.tracking.delivered import Delivered
 from fuseablate.tracking.login import Mode
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
+from fuseablate.io.tensors import SpoiltError, load_tensors
 from fuseablate.runs import NEWEST, PREVIOUS, RunFolder
-from fuseablate.tensors import SpoiltError, load_tensors
 
 SAVED = (NEWEST, PREVIOUS)
 

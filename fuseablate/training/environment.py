@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from fuseablate.errors import InputError
-from fuseablate.recipe import Recipe
+from fuseablate.recipes import Recipe
 
 
 def devices() -> list[str]:

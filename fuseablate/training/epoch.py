@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from fuseablate.data import TrainBatches
-from fuseablate.modules import Tap
-from fuseablate.recipe import Recipe
-from fuseablate.record import FailedPart, Failure
+from fuseablate.network.modules import Tap
+from fuseablate.recipes import Recipe
+from fuseablate.runs import FailedPart, Failure
 from fuseablate.training.mixup import Targets, mixed
 from fuseablate.training.progress import Progress
 from fuseablate.training.schedule import learning_rate

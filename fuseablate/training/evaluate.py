@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fuseablate.data import Data, Part, eval_batches
-from fuseablate.record import Score, TestScore, pack_bits
+from fuseablate.runs import Score, TestScore, pack_bits
 
 BATCH = 500
 

@@ -10,12 +10,11 @@ import torch
 from fuseablate.data import Data
 from fuseablate.errors import InputError
 from fuseablate.network import build
-from fuseablate.record import Record
-from fuseablate.runs import RECORD, WEIGHTS, RunFolder
+from fuseablate.runs import RECORD, WEIGHTS, Record, RunFolder
+from fuseablate.runs.weights import load_weights
 from fuseablate.spec import Spec
 from fuseablate.training.environment import describe
 from fuseablate.training.evaluate import evaluate, evaluate_test
-from fuseablate.weights import load_weights
 
 NEAR = 0.01  # of the validation loss: devices differ by less, the weights of other runs by more
 

@@ -12,26 +12,31 @@ import torch
 from fuseablate.cost import measure
 from fuseablate.data import Data, TrainBatches
 from fuseablate.errors import InputError, UnreadableError
-from fuseablate.reading import MissingError
-from fuseablate.recipe import Recipe
-from fuseablate.record import Failure, Record, Score, TestScore
-from fuseablate.runs import RECORD, WEIGHTS, RunFolder, Store, run_digest
-from fuseablate.spec import Spec
-from fuseablate.tensors import SpoiltError
-from fuseablate.training import checkpoint
-from fuseablate.training.environment import (
-    check_precision,
-    choose_device,
-    describe,
-    threads_set,
+from fuseablate.io.reading import MissingError
+from fuseablate.io.tensors import SpoiltError
+from fuseablate.recipes import Recipe
+from fuseablate.runs import (
+    DESCRIPTION,
+    RECORD,
+    WEIGHTS,
+    Description,
+    Failure,
+    Record,
+    RunFolder,
+    Score,
+    Store,
+    TestScore,
+    run_digest,
 )
+from fuseablate.spec import Spec
+from fuseablate.training import checkpoint
+from fuseablate.training.environment import check_precision, choose_device, describe, threads_set
 from fuseablate.training.epoch import DivergedError, train_epoch
 from fuseablate.training.evaluate import evaluate, evaluate_test
 from fuseablate.training.late import file_test
 from fuseablate.training.progress import Progress, suited_progress
 from fuseablate.training.schedule import has_stalled, learning_rate
 from fuseablate.training.state import State, now
-from fuseablate.underway import DESCRIPTION, Description
 
 UNFINISHED = (*checkpoint.SAVED, DESCRIPTION)  # what only an unfinished run needs
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fuseablate.recipe import OPTIMIZERS, Recipe
+from fuseablate.recipes import OPTIMIZERS, Recipe
 
 CLASSES: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,

@@ -15,9 +15,9 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from fuseablate.escaping import plain
-from fuseablate.record import Curves
-from fuseablate.terminal import console
+from fuseablate.io.escaping import plain
+from fuseablate.io.terminal import console
+from fuseablate.runs import Curves
 
 
 class Progress(Protocol):

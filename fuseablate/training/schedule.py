@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import cos, pi
 
-from fuseablate.recipe import Cosine, EarlyStop, MultiStep, OneCycle, Recipe, epochs_of
-from fuseablate.record import Curves
+from fuseablate.recipes import Cosine, EarlyStop, MultiStep, OneCycle, Recipe, epochs_of
+from fuseablate.runs import Curves
 
 
 def has_stalled(stop: EarlyStop, curves: Curves) -> bool:

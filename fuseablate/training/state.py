@@ -11,16 +11,15 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from fuseablate.checked import checked_dataclass
 from fuseablate.errors import InputError
-from fuseablate.keys import Size
-from fuseablate.modules import Dropout
+from fuseablate.io.checked import checked_dataclass
+from fuseablate.io.tensors import SpoiltError
 from fuseablate.network import build
-from fuseablate.recipe import Recipe
-from fuseablate.record import Curves
-from fuseablate.spec import Spec
+from fuseablate.network.modules import Dropout
+from fuseablate.recipes import Recipe
+from fuseablate.runs import Curves
+from fuseablate.spec import Size, Spec
 from fuseablate.streams import stream
-from fuseablate.tensors import SpoiltError
 from fuseablate.training.optim import Average, make_optimizer
 
 

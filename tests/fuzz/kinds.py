@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from fuseablate.catalog import shipped_specs
-from fuseablate.recipe import FOLDER as RECIPES
-from tests.conftest import REPOSITORY
+from fuseablate.recipes.recipe import FOLDER as RECIPES
+from fuseablate.spec.catalog import shipped_specs
 from tests.fuzz.running import run
 from tests.fuzz.spoiling import as_json, as_toml, spoil, spoilt_values
+from tests.helpers.paths import REPOSITORY
 
 SE = REPOSITORY / "reports" / "se"
 STUDIES = REPOSITORY / "studies"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from fuseablate.cli import main
+from fuseablate.commands.program import main
 
 ERRORS = ("strict", "backslashreplace")  # of stdout and of stderr, as Python opens them
 SECONDS = 20  # no command here has work for as long

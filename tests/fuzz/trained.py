@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from fuseablate.catalog import load_spec
 from fuseablate.data import load_data
-from fuseablate.recipe import load_recipe
-from fuseablate.record import Curves
-from fuseablate.runs import Store
-from fuseablate.studies.file import load_study
+from fuseablate.recipes.recipe import load_recipe
+from fuseablate.runs.record import Curves
+from fuseablate.runs.store import Store
+from fuseablate.spec.catalog import load_spec
 from fuseablate.studies.plan import make_plan
+from fuseablate.studies.study import load_study
 from fuseablate.training import Silent, train
 from tests.fuzz.running import run
 

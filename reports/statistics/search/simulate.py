@@ -25,15 +25,15 @@ import optuna
 from optuna.trial import TrialState
 from scipy.stats import t
 
-from fuseablate.catalog import load_spec
-from fuseablate.cost import measure
-from fuseablate.spec import Spec
-from fuseablate.studies.census import take_census
-from fuseablate.studies.file import load_study
-from fuseablate.studies.gate import Gate
-from fuseablate.studies.sampler import Proposer, SpaceEndError
-from fuseablate.studies.search_tables import Search
-from fuseablate.studies.space import Space
+from fuseablate.cost.costs import measure
+from fuseablate.space.admission import Gate
+from fuseablate.space.census import take_census
+from fuseablate.space.space import Space
+from fuseablate.spec.catalog import load_spec
+from fuseablate.spec.spec import Spec
+from fuseablate.studies.schema.search import Search
+from fuseablate.studies.search.sampler import Proposer, SpaceEndError
+from fuseablate.studies.study import load_study
 
 HERE = Path(__file__).parent
 STUDY = HERE.parents[2] / "studies" / "search.toml"

@@ -1,0 +1,132 @@
+"""Equal cost: a spec rescaled in width until it costs what another one costs. Without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from fuseablate.cost.costs import measure
+from fuseablate.errors import InputError, NoChangeError
+from fuseablate.spec import Edit, Size, Spec
+from fuseablate.spec.scaling import WIDTH, wider
+
+Kind = Literal["macs", "params"]
+NAMES: dict[Kind, str] = {"macs": "MACs", "params": "params"}
+
+# Factors are whole numbers of 1/10,000, so that the edit's text says them exactly.
+ONE = 10_000
+# How many steps of the channel counts are tried on either side of the crossing. Costs grow with
+# the width, but for steps at which a row's expansion falls away.
+STEPS_AROUND = 6
+
+
+def rescaled(spec: Spec, what: Kind, target: int, size: Size | None = None) -> Spec:
+    """Return `spec` with its width scaled so that it costs as near `target` as it can.
+
+    The cost is that of one image of `size` (H, W), the table's own by default. All rows but the
+    classifier's are scaled by one factor (edit `scale.width`), channels on the divisor; `spec`
+    itself where nothing comes nearer. Raise `InputError` where its width is scaled already.
+    """
+    for text in spec.edits:
+        edit = Edit.parse(text)
+        if (edit.rows, edit.field) == WIDTH:
+            raise InputError(
+                f"edit '{text}': the width is solved for equal {NAMES[what]}; leave the edit out"
+            )
+    best = spec
+    if not _counts(spec, ONE):
+        return spec
+    for one in _near(spec, what, target, size):
+        if _distance(one, what, target, size) < _distance(best, what, target, size):
+            best = one
+    return best
+
+
+def nearness(spec: Spec, what: Kind, target: int, size: Size | None = None) -> str:
+    """Return one line that says how near a rescaled spec comes to the cost that it should have."""
+    cost = getattr(measure(spec, size), what)
+    off = "equal" if cost == target else f"off by {100 * (cost / target - 1):+.2f} %"
+    if abs(cost - target) > 0.01 * target:
+        off += f", as near as channels on the divisor {spec.divisor} come"
+    return f"rescaled to {cost:,} {NAMES[what]} of {target:,}: {off}"
+
+
+def _distance(spec: Spec, what: Kind, target: int, size: Size | None) -> int:
+    return abs(int(getattr(measure(spec, size), what)) - target)
+
+
+def _near(spec: Spec, what: Kind, target: int, size: Size | None) -> Iterator[Spec]:
+    """Yield the spec at each step of its channel counts around the crossing of the target."""
+    crossing = _crossing(spec, what, target, size)
+    below, above = [crossing], [crossing]
+    for _ in range(STEPS_AROUND):
+        below.append(_step(spec, below[-1], -1))
+        above.append(_step(spec, above[-1], 1))
+    for inside in dict.fromkeys((*reversed(below), *above)):
+        one = _wide(spec, _roundest(spec, inside)) if inside else None
+        if one is not None:
+            yield one
+
+
+def _crossing(spec: Spec, what: Kind, target: int, size: Size | None) -> int:
+    """Return a factor with which the spec costs at least the target, and a step less does not."""
+
+    def reaches(factor: int) -> bool:
+        one = _wide(spec, factor)
+        # A network is refused where it is too narrow for its SE, or too wide for any row.
+        return factor > ONE if one is None else getattr(measure(one, size), what) >= target
+
+    low, high = ONE, ONE
+    while low and reaches(low):
+        low //= 2
+    while not reaches(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    return high
+
+
+def _wide(spec: Spec, factor: int) -> Spec | None:
+    """Return the spec in another width; None where there is no such network."""
+    try:
+        return spec.edit(f"scale.width=x{_text(factor)}")
+    except NoChangeError:
+        return spec
+    except InputError:
+        return None
+
+
+def _text(factor: int) -> str:
+    return f"{factor / ONE:.4f}".rstrip("0").rstrip(".")
+
+
+def _counts(spec: Spec, factor: int) -> list[int | str]:
+    """Return the channel counts of all rows in another width."""
+    return [value for row in spec.rows for value in wider(row, factor / ONE, spec.divisor).values()]
+
+
+def _step(spec: Spec, factor: int, way: int) -> int:
+    """Return the nearest factor that way with other channel counts; 0 where there is none."""
+    here = _counts(spec, factor)
+
+    def same(far: int) -> bool:
+        return factor + way * far > 0 and _counts(spec, factor + way * far) == here
+
+    low, high = 0, 1
+    while same(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if same(middle) else (low, middle)
+    return max(factor + way * high, 0)
+
+
+def _roundest(spec: Spec, factor: int) -> int:
+    """Return the factor of the fewest decimals that gives the same channel counts."""
+    low, high = _step(spec, factor, -1) + 1, _step(spec, factor, 1) - 1
+    for unit in (10_000, 1_000, 100, 10):
+        first, last = -(-low // unit) * unit, high // unit * unit
+        if first <= last:
+            return min(max(ONE, first), last)
+    return factor

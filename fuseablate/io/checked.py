@@ -1,0 +1,134 @@
+"""Checked, frozen tables; what is wrong with one is said in one line.
+
+What a user writes into a recipe or a study is checked by `checked`, so that both report the file,
+the key, the value, the rule and the nearest choice alike. Without torch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from fuseablate.errors import InputError, unknown
+from fuseablate.io.reading import read_json
+
+
+class Table(BaseModel):
+    """A frozen table with a closed set of keys; "yes" is no number and true is no 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, table: Any) -> Any:
+        if isinstance(table, Mapping):
+            for key in table:
+                if key not in cls.model_fields:
+                    raise unknown("key", key, cls.model_fields)
+        return table
+
+    def replace(self, **changes: object) -> Self:
+        """Return a checked copy with some fields changed; an InputError names a bad one."""
+        return checked(type(self), {**self.model_dump(), **changes})
+
+
+TableType = TypeVar("TableType", bound=Table)
+
+
+def checked(model: type[TableType], table: Mapping[str, object], place: str = "") -> TableType:
+    """Return `table` as a `model`, or raise an InputError for the first thing wrong with it.
+
+    `place` (a file, a flag) is put before the message.
+    """
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        problem = InputError(_one_line(error.errors()[0], table))
+        raise (problem.within(place) if place else problem) from None
+
+
+Dataclass = TypeVar("Dataclass")
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # costly to make
+
+
+def checked_dataclass(kind: type[Dataclass], table: object) -> Dataclass:
+    """Return JSON's `table` as a `kind`, or raise an InputError for the first thing wrong.
+
+    Types are as strict as in a `Table`; keys that it does not know are passed over, so that files
+    of later versions are read.
+    """
+    if not isinstance(table, Mapping):
+        raise InputError("is no table of names and values")
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    try:
+        # As JSON, in which a list is a tuple and each key a text.
+        found = _ADAPTERS[kind].validate_json(json.dumps(table), strict=True)
+    except ValidationError as error:
+        raise InputError(_one_line(error.errors()[0], table)) from None
+    return cast("Dataclass", found)
+
+
+def read_as(kind: type[Dataclass], path: Path) -> Dataclass:
+    """Return a JSON file as a `kind`; an `InputError` names the file and what is wrong."""
+    table = read_json(path)
+    try:
+        return checked_dataclass(kind, table)
+    except InputError as error:
+        raise error.within(str(path)) from None
+
+
+def _one_line(error: ErrorDetails, table: Mapping[str, object]) -> str:
+    """Say one of pydantic's errors as `key = value: rule`."""
+    key, value = _locate(error, table)
+    if error["type"] == "missing":
+        return f"{key}: missing; it must be given"
+    context = error.get("ctx", {})
+    if error["type"] == "value_error":
+        rule = str(context["error"])
+        # A rule over the whole table names its keys itself, and so does an unknown key.
+        if isinstance(value, Mapping):
+            return f"{key}: {rule}" if key else rule
+    elif choices := re.findall(r"'([^']*)'", str(context.get("expected_tags") or "")):
+        return str(unknown(f"{key}.kind", context["tag"], choices))
+    elif error["type"] == "union_tag_not_found":
+        return f"{key}.kind: missing; it must be given"
+    elif error["type"] == "literal_error":
+        return str(unknown(key, value, re.findall(r"'([^']*)'", str(context["expected"]))))
+    else:
+        rule = error["msg"].replace("Input should", "must", 1).replace("valid tuple", "list")
+        rule = re.sub(r"valid dictionary.*", "table", rule)
+    return f"{key} = {_as_toml(value)}: {rule}"
+
+
+def _locate(error: ErrorDetails, table: Mapping[str, object]) -> tuple[str, object]:
+    """Return the dotted key of an error, and the value there.
+
+    Pydantic also puts the tag of a union's member into the location; a part that the user's
+    table does not hold is such a tag, except for the last one of a key that is missing.
+    """
+    here: object = table
+    parts: list[str] = []
+    for index, part in enumerate(error["loc"]):
+        last = index == len(error["loc"]) - 1
+        if isinstance(here, Mapping) and part in here:
+            here = here[part]
+            parts.append(f".{part}")
+        elif isinstance(here, list | tuple) and isinstance(part, int) and part < len(here):
+            here = here[part]
+            parts.append(f"[{part}]")
+        elif last and error["type"] == "missing":
+            parts.append(f"[{part}]" if isinstance(part, int) else f".{part}")
+    return "".join(parts).removeprefix("."), here
+
+
+def _as_toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)

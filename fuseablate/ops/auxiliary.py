@@ -1,0 +1,100 @@
+"""Rows that are a head at the side: an auxiliary classifier, which only training reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fuseablate.layers import (
+    Conv,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Layer,
+    Linear,
+    Pool,
+    Seq,
+    Shape,
+    Tap,
+    as_map,
+    named,
+    numbers,
+    seq,
+)
+from fuseablate.ops.fields import Fraction, Real, Whole, cell
+from fuseablate.ops.kernels import Kernel, Listed, chain, sides
+from fuseablate.ops.row import Settings
+from fuseablate.ops.shared import NL, NORM, Normed, act_layer
+from fuseablate.ops.spatial import FORM, spatial_norm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aux(Normed):
+    """An auxiliary classifier: average pool, convolutions, linear layers; the map passes on.
+
+    weight: what its loss is multiplied by; 0 leaves the head out. size: pool to `size` x `size`
+    (GoogLeNet in torchvision); window, window_stride: pool over windows instead (Inception v3).
+    kernel, out: of the convolutions in turn, without padding. hidden: a linear layer with NL and
+    dropout `drop` on all numbers of the map; without it each channel's mean goes to the logits.
+    spatial: the form of those that are larger than 1x1.
+    """
+
+    op: ClassVar[str] = "aux"
+    title: ClassVar[str] = "Aux"
+
+    weight: float = cell(Real(0, 10))
+    norm: str = cell(NORM, "batch")
+    nl: str = cell(NL, "relu")
+    size: int | None = cell(Whole(), None)
+    window: int | None = cell(Whole(), None)
+    window_stride: int = cell(Whole(), 3)
+    kernel: int | str = cell(Listed(Kernel()), 1)
+    out: int | str = cell(Listed(Whole(scales=True)), 128)
+    hidden: int | None = cell(Whole(scales=True), None)
+    drop: float = cell(Fraction(), 0.0)
+    spatial: str = cell(FORM, "dense")
+
+    def kernel_text(self, shape: Shape) -> str:
+        """Return the kernels."""
+        return str(self.kernel)
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        """Return the head, or nothing where its weight is 0."""
+        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        if self.weight == 0:
+            return Seq(())
+        body = Seq((*named(pool=self._pool()), *self._convolutions(cin, settings)))
+        if self.hidden is None:
+            *_, (_, channels) = chain(self.kernel, self.out)
+            head = named(
+                mean=GlobalPool(),
+                flatten=Flatten(),
+                linear=Linear(channels, settings.classes, bias=True),
+            )
+        else:
+            after, _ = body.trace(shape)
+            head = named(
+                flatten=Flatten(),
+                hidden=Linear(numbers(after), self.hidden, bias=True),
+                act=act_layer(self.nl),
+                dropout=Dropout(float(self.drop)) if self.drop else None,
+                linear=Linear(self.hidden, settings.classes, bias=True),
+            )
+        return seq(head=Tap((*body.children, *head), float(self.weight)))
+
+    def _pool(self) -> Layer | None:
+        if self.size is not None:
+            return GlobalPool((self.size, self.size))
+        if self.window is None:
+            return None
+        stride = (self.window_stride, self.window_stride)
+        return Pool("avg", (self.window, self.window), stride)
+
+    def _convolutions(self, cin: int, settings: Settings) -> tuple[tuple[str, Layer], ...]:
+        made: list[tuple[str, Layer]] = []
+        for number, (kernel, out) in enumerate(chain(self.kernel, self.out), 1):
+            conv = Conv(cin, out, sides(kernel), bias=self.norm == "none")
+            form = self.spatial if conv.kernel != (1, 1) else "dense"
+            made.append((f"conv{number}", spatial_norm(self, form, conv, self.nl, settings)))
+            cin = out
+        return tuple(made)

@@ -1,0 +1,206 @@
+"""Inverted bottlenecks: expand by 1x1, filter each channel in space, project by 1x1.
+
+`fuse` filters with a pair of one-dimensional depthwise convolutions (FuSeConv, Selvam et al.,
+DATE 2021); `mbconv` with one KxK depthwise convolution (MobileNetV2, Sandler et al., CVPR 2018)
+and is the control for the pair; `shift` moves the channels about instead (Wu et al., CVPR 2018).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fuseablate.errors import InputError
+from fuseablate.layers import (
+    Add,
+    Concat,
+    Conv,
+    Layer,
+    Named,
+    Pair,
+    Shape,
+    Shift,
+    Split,
+    as_map,
+    named,
+    seq,
+)
+from fuseablate.ops.fields import Choice, Flag, Whole, cell
+from fuseablate.ops.row import Settings
+from fuseablate.ops.shared import (
+    NL,
+    NL_OR_SAME,
+    NORM,
+    Excited,
+    act_layer,
+    check_kernel,
+    drop_path,
+    same_padding,
+)
+from fuseablate.ops.spatial import FORM
+from fuseablate.ops.widths import Expanded, width_of
+
+# What says the same as a form of the filter between two 1x1s.
+INSTEAD = {
+    "fuse": "the row itself with op=fuse",
+    "shift": "the row itself with op=shift",
+    "separable": "spatial=depthwise: the 1x1 behind it is there",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bottleneck(Excited):
+    """What `fuse` and `mbconv` share.
+
+    1. 1x1 conv to `exp`, norm, NL (`expand=wider` leaves it out where exp equals in)
+    2. the spatial filter with stride, each convolution with its norm
+    3. SE where `se`, then the second NL (`nl2=same` is the row's own)
+    4. 1x1 conv to `out`, norm, no activation
+    5. with `residual`, the input is added wherever stride is 1 and in equals out
+
+    `exp` is a number, or `6in` for six times what comes in.
+    """
+
+    repeats: ClassVar[bool] = True
+
+    kernel: int = cell(Whole())
+    norm: str = cell(NORM, "batch")
+    exp: int | str = cell(Expanded())
+    out: int = cell(Whole(scales=True))
+    se: bool | None = cell(Flag())
+    nl: str = cell(NL)
+    stride: int = cell(Whole(), 1)
+    residual: bool = cell(Flag(), False)
+    expand: str = cell(Choice(("always", "wider")), "always")
+    nl2: str = cell(NL_OR_SAME, "same")
+    se_place: str = cell(Choice(("before_nl", "after_nl", "after_project")), "before_nl")
+
+    @abstractmethod
+    def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
+        """Return the spatial filter over `exp` channels, and how many channels it puts out."""
+
+    def residual_fits(self, cin: int) -> bool:
+        """Whether the shape permits a residual: stride 1, and as many channels in as out."""
+        return self.stride == 1 and cin == self.out
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        """Return the block's tree."""
+        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        check_kernel((self.kernel, self.kernel), self.stride)
+        exp = width_of(self.exp, cin)
+        leave_out = self.expand == "wider" and exp == cin
+        spatial, channels = self.filter(exp, settings)
+        gated = self.out if self.se_place == "after_project" else channels
+        se = self.gate(gated, cin)
+        body = seq(
+            expand=None if leave_out else self.conv_norm(Conv(cin, exp), settings, self.nl),
+            depthwise=spatial,
+            se=se if self.se_place == "before_nl" else None,
+            act=act_layer(self.nl if self.nl2 == "same" else self.nl2),
+            se_after=se if self.se_place == "after_nl" else None,
+            project=self.conv_norm(Conv(channels, self.out), settings),
+            se_last=se if self.se_place == "after_project" else None,
+        )
+        if not (self.residual and self.residual_fits(cin)):
+            return body
+        return Add((*body.children, *named(drop_path=drop_path(settings))))
+
+    def depthwise(
+        self, channels: int, kernel: Pair, settings: Settings, stride: Pair | None = None
+    ) -> Layer:
+        """Return a depthwise convolution with its norm; it strides as the row does."""
+        stride = stride or (self.stride, self.stride)
+        conv = Conv(channels, channels, kernel, stride, same_padding(kernel), groups=channels)
+        return self.conv_norm(conv, settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fuse(Bottleneck):
+    """The FuSe block.
+
+    `variant=full` gives both one-dimensional convolutions all `exp` channels and ends in
+    2 x exp; `half` gives each one half of them and ends in exp.
+    """
+
+    op: ClassVar[str] = "fuse"
+    title: ClassVar[str] = "Fuse"
+    without: ClassVar[Mapping[str, str]] = {
+        "spatial": "the pair is its form; op=mbconv takes the others"
+    }
+
+    variant: str = cell(Choice(("full", "half")), "full")
+    order: str = cell(Choice(("1xK,Kx1", "Kx1,1xK")), "1xK,Kx1")
+
+    def kernel_text(self, shape: Shape) -> str:
+        """Return the pair as the source's table writes it: `Kx1,1xK`."""
+        return f"{self.kernel}x1,1x{self.kernel}"
+
+    def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
+        """Return the pair."""
+        if self.variant == "half" and exp % 2:
+            raise InputError(
+                f"variant=half deals exp out to two convolutions, and {exp} is odd; use {exp + 1}"
+            )
+        channels = exp if self.variant == "full" else exp // 2
+        pair: Named = (
+            ("row", self.depthwise(channels, (1, self.kernel), settings)),
+            ("column", self.depthwise(channels, (self.kernel, 1), settings)),
+        )
+        if self.order == "Kx1,1xK":
+            pair = pair[::-1]
+        return (Concat(pair) if self.variant == "full" else Split(pair)), 2 * channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class MBConv(Bottleneck):
+    """The inverted bottleneck with one KxK depthwise convolution.
+
+    spatial: `factorised` is a depthwise 1xK, norm, NL, and a depthwise Kx1; `dense` filters over
+    all channels, as in EfficientNet-V2's fused blocks. The other forms are ops of their own.
+    """
+
+    op: ClassVar[str] = "mbconv"
+    title: ClassVar[str] = "MBConv"
+
+    spatial: str = cell(FORM, "depthwise")
+
+    def kernel_text(self, shape: Shape) -> str:
+        """Return `KxK`."""
+        return f"{self.kernel}x{self.kernel}"
+
+    def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
+        """Return the convolution in its form."""
+        size, stride = self.kernel, self.stride
+        if self.spatial in INSTEAD:
+            raise InputError(f"spatial={self.spatial} of an mbconv row is {INSTEAD[self.spatial]}")
+        if self.spatial == "dense":
+            conv = Conv(exp, exp, (size, size), (stride, stride), same_padding((size, size)))
+            return self.conv_norm(conv, settings), exp
+        if self.spatial == "depthwise":
+            return self.depthwise(exp, (size, size), settings), exp
+        across = self.depthwise(exp, (1, size), settings, (1, stride))
+        down = self.depthwise(exp, (size, 1), settings, (stride, 1))
+        return seq(row=across, act=act_layer(self.nl), column=down), exp
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShiftRow(Bottleneck):
+    """The inverted bottleneck whose spatial filter is a shift, without params and MACs."""
+
+    op: ClassVar[str] = "shift"
+    title: ClassVar[str] = "Shift"
+    without: ClassVar[Mapping[str, str]] = {
+        "spatial": "the shift is its form; op=mbconv takes the others"
+    }
+
+    def kernel_text(self, shape: Shape) -> str:
+        """Return `KxK`."""
+        return f"{self.kernel}x{self.kernel}"
+
+    def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
+        """Return the shift; its window has a middle."""
+        if self.kernel % 2 == 0:
+            raise InputError(f"a shift needs an odd kernel; use {self.kernel + 1}")
+        return Shift(self.kernel, self.stride), exp

@@ -1,0 +1,69 @@
+"""The mlpconv layer of Network in Network (Lin et al., ICLR 2014)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fuseablate.layers import Conv, Dropout, Layer, Seq, Shape, as_map, named
+from fuseablate.ops.conv import padding_of
+from fuseablate.ops.fields import Flag, Whole, cell
+from fuseablate.ops.kernels import Listed, Padding, listed
+from fuseablate.ops.row import Settings
+from fuseablate.ops.shared import NL, NORM, Excited, check_kernel
+from fuseablate.ops.spatial import FORM, spatial_norm
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlpConv(Excited):
+    """A KxK convolution and 1x1 ones behind it, one for each number of `out`: `192,160,96`.
+
+    At each pixel this is a perceptron of as many layers. Every convolution has a bias and an NL,
+    as published, and a norm where an edit puts one. spatial: the form of
+    the KxK. dropout: before it.
+    """
+
+    op: ClassVar[str] = "mlpconv"
+    title: ClassVar[str] = "MlpConv"
+
+    kernel: int = cell(Whole())
+    out: int | str = cell(Listed(Whole(scales=True)))
+    norm: str = cell(NORM, "none")
+    se: bool | None = cell(Flag(), False)
+    nl: str = cell(NL, "relu")
+    stride: int = cell(Whole(), 1)
+    padding: int | str = cell(Padding(), "same")
+    bias: bool = cell(Flag(), True)
+    spatial: str = cell(FORM, "dense")
+    dropout: bool | None = cell(Flag(), None)
+
+    def kernel_text(self, shape: Shape) -> str:
+        """Return the kernel of the first convolution, and the 1x1s'."""
+        ones = ["1x1"] * (len(listed(self.out)) - 1)
+        return ",".join([f"{self.kernel}x{self.kernel}", *ones])
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        """Return dropout, the convolutions with norm and NL, and SE."""
+        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        kernel = (self.kernel, self.kernel)
+        if self.padding == "same":
+            check_kernel(kernel, self.stride)
+        first, *others = (int(out) for out in listed(self.out))
+        stride = (self.stride, self.stride)
+        zeros = padding_of(self.padding, kernel)
+        conv = Conv(cin, first, kernel, stride, zeros, bias=self.bias)
+        steps: list[Layer] = [spatial_norm(self, self.spatial, conv, self.nl, settings)]
+        before = first
+        for out in others:
+            steps.append(self.conv_norm(Conv(before, out, bias=self.bias), settings, self.nl))
+            before = out
+        return Seq(
+            (
+                *named(dropout=Dropout(settings.dropout) if self._drops(settings) else None),
+                *((f"conv{number}", step) for number, step in enumerate(steps, 1)),
+                *named(se=self.gate(before, cin)),
+            )
+        )
+
+    def _drops(self, settings: Settings) -> bool:
+        return bool(self.dropout and settings.dropout)

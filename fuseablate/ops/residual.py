@@ -1,0 +1,201 @@
+"""Residual blocks: the basic one and the bottleneck of ResNet (He et al., CVPR 2016).
+
+With groups `bottle` is the block of ResNeXt and RegNet (Radosavovic et al., CVPR 2020), too.
+`preact` is the bottleneck of ResNetV2 (He et al., ECCV 2016), as BiT builds it.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fuseablate.errors import InputError
+from fuseablate.layers import Add, Conv, Layer, Named, Seq, Shape, Subsample, Sum, as_map, named
+from fuseablate.ops.fields import Choice, Flag, Whole, cell
+from fuseablate.ops.row import Settings
+from fuseablate.ops.shared import (
+    NL,
+    NORM,
+    Excited,
+    act_layer,
+    check_kernel,
+    drop_path,
+    same_padding,
+)
+from fuseablate.ops.spatial import FORM, spatial_norm
+from fuseablate.ops.widths import Inner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residual(Excited):
+    """What the residual blocks share.
+
+    shortcut: where the shape changes, `project` (a convolution of `shortcut_kernel` with a norm)
+    or `pad` (subsampling and channels of zeros, without params). `residual=false` leaves the
+    shortcut out altogether. spatial: the form of the KxK convolutions.
+    """
+
+    repeats: ClassVar[bool] = True
+
+    kernel: int = cell(Whole(), 3)
+    norm: str = cell(NORM, "batch")
+    out: int = cell(Whole(scales=True))
+    se: bool | None = cell(Flag(), False)
+    nl: str = cell(NL, "relu")
+    stride: int = cell(Whole(), 1)
+    residual: bool = cell(Flag(), True)
+    shortcut: str = cell(Choice(("project", "pad")), "project")
+    shortcut_kernel: int = cell(Whole(), 1)
+    spatial: str = cell(FORM, "dense")
+
+    @abstractmethod
+    def body(self, cin: int, settings: Settings) -> Named:
+        """Return the layers of the branch, by name."""
+
+    def kernel_text(self, shape: Shape) -> str:
+        """Return `KxK`."""
+        return f"{self.kernel}x{self.kernel}"
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        """Return the block's tree."""
+        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        check_kernel((self.kernel, self.kernel), self.stride)
+        after = named(act=act_layer(self.nl))
+        return Seq((*self.joined(cin, settings), *after))
+
+    def joined(self, cin: int, settings: Settings) -> Named:
+        """Return the branch, and its sum with the shortcut where there is one."""
+        if not self.residual:
+            return self.body(cin, settings)
+        if self.keeps(cin):
+            return named(residual=Add(self.dropped(cin, settings)))
+        body = Seq(self.dropped(cin, settings))
+        return named(residual=Sum(named(body=body, shortcut=self.changing(cin, settings))))
+
+    def dropped(self, cin: int, settings: Settings) -> Named:
+        """Return the branch with its stochastic depth."""
+        return (*self.body(cin, settings), *named(drop_path=drop_path(settings)))
+
+    def keeps(self, cin: int) -> bool:
+        """Whether the shape stays, so that the shortcut is the input itself."""
+        return self.stride == 1 and cin == self.out
+
+    def changing(self, cin: int, settings: Settings) -> Layer:
+        """Return the shortcut where the shape changes."""
+        if self.shortcut == "pad":
+            return Subsample(cin, self.out, self.stride)
+        kernel = (self.shortcut_kernel, self.shortcut_kernel)
+        check_kernel(kernel, self.stride)
+        stride = (self.stride, self.stride)
+        return self.ending(Conv(cin, self.out, kernel, stride, same_padding(kernel)), settings)
+
+    def ending(self, conv: Conv, settings: Settings) -> Layer:
+        """Return a convolution that ends in the sum."""
+        return self.conv_norm(conv, settings)
+
+    def filter(
+        self, cin: int, cout: int, stride: int, settings: Settings, groups: int = 1, *, last: bool
+    ) -> Layer:
+        """Return the KxK convolution in its form, with norm and, unless it is the last, NL."""
+        kernel = (self.kernel, self.kernel)
+        conv = Conv(cin, cout, kernel, (stride, stride), same_padding(kernel), groups)
+        return spatial_norm(self, self.spatial, conv, self.nl, settings, last=last)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basic(Residual):
+    """Two KxK convolutions to `out`; SE, where there is one, at the branch's end."""
+
+    op: ClassVar[str] = "basic"
+    title: ClassVar[str] = "Basic"
+
+    def body(self, cin: int, settings: Settings) -> Named:
+        """Return conv, norm, NL, conv, norm, SE."""
+        return named(
+            first=self.filter(cin, self.out, self.stride, settings, last=False),
+            second=self.filter(self.out, self.out, 1, settings, last=True),
+            se=self.gate(self.out, cin),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bottle(Residual):
+    """1x1 to `inner` channels, KxK on those, 1x1 to `out`.
+
+    inner: a number, or `in` for as many as come in. group_width: channels a group of the KxK;
+    none is one group of all. stride_at: whether the KxK strides, or the first 1x1 as published.
+    se_place: at the branch's end, or behind the KxK's NL (RegNetY).
+    """
+
+    op: ClassVar[str] = "bottle"
+    title: ClassVar[str] = "Bottle"
+
+    inner: int | str = cell(Inner())
+    group_width: int | None = cell(Whole(), None)
+    stride_at: str = cell(Choice(("filter", "first")), "filter")
+    se_place: str = cell(Choice(("after_project", "after_nl")), "after_project")
+
+    def width(self, cin: int) -> int:
+        """Return the channels inside."""
+        return cin if self.inner == "in" else int(self.inner)
+
+    def step(self, name: str, divisor: int) -> int:
+        """Return what a scaled channel count of the cell is a multiple of."""
+        if name != "inner" or not self.group_width:
+            return divisor
+        return math.lcm(divisor, self.group_width)
+
+    def groups(self, inner: int) -> int:
+        """Return the number of groups of the KxK convolution."""
+        width = self.group_width or inner
+        if inner % width:
+            raise InputError(
+                f"{inner} channels inside do not divide into groups of {width}; "
+                f"use {max(inner // width, 1) * width}"
+            )
+        return inner // width
+
+    def strides(self) -> tuple[int, int]:
+        """Return the strides of the first 1x1 and of the KxK."""
+        return (1, self.stride) if self.stride_at == "filter" else (self.stride, 1)
+
+    def body(self, cin: int, settings: Settings) -> Named:
+        """Return the three convolutions, with norm and NL, and SE."""
+        inner = self.width(cin)
+        first, filtering = self.strides()
+        inside = self.se_place == "after_nl"
+        se = self.gate(inner if inside else self.out, cin)
+        reduce = Conv(cin, inner, stride=(first, first))
+        return named(
+            reduce=self.conv_norm(reduce, settings, self.nl),
+            filter=self.filter(inner, inner, filtering, settings, self.groups(inner), last=False),
+            se=se if inside else None,
+            project=self.ending(Conv(inner, self.out), settings),
+            se_last=None if inside else se,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preact(Bottle):
+    """The bottleneck with norm and NL before each convolution, and none after the sum.
+
+    Where the shape changes, the shortcut is a convolution of the normed input, without a norm.
+    """
+
+    op: ClassVar[str] = "preact"
+    title: ClassVar[str] = "Preact"
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        """Return the block's tree."""
+        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        check_kernel((self.kernel, self.kernel), self.stride)
+        before = named(norm=self.norm_layer(cin, settings), act=act_layer(self.nl))
+        if self.residual and self.keeps(cin):
+            return Add((*before, *self.dropped(cin, settings)))
+        return Seq((*before, *self.joined(cin, settings)))
+
+    def ending(self, conv: Conv, settings: Settings) -> Layer:
+        """Return a convolution that ends in the sum: without a norm."""
+        return self.conv(conv)

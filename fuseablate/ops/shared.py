@@ -1,0 +1,142 @@
+"""What rows with convolutions share: norms, non-linearities, squeeze-and-excite."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from fuseablate.errors import InputError
+from fuseablate.layers import (
+    Act,
+    Conv,
+    DropPath,
+    Flatten,
+    Gate,
+    GlobalPool,
+    Layer,
+    Linear,
+    Norm,
+    named,
+    seq,
+)
+from fuseablate.ops.fields import Choice, Flag, Whole, cell
+from fuseablate.ops.row import Row, Settings
+from fuseablate.ops.widths import scaled
+
+NON_LINEARITIES = (
+    "relu", "relu6", "hswish", "swish", "gelu", "mish", "leaky_relu", "elu", "identity",
+)  # fmt: skip
+NL_ALIASES = (
+    ("silu", "swish"), ("hardswish", "hswish"), ("hard_swish", "hswish"),
+    ("leakyrelu", "leaky_relu"),
+)  # fmt: skip
+NL = Choice(NON_LINEARITIES, NL_ALIASES)
+NL_OR_SAME = Choice(("same", *NON_LINEARITIES), NL_ALIASES)
+GATES = Choice(("hsigmoid", "sigmoid"), (("hardsigmoid", "hsigmoid"), ("hard_sigmoid", "hsigmoid")))
+NORM = Choice(("batch", "group", "none"))
+GROUPS = 32  # of group normalisation, as published (Wu and He, ECCV 2018)
+
+
+def act_layer(nl: str | None) -> Layer | None:
+    """Return the non-linearity that the cell names, or None."""
+    return None if nl in (None, "identity") else Act(str(nl))
+
+
+def same_padding(kernel: tuple[int, int]) -> tuple[int, int]:
+    """Return the padding of the source's note 7: `(R - 1) // 2, (S - 1) // 2`."""
+    return (kernel[0] - 1) // 2, (kernel[1] - 1) // 2
+
+
+def check_kernel(kernel: tuple[int, int], stride: int) -> None:
+    """Refuse an even kernel where the map must keep its size."""
+    for side in kernel:
+        if side % 2 == 0 and stride == 1:
+            raise InputError(
+                f"kernel {side} is even, and with stride 1 the map must keep its size; "
+                f"use {side - 1} or {side + 1}"
+            )
+
+
+def drop_path(settings: Settings) -> Layer | None:
+    """Return the stochastic depth of this row's branch, or None."""
+    return DropPath(settings.drop_path) if settings.drop_path else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normed(Row):
+    """A row of convolutions, each with a norm.
+
+    norm: over the `batch`, or `group`: over 32 groups of channels, or the largest number below
+    that divides both. weight_std: standardise the convolutions' weights.
+    """
+
+    norm: str | None = cell(NORM, None)
+    weight_std: bool = cell(Flag(), False)
+
+    def norm_layer(self, channels: int, settings: Settings) -> Layer | None:
+        """Return the norm that the cell names, or None."""
+        if self.norm in (None, "none"):
+            return None
+        groups = math.gcd(GROUPS, channels) if self.norm == "group" else 0
+        # A group norm has no running statistics, and so no momentum.
+        momentum = {} if groups else {"momentum": settings.norm_momentum}
+        return Norm(channels, groups, settings.norm_eps, **momentum)
+
+    def conv(self, conv: Conv) -> Conv:
+        """Return a convolution of this row, its weights standardised where the row says so."""
+        if not self.weight_std:
+            return conv
+        if conv.cin == conv.groups and conv.kernel == (1, 1):
+            raise InputError(
+                "weight_std=true needs kernels of several weights, and a depthwise 1x1 has one; "
+                "use a larger kernel"
+            )
+        return dataclasses.replace(conv, standardised=True)
+
+    def conv_norm(self, conv: Conv, settings: Settings, nl: str | None = None) -> Layer:
+        """Return a convolution with its norm and non-linearity, where it has them."""
+        norm = self.norm_layer(conv.cout, settings)
+        return seq(conv=self.conv(conv), norm=norm, act=act_layer(nl))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excited(Normed):
+    """A row that may have squeeze-and-excite (Hu et al., CVPR 2018).
+
+    The defaults are the source's SEModule: pool, linear to a quarter, ReLU, linear, H-Sigmoid.
+    se_of: what is divided by se_reduction, the gated `width` or the block's `input`;
+    se_divisor: what the quotient is rounded to.
+    """
+
+    se: bool | None = cell(Flag(), None)
+    se_reduction: int = cell(Whole(), 4)
+    se_of: str = cell(Choice(("width", "input")), "width")
+    se_divisor: int = cell(Whole(), 1)
+    se_bias: bool = cell(Flag(), False)
+    se_nl: str = cell(NL, "relu")
+    se_gate: str = cell(GATES, "hsigmoid")
+
+    def gate(self, channels: int, cin: int) -> Layer | None:
+        """Return the gate over `channels` in a block of `cin` input channels, or None."""
+        if not self.se:
+            return None
+        of = cin if self.se_of == "input" else channels
+        squeezed = of // self.se_reduction
+        if squeezed and self.se_divisor > 1:
+            squeezed = scaled(squeezed, self.se_divisor)
+        if squeezed < 1:
+            raise InputError(
+                f"SE with reduction {self.se_reduction} squeezes {of} channels to none; "
+                f"use a reduction of at most {of}"
+            )
+        return Gate(
+            named(
+                pool=GlobalPool(),
+                flatten=Flatten(),
+                fc1=Linear(channels, squeezed, self.se_bias),
+                act=act_layer(self.se_nl),
+                fc2=Linear(squeezed, channels, self.se_bias),
+                gate=Act(self.se_gate),
+            )
+        )

@@ -1,0 +1,219 @@
+"""Recipes: how a network is trained, as a frozen, checked table. Without torch.
+
+A length of time in a recipe is a `Span`: a whole number counts epochs, a number between 0 and
+1 is a share of the run. Shares follow `epochs` when it is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from fuseablate.errors import InputError, unknown
+from fuseablate.io.checked import Table, checked
+from fuseablate.io.reading import read_toml
+
+FOLDER = Path(str(resources.files("fuseablate"))) / "recipes"
+
+
+def _span(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a whole number of epochs or a share of the run such as 0.5")
+    if isinstance(value, float) and not 0 <= value <= 1:
+        raise ValueError("a share of the run lies in 0 to 1; epochs are whole numbers")
+    if value < 0:
+        raise ValueError("must not be negative")
+    return value
+
+
+Span = Annotated[int | float, BeforeValidator(_span)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+
+
+def epochs_of(span: float, epochs: int) -> float:
+    """Return the length of a Span in epochs, for a run of `epochs`."""
+    return span * epochs if isinstance(span, float) else span
+
+
+class Cosine(Table):
+    """A linear warm-up, then a cosine down to `final`, then flat.
+
+    Rates are shares of the recipe's `lr`. The arc is half a period (Loshchilov and Hutter,
+    SGDR, 2017), or the quarter of the RegNet report, which is steepest at its end. The rate
+    changes with every step or once an epoch.
+    """
+
+    kind: Literal["cosine"] = "cosine"
+    warmup: Span = 0
+    start: Share = 0.0
+    decay: Span | None = None
+    final: Share = 0.0
+    arc: Literal["half", "quarter"] = "half"
+    by: Literal["step", "epoch"] = "step"
+
+
+class MultiStep(Table):
+    """A linear warm-up, then `lr`, multiplied by `gamma` at each milestone."""
+
+    kind: Literal["multistep"]
+    milestones: Annotated[tuple[Span, ...], Field(strict=False, min_length=1)]
+    gamma: Positive = 0.1
+    warmup: Span = 0
+    start: Share = 0.0
+
+
+class OneCycle(Table):
+    """One cycle of cosines: from `lr / div` up to `lr`, and down to `lr / div / final_div`.
+
+    Smith and Topin, Super-Convergence, 2018, as in torch's OneCycleLR with a constant
+    momentum. `warmup` is the share of the run that rises.
+    """
+
+    kind: Literal["onecycle"]
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    div: Annotated[float, Field(ge=1)] = 25.0
+    final_div: Annotated[float, Field(ge=1)] = 1e4
+
+
+Schedule = Annotated[Cosine | MultiStep | OneCycle, Field(discriminator="kind")]
+
+
+# What each optimizer takes besides the rate and the weight decay, with torch's defaults.
+OPTIMIZERS: dict[str, dict[str, object]] = {
+    "sgd": {"momentum": 0.0, "nesterov": False},
+    "adam": {"betas": [0.9, 0.999]},
+    "adamw": {"betas": [0.9, 0.999]},
+    "adamax": {"betas": [0.9, 0.999]},
+    "rmsprop": {"momentum": 0.0},
+}
+
+
+class EarlyStop(Table):
+    """Stop when the watched loss has not reached a new low for `patience` epochs."""
+
+    monitor: Literal["validation", "training"] = "validation"
+    patience: Annotated[int, Field(ge=1)]
+
+
+class Recipe(Table):
+    """How to train: optimizer, rate, schedule, length, regularisation, precision.
+
+    `weight_decay_norm` says whether parameters of one dimension (norms, biases) decay too.
+    `ema` is the decay of the average of the weights that is tested in their place. `mixup` is the
+    alpha of MixUp's Beta distribution; 0 mixes nothing.
+    """
+
+    name: str = ""
+    title: str = ""
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    optimizer: Literal["sgd", "adam", "adamw", "adamax", "rmsprop"]
+    lr: Positive
+    momentum: BelowOne | None = None
+    nesterov: bool | None = None
+    betas: Annotated[tuple[BelowOne, BelowOne], Field(strict=False)] | None = None
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay_norm: bool = True
+    schedule: Schedule = Cosine()
+    label_smoothing: BelowOne = 0.0
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    clip_norm: Positive | None = None
+    early_stop: EarlyStop | None = None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    precision: Literal["float32", "bf16"] = "float32"
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        for key in ("momentum", "nesterov", "betas"):
+            takers = [name for name, keys in OPTIMIZERS.items() if key in keys]
+            if getattr(self, key) is not None and self.optimizer not in takers:
+                raise ValueError(
+                    f"{key}: {self.optimizer} takes none (those that do: {', '.join(takers)})"
+                )
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov = true: needs a momentum above 0")
+        self._schedule_fits()
+        return self
+
+    def _schedule_fits(self) -> None:
+        schedule = self.schedule
+        if isinstance(schedule, OneCycle):
+            return
+        warmup = epochs_of(schedule.warmup, self.epochs)
+        spans: tuple[tuple[str, float], ...]
+        if isinstance(schedule, MultiStep):
+            spans = tuple(("milestones", span) for span in schedule.milestones)
+            places = [epochs_of(span, self.epochs) for span in schedule.milestones]
+            if places != sorted(set(places)):
+                raise ValueError(f"schedule.milestones = {list(schedule.milestones)}: must rise")
+            if places[0] < warmup:
+                raise ValueError(
+                    f"schedule.warmup = {schedule.warmup}: must end before the "
+                    f"first milestone, {schedule.milestones[0]}"
+                )
+        else:
+            spans = (("decay", schedule.decay or 0),)
+        for key, span in (("warmup", schedule.warmup), *spans):
+            if epochs_of(span, self.epochs) > self.epochs:
+                raise ValueError(
+                    f"schedule.{key} = {span}: lies beyond the end, epoch "
+                    f"{self.epochs}; a share of the run (0 to 1) never does"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what determines the training, in one form: no name, no title, nothing unset."""
+        settings = self.model_dump(mode="json", exclude={"name", "title"}, exclude_none=True)
+        # MixUp came later than the first records: where it is off, their digests stay.
+        if not self.mixup:
+            del settings["mixup"]
+        return {**OPTIMIZERS[self.optimizer], **settings}
+
+    def with_epochs(self, epochs: int) -> Recipe:
+        """Return the recipe at another length, with the length in its name."""
+        return self.replace(epochs=epochs, name=f"{self.name} epochs={epochs}")
+
+
+def shipped_recipes() -> list[str]:
+    """Return the names of the recipes that come with the package, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """Return a shipped recipe by its name, or the one in a TOML file.
+
+    A file's recipe bears the file's name unless it gives another. Anything wrong is an
+    InputError with the file, the key, the value and the rule.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        if path.name not in shipped_recipes() or len(path.parts) > 1:
+            error = unknown("recipe", name_or_path, shipped_recipes())
+            raise InputError(f"{error}; or the path of a .toml file")
+        path = FOLDER / f"{path}.toml"
+    return checked(Recipe, {"name": path.stem, **read_toml(path)}, place=str(path))
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """Return the recipe with some fields changed, and the changes in its name.
+
+    Another optimizer starts from its own defaults: momentum, Nesterov and betas of the one
+    before fall away. Raise `InputError` for a change that the recipe refuses.
+    """
+    if not changes:
+        return recipe
+    fresh: dict[str, Any] = {}
+    if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:
+        fresh = {key: None for keys in OPTIMIZERS.values() for key in keys}
+    label = " ".join(f"{key}={value}" for key, value in changes.items())
+    return recipe.replace(**{"name": f"{recipe.name} {label}", **fresh, **changes})
+
+
+def changes_of(recipe: Recipe, base: Recipe) -> str:
+    """Return what a recipe that `changed` made of `base` changes, in words; empty for the same."""
+    return "" if recipe == base else recipe.name.removeprefix(f"{base.name} ")

@@ -1,0 +1,141 @@
+"""What a search found on the validation images, and what it left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fuseablate.io.terminal import fitted, short
+from fuseablate.report.best_so_far import best_so_far, heading, words
+from fuseablate.report.screen.bars import BLOCKS
+from fuseablate.runs import Searched, Trial
+
+SHOWN = 10  # trials of the table
+STEPS = 40  # points of the line of the hypervolume
+
+
+def print_searched(search: Searched, out: Console) -> None:
+    """Print the counts, the best trials, the hypervolume over time, and what decides."""
+    done = [trial for trial in search.trials if trial.state == "complete"]
+    partial = sum(trial.seeds < search.seeds for trial in done)
+    states = Counter(trial.state for trial in search.trials)
+    counts = {
+        "with all seeds": len(done) - partial,
+        "ended after the first seed": partial,
+        "pruned": states["pruned"],
+        "failed": states["fail"],
+        "not ended": states["running"],
+    }
+    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    trials = f": {len(search.trials):,} trials by {search.sampler}: {said or 'none'}"
+    out.print(Text.assemble(("Search", "bold"), trials))
+    told = ", ".join(f"{count:,} {reason}" for reason, count in search.refused.items())
+    out.print(f"Samples that were not trained, and drawn again: {told}")
+    if done:
+        out.print(_table(search, done, out))
+        out.print(
+            "Validation top-1, mean over seeds: what was searched by, and too high for the best. "
+            "A trial with fewer seeds makes no claim. *: a finalist, judged below on fresh seeds.",
+            style="dim",
+        )
+    _print_best(search, out)
+    cost = next((name for name in search.objectives if name != "accuracy"), None)
+    if cost and done and any(volumes := hypervolumes(done, cost)):
+        out.print(f"Hypervolume over trials: {sparkline(volumes)}")
+    if search.importance:
+        rated = ", ".join(f"{name} {share:.2f}" for name, share in search.importance.items())
+        out.print(f"Importance of parameters for validation top-1 (PED-ANOVA): {rated}")
+    else:
+        out.print("Importance of parameters: not rated, for which 20 trials are needed")
+    out.print()
+
+
+def _print_best(search: Searched, out: Console) -> None:
+    """Print the best so far of the search, and of random trials; all to one scale."""
+    curves = best_so_far(search)
+    if not curves:
+        return
+    out.print("Best validation top-1 so far, over trials:")
+    low = min(curve[0] for curve in curves.values())
+    high = max(curve[-1] for curve in curves.values())
+    wide = max(len(heading(name)) for name in curves)
+    for name, curve in curves.items():
+        out.print(f"  {heading(name):{wide}}  {sparkline(curve, low, high, 2)}")
+    if said := words(search):
+        out.print(said, style="dim")
+
+
+def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
+    ranked = sorted(done, key=lambda trial: (not trial.finalist, -(trial.top1 or 0)))
+    finalists = sum(trial.finalist for trial in done)
+
+    def make(some: Sequence[str], tight: int) -> Table:
+        table = Table(box=None, padding=(0, 1 if tight else 2, 0, 0), pad_edge=False)
+        table.add_column("Trial", no_wrap=True)
+        for name in some:
+            table.add_column(name, justify="right", no_wrap=True)
+        changed = any(trial.recipe for trial in ranked)
+        table.add_column("Edits and recipe" if changed else "Edits", overflow="fold")
+        for trial in ranked[: max(SHOWN, finalists)]:
+            cells = {
+                "Val top-1": "-" if trial.top1 is None else f"{trial.top1:.2f}",
+                "Seeds": f"{trial.seeds} of {search.seeds}",
+                "Params": short(trial.params),
+                "MACs": short(trial.macs),
+                "ms": "-" if trial.latency is None else f"{trial.latency:.2f}",
+            }
+            name = f"{trial.number}{'*' if trial.finalist else ''}"
+            what = " ".join(filter(None, (trial.edits, trial.recipe))) or "-"
+            table.add_row(name, *(cells[column] for column in some), Text(what))
+        return table
+
+    timed = ("ms",) if "latency" in search.objectives else ()
+    columns = ("Val top-1", "Seeds", "Params", "MACs", *timed)
+    table, _ = fitted(make, columns, ("Params", "ms", "MACs"), out)
+    return table
+
+
+def hypervolumes(trials: Sequence[Trial], cost: str) -> list[float]:
+    """Return, after each trial, the area that the front dominates, as a share of its frame.
+
+    The frame goes from 0 to the best accuracy, and from 0 to the largest cost of all trials.
+    """
+    points = [(float(getattr(trial, cost)), trial.top1 or 0.0) for trial in trials]
+    frame_cost, frame_top1 = max(p[0] for p in points), max(p[1] for p in points)
+    if not frame_cost or not frame_top1:
+        return [0.0] * len(points)
+    found = []
+    for count in range(1, len(points) + 1):
+        area, reached = 0.0, 0.0
+        # From the cheapest on, each adds what it is better by, as wide as its cost saves.
+        for value, top1 in sorted(points[:count]):
+            if top1 > reached:
+                area += (frame_cost - value) * (top1 - reached)
+                reached = top1
+        found.append(area / (frame_cost * frame_top1))
+    return found
+
+
+def sparkline(
+    values: Sequence[float],
+    low: float | None = None,
+    high: float | None = None,
+    digits: int = 3,
+) -> str:
+    """Return at most `STEPS` blocks, with the least and the greatest value named.
+
+    The lowest block stands for `low`, the highest for `high`; usually those two values.
+    """
+    step = max(1, -(-len(values) // STEPS))
+    some = [*values[step - 1 :: step]]
+    if len(values) % step:
+        some.append(values[-1])
+    least, most = min(values), max(values)
+    floor, top = least if low is None else low, most if high is None else high
+    width = (top - floor) or 1.0
+    blocks = "".join(BLOCKS[min(7, int(8 * (value - floor) / width))] for value in some)
+    return f"{least:.{digits}f} {blocks} {most:.{digits}f}"

@@ -1,0 +1,81 @@
+"""What runs and studies leave behind on the disk. Without torch, but for `weights`.
+
+In come results; out come records that say all about a run (`Record`), from a `Store` with a folder
+for each run, named by the digest of what determines its result; and of each study its manifest
+(what it is) and its status (how far it is). `transfer` takes runs from one store to another.
+"""
+
+from __future__ import annotations
+
+from fuseablate.runs.identity import alike, differing, networks_of
+from fuseablate.runs.inventory import STATUSES, StoredRun, choose, stored_run, stored_runs
+from fuseablate.runs.manifest import (
+    BASELINE,
+    MANIFEST,
+    MATTERS,
+    Manifest,
+    PlannedVariant,
+    Searched,
+    Trial,
+    Tuned,
+)
+from fuseablate.runs.output import check_output, write_output
+from fuseablate.runs.record import Curves, FailedPart, Failure, Record, Score, TestScore, pack_bits
+from fuseablate.runs.status import STATUS, Board, Line, RunState
+from fuseablate.runs.store import (
+    DIGITS,
+    NEWEST,
+    PREVIOUS,
+    RECORD,
+    WEIGHTS,
+    RunFolder,
+    Store,
+    read_record,
+    run_digest,
+)
+from fuseablate.runs.study_lock import held
+from fuseablate.runs.underway import DESCRIPTION, Description
+
+__all__ = [
+    "BASELINE",
+    "DESCRIPTION",
+    "DIGITS",
+    "MANIFEST",
+    "MATTERS",
+    "NEWEST",
+    "PREVIOUS",
+    "RECORD",
+    "STATUS",
+    "STATUSES",
+    "WEIGHTS",
+    "Board",
+    "Curves",
+    "Description",
+    "FailedPart",
+    "Failure",
+    "Line",
+    "Manifest",
+    "PlannedVariant",
+    "Record",
+    "RunFolder",
+    "RunState",
+    "Score",
+    "Searched",
+    "Store",
+    "StoredRun",
+    "TestScore",
+    "Trial",
+    "Tuned",
+    "alike",
+    "check_output",
+    "choose",
+    "differing",
+    "held",
+    "networks_of",
+    "pack_bits",
+    "read_record",
+    "run_digest",
+    "stored_run",
+    "stored_runs",
+    "write_output",
+]

@@ -1,0 +1,179 @@
+"""What a study leaves for its report: its variants, their runs by digest, a search's trials.
+
+The driver writes it to `study.json` in the study's folder. Without torch and without Optuna.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fuseablate.errors import InputError
+from fuseablate.io.atomic import write_atomically
+from fuseablate.io.checked import checked_dataclass
+from fuseablate.io.reading import read_json
+from fuseablate.seeds import SeedPlan
+
+MANIFEST = "study.json"
+MATTERS = 1.0  # points of top-1: the smallest difference that matters, where nothing else is said
+BASELINE = "baseline"  # the level of a factor that is untouched
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedVariant:
+    """A variant of a study and the digest of its run for each seed.
+
+    names: at least one, the first for use. levels: for each combination that it is the level of
+    each factor (`baseline` where it is untouched); of a per-row design the one level `row`.
+    recipe, spec: the name of the variant's own where it is not the reference's, else empty.
+    iso_of: the variant that this one is, rescaled to the reference's cost. latency: milliseconds
+    an image, where it was measured. tuned: what its own tuning changed of the recipe.
+    """
+
+    names: tuple[str, ...]
+    edits: tuple[str, ...]
+    levels: tuple[Mapping[str, str], ...]
+    recipe: str
+    params: int
+    macs: int
+    runs: Mapping[int, str]
+    spec: str = ""
+    iso_of: str | None = None
+    latency: float | None = None
+    tuned: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A trial of a search. top1: on the validation split, in percent, the mean over `seeds` seeds.
+
+    state: `complete`, `pruned`, `fail` or `running`. finalist: whether it was trained anew.
+    recipe: what it changes of the study's.
+    """
+
+    number: int
+    state: str
+    seeds: int
+    top1: float | None
+    params: int
+    macs: int
+    latency: float | None
+    edits: str
+    finalist: bool
+    recipe: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """What a search did. refused: samples that were not trained, by reason.
+
+    importance: the share of each parameter in what makes the best tenth (PED-ANOVA); empty
+    before 20 trials. random: the trials of a random search beside it, none of them a finalist.
+    """
+
+    sampler: str
+    objectives: tuple[str, ...]
+    seeds: int
+    trials: tuple[Trial, ...]
+    refused: Mapping[str, int]
+    importance: Mapping[str, float]
+    random: tuple[Trial, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """How each variant was tuned: by so many recipes, each trained with these seeds."""
+
+    trials: int
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A study as its report needs it; the reference is the first of the variants.
+
+    matters: the smallest difference that matters, in points of top-1. seeds: which were planned;
+    None in manifests of before it was written. seen: the plans before it, with which results
+    were seen, the first one first.
+    """
+
+    name: str
+    title: str
+    question: str
+    design: str
+    spec: str
+    variants: tuple[PlannedVariant, ...]
+    factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    search: Searched | None = None
+    tuned: Tuned | None = None
+    matters: float = MATTERS
+    seeds: SeedPlan | None = None
+    seen: tuple[SeedPlan, ...] = ()
+
+    @property
+    def planned_seeds(self) -> SeedPlan:
+        """The seeds that were planned; in a manifest that does not say it, those of its runs."""
+        if self.seeds:
+            return self.seeds
+        reference, *others = self.variants
+        return SeedPlan(
+            each=tuple((others or [reference])[-1].runs), reference=tuple(reference.runs)
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write it, whole or not at all."""
+        write_atomically(folder / MANIFEST, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Return the manifest of the study in `folder`; an `InputError` says why there is none."""
+        path = folder / MANIFEST
+        try:
+            table = read_json(path)
+            try:
+                manifest = checked_dataclass(cls, _of_today(table))
+            except InputError as error:
+                raise error.within(str(path)) from None
+            if not manifest.variants or not all(each.names for each in manifest.variants):
+                raise InputError(f"{path}: it has no variant, or one without a name")
+        except InputError as error:
+            raise InputError(
+                f"{path}: is no study's manifest: {str(error).removeprefix(f'{path}: ')}; "
+                "'fuseablate study run' writes it anew"
+            ) from None
+        return manifest
+
+
+def _of_today(table: Any) -> Any:
+    """Return a manifest whose variants have the levels of each of their names.
+
+    They held those of the first name alone. What is no manifest is returned as it is.
+    """
+    match table:
+        case {"variants": [*variants]}:
+            return {**table, "variants": [_with_all_levels(each) for each in variants]}
+    return table
+
+
+def _with_all_levels(variant: Any) -> Any:
+    match variant:
+        case {"names": [str(), *names], "levels": dict() as first}:
+            found = _combinations([name for name in names if isinstance(name, str)], first)
+            return {**variant, "levels": [first, *found]}
+    return variant
+
+
+def _combinations(names: Iterable[str], first: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Return the levels that names such as `se=off,kernel=7` stand for, of the same factors.
+
+    Names other than those of combinations, such as a rescaled variant's, stand for none.
+    """
+    for name in names:
+        found = dict(re.findall(r"(?:^|,)([^=,]+)=([^=,() ]+)(?=,|$)", name))
+        if found and found.keys() <= first.keys():
+            yield {**dict.fromkeys(first, BASELINE), **found}

@@ -1,0 +1,207 @@
+"""The run store: a folder for each run, named by what determines its result. Without torch.
+
+runs/0123456789abcdef/   the first 16 hex digits of the run's digest
+  record.json            written when the run has ended, and anew when it is tested later
+  weights.pt             the final weights, as they are tested
+  run.json               while it runs: what it is, for those who look at the folder
+  checkpoint.pt          while it runs; checkpoint.previous.pt is that of the epoch before
+  lock                   held by the process that trains it, as long as it lives
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from fuseablate.errors import InputError
+from fuseablate.io.atomic import write_atomically
+from fuseablate.io.escaping import plain
+from fuseablate.io.lock import LOCK, take
+from fuseablate.io.reading import JSON_BYTES, MissingError, entries, read_bytes
+from fuseablate.recipes import Recipe
+from fuseablate.runs.record import Record
+from fuseablate.spec import Spec
+
+# Raise when training comes to mean something else: older records are then trained anew.
+TRAINING_VERSION = 1
+RECORD = "record.json"
+WEIGHTS = "weights.pt"
+NEWEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+DIGITS = 16
+
+
+class Identified(Protocol):
+    """What a run's name needs of the data: its identity and the (height, width) of an image."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    @property
+    def image_size(self) -> tuple[int, int]: ...  # noqa: D102
+
+
+def run_digest(spec: Spec, recipe: Recipe, data: Identified, seed: int) -> str:
+    """Return the sha256, in hex, of everything that determines the result of a run."""
+    return content_digest(spec.digest(data.image_size), recipe.to_dict(), data.identity, seed)
+
+
+def content_digest(
+    network: str, recipe: Mapping[str, Any], data: Mapping[str, Any], seed: int
+) -> str:
+    """Return the digest of a run from what a record holds of it, and the network's own digest."""
+    content = {
+        "network": network,
+        "recipe": recipe,
+        "data": data,
+        "seed": seed,
+        "training": TRAINING_VERSION,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _to_stderr(message: str) -> None:
+    print(plain(f"warning: {message}"), file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder, held by this process."""
+
+    path: Path
+
+    def write(self, name: str, content: str | bytes) -> None:
+        """Write a file of the folder, whole or not at all."""
+        try:
+            write_atomically(self.path / name, content)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+    def remove(self, *patterns: str) -> None:
+        """Remove the files that match any of the patterns."""
+        for pattern in patterns:
+            for path in self.path.glob(pattern):
+                path.unlink()
+
+
+@dataclass(frozen=True)
+class Store:
+    """All runs under one root folder."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> Store:
+        """Return the store in the folder FUSEABLATE_RUNS, or else in `runs`."""
+        return cls(Path(os.environ.get("FUSEABLATE_RUNS") or "runs"))
+
+    def folder(self, digest: str) -> Path:
+        """Return where the run with this digest lies, or would lie."""
+        return self.root / digest[:DIGITS]
+
+    def get(self, digest: str) -> Record | None:
+        """Return the record of a run, or None where it has not ended.
+
+        A record that cannot be read, or that is another run's, is an InputError.
+        """
+        path = self.folder(digest) / RECORD
+        try:
+            record = read_record(path)
+        except MissingError:
+            return None
+        except InputError as error:
+            raise InputError(f"{error}; remove the file to have the run trained anew") from None
+        if record.digest != digest:
+            raise InputError(f"{path}: is the record of another run ({record.digest}); move it")
+        return record
+
+    def readable(self, digest: str, warn: Callable[[str], None] = _to_stderr) -> Record | None:
+        """Return the record of a run, or None where there is none to read; then it is warned of."""
+        try:
+            return self.get(digest)
+        except InputError as error:
+            warn(f"skipped: {error}")
+            return None
+
+    def records(self, warn: Callable[[str], None] = _to_stderr) -> list[Record]:
+        """Return all records, ordered by the time they ended; unreadable ones are warned of."""
+        records = []
+        for path in entries(self.root):
+            try:
+                records.append(read_record(path / RECORD))
+            except MissingError:  # a run that has not ended, or none at all
+                continue
+            except InputError as error:
+                warn(f"skipped: {error}")
+        return sorted(records, key=lambda record: (record.ended, record.digest))
+
+    def folder_of(self, name: str) -> Path:
+        """Return the folder of the run whose digest begins with `name`.
+
+        An InputError says that there is none, or more than one.
+        """
+        begins = name[:DIGITS]
+        paths = [path for path in entries(self.root) if path.name.startswith(begins)]
+        if len(paths) != 1:
+            many = ", ".join(path.name for path in paths)
+            said = f"stands for several runs ({many})" if paths else "there is no run of this id"
+            raise InputError(f"run '{name}' in {self.root}: {said}")
+        return paths[0]
+
+    def find(self, name: str) -> Record:
+        """Return the record of the run whose digest begins with `name`.
+
+        An InputError says that there is none, or more than one, or that it has not ended.
+        """
+        path = self.folder_of(name) / RECORD
+        try:
+            record = read_record(path)
+        except MissingError:
+            raise InputError(f"run {path.parent}: has not ended") from None
+        if not record.digest.startswith(name):
+            raise InputError(f"run '{name}' in {self.root}: there is no run of this id")
+        return record
+
+    @contextmanager
+    def open(self, digest: str) -> Iterator[RunFolder]:
+        """Hold a run's folder, made where it is missing, alone among all processes.
+
+        The lock goes with the process: a killed one leaves none. An InputError says that
+        another process holds it, or that the folder cannot be written.
+        """
+        path = self.folder(digest)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = (path / LOCK).open("a")
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        with lock:
+            if not take(lock):
+                raise InputError(f"run folder {path}: another process is training this run")
+            folder = RunFolder(path)
+            folder.remove(
+                ".checkpoint*", ".weights*", ".record*", ".run*"
+            )  # a killed process was writing
+            yield folder
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"run folder {path}: cannot be written: {error.strerror}")
+
+
+def read_record(path: Path) -> Record:
+    """Return the record in a file; an `InputError` names the file and says what is wrong.
+
+    Where there is no file, it is a `MissingError`.
+    """
+    content = read_bytes(path, JSON_BYTES)
+    try:
+        return Record.from_json(content)
+    except InputError as error:
+        raise error.within(str(path)) from None

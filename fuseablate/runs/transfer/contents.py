@@ -1,0 +1,110 @@
+"""What an export holds: the files of a store's layout, and a list of them with their sums."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+from fuseablate.errors import InputError
+from fuseablate.io.checked import checked_dataclass
+from fuseablate.io.reading import parse_json
+from fuseablate.runs.store import DIGITS, NEWEST, RECORD, WEIGHTS
+from fuseablate.runs.underway import DESCRIPTION
+
+CONTENTS = "manifest.json"
+FORMAT = 1
+RUN_FILES = (RECORD, WEIGHTS, NEWEST, DESCRIPTION)
+RUN_FILE = re.compile(
+    rf"([0-9a-f]{{{DIGITS}}})/({'|'.join(map(re.escape, RUN_FILES))})", flags=re.ASCII
+)
+STUDY_FILE = re.compile(r"(studies/[^/.\0][^/\0]{0,199})/([A-Za-z0-9_-]+\.(?:json|log))")
+WORKERS_LOG = "workers.log"  # of this machine's processes; it stays
+SMALL = 1 << 26  # bytes that a JSON file or a log may have: it is read whole
+BLOCK = 1 << 20  # bytes copied at once
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file: its size in bytes, and the SHA-256 of its content in hex."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All files of an export by their names in the store, and what wrote them."""
+
+    format: int
+    fuseablate: str
+    created: str
+    files: Mapping[str, Entry]
+
+    def to_json(self) -> str:
+        """Return it as JSON."""
+        return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Contents:
+        """Return the list that `to_json` wrote; an `InputError` says why it is none."""
+        try:
+            table = parse_json(text)
+            if not isinstance(table, dict) or (version := table.get("format")) is None:
+                raise InputError("it has no format")
+            if version != FORMAT:
+                raise InputError(f"format {version}: this version reads {FORMAT}")
+            return checked_dataclass(cls, table)
+        except InputError as error:
+            raise InputError(f"{CONTENTS}: is no list of an export: {error}") from None
+
+
+def belongs(name: str) -> bool:
+    """Return whether a name is that of a file which travels."""
+    study = STUDY_FILE.fullmatch(name)
+    return bool(RUN_FILE.fullmatch(name)) or (study is not None and study[2] != WORKERS_LOG)
+
+
+class Meter(Protocol):
+    """What shows how far the copying has come."""
+
+    def begin(self, name: str, size: int) -> None:
+        """Take note that a file of so many bytes is now copied."""
+
+    def advance(self, count: int) -> None:
+        """Take note of so many more bytes."""
+
+
+class Summed:
+    """A file that is read once, to be copied; what was read is counted and summed."""
+
+    def __init__(self, file: IO[bytes], size: int, advance: Callable[[int], None]) -> None:
+        self._file, self._left, self._advance = file, size, advance
+        self._sum = hashlib.sha256()
+
+    def read(self, count: int = BLOCK) -> bytes:
+        """Return the next bytes, at most `count`; none at the end."""
+        block = self._file.read(min(count, self._left))
+        self._left -= len(block)
+        self._sum.update(block)
+        self._advance(len(block))
+        return block
+
+    def copy_to(self, target: IO[bytes]) -> None:
+        """Copy all that is left."""
+        while block := self.read():
+            target.write(block)
+
+    @property
+    def missing(self) -> int:
+        """The bytes that are still to come."""
+        return self._left
+
+    @property
+    def sha256(self) -> str:
+        """The sum of what was read, in hex."""
+        return self._sum.hexdigest()

@@ -1,0 +1,24 @@
+"""Specs and runs as people read them. Without torch.
+
+In comes a `Spec` or a `StoredRun`; out come its table, parameters or picture.
+"""
+
+from __future__ import annotations
+
+from fuseablate.show.lines import Line, folded, unfolded
+from fuseablate.show.notes import COLUMNS
+from fuseablate.show.parameters import parameters_of, print_parameters, print_statistics
+from fuseablate.show.picture import to_svg
+from fuseablate.show.table import print_table
+
+__all__ = [
+    "COLUMNS",
+    "Line",
+    "folded",
+    "parameters_of",
+    "print_parameters",
+    "print_statistics",
+    "print_table",
+    "to_svg",
+    "unfolded",
+]

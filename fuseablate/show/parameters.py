@@ -1,0 +1,95 @@
+"""Each parameter of a network: its name and shape, and what a trained one's values are like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fuseablate.layers import Conv, Layer, Linear, Norm
+from fuseablate.spec import Size, Spec
+
+if TYPE_CHECKING:
+    from fuseablate.runs.weights import Statistics
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A learned tensor, by the name that it bears in the built network."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """The numbers in it."""
+        return math.prod(self.shape)
+
+
+def parameters_of(spec: Spec, size: Size | None = None) -> list[Parameter]:
+    """Return the parameters in the order of torch's `named_parameters`, from the layers alone."""
+    return list(_parameters("", spec.layers(size)))
+
+
+def _parameters(name: str, layer: Layer) -> Iterator[Parameter]:
+    for child_name, child in getattr(layer, "children", ()):
+        yield from _parameters(f"{name}{child_name}.", child)
+    match layer:
+        case Conv():
+            yield Parameter(f"{name}weight", (layer.cout, layer.cin // layer.groups, *layer.kernel))
+        case Linear():
+            yield Parameter(f"{name}weight", (layer.cout, layer.cin))
+        case Norm():
+            yield Parameter(f"{name}weight", (layer.channels,))
+            yield Parameter(f"{name}bias", (layer.channels,))
+    if isinstance(layer, Conv | Linear) and layer.bias:
+        yield Parameter(f"{name}bias", (layer.cout,))
+
+
+def print_parameters(found: Sequence[Parameter], out: Console) -> None:
+    """Print a line for each parameter, and the total."""
+    table = _table("Parameter", "Shape", "Count")
+    for each in found:
+        table.add_row(each.name, shape_text(each.shape), f"{each.count:,}")
+    _print(table, out)
+    total = sum(each.count for each in found)
+    counted = Text.assemble((f"{total:,} params", "bold"), f" in {len(found)} tensors")
+    out.print(counted, soft_wrap=True)
+
+
+def print_statistics(found: Sequence[Statistics], out: Console) -> None:
+    """Print a line for each tensor with what its values are like."""
+    table = _table("Tensor", "Shape", "Mean", "SD", "Min", "Max", "Near 0")
+    for each in found:
+        values = (each.mean, each.sd, each.least, each.most)
+        numbers = (f"{value:.3g}" for value in values)
+        near = f"{100 * each.near_zero:.1f} %"
+        table.add_row(each.name, shape_text(each.shape), *numbers, near)
+    _print(table, out)
+    out.print(
+        "Near 0: the share of values below a hundredth of the tensor's largest", style="dim",
+        soft_wrap=True,
+    )  # fmt: skip
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Return a tensor's shape as torch orders it: 64x3x7x7."""
+    return "x".join(map(str, shape)) or "1"
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for number, head in enumerate(heads):
+        table.add_column(head, justify="right" if number > 1 else "left", no_wrap=True)
+    return table
+
+
+def _print(table: Table, out: Console) -> None:
+    # A terminal too narrow may break the lines, but no number is cut short.
+    table.width = out.measure(table, options=out.options.update(max_width=1000)).maximum
+    out.print(table, crop=False)

@@ -1,0 +1,167 @@
+"""A spec as a picture: its rows from image to logits, and beside them each kind of block."""
+
+# ruff: noqa: RUF001 - a multiplication sign is what a picture of maps writes
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+from fuseablate.errors import InputError
+from fuseablate.io.escaping import html
+from fuseablate.io.terminal import short
+from fuseablate.layers import Add, Concat, Layer, Split, Sum, Tap, holds
+from fuseablate.ops.pool import PoolRow, WindowPool
+from fuseablate.show.blocks import COMPUTES, Graph, draw, flat
+from fuseablate.show.lines import Line
+from fuseablate.show.table import NAMES
+from fuseablate.spec import Spec
+
+MOST_BLOCKS = 4  # kinds of blocks drawn in full
+MOST_IDS = 8  # rows that the title of one names
+MOST_NODES = 60  # of one of them; beyond it a picture is no help
+HEAD = """digraph network {
+graph [rankdir=TB, nodesep=0.25, ranksep=0.28, fontsize=12, bgcolor=white, pad=0.2,
+  fontname="Helvetica,Arial,sans-serif"];
+node [shape=box, style="filled,rounded", fontsize=11, color="#5b6b7b", penwidth=0.8,
+  margin="0.12,0.06", height=0.3, fontname="Helvetica,Arial,sans-serif"];
+edge [fontsize=9, fontcolor="#555555", color="#5b6b7b", penwidth=0.8, arrowsize=0.5,
+  fontname="Helvetica,Arial,sans-serif"];
+"""
+
+
+def to_svg(spec: Spec, lines: Sequence[Line]) -> bytes:
+    """Return the picture, drawn by Graphviz; raise `InputError` where that is not installed."""
+    text = to_dot(spec, lines)
+    try:
+        done = subprocess.run(
+            ["dot", "-Tsvg"], input=text.encode(), capture_output=True, check=True
+        )
+    except FileNotFoundError:
+        raise InputError(
+            "a picture needs Graphviz's program dot, which is not installed; install the package "
+            "graphviz of your system"
+        ) from None
+    except subprocess.CalledProcessError as error:
+        raise InputError(f"dot: {error.stderr.decode(errors='replace')}") from None
+    return done.stdout
+
+
+def to_dot(spec: Spec, lines: Sequence[Line]) -> str:
+    """Return the picture in Graphviz's language."""
+    total = sum(line.cost.params for line in lines), sum(line.cost.macs for line in lines)
+    name = f"{spec.name} {spec.label}".strip()
+    title = f"<b>{html(name)}</b><br/>{short(total[0])} params, {short(total[1])} MACs"
+    if any(holds(line.last.layer, Sum) for line in lines):
+        title += small_line("dashed: a shortcut that changes the shape")
+    overview = ["subgraph cluster_rows {", "peripheries=0;", f"label=<{title}>;"]
+    overview += [*_overview(lines), "}"]
+    return "\n".join([HEAD, *overview, *_blocks(lines), "}"]) + "\n"
+
+
+def _overview(lines: Sequence[Line]) -> list[str]:
+    graph = Graph("row", trunk="rows")
+    source = graph.node("image", shape="plaintext", style="")
+    for line in lines:
+        shape = _shape(line.first.in_shape)
+        box = graph.box(_title(line), _small(line), _kind(line))
+        graph.edge(source, box, label=f" {shape}", weight="9")
+        if holds(line.last.layer, Add, Sum):
+            plus = graph.sign("+")
+            graph.edge(box, plus, weight="9")
+            graph.edge(source, plus, style=_shortcut(line))
+            box = plus
+        if holds(line.last.layer, Tap):
+            head = graph.box("auxiliary head", "", "head")
+            graph.edge(box, head, style="dashed")
+        source = box
+    end = graph.node("logits", shape="plaintext", style="")
+    graph.edge(source, end, label=f" {_shape(lines[-1].last.out_shape)}")
+    return graph.lines
+
+
+def _shortcut(line: Line) -> str:
+    """Return the style of a shortcut: dashed where it changes the shape."""
+    return "dashed" if holds(line.last.layer, Sum) else "solid"
+
+
+def _title(line: Line) -> str:
+    row, cells = line.row, line.row.cells()
+    shape = line.first.in_shape
+    kernel = "" if isinstance(row, PoolRow) else row.kernel_text(shape).replace("x", "×")
+    name = row.short_title or row.title
+    stride = int(cells.get("stride") or 1)
+    stride = row.kernel if isinstance(row, WindowPool) and not cells.get("stride") else stride
+    parts = [name, kernel if kernel != "-" else "", f"/{stride}" if stride > 1 else ""]
+    times = f"  ×{len(line.rows)}" if len(line.rows) > 1 else ""
+    return " ".join(part for part in parts if part) + times
+
+
+def _small(line: Line) -> str:
+    cells = line.row.cells()
+    widths = [f"{name} {cells[name]}" for name in ("exp", "inner", "growth") if name in cells]
+    widths += [f"out {line.last.out_shape[0]}"] if line.cost.params else []
+    extras = [NORMS[cells["norm"]]] if cells.get("norm") in NORMS else []
+    extras += ["SE"] if cells.get("se") else []
+    nl = cells.get("nl")
+    extras += [NAMES.get(nl, nl)] if nl and nl != "identity" else []
+    params = f"{short(line.cost.params)} params" if line.cost.params else ""
+    row = f"row {line.row.id}"
+    return " · ".join(part for part in (row, ", ".join(widths), " ".join(extras), params) if part)
+
+
+NORMS = {"batch": "BN", "group": "GN"}
+
+
+def _kind(line: Line) -> str:
+    if _is_block(line.last.layer):
+        return "block"
+    if not line.cost.params:
+        return "pool"
+    return "head" if line.row.cells().get("out") == "classes" else "conv"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, (*shape[1:], shape[0])))
+
+
+def _is_block(layer: Layer) -> bool:
+    return len([each for each in flat(layer) if isinstance(each, COMPUTES)]) > 1 or holds(
+        layer, Add, Sum, Concat, Split
+    )
+
+
+def _kinds(layer: Layer) -> str:
+    """Return what makes two blocks of one kind: the layers, whatever their widths."""
+    children = getattr(layer, "children", ())
+    inner = ",".join(_kinds(child) for _, child in children)
+    return f"{type(layer).__name__}({inner})"
+
+
+def _blocks(lines: Sequence[Line]) -> list[str]:
+    """Return a cluster for each kind of block, drawn with the widths of the first of its kind."""
+    kinds: dict[str, list[Line]] = {}
+    for line in lines:
+        if _is_block(line.last.layer):
+            kinds.setdefault(f"{line.row.op} {_kinds(line.last.layer)}", []).append(line)
+    found: list[str] = []
+    for number, (line, *others) in enumerate(kinds.values()):
+        graph = Graph(f"block{number}")
+        traced = line.last
+        source = graph.node(_shape(traced.in_shape), shape="plaintext", style="")
+        end = draw(graph, traced.layer, source)
+        graph.edge(end, graph.node(_shape(traced.out_shape), shape="plaintext", style=""))
+        if graph.count > MOST_NODES or len(found) == MOST_BLOCKS:
+            continue
+        ids = [each.row.id for each in others]
+        more = f" and {len(ids) - MOST_IDS} more" if len(ids) > MOST_IDS else ""
+        also = f"of this kind: {', '.join(ids[:MOST_IDS])}{more}" if ids else ""
+        title = f"{html(f'{line.row.title} of row {traced.row.id}')}{small_line(also)}"
+        head = [f"subgraph cluster_block{number} {{", 'style="rounded"; color="#b8c2cc";']
+        found.append("\n".join([*head, f"label=<{title}>;", "margin=12;", *graph.lines, "}"]))
+    return found
+
+
+def small_line(text: str) -> str:
+    """Return a smaller line below a title, or nothing."""
+    below = f'<br/><font point-size="9" color="#555555">{html(text)}</font>'
+    return below if text else ""

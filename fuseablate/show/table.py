@@ -1,0 +1,156 @@
+"""A spec's table on a terminal: the columns that its rows use, their shapes and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fuseablate.io.terminal import short, size_text
+from fuseablate.layers import Cost
+from fuseablate.ops.pool import WindowPool
+from fuseablate.show.lines import Line
+from fuseablate.show.notes import notes
+from fuseablate.spec import Size, Spec
+
+WIDE = 118  # columns from which every cell is written in full
+NAMES = {
+    "relu": "ReLU",
+    "relu6": "ReLU6",
+    "hswish": "H-Swish",
+    "swish": "Swish",
+    "gelu": "GELU",
+    "mish": "Mish",
+    "leaky_relu": "LReLU",
+    "elu": "ELU",
+    "identity": "none",
+}
+NORMS = {"batch": "BN", "group": "GN"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: what a line has in it, and whether a line has anything of the kind at all."""
+
+    wide: str
+    narrow: str
+    text: Callable[[Line], str]
+    used: Callable[[Line], bool] = lambda line: True
+    right: bool = False
+    style: str | None = None
+
+
+def print_table(
+    spec: Spec, size: Size, lines: Sequence[Line], edits: Sequence[str], out: Console, *, full: bool
+) -> None:
+    """Print the source table's columns, then output shape, params and MACs.
+
+    edits: those of the form that the spec is in. full: print every note.
+    """
+    wide = out.width >= WIDE
+    columns = [c for c in columns_of(spec, lines, wide) if any(c.used(line) for line in lines)]
+    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False)
+    for column in columns:
+        table.add_column(
+            column.wide if wide else column.narrow,
+            justify="right" if column.right else "left",
+            no_wrap=True,
+            style=column.style,
+        )
+    for line in lines:
+        table.add_row(*(column.text(line) for column in columns))
+    label = f" with {spec.label}" if spec.edits else ""
+    title = f"{label}  {spec.title}".rstrip()
+    out.print(Text.assemble((spec.name, "bold"), title), soft_wrap=True)
+    if edits:
+        out.print(f"in this form: {' '.join(edits)}", style="yellow", soft_wrap=True)
+    # A terminal too narrow may break the lines, but no number is cut short.
+    table.width = out.measure(table, options=out.options.update(max_width=1000)).maximum
+    out.print(table, crop=False)
+    if repeated := next((line for line in lines if len(line.rows) > 1), None):
+        text = f"{repeated.label}: {len(repeated.rows)} rows in one line, from the input of the "
+        out.print(f"{text}first to the output of the last; --all shows each", style="dim",
+                  soft_wrap=True)  # fmt: skip
+    for note in notes(lines, full=full):
+        out.print(note, style="yellow", soft_wrap=True)
+    print_totals(size, Cost.total(line.cost for line in lines), out)
+    for form in spec.forms:
+        text = f"form {spec.name}:{form.name}: {' '.join(form.edits)}"
+        out.print(text, style="dim", soft_wrap=True)
+
+
+def print_totals(size: Size, total: Cost, out: Console) -> None:
+    """Print what the whole network costs."""
+    counted = f"{total.params:,} params, {total.macs:,} MACs"
+    of = f" (convolutions and linear layers, one {size[0]}x{size[1]} image)"
+    out.print(Text.assemble((counted, "bold"), of), soft_wrap=True)
+    out.print(
+        f"activations {total.activations:,}; saved {total.bytes / 1e6:.2f} MB; apart from the "
+        f"MACs: norm {total.norm:,}, pooling {total.pool:,}, elementwise {total.elementwise:,} "
+        "numbers",
+        style="dim",
+        soft_wrap=True,
+    )
+
+
+def columns_of(spec: Spec, lines: Sequence[Line], wide: bool) -> list[Column]:
+    """Return the columns that a table may have, in order."""
+    number: Callable[[int], str] = (lambda n: f"{n:,}") if wide else short
+    groups = any(line.row.cells().get("norm") == "group" for line in lines)
+
+    def title(line: Line) -> str:
+        row = line.row
+        return row.title if wide or len(row.title) < 8 else row.short_title or row.title
+
+    def norm(line: Line) -> str:
+        kind = line.row.cells().get("norm")
+        return NORMS.get(str(kind), "No") if groups else "Yes" if kind == "batch" else "No"
+
+    def channels(name: str, head: str | None = None) -> Column:
+        def text(line: Line) -> str:
+            value = line.row.cells().get(name)
+            value = spec.classes if value == "classes" else value
+            return "-" if value is None else str(value)
+
+        return Column(head or name, head or name, text, lambda line: _has(line, name), right=True)
+
+    head = "Norm" if groups else "BN"
+    return [
+        Column("Row", "#", lambda line: line.label),
+        Column("Input HxWxC", "Input", lambda line: size_text(line.first.in_shape)),
+        Column("Operator", "Op", title),
+        Column("Kernel", "Kernel", lambda line: line.row.kernel_text(line.first.in_shape)),
+        Column(head, head, norm, lambda line: line.row.cells().get("norm") in NORMS),
+        channels("exp"),
+        channels("inner"),
+        channels("growth"),
+        channels("out"),
+        Column("SE", "SE", _se, lambda line: line.row.cells().get("se") is True),
+        Column("NL", "NL", _nl, lambda line: _has(line, "nl")),
+        Column("stride", "s", _stride),
+        Column("Output", "Output", lambda line: size_text(line.last.out_shape), style="cyan"),
+        Column("Params", "Params", lambda line: number(line.cost.params), right=True, style="cyan"),
+        Column("MACs", "MACs", lambda line: number(line.cost.macs), right=True, style="cyan"),
+    ]
+
+
+def _has(line: Line, name: str) -> bool:
+    return line.row.cells().get(name) is not None
+
+
+def _se(line: Line) -> str:
+    return {None: "-", True: "Yes", False: "No"}[line.row.cells().get("se")]
+
+
+def _nl(line: Line) -> str:
+    name = line.row.cells().get("nl")
+    return NAMES.get(str(name), str(name)) if name else "-"
+
+
+def _stride(line: Line) -> str:
+    row = line.row
+    side_by_side = row.kernel if isinstance(row, WindowPool) else 1
+    return str(row.cells().get("stride", side_by_side))

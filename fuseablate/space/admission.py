@@ -1,0 +1,87 @@
+"""Which sampled assignments may be trained: possible, affordable and new ones. Without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from fuseablate.cost import Counted, Variants
+from fuseablate.errors import InputError
+from fuseablate.io.terminal import short
+from fuseablate.space.space import Assignment, Space, identity_of, recipe_of, spec_of, texts_of
+from fuseablate.spec import Size, Spec
+
+Refusal: TypeAlias = Literal["over budget", "impossible", "repeated"]
+"""Why an assignment is not trained: it costs too much, means no network, or has had its trial."""
+
+
+class Gate:
+    """Lets assignments pass that mean a network within the limits, each once with a recipe.
+
+    `limits` are the most that a network may cost, by the name of the cost in `Cost`. What has
+    passed, or was refused, is remembered.
+    """
+
+    def __init__(self, space: Space, size: Size, limits: Mapping[str, int]) -> None:
+        self._space, self._size, self.limits = space, size, limits
+        self._refused: dict[frozenset[tuple[str, object]], Refusal] = {}
+        self._networks: set[str] = set()
+        self._variants = Variants(space.spec, size)
+        self._seen: list[Counted] = []  # the cheapest and the largest, by the first of the limits
+        self._reason = ""
+
+    def remember(self, params: Assignment, network: str) -> None:
+        """Take note of an assignment that passed in an earlier process."""
+        self._refused[frozenset(params.items())] = "repeated"
+        self._networks.add(network)
+
+    def refuses(self, params: Assignment) -> Refusal | None:
+        """Return why an assignment can't be trained, by what was remembered and by cost alone."""
+        key = frozenset(params.items())
+        if key in self._refused:
+            return self._refused[key]
+        try:
+            cost = self._variants.count(texts_of(self._space, params))
+            if cost is None:
+                spec_of(self._space, params).digest(self._size)  # raises, and says why
+            recipe_of(self._space, params)
+        except InputError as error:
+            self._reason = str(error)
+            self._refused[key] = "impossible"
+            return "impossible"
+        assert cost is not None
+        if self._affordable(cost):
+            return None
+        self._refused[key] = "over budget"
+        return "over budget"
+
+    def admit(self, params: Assignment) -> tuple[Spec, str] | Refusal:
+        """Return the network that is to be trained, with its identity, or why there is none."""
+        refusal = self.refuses(params)
+        if refusal:
+            return refusal
+        self._refused[frozenset(params.items())] = "repeated"
+        spec = spec_of(self._space, params)
+        network = identity_of(self._space, params, spec, self._size)
+        if network in self._networks:
+            return "repeated"
+        self._networks.add(network)
+        return spec, network
+
+    def holds(self) -> str:
+        """Say what the space was found to hold, as far as it was looked at."""
+        if not self._seen:
+            return f"none of it means a network: {self._reason}"
+        said = []
+        for name, limit in self.limits.items():
+            low, high = (getattr(cost, name) for cost in self._seen)
+            unit = "MACs" if name == "macs" else name
+            said.append(f"from {short(low)} to {short(high)} {unit} (budget: {short(limit)})")
+        have = " and ".join(said) or f"{len(self._networks):,} designs"
+        return f"the networks that were found have {have}"
+
+    def _affordable(self, cost: Counted) -> bool:
+        first = next(iter(self.limits), "macs")
+        every = sorted([*self._seen, cost], key=lambda each: getattr(each, first))
+        self._seen = [every[0], every[-1]]
+        return all(getattr(cost, name) <= limit for name, limit in self.limits.items())

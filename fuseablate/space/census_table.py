@@ -1,0 +1,190 @@
+"""What a census of a search space looks like: on a terminal, and for machines. Without torch."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fuseablate.io.terminal import change, fitted, short
+from fuseablate.layers import Cost
+from fuseablate.space.census import Census, Found
+from fuseablate.spec import Spec
+
+BINS = 12
+UNITS = {"macs": "MACs", "params": "params"}
+
+
+@dataclass(frozen=True)
+class Bin:
+    """How many tables cost more than `low` and at most `high`; the first also holds `low`."""
+
+    low: int
+    high: int
+    count: int
+
+
+def histogram(costs: Sequence[int], limit: int | None) -> list[Bin]:
+    """Return about `BINS` bins of equal width; a limit among the costs is the edge of two."""
+    least, most = min(costs), max(costs)
+    step = max(1, -((least - most) // BINS))
+    edge = limit if limit is not None and least <= limit <= most else most
+    first = (least - edge) // step
+    counts = Counter(max(first, -((edge - cost) // step) - 1) for cost in costs)
+    return [
+        Bin(edge + place * step, edge + (place + 1) * step, counts[place])
+        for place in range(first, max(counts) + 1)
+    ]
+
+
+def edits_of(spec: Spec, found: Found) -> tuple[str, ...]:
+    """Return the edits that make a table of `spec`, without those that change nothing."""
+    return spec.edit_sampled(found.texts).edits[len(spec.edits) :]
+
+
+def as_json(census: Census, spec: Spec, base: Cost, limits: Mapping[str, int]) -> dict[str, Any]:
+    """Return a census for machines; its seed is null where nothing was drawn."""
+
+    def entry(found: Found) -> dict[str, Any]:
+        return {
+            "edits": list(edits_of(spec, found)), "params": found.params, "macs": found.macs,
+        }  # fmt: skip
+
+    def spread(name: str, place: int) -> dict[str, Any]:
+        costs = [cost[place] for cost in census.costs]
+        if not costs:
+            return {}
+        bins = histogram(costs, limits.get(name))
+        return {
+            "min": min(costs),
+            "median": statistics.median(costs),
+            "max": max(costs),
+            "histogram": [{"over": b.low, "to": b.high, "count": b.count} for b in bins],
+        }
+
+    return {
+        "assignments": census.assignments,
+        "sampled": census.sampled,
+        "seed": census.seed if census.sampled else None,
+        "seen": census.seen,
+        "interrupted": census.interruption is not None,
+        "networks": census.networks,
+        "distinct": len(census.costs),
+        "within": census.within,
+        "budget": dict(limits),
+        "baseline": {"params": base.params, "macs": base.macs},
+        "macs": spread("macs", 1),
+        "params": spread("params", 0),
+        "cheapest": [entry(found) for found in census.cheapest],
+        "largest": [entry(found) for found in census.largest],
+    }
+
+
+def print_census(
+    census: Census, spec: Spec, base: Cost, limits: Mapping[str, int], out: Console
+) -> None:
+    """Print how many there are, how the costs are spread, and the cheapest and the largest."""
+    _print_counts(census, limits, out)
+    if not census.costs:
+        return
+    for name, place in (("macs", 1), ("params", 0)):
+        if name == "macs" or name in limits:
+            costs = [cost[place] for cost in census.costs]
+            out.print()
+            _print_histogram(costs, UNITS[name], limits.get(name), out)
+    if not census.within:
+        low = min(census.costs, key=lambda cost: cost[1])
+        out.print(
+            f"\nNothing is within the budget; the fewest MACs are {low[1]:,}, "
+            f"with {low[0]:,} params",
+            soft_wrap=True,
+        )
+        return
+    for title, found in (("Cheapest", census.cheapest), ("Largest", census.largest)):
+        out.print()
+        _print_found(f"{title} within the budget" if limits else title, found, spec, base, out)
+
+
+def _print_counts(census: Census, limits: Mapping[str, int], out: Console) -> None:
+    total = "endless" if census.assignments is None else f"{census.assignments:,}"
+    if census.sampled:
+        how = f"{total}; {census.seen:,} drawn at random (seed {census.seed})"
+    else:
+        how = f"{total}, all of them looked at"
+    if census.interruption:
+        out.print(
+            f"Interrupted after {census.seen:,} of {census.planned:,}: what follows is what was "
+            "found until then",
+            style="yellow",
+            soft_wrap=True,
+        )
+        how = f"{total}; {census.seen:,} looked at" + (
+            f" (seed {census.seed})" if census.sampled else ""
+        )
+    rows = [("Assignments", how)]
+    rows.append(("Give a network", _share(census.networks, census.seen)))
+    rows.append(("Distinct tables", f"{len(census.costs):,}"))
+    if limits:
+        budget = " and ".join(f"{limit:,} {UNITS[name]}" for name, limit in limits.items())
+        rows.append(("Within budget", f"{_share(census.within, len(census.costs))}: {budget}"))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} ({part / whole:.1%})" if whole else f"{part:,}"
+
+
+def _print_histogram(costs: Sequence[int], unit: str, limit: int | None, out: Console) -> None:
+    bins = histogram(costs, limit)
+    most = max(one.count for one in bins)
+    labels = [f"{short(max(0, one.low))} to {short(one.high)}" for one in bins]
+    left, right = max(map(len, labels)), len(f"{most:,}")
+    room = min(100, out.width - left - right - 4)
+    of = f" of the distinct tables, median {short(statistics.median(costs))}"
+    out.print(Text.assemble((unit, "bold"), of))
+    for place, (one, label) in enumerate(zip(bins, labels, strict=True)):
+        over = limit is not None and one.high > limit
+        # A bin that holds anything shows at least a mark.
+        bar = "█" * round(room * one.count / most) or ("▏" if one.count else "")
+        out.print(
+            Text.assemble(
+                f"{label:>{left}}  {one.count:>{right},}",
+                ("  " * bool(bar) + bar, "dim" if over else "green"),
+            )
+        )
+        if one.high == limit and place + 1 < len(bins):
+            mark = f"{'budget':>{left}}  {'':>{right}}  {'┄' * room}"
+            out.print(Text(mark, style="yellow"))
+
+
+def _print_found(title: str, found: Sequence[Found], spec: Spec, base: Cost, out: Console) -> None:
+    def make(some: Sequence[str], tight: int) -> Table:
+        padding = (0, 1 if tight else 2, 0, 0)
+        table = Table(box=None, padding=padding, pad_edge=False, title=title, title_justify="left")
+        for name in some:
+            head = "change" if name.startswith("change") else name
+            table.add_column(head, justify="right", no_wrap=True)
+        table.add_column("Edits", overflow="fold")
+        for one in found:
+            cells = {
+                "MACs": short(one.macs),
+                "change of MACs": change(one.macs, base.macs),
+                "Params": short(one.params),
+                "change of params": change(one.params, base.params),
+            }
+            edits = Text(" ".join(edits_of(spec, one)) or "-")
+            table.add_row(*(cells[name] for name in some), edits)
+        return table
+
+    columns = ("MACs", "change of MACs", "Params", "change of params")
+    table, _ = fitted(make, columns, ("change of params", "change of MACs"), out)
+    out.print(table)

@@ -1,0 +1,231 @@
+"""Search spaces: what a sampled assignment means, and how many there are. Without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from fuseablate.errors import InputError, unknown
+from fuseablate.recipes import Recipe, changed
+from fuseablate.space.fields import Value
+from fuseablate.space.parameters import Categorical, FloatRange, IntRange, Parameter, as_text
+from fuseablate.spec import Size, Spec, select
+
+Assignment = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Space:
+    """The parameters of a search, parents before those that depend on them, and their baseline.
+
+    The baseline's recipe may be left out where no parameter is a field of it.
+    """
+
+    spec: Spec
+    parameters: tuple[Parameter, ...]
+    recipe: Recipe | None = None
+
+    @classmethod
+    def of(cls, spec: Spec, parameters: Sequence[Parameter], recipe: Recipe | None = None) -> Space:
+        """Return the space that the parameters of a study file mean for `spec` and `recipe`.
+
+        Each value is tried alone: what `spec` or `recipe` refuses is an `InputError` here, and not
+        after an hour of searching. The inner values of a range are not tried.
+        """
+        every = tuple(one for entry in parameters for one in _for_rows(spec, entry))
+        space = cls(spec, every, recipe)
+        earlier: dict[str, Parameter] = {}
+        for parameter in space.parameters:
+            try:
+                if parameter.name in earlier:
+                    raise InputError("is there twice; a parameter's name must be its own")
+                _check_when(parameter, earlier)
+                for value in parameter.samples():
+                    assumed = _with_parents(parameter, value, earlier)
+                    some = [*earlier.values(), parameter]
+                    spec.edit_sampled(_edits(assumed, some))
+                    _changed(recipe, assumed, some)
+            except InputError as error:
+                raise error.within(f"parameter '{parameter.name}'") from None
+            earlier[parameter.name] = parameter
+        return space
+
+
+def is_active(parameter: Parameter, params: Assignment) -> bool:
+    """Whether the parameter exists, given the values of the parameters before it."""
+    return all(params.get(name) == value for name, value in parameter.when.items())
+
+
+def spec_of(space: Space, params: Assignment) -> Spec:
+    """Return the spec that an assignment means.
+
+    Edits that change nothing are dropped, and so are values of parameters that do not exist
+    under this assignment. Raise `InputError` for a name or value outside the space, for a
+    parameter without a value, and where the edits contradict each other or the table.
+    """
+    return space.spec.edit_sampled(texts_of(space, params))
+
+
+def texts_of(space: Space, params: Assignment) -> list[str]:
+    """Return the edits that an assignment writes, with those that change nothing; see `spec_of`.
+
+    Raise `InputError` for a name or value outside the space and a parameter without a value.
+    """
+    return _edits(_existing(space, params), space.parameters)
+
+
+def recipe_of(space: Space, params: Assignment) -> Recipe | None:
+    """Return the recipe that an assignment means; None where the space has none.
+
+    Raise `InputError` as `texts_of` does, and for what the recipe's own rules refuse.
+    """
+    return _changed(space.recipe, _existing(space, params), space.parameters)
+
+
+def identity_of(space: Space, params: Assignment, spec: Spec, size: Size) -> str:
+    """Return what names an assignment's network on images of `size`, and its recipe.
+
+    It is the network's digest alone where the recipe is the baseline's.
+    """
+    network = spec.digest(size)
+    recipe = recipe_of(space, params)
+    if recipe is None or space.recipe is None or recipe.to_dict() == space.recipe.to_dict():
+        return network
+    text = json.dumps(recipe.to_dict(), sort_keys=True)
+    return hashlib.sha256(f"{network} {text}".encode()).hexdigest()
+
+
+def _existing(space: Space, params: Assignment) -> dict[str, Value]:
+    """Return the values of those parameters that exist under the assignment."""
+    names = [parameter.name for parameter in space.parameters]
+    for name in params:
+        if name not in names:
+            raise unknown("parameter", name, names)
+    active: dict[str, Value] = {}
+    for parameter in space.parameters:
+        if is_active(parameter, active):
+            if parameter.name not in params:
+                raise InputError(f"parameter '{parameter.name}': the assignment has no value")
+            active[parameter.name] = _in_range(parameter, params[parameter.name])
+    return active
+
+
+def edits_of(space: Space, params: Assignment) -> tuple[str, ...]:
+    """Return the edits that an assignment means; see `spec_of`, which makes them."""
+    return spec_of(space, params).edits[len(space.spec.edits) :]
+
+
+def size_of(space: Space) -> int | None:
+    """Return the number of distinct assignments, or None where a range is continuous."""
+    if _continuous(space):
+        return None
+    groups: list[tuple[Parameter, ...]] = []
+    for parameter in space.parameters:  # parameters that depend on each other form a group
+        linked = [group for group in groups if any(one.name in parameter.when for one in group)]
+        apart = [group for group in groups if group not in linked]
+        groups = [*apart, (*(one for group in linked for one in group), parameter)]
+    return prod(sum(1 for _ in _assignments(group)) for group in groups)
+
+
+def assignments(space: Space) -> Iterator[dict[str, Value]]:
+    """Yield every assignment of a finite space once, the last parameter changing fastest.
+
+    Raise `InputError` at once where a range is continuous.
+    """
+    if name := _continuous(space):
+        raise InputError(f"parameter '{name}': is continuous, and can't be listed; give it a step")
+    return _assignments(space.parameters)
+
+
+def _assignments(parameters: Sequence[Parameter]) -> Iterator[dict[str, Value]]:
+    if not parameters:
+        yield {}
+        return
+    *before, last = parameters
+    for params in _assignments(before):
+        if is_active(last, params):
+            for value in last.values() or ():
+                yield {**params, last.name: value}
+        else:
+            yield params
+
+
+def _continuous(space: Space) -> str | None:
+    return next((one.name for one in space.parameters if one.values() is None), None)
+
+
+def _for_rows(spec: Spec, parameter: Parameter) -> list[Parameter]:
+    if parameter.each is None:
+        return [parameter]
+    try:
+        return [parameter.for_row(row.name, row.id) for row in select(spec.rows, parameter.each)]
+    except InputError as error:
+        raise error.within(f"parameter '{parameter.name}': each") from None
+
+
+def _check_when(parameter: Parameter, earlier: Mapping[str, Parameter]) -> None:
+    for name, value in parameter.when.items():
+        if name not in earlier:
+            raise unknown("parameter before it", name, earlier).within("when")
+        values = earlier[name].values()
+        if values is None or isinstance(earlier[name], FloatRange):
+            raise InputError(f"when: '{name}' is a float; depend on a categorical or an int")
+        if not any(other == value and type(other) is type(value) for other in values):
+            raise unknown(f"value of '{name}'", as_text(value), map(as_text, values)).within("when")
+
+
+def _with_parents(
+    parameter: Parameter, value: Value, earlier: Mapping[str, Parameter]
+) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for name, needed in parameter.when.items():
+        found |= _with_parents(earlier[name], needed, earlier)
+    return {**found, parameter.name: value}
+
+
+def _edits(params: Assignment, parameters: Sequence[Parameter]) -> list[str]:
+    chosen = [one for one in parameters if one.name in params]
+    return [edit for one in chosen for edit in one.edits(params[one.name])]
+
+
+def _changed(
+    recipe: Recipe | None, params: Assignment, parameters: Sequence[Parameter]
+) -> Recipe | None:
+    changes: dict[str, object] = {}
+    for one in parameters:
+        if one.name in params:
+            more = one.changes(params[one.name])
+            if both := more.keys() & changes.keys():
+                raise InputError(
+                    f"recipe: '{min(both)}' is changed by another parameter too; keep one, or "
+                    "part them by 'when'"
+                )
+            changes |= more
+    if recipe is None:
+        assert not changes, "a space with fields of the recipe has a recipe"
+        return None
+    try:
+        return changed(recipe, changes)
+    except InputError as error:
+        raise error.within("recipe") from None
+
+
+def _in_range(parameter: Parameter, value: Value) -> Value:
+    if isinstance(parameter, Categorical):
+        if value not in parameter.values():
+            known = map(as_text, parameter.values())
+            raise unknown(f"value of '{parameter.name}'", as_text(value), known)
+        return value
+    low, high = parameter.low, parameter.high
+    number = int if isinstance(parameter, IntRange) else (int, float)
+    # Samplers step through floats by adding, so that the last may lie a rounding error outside.
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, number)
+        or not (low - 1e-9 <= value <= high + 1e-9)
+    ):
+        raise InputError(f"parameter '{parameter.name}': {value!r} is not from {low} to {high}")
+    return value

@@ -1,0 +1,35 @@
+"""The spec: the table of a network, and edits of it. Without torch.
+
+In come a name, a TOML file or a table, and edits as text; out comes a `Spec`: rows that are checked
+when it is made, each with its tree of layers, its shapes and its cost.
+"""
+
+from __future__ import annotations
+
+from fuseablate.spec.catalog import form_edits, load_spec, shipped_specs
+from fuseablate.spec.difference import Difference, Pair, RowPair, compare
+from fuseablate.spec.edits import SPEC_KEYS
+from fuseablate.spec.keys import IMAGE_CHANNELS, Size, parse_size
+from fuseablate.spec.row_edits import Edit
+from fuseablate.spec.selectors import select
+from fuseablate.spec.spec import Spec, to_toml
+from fuseablate.spec.table import TracedRow
+
+__all__ = [
+    "IMAGE_CHANNELS",
+    "SPEC_KEYS",
+    "Difference",
+    "Edit",
+    "Pair",
+    "RowPair",
+    "Size",
+    "Spec",
+    "TracedRow",
+    "compare",
+    "form_edits",
+    "load_spec",
+    "parse_size",
+    "select",
+    "shipped_specs",
+    "to_toml",
+]

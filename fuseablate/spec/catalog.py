@@ -1,0 +1,95 @@
+"""The published tables that come with the package, and files of the same kind. Without torch.
+
+A table may be another one with edits (`base`, `edits`), as EfficientNet-B1 is B0 scaled; and it
+may have forms, which are edits with a name: `resnet18:cifar` is ResNet-18 in its form `cifar`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from fuseablate.errors import InputError, unknown
+from fuseablate.io.reading import read_toml
+from fuseablate.spec.spec import Spec
+
+MOST_BASES = 8  # of a table, one upon the other
+DERIVED = ("title", "source", "base", "edits", "forms", "why")
+
+
+def shipped_specs() -> dict[str, Path]:
+    """Return the published tables that come with the package, by name."""
+    folder = resources.files("fuseablate.spec") / "published"
+    paths = sorted(Path(str(file)) for file in folder.iterdir() if file.name.endswith(".toml"))
+    return {path.stem: path for path in paths}
+
+
+def load_spec(name: str | Path) -> Spec:
+    """Return a shipped spec by its name, or one from a TOML file by its path.
+
+    `NAME:FORM` is the spec in one of its forms. Raise `InputError` with the file, the row and
+    the field where anything is wrong.
+    """
+    return _loaded(str(name), ())
+
+
+def form_edits(name: str | Path) -> tuple[str, ...]:
+    """Return the edits that make the form `NAME:FORM` of its table; none where it names no form."""
+    base, form = _parts(str(name))
+    if form is None:
+        return ()
+    return next(each.edits for each in _load(base, ()).forms if each.name == form)
+
+
+def _loaded(name: str, inside: tuple[Path, ...]) -> Spec:
+    base, form = _parts(name)
+    spec = _load(base, inside)
+    try:
+        return spec if form is None else spec.form(form)
+    except InputError as error:
+        raise error.within(base) from None
+
+
+def _parts(text: str) -> tuple[str, str | None]:
+    base, colon, form = text.rpartition(":")
+    # A colon may be part of a path, as in C:\\nets\\mine.toml; a form has no dot and no slash.
+    return (base, form) if colon and not any(each in form for each in "./\\") else (text, None)
+
+
+def _load(name: str, inside: tuple[Path, ...]) -> Spec:
+    path = Path(name)
+    if path.suffix != ".toml":
+        shipped = shipped_specs()
+        if name not in shipped:
+            raise unknown("spec", name, shipped).within("a spec is a name or a path to a .toml")
+        path = shipped[name]
+    elif inside and not path.is_absolute():
+        path = inside[-1].parent / path
+    table = read_toml(path)
+    try:
+        if path.resolve() in inside:
+            raise InputError("base: the tables are each other's base")
+        if len(inside) == MOST_BASES:
+            raise InputError(f"base: a chain of more than {MOST_BASES} tables")
+        if "base" in table:
+            return _derived(path, table, inside)
+        return Spec.from_dict({"name": path.stem, **table})
+    except InputError as error:
+        raise error.within(str(path)) from None
+
+
+def _derived(path: Path, table: dict[str, Any], inside: tuple[Path, ...]) -> Spec:
+    for key in table:
+        if key not in DERIVED:
+            raise unknown("key beside base", key, DERIVED)
+    base = _loaded(str(table["base"]), (*inside, path.resolve()))
+    edits = table.get("edits", [])
+    if not isinstance(edits, list) or not edits:
+        raise InputError("edits: a table with a base needs a list of edits of it")
+    after = base.edit(*map(str, edits))
+    values = {**after.to_dict(), "name": path.stem, "edits": [], "dropped": []}
+    values |= {key: value for key, value in table.items() if key not in ("base", "edits")}
+    spec = Spec.from_dict(values)
+    return dataclasses.replace(spec, forms=spec.forms or base.forms, why=spec.why or base.why)

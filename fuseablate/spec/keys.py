@@ -1,0 +1,37 @@
+"""The spec's own keys, which belong to no row: their rules, and how a size is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from fuseablate.errors import InputError
+from fuseablate.ops.fields import Fraction, Real, Rule, Whole
+
+IMAGE_CHANNELS = 3
+Size = tuple[int, int]  # height and width
+
+SPEC_RULES: Mapping[str, Rule] = {
+    "classes": Whole(2),
+    "divisor": Whole(),
+    "dropout": Fraction(),
+    "drop_path": Fraction(),
+    "norm_eps": Real(1e-12, 0.1),
+    "norm_momentum": Real(1e-4, 1),
+}
+
+
+def check_key(key: str, rule: Rule, value: object) -> None:
+    """Hold a value against the rule of its key."""
+    try:
+        rule.check(value)
+    except InputError as error:
+        raise error.within(key) from None
+
+
+def parse_size(text: str) -> Size:
+    """Return the size (H, W) that `224` or `224x160` writes."""
+    match = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text)
+    if not match:
+        raise InputError(f"'{text}' is not a size; write 224 or, height first, 224x160")
+    return int(match[1]), int(match[2] or match[1])

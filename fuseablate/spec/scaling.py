@@ -1,0 +1,106 @@
+"""A whole network in another width, depth or resolution: `scale.width=x1.25` and its like."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fuseablate.errors import InputError, unknown
+from fuseablate.ops import Row
+from fuseablate.ops.table import DEPTH, deepened
+from fuseablate.ops.widths import each, follows, scaled
+from fuseablate.spec.keys import Size
+
+SCALE = "scale"  # what stands in place of rows where the whole network is scaled
+WIDTH = (SCALE, "width")
+DIMENSIONS = ("depth", "width", "resolution")
+# EfficientNet's alpha, beta and gamma (Tan and Le, ICML 2019, section 3.3): one step of phi about
+# doubles the MACs.
+PHI = {"depth": 1.2, "width": 1.1, "resolution": 1.15}
+MOST_PHI = 10
+
+
+def factor_of(value: str) -> float | None:
+    """Return the factor that a value writes (`x0.5`); None where it writes none."""
+    match = re.fullmatch(r"x([0-9]{1,6}(?:\.[0-9]*)?|\.[0-9]+)", value)
+    if match and float(match[1]) == 0:
+        raise InputError("nothing can be scaled by 0; use a factor such as x0.5")
+    return float(match[1]) if match else None
+
+
+def factors(field: str, value: str) -> Mapping[str, float]:
+    """Return the factor of each dimension that `scale.<field>=<value>` names.
+
+    `scale.phi=2` names all three, by EfficientNet's compound formula.
+    """
+    if field == "phi":
+        if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]+)?", value) or not 0 < float(value) <= MOST_PHI:
+            raise InputError(f"'{value}' is not a phi; write a number up to {MOST_PHI}, such as 1")
+        return {name: base ** float(value) for name, base in PHI.items()}
+    if field not in DIMENSIONS:
+        raise unknown("scaling", field, (*DIMENSIONS, "phi"))
+    factor = factor_of(value)
+    if factor is None:
+        raise InputError(f"'{value}' is no factor; write one, as in scale.{field}=x1.25")
+    return {field: factor}
+
+
+def scaled_table(
+    rows: tuple[Row, ...], size: Size, factors: Mapping[str, float], divisor: int
+) -> tuple[tuple[Row, ...], Size]:
+    """Return the rows and the input (H, W) with each dimension times its factor.
+
+    Depths are rounded up, resolutions to the nearest whole number, channels to the divisor.
+    """
+    if "depth" in factors:
+        rows = deeper(rows, factors["depth"])
+    if "width" in factors:
+        rows = widened(rows, factors["width"], divisor)
+    by = factors.get("resolution", 1)
+    return rows, (max(1, round(size[0] * by)), max(1, round(size[1] * by)))
+
+
+def deeper(rows: Sequence[Row], factor: float) -> tuple[Row, ...]:
+    """Return `rows` with the depth of each row that may repeat times a factor, rounded up."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.base, []).append(row)
+    deep: list[Row] = []
+    for group in groups.values():
+        depth = math.ceil(round(len(group) * factor, 9)) if group[0].repeats else None
+        if depth is not None:
+            DEPTH.check(depth)
+        deep += deepened(group, depth)
+    return tuple(deep)
+
+
+def widened(rows: Sequence[Row], factor: float, divisor: int) -> tuple[Row, ...]:
+    """Return `rows` with all channels scaled by one factor; the row of the classes stays.
+
+    Raise `InputError` for a row that would get more channels than a row may have.
+    """
+    return tuple(
+        row.from_cells(row.id, {**row.cells(), **wider(row, factor, divisor)}) for row in rows
+    )
+
+
+def wider(row: Row, factor: float, divisor: int) -> dict[str, Any]:
+    """Return the channel counts of a row, by cell, in another width; none of the classes' row.
+
+    Each is a number or, for several convolutions in turn, a text of numbers with commas between.
+    """
+    cells = row.cells()
+    if cells.get("out") == "classes":
+        return {}
+    return {
+        name: each(cells[name], functools.partial(_wide, factor, row.step(name, divisor)))
+        for name, rule in row.rules().items()
+        if rule.scales and name in cells and not follows(cells[name])
+    }
+
+
+def _wide(factor: float, step: int, count: int) -> int:
+    return scaled(count * factor, step)

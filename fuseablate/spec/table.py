@@ -1,0 +1,132 @@
+"""The table of a network: its rows and keys, checked, shaped, measured; no name and no history."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from dataclasses import dataclass
+
+from fuseablate.errors import InputError
+from fuseablate.layers import Cost, Flatten, Layer, Seq, Shape, Tap, written
+from fuseablate.ops import Row, Settings
+from fuseablate.ops.fields import Whole
+from fuseablate.ops.table import check_ids
+from fuseablate.spec.keys import IMAGE_CHANNELS, SPEC_RULES, Size, check_key
+
+
+@dataclass(frozen=True)
+class TracedRow:
+    """A row at one input size: its layers, its shapes for one image, what it costs."""
+
+    row: Row
+    layer: Layer
+    in_shape: Shape
+    out_shape: Shape
+    cost: Cost
+
+
+TRACES = 4096  # rows whose traces are remembered, some 5 KB each
+
+
+@functools.lru_cache(maxsize=TRACES)
+def traced_row(row: Row, shape: Shape, settings: Settings) -> TracedRow:
+    """Return `row` for an input of `shape`; remembered, since variants share most of their rows.
+
+    Raise `InputError` where the row cannot take it.
+    """
+    try:
+        layer = row.layers(shape, settings)
+        out, cost = layer.trace(shape)
+    except InputError as error:
+        raise error.within(f"row {row.id}") from None
+    return TracedRow(row, layer, shape, out, cost)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A network as a table of rows: all that determines its function, and nothing else.
+
+    input: the size (H, W) of the published table; any other size can be asked for. classes:
+    what the row with `out = "classes"` puts out. divisor: what scaled channel counts are rounded
+    to. dropout: the probability at rows with `dropout = true`. drop_path: that of stochastic
+    depth at the network's end. norm_eps, norm_momentum: those of all norms, as in torch.
+    """
+
+    rows: tuple[Row, ...]
+    input: Size
+    classes: int
+    divisor: int = 8
+    dropout: float = 0.0
+    drop_path: float = 0.0
+    norm_eps: float = 1e-5
+    norm_momentum: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the table by tracing it at its own input size."""
+        for side in self.input:
+            check_key("input", Whole(), side)
+        for key, rule in SPEC_RULES.items():
+            check_key(key, rule, getattr(self, key))
+        if not self.rows:
+            raise InputError("a spec needs at least one row")
+        check_ids(self.rows)
+        out = self.trace()[-1].out_shape
+        if out not in ((self.classes,), (self.classes, 1, 1)):
+            raise InputError(
+                f"row {self.rows[-1].id}: the network ends in {'x'.join(map(str, out))}, and must "
+                f"end in one number for each of the {self.classes} classes; "
+                'use out = "classes" after pooling'
+            )
+
+    def trace(self, size: Size | None = None) -> tuple[TracedRow, ...]:
+        """Return each row at input `size` (H, W), the table's own where it is None."""
+        shape: Shape = (IMAGE_CHANNELS, *(size or self.input))
+        traced: list[TracedRow] = []
+        for row, settings in zip(self.rows, self.settings(), strict=True):
+            traced.append(traced_row(row, shape, settings))
+            shape = traced[-1].out_shape
+        return tuple(traced)
+
+    def settings(self) -> list[Settings]:
+        """Return what each row's layers depend on beside its cells and its input.
+
+        The probability of stochastic depth grows from 0 in the first block by equal steps, so
+        that one more block would have `drop_path` (Huang et al., ECCV 2016, figure 2).
+        """
+        same = Settings(self.classes, self.dropout, self.norm_eps, self.norm_momentum)
+        if not self.drop_path:
+            return [same] * len(self.rows)
+        blocks = sum(row.repeats for row in self.rows)
+        found = []
+        before = 0
+        for row in self.rows:
+            share = before / blocks if row.repeats else 0
+            found.append(dataclasses.replace(same, drop_path=self.drop_path * share))
+            before += row.repeats
+        return found
+
+    def layers(self, size: Size | None = None) -> Seq:
+        """Return the whole network's tree: `rows.<name>`, then `flatten` to (classes,)."""
+        rows = Seq(tuple((traced.row.name, traced.layer) for traced in self.trace(size)))
+        return Seq((("rows", rows), ("flatten", Flatten())))
+
+    def check_trainable(self, size: Size | None = None) -> None:
+        """Raise an `InputError` where training would run a head at the side on too small a map."""
+        for row in self.trace(size):
+            for _, child in getattr(row.layer, "children", ()):
+                if isinstance(child, Tap):
+                    try:
+                        child.check(row.in_shape)
+                    except InputError as error:
+                        raise InputError(
+                            f"row {row.row.id}: training runs this head: {error}, or leave the "
+                            f"head out with {row.row.id}.weight=0"
+                        ) from None
+
+    def digest(self, size: Size | None = None) -> str:
+        """Return the SHA-256 of what the table means: its tree of layers at input `size`.
+
+        Tables that mean the same network have the same digest, however they are written.
+        """
+        return hashlib.sha256(written(self.layers(size)).encode()).hexdigest()

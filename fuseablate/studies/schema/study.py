@@ -1,0 +1,201 @@
+"""The tables of a study file: levels, factors, data, and the whole. Without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from fuseablate.cost import Kind
+from fuseablate.io.checked import Table
+from fuseablate.runs import MATTERS
+from fuseablate.space import Name, Text, Texts
+from fuseablate.spec import Edit, Size
+from fuseablate.studies.schema.search import Search
+from fuseablate.studies.schema.seeds import Seeding, plan_of
+from fuseablate.studies.schema.tune import Tune
+
+DesignName = Literal["one-factor", "leave-one-out", "factorial", "fractional", "per-row", "search"]
+RESERVED = ("baseline", "candidate")
+# Which keys a design needs besides those of all; it takes none of the other designs' keys.
+_NEEDS = {"per-row": ("rows", "edit"), "search": ("search",)}
+_OWN = ("factors", "rows", "edit", "search")
+_CLASSES = {"cifar100": 100, "cifar10": 10, "generated": 100}
+_GENERATED = ("classes", "train_images", "test_images")
+
+
+class Level(Table):
+    """One level of a factor: another spec, edits, changes of the recipe, or some of these."""
+
+    name: Name
+    spec: Text | None = None
+    edits: Texts = ()
+    recipe: Mapping[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.name in RESERVED:
+            raise ValueError(f'name = "{self.name}": is taken; use another')
+        if not (self.spec or self.edits or self.recipe):
+            raise ValueError(
+                "must give spec, edits or recipe; "
+                "the baseline is the first level of each factor unsaid"
+            )
+        return self
+
+
+class Factor(Table):
+    """A named list of levels; the baseline, unsaid, is the first."""
+
+    name: Name
+    levels: Annotated[tuple[Level, ...], Field(strict=False, min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> Self:
+        if self.name in RESERVED:
+            raise ValueError(f'name = "{self.name}": is taken; use another')
+        _check_distinct("levels", [level.name for level in self.levels])
+        return self
+
+
+class DataSource(Table):
+    """Which data: a name, a size where the images have none of their own.
+
+    `classes`, `train_images` and `test_images` (of each class) are for `generated` alone.
+    """
+
+    name: Literal["cifar100", "cifar10", "generated", "folder"]
+    size: Annotated[int, Field(ge=1)] | None = None
+    classes: Annotated[int, Field(ge=2)] | None = None
+    train_images: Annotated[int, Field(ge=1)] | None = None
+    test_images: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_the_source(self) -> Self:
+        if self.name == "folder" and self.size is None:
+            raise ValueError("size: missing; it must be given for a folder of images, such as 32")
+        if self.name.startswith("cifar") and self.size not in (None, 32):
+            raise ValueError(f"size = {self.size}: the images of {self.name} are 32 x 32; use 32")
+        for key in _GENERATED:
+            if self.name != "generated" and getattr(self, key) is not None:
+                raise ValueError(f"{key}: is for generated data alone; leave it out")
+        return self
+
+    @property
+    def image_size(self) -> Size:
+        """The size (H, W) of the images."""
+        return (self.size or 32, self.size or 32)
+
+    @property
+    def known_classes(self) -> int | None:
+        """How many classes the data have; None for a folder, whose files say it."""
+        return self.classes or _CLASSES.get(self.name)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what is given, as keyword arguments; where the data lie is not among them."""
+        return self.model_dump(exclude_none=True)
+
+
+def _named_or_table(key: str) -> BeforeValidator:
+    return BeforeValidator(lambda given: {key: given} if isinstance(given, str) else given)
+
+
+class StudyFile(Table):
+    """The keys of a study file."""
+
+    title: Text
+    question: Text
+    spec: Text = "fusenet"
+    data: Annotated[DataSource, _named_or_table("name")]
+    recipe: Annotated[Mapping[str, Any], _named_or_table("base")] = {"base": "standard"}
+    seeds: Seeding
+    design: DesignName
+    factors: Annotated[tuple[Factor, ...], Field(strict=False)] = ()
+    rows: Text | None = None
+    edit: Text | None = None
+    search: Search | None = None
+    iso: Kind | None = None
+    tune: Tune | None = None
+    matters: Annotated[float, Field(gt=0, le=100)] = MATTERS
+    threads: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _fits_the_design(self) -> Self:
+        needed = _NEEDS.get(self.design, ("factors",))
+        for key in _OWN:
+            if key in needed and not getattr(self, key):
+                raise ValueError(f'{key}: missing; design = "{self.design}" needs it')
+            if key not in needed and getattr(self, key):
+                raise ValueError(f'{key}: design = "{self.design}" takes none; leave it out')
+        if self.search and self.iso:
+            raise ValueError(
+                f'iso = "{self.iso}": design = "search" takes none; bound the cost in [search]'
+            )
+        _check_distinct("factors", [factor.name for factor in self.factors])
+        if self.design in ("leave-one-out", "fractional"):
+            self._has_two_levels_each()
+        if self.edit and Edit.parse(self.edit).rows is not None:
+            raise ValueError(
+                f"edit = \"{self.edit}\": must be FIELD=VALUE, such as se=false; 'rows' says where"
+            )
+        if self.search:
+            self._has_fresh_seeds(self.search)
+        return self
+
+    def _has_fresh_seeds(self, search: Search) -> None:
+        seeds = plan_of(self.seeds)
+        if seeds.looks or seeds.reference != seeds.each:
+            raise ValueError(
+                'seeds: design = "search" takes the same for all trials, without planned looks; '
+                f"write {list(seeds.each)}"
+            )
+        if both := set(seeds.each) & set(search.finalists.seeds):
+            raise ValueError(
+                f"search.finalists.seeds: {min(both)} is a seed of the search too; finalists are "
+                f"judged on fresh seeds, such as {max(seeds.each) + 1}"
+            )
+
+    @model_validator(mode="after")
+    def _is_tuned_apart(self) -> Self:
+        if self.tune is None:
+            return self
+        if self.search:
+            raise ValueError(
+                'tune: design = "search" takes none; put fields of the recipe among its parameters'
+            )
+        every = plan_of(self.seeds).every
+        if both := every & set(self.tune.seeds):
+            raise ValueError(
+                f"tune.seeds: {min(both)} is a seed of the comparison too; recipes are chosen on "
+                f"seeds of their own, such as {max(every) + 1}"
+            )
+        fields = {one.recipe for one in self.tune.parameters if one.recipe}
+        for factor in self.factors:
+            for level in factor.levels:
+                if both_change := sorted(fields & level.recipe.keys()):
+                    raise ValueError(
+                        f"level {factor.name}={level.name}: recipe: changes '{both_change[0]}', "
+                        "which is tuned; keep one of them"
+                    )
+        return self
+
+    def _has_two_levels_each(self) -> None:
+        least = 2 if self.design == "leave-one-out" else 4
+        if len(self.factors) < least:
+            raise ValueError(
+                f'factors: design = "{self.design}" needs at least {least}, and there are '
+                f'{len(self.factors)}; use design = "factorial"'
+            )
+        for factor in self.factors:
+            if len(factor.levels) > 1:
+                raise ValueError(
+                    f"factor '{factor.name}' has {len(factor.levels)} levels; "
+                    f'design = "{self.design}" takes one each besides the baseline'
+                )
+
+
+def _check_distinct(what: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{what}: '{name}' is there twice; each needs a name of its own")

@@ -1,0 +1,37 @@
+"""The `[tune]` table of a study file: how each variant's recipe is tuned. Without torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from fuseablate.io.checked import Table
+from fuseablate.space import Parameter, Seeds
+
+
+class Tune(Table):
+    """How the recipe of each variant, the baseline's too, is tuned before they are compared.
+
+    n_trials: how many recipes each variant tries; the same ones for all. seeds: with which they
+    are trained, none of them a seed of the comparison. parameters: the fields of the recipe.
+    """
+
+    n_trials: Annotated[int, Field(ge=2)]
+    seeds: Seeds
+    parameters: Annotated[tuple[Parameter, ...], Field(strict=False, min_length=1)]
+
+    @model_validator(mode="after")
+    def _tunes_the_recipe(self) -> Self:
+        for one in self.parameters:
+            if one.recipe is None:
+                raise ValueError(
+                    f"parameter '{one.name}': changes the network, and the recipe alone is tuned; "
+                    'give recipe = "lr" or another field, or make a search of the study'
+                )
+            if one.recipe == "epochs":
+                raise ValueError(
+                    f"parameter '{one.name}': recipe = \"epochs\": all variants are trained for "
+                    "the same epochs; tune another field"
+                )
+        return self

@@ -1,0 +1,1 @@
+"""What a study shows: before it starts, and while it runs."""

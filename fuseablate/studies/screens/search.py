@@ -1,0 +1,80 @@
+"""What a search says before it starts. Without torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import optuna
+from rich.console import Console
+from rich.text import Text
+
+from fuseablate.io.terminal import duration, short
+from fuseablate.runs import Store
+from fuseablate.space import Gate, Refusal, Space, size_of
+from fuseablate.studies.plan import Plan
+from fuseablate.studies.schema import Search
+from fuseablate.studies.search.sampler import random_assignment, seed_of
+
+SAMPLES = 1000
+
+
+def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, out: Console) -> None:
+    """Print what the space holds, how much of it is affordable, and what will be trained."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    base = plan.design.reference
+    cost = plan.cost(base)
+    space = Space.of(base.spec, search.parameters, base.recipe)
+    title = Text.assemble((plan.study.title, "bold"), f"  {plan.study.question}")
+    out.print(title, soft_wrap=True)
+    size = size_of(space)
+    count = f"{size:,} distinct assignments" if size else "a continuous range among them"
+    out.print(f"Space: {len(space.parameters)} parameters, {count}")
+    out.print(f"Baseline: {short(cost.params)} params, {short(cost.macs)} MACs")
+    limits = search.budget.limits(cost) if search.budget else {}
+    for name, limit in limits.items():
+        out.print(f"Budget: at most {limit:,} {'MACs' if name == 'macs' else name}")
+    gate = Gate(space, plan.data.image_size, limits)
+    found = sample(space, gate, seed_of(plan.digest, "sample"))
+    allowed = SAMPLES - found["over budget"] - found["impossible"]
+    out.print(
+        f"Of {SAMPLES:,} samples {allowed / SAMPLES:.1%} can be trained: "
+        f"{found['over budget'] / SAMPLES:.1%} are over the budget, "
+        f"{found['impossible'] / SAMPLES:.1%} give no network; {gate.holds()}",
+        soft_wrap=True,
+    )
+    trials = min(search.n_trials or size or 0, size or search.n_trials or 0)
+    seeds, fresh = len(plan.study.seeds.each), len(search.finalists.seeds)
+    best = search.finalists.best
+    who = f"the best {best}" if best else "the front"
+    out.print(
+        f"Trials: {trials:,} in all by {search.sampler}, {seeds} seeds each, "
+        f"{plan.study.recipe.epochs} epochs, pruning: {search.prune}; "
+        f"finalists: {who} and the baseline, {fresh} fresh seeds each",
+        soft_wrap=True,
+    )
+    if search.compare_random:
+        out.print(f"For comparison {trials:,} random trials, none of which can be a finalist")
+    judged = min(best or trials, trials) + 1  # a whole front, at the most
+    random = trials if search.compare_random else 0
+    runs = [plan.runs[0]] * ((trials + random) * seeds + judged * fresh)
+    seconds = plan.seconds_left(store.records(), runs)
+    out.print(
+        f"At most {duration(seconds / workers)} on {workers} workers, at the baseline's cost, "
+        "what is done already not counted off"
+        if seconds is not None
+        else "The time is unknown before the first run on these data",
+        soft_wrap=True,
+    )
+
+
+def sample(space: Space, gate: Gate, seed: int) -> Counter[Refusal]:
+    """Return how many of `SAMPLES` random assignments are refused, for each reason."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    refused: Counter[Refusal] = Counter()
+    # Networks need to be told apart only where there is no budget to speak of.
+    look = gate.refuses if gate.limits else gate.admit
+    for _ in range(SAMPLES):
+        verdict = look(random_assignment(space, study.ask()))
+        if isinstance(verdict, str):
+            refused[verdict] += 1
+    return refused

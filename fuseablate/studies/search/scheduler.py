@@ -1,0 +1,262 @@
+"""The work of a search: trials that are sampled as workers become free. Without torch.
+
+A search sees the validation images alone: its runs do not read the test set.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from fuseablate.recipes import changes_of
+from fuseablate.runs import Record, RunState
+from fuseablate.space import Assignment, Gate, Space, recipe_of
+from fuseablate.spec import Spec
+from fuseablate.studies.design import Variant
+from fuseablate.studies.drive import Driver
+from fuseablate.studies.plan import Plan, PlannedRun
+from fuseablate.studies.schema import Search
+from fuseablate.studies.search.pruning import Pruning
+from fuseablate.studies.search.sampler import LISTED, Proposal, Proposer, SpaceEndError
+from fuseablate.studies.trials import Trials
+
+TOP1 = "val top-1"  # the user attribute with that of each seed, None if NaN; not for a single one
+CURVE = "curve"  # the user attribute with the curve of a first seed that was pruned
+NETWORK = "network"
+CHANGES = "changes"  # the user attribute with what a trial changes of the recipe, in words
+
+
+def seeds_of(trial: FrozenTrial) -> int:
+    """Return how many seeds of a trial that is complete, or has failed, were trained."""
+    return len(trial.user_attrs.get(TOP1, (None,)))
+
+
+@dataclass
+class _Trial:
+    """A trial on its way: `top1` of each seed that has ended, None where it diverged."""
+
+    number: int
+    variant: Variant
+    runs: tuple[PlannedRun, ...]
+    top1: dict[int, float | None] = field(default_factory=dict)
+    curve: Sequence[float] = ()
+    ended: bool = False
+
+
+class SearchWork:
+    """Samples trials up to the total, and files their means over the seeds.
+
+    Where seeds may be saved (pruning, `first_seed_only`), a trial's other seeds wait for its
+    first; else they are trained at once. A trial with a seed that diverges has failed. `called`
+    is what a trial's variant is called before its number.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        search: Search,
+        space: Space,
+        trials: Trials,
+        name: str,
+        *,
+        called: str = "trial",
+    ) -> None:
+        self._driver, self._search, self._space, self._trials = driver, search, space, trials
+        self._plan: Plan = driver.plan
+        self._called = called
+        base = self._plan.design.reference
+        size = self._plan.data.image_size
+        limits = search.budget.limits(self._plan.cost(base)) if search.budget else {}
+        self._gate = Gate(space, size, limits)
+        earlier = trials.all()
+        self._proposer = Proposer(search, space, self._gate, name, earlier)
+        self._pruning = (
+            Pruning(search.prune, self._plan.study.recipe.epochs, name)
+            if search.prune != "none"
+            else None
+        )
+        self._staged = search.first_seed_only or self._pruning is not None
+        self._full: list[tuple[float, ...]] = []  # the values of trials with all their seeds
+        self._by_run: dict[str, _Trial] = {}
+        self._variants: dict[int, Variant] = {}
+        self._over = False
+        ended: list[PlannedRun] = []
+        running: list[PlannedRun] = []
+        for one in earlier:
+            (ended if one.state.is_finished() else running).extend(self._resumed(one))
+        self._queue = deque([*ended, *running])
+
+    def next(self) -> PlannedRun | None:
+        """Return the next run of a trial, or the first one of a new trial."""
+        if not self._queue:
+            if "latency" not in self._search.objectives:
+                self._sample(1)
+            elif self._driver.idle:
+                self._sample(self._driver.engine.free)
+        return self._queue.popleft() if self._queue else None
+
+    def epoch(self, run: PlannedRun, val_top1: Sequence[float]) -> bool:
+        """Return whether a first seed is to be pruned."""
+        trial = self._by_run[run.digest]
+        if self._pruning is None or run is not trial.runs[0]:
+            return False
+        trial.curve = val_top1
+        return self._pruning.epoch(trial.number, val_top1)
+
+    def ended(self, run: PlannedRun, state: RunState, record: Record | None) -> None:
+        """Take note of a run's validation top-1; a lost run may yet come, at the next start."""
+        if state == "lost":
+            return
+        trial = self._by_run[run.digest]
+        if record is not None:
+            trial.top1[run.seed] = record.val.top1 if record.val else None
+        if self._pruning and run is trial.runs[0]:
+            curve = record.curves.val_top1 if record else trial.curve
+            self._pruning.end(trial.number, curve, _ENDS[state])
+        if not trial.ended:
+            self._decide(trial, state)
+
+    def variant(self, number: int) -> Variant:
+        """Return the variant of the trial of that number."""
+        return self._variants[number]
+
+    def _sample(self, count: int) -> None:
+        """Begin so many trials, or as many as the total and the space allow.
+
+        Latency as an objective is measured here, of all of them by turns and before any of them
+        is trained: it is asked for only while no worker runs.
+        """
+        total = self._search.n_trials
+        begun = len(self._trials)
+        most = count if total is None else min(count, total - begun)
+        proposals: list[Proposal] = []
+        while not self._over and len(proposals) < most:
+            try:
+                proposals.append(self._proposer.propose(begun + len(proposals)))
+            except SpaceEndError as end:
+                ended = begun + len(proposals)
+                if not ended:
+                    raise
+                self._over = True
+                self._driver.note(f"the search ends after {ended:,} {self._called}s: {end}")
+        timed: Sequence[float | None] = [None] * len(proposals)
+        if proposals and "latency" in self._search.objectives:
+            timed = self._driver.engine.latencies(
+                [proposal.spec for proposal in proposals], self._plan.data.image_size
+            )
+        for proposal, latency in zip(proposals, timed, strict=True):
+            self._begin(proposal, latency)
+
+    def _begin(self, proposal: Proposal, latency: float | None) -> None:
+        number = len(self._trials)
+        variant = self._variant(number, proposal.params, proposal.spec)
+        attributes: dict[str, Any] = {
+            **self._plan.attributes(variant),
+            NETWORK: proposal.network,
+            CHANGES: changes_of(variant.recipe, self._plan.study.recipe),
+            **proposal.refused,
+            **({LISTED: proposal.listed} if proposal.listed else {}),
+            **({} if latency is None else {"latency": latency}),
+        }
+        self._trials.start(variant.names[0], proposal.params, attributes, proposal.system)
+        self._queue += self._added(number, variant).runs[: 1 if self._staged else None]
+
+    def _resumed(self, earlier: FrozenTrial) -> Sequence[PlannedRun]:
+        """Take in a trial of an earlier process, and return its runs that are to be looked at."""
+        attributes = earlier.user_attrs
+        base = self._space.spec
+        # The edits that had an effect: to find them anew takes many times as long.
+        spec = base.edit(*attributes["edits"].split()[len(base.edits) :])
+        self._gate.remember(earlier.params, attributes[NETWORK])
+        variant = self._variant(earlier.number, earlier.params, spec)
+        trial = self._added(earlier.number, variant)
+        trial.ended = earlier.state.is_finished()
+        if not trial.ended:
+            return trial.runs[: 1 if self._staged else None]
+        if earlier.state == TrialState.PRUNED:
+            trial.curve = attributes[CURVE]
+            line = self._driver.line(trial.runs[0])
+            line.state, line.epoch = "pruned", len(trial.curve)
+            line.val_top1 = trial.curve[-1]
+            self.ended(trial.runs[0], "pruned", None)
+            return ()
+        trained = trial.runs[: seeds_of(earlier)]
+        if earlier.values and len(trained) == len(trial.runs):
+            self._full.append(self._signed(earlier.values))
+        return trained
+
+    def _variant(self, number: int, params: Assignment, spec: Spec) -> Variant:
+        known = {one.name: one for one in self._space.parameters}
+        levels = {name: known[name].text(value) for name, value in params.items()}
+        recipe = recipe_of(self._space, params) or self._plan.study.recipe
+        return Variant((f"{self._called} {number}",), (levels,), spec, recipe)
+
+    def _added(self, number: int, variant: Variant) -> _Trial:
+        self._variants[number] = variant
+        runs = self._plan.planned([variant], self._plan.study.seeds.each, tested=False)
+        trial = _Trial(number, variant, runs)
+        self._by_run |= {run.digest: trial for run in runs}
+        if self._pruning:
+            self._pruning.begin()
+        return trial
+
+    def _decide(self, trial: _Trial, state: RunState) -> None:
+        """End a trial whose result is known, or let its other seeds be trained."""
+        top1 = [trial.top1[run.seed] for run in trial.runs if run.seed in trial.top1]
+        values = [value for value in top1 if value is not None]
+        told = {TOP1: top1} if len(top1) > 1 else {}
+        if state == "pruned":
+            self._finish(trial, TrialState.PRUNED, None, {CURVE: list(trial.curve)})
+        elif len(values) < len(top1) and (self._staged or len(top1) == len(trial.runs)):
+            self._finish(trial, TrialState.FAIL, None, told)
+        elif len(top1) == len(trial.runs):
+            result = self._values(trial, statistics.mean(values))
+            self._full.append(self._signed(result))
+            self._finish(trial, TrialState.COMPLETE, result, told)
+        elif self._staged and len(top1) == 1:
+            result = self._values(trial, values[0])
+            if self._search.first_seed_only and self._is_beaten(self._signed(result)):
+                self._finish(trial, TrialState.COMPLETE, result, told)
+            else:
+                self._queue.extendleft(reversed(trial.runs[1:]))
+
+    def _finish(
+        self,
+        trial: _Trial,
+        state: TrialState,
+        values: Sequence[float] | None,
+        attributes: Mapping[str, Any],
+    ) -> None:
+        trial.ended = True
+        self._trials.finish(trial.variant.names[0], state, values, attributes)
+        self._proposer.tell(trial.number, state, values)
+
+    def _values(self, trial: _Trial, top1: float) -> list[float]:
+        costs = self._trials[trial.variant.names[0]].user_attrs
+        return [top1 if name == "accuracy" else costs[name] for name in self._search.objectives]
+
+    def _signed(self, values: Sequence[float]) -> tuple[float, ...]:
+        """Return the values with more meaning better in all of them."""
+        pairs = zip(self._search.objectives, values, strict=True)
+        return tuple(value if name == "accuracy" else -value for name, value in pairs)
+
+    def _is_beaten(self, values: tuple[float, ...]) -> bool:
+        """Whether a trial with these values would be no finalist by what is known."""
+        if len(values) > 1:
+            return any(
+                all(a >= b for a, b in zip(other, values, strict=True)) for other in self._full
+            )
+        best = self._search.finalists.best or 1
+        return sum(other >= values for other in self._full) >= best
+
+
+_ENDS: Mapping[RunState, TrialState] = {
+    "done": TrialState.COMPLETE,
+    "failed": TrialState.FAIL,
+    "pruned": TrialState.PRUNED,
+}

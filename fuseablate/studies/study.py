@@ -1,0 +1,111 @@
+"""Studies: a study file, read and checked, with its baseline. Without torch.
+
+The keys of the file are in `tables.py`; what a design makes of a study is in `design.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fuseablate.cost import Kind
+from fuseablate.errors import InputError
+from fuseablate.io.checked import checked
+from fuseablate.io.reading import read_toml
+from fuseablate.recipes import Recipe, changed, load_recipe
+from fuseablate.runs import MATTERS
+from fuseablate.seeds import SeedPlan
+from fuseablate.space import fit_name
+from fuseablate.spec import Spec, load_spec
+from fuseablate.studies.schema import (
+    DataSource,
+    DesignName,
+    Factor,
+    Search,
+    StudyFile,
+    Tune,
+    plan_of,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study file, read: `name` is its stem, `path` where it lies.
+
+    `spec` and `recipe` are those of the baseline; `specs` are those that levels put in its place,
+    by what the file calls them. `rows` and `edit` are those of a per-row
+    design, `search` that of a search; None for the others. iso: the cost in which each variant
+    is also trained rescaled to the reference's; None where they are trained as they are alone.
+    tune: how each variant's recipe is tuned; None where all have the study's. matters: the
+    smallest difference in top-1 that matters, in points. threads: those of a run on the CPU, which
+    its result there depends on.
+    """
+
+    name: str
+    path: Path
+    title: str
+    question: str
+    spec: Spec
+    data: DataSource
+    recipe: Recipe
+    seeds: SeedPlan
+    design: DesignName
+    factors: tuple[Factor, ...] = ()
+    rows: str | None = None
+    edit: str | None = None
+    search: Search | None = None
+    iso: Kind | None = None
+    tune: Tune | None = None
+    matters: float = MATTERS
+    threads: int = 1
+    specs: Mapping[str, Spec] = field(default_factory=dict)
+
+
+def load_study(path: Path) -> Study:
+    """Return the study in a TOML file.
+
+    A spec or a recipe in it is a shipped one's name, or a path relative to the study file.
+    Raise `InputError` with the file, the key, the value and the rule. Levels are tried on the
+    spec by `design.expand`.
+    """
+    try:
+        fit_name(path.stem)
+    except ValueError as error:
+        raise InputError(f"{path}: the file's name is the study's: {error}") from None
+    file = checked(StudyFile, read_toml(path), place=str(path))
+    spec = _spec(file.spec, path, "spec")
+    specs = {
+        level.spec: _spec(level.spec, path, f"level {factor.name}={level.name}: spec")
+        for factor in file.factors
+        for level in factor.levels
+        if level.spec
+    }
+    try:
+        recipe = _recipe(file.recipe, path)
+    except InputError as error:
+        raise error.within(f"{path}: recipe") from None
+    own = ("spec", "recipe")  # these two are read from files of their own
+    given = {key: getattr(file, key) for key in StudyFile.model_fields if key not in own}
+    given["seeds"] = plan_of(file.seeds)
+    return Study(name=path.stem, path=path, spec=spec, recipe=recipe, specs=specs, **given)
+
+
+def _spec(name: str, study: Path, key: str) -> Spec:
+    try:
+        return load_spec(_located(name, study))
+    except InputError as error:
+        raise error.within(f"{study}: {key}") from None
+
+
+def _recipe(table: Mapping[str, Any], study: Path) -> Recipe:
+    changes = dict(table)
+    base = changes.pop("base", "standard")
+    if not isinstance(base, str):
+        raise InputError(f"base = {base}: must be the name of a recipe or the path of a .toml file")
+    return changed(load_recipe(_located(base, study)), changes)
+
+
+def _located(name: str, study: Path) -> str:
+    return str(study.parent / name) if ".toml" in name else name

@@ -1,1 +1,0 @@
-"""A spec as people read it: its table, notes, parameters and picture. Without torch."""

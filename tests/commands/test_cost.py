@@ -1,0 +1,98 @@
+"""`fuseablate cost` and `measure`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fuseablate import InputError, load_spec, measure
+from fuseablate.commands.program import main
+from tests.helpers.paths import GOLDEN
+
+
+def printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str
+) -> str:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main(["cost", *words]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return str(out)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cost-100", ("fusenet",)),
+        ("cost-set-100", ("fusenet", "--set", "all.se=false", "--input", "32")),
+        ("cost-mbconv-100", ("fusenet", "--set", "fuse.op=mbconv", "--set", "classes=10")),
+    ],
+)
+def test_golden(
+    name: str,
+    words: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+    assert printed(capsys, monkeypatch, *words) == expected
+
+
+# What SE costs, by hand: 2 e^2 params a Fuse row, 2 x 576 x 144 in row 13, as many MACs.
+SE = 2 * (16**2 + 96**2 + 2 * 240**2 + 120**2 + 144**2 + 288**2 + 2 * 576**2) + 2 * 576 * 144
+
+
+def test_json_has_the_keys_that_machines_are_promised(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (entry,) = json.loads(printed(capsys, monkeypatch, "fusenet", "--json"))
+    assert entry["spec"] == "fusenet"
+    assert (entry["edits"], entry["input"]) == ([], 224)
+    assert (entry["params"], entry["macs"]) == (3_284_608, 73_851_648)
+    words = ("fusenet", "--json", "--set", "all.se=false", "--input", "32")
+    (entry,) = json.loads(printed(capsys, monkeypatch, *words))
+    assert (entry["edits"], entry["input"]) == (["all.se=false"], 32)
+    assert (entry["params"], entry["macs"]) == (3_284_608 - SE, 4_123_392 - SE)
+    assert (entry["unedited"]["params"], entry["unedited"]["macs"]) == (3_284_608, 4_123_392)
+
+
+def test_specs_stand_side_by_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(
+        "input = 8\nclasses = 10\n"
+        '[[rows]]\nop = "pool"\n[[rows]]\nop = "conv"\nkernel = 1\nout = "classes"\n',
+        encoding="utf-8",
+    )
+    words = ("fusenet", str(path), "--json")
+    big, tiny = json.loads(printed(capsys, monkeypatch, *words))
+    assert (big["spec"], big["params"], big["input"]) == ("fusenet", 3_284_608, 224)
+    assert (tiny["spec"], tiny["params"], tiny["macs"], tiny["input"]) == ("tiny", 30, 30, 8)
+    lines = printed(capsys, monkeypatch, "fusenet", str(path)).splitlines()
+    assert [line.split()[0] for line in lines] == ["Spec", "fusenet", "tiny"]
+
+
+def test_check_traces(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["cost", "fusenet", "--check", "--json", "--input", "32", "--set", "fuse.op=mbconv"]
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)[0]["edits"] == ["fuse.op=mbconv"]
+    assert "proved fusenet fuse.op=mbconv" in err
+
+
+def test_measure_of_a_size_that_does_not_fit() -> None:
+    spec = load_spec("fusenet").edit("4.kernel=4", "4.stride=2")
+    assert measure(spec, (224, 224)).params > 0
+    with pytest.raises(InputError, match="row 4: branches end in maps of different sizes"):
+        measure(spec, (33, 33))
+
+
+def test_macs_follow_the_image() -> None:
+    spec = load_spec("fusenet")
+    # an oblong image: the stem's 432 weights at 16 x 32 places
+    assert spec.trace((32, 64))[0].cost.macs == 432 * 16 * 32
+    assert measure(spec, (32, 64)).params == 3_284_608
+    assert measure(spec) == measure(spec, (224, 224))

@@ -1,0 +1,131 @@
+"""`fuseablate diff`. The golden files were read against the table and hand arithmetic."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from fuseablate import load_spec
+from fuseablate.commands.program import main
+from fuseablate.spec.difference import compare
+from fuseablate.spec.spec import to_toml
+from tests.helpers.paths import GOLDEN
+
+BASE = load_spec("fusenet")
+EDITS = "all.se=false 12.depth=2 9.kernel=3 dropout=0.1"
+
+
+def printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int, *words: str
+) -> str:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["diff", *words]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return str(out)
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("diff", ("--input", "32", "--set-b", EDITS)),
+        ("diff-op", ("--set-a", "fuse.exp=x0.5", "--set-b", "2-5.op=mbconv")),
+        ("diff-same", ()),
+    ],
+)
+def test_golden(
+    name: str,
+    words: tuple[str, ...],
+    columns: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = (GOLDEN / f"{name}-{columns}.txt").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    other = Path("other.toml")  # on another divisor, on which no layer depends
+    other.write_text(to_toml(dataclasses.replace(BASE, divisor=4)))
+    b = str(other) if name == "diff-same" else "fusenet"
+    assert printed(capsys, monkeypatch, columns, "fusenet", b, *words) == expected
+
+
+def test_rows_cells_and_costs_by_hand() -> None:
+    """SE costs 2 e^2 params and as many MACs; row 9 sees maps of 2 x 2."""
+    found = compare(BASE, BASE.edit(*EDITS.split()), (32, 32))
+    assert dict(found.keys) == {"dropout": (0.2, 0.1)}
+    assert not found.same
+    ids = [row.id for row in found.rows]
+    assert ids == [*map(str, range(1, 13)), "12/2", "13", "14", "15", "16"]
+    rows = {row.id: row for row in found.rows}
+    off = {"se": (True, False)}
+    assert rows["1"].cells == rows["3"].cells == rows["16"].cells == {}
+    assert rows["6"].cells == off
+    assert rows["6"].params[0] - rows["6"].params[1] == 2 * 240**2
+    # two one-dimensional kernels on 144 channels each lose two weights, at 2 x 2 places
+    assert rows["9"].cells == {"kernel": (5, 3), **off}
+    assert rows["9"].params[0] - rows["9"].params[1] == 2 * 144**2 + 144 * 2 * 2
+    assert rows["9"].macs[0] - rows["9"].macs[1] == 2 * 144**2 + 144 * 2 * 2 * 4
+    assert rows["12/2"].before is None
+    assert rows["12/2"].params[0] == rows["12/2"].macs[0] == 0
+    assert rows["12/2"].macs[1] == rows["12"].macs[1]
+    assert found.params[0] == 3_284_608
+    assert found.macs[0] == 4_123_392
+
+
+def test_rows_of_the_first_alone_and_shapes_that_follow() -> None:
+    found = compare(BASE.edit("12.depth=2"), BASE.edit("4.out=40"))
+    rows = {row.id: row for row in found.rows}
+    assert [row.id for row in found.rows][11:14] == ["12", "12/2", "13"]
+    assert (rows["12/2"].after, rows["12/2"].macs[1]) == (None, 0)
+    assert rows["4"].cells == {"out": (24, 40)}
+    assert rows["5"].cells == {"in_shape": ((24, 28, 28), (40, 28, 28))}
+    # the expansion to 96 channels reads 16 channels more
+    assert rows["5"].params[1] - rows["5"].params[0] == 16 * 96
+
+
+def test_the_same_network_written_in_two_ways() -> None:
+    found = compare(BASE, dataclasses.replace(BASE, divisor=4))
+    assert found.same
+    assert dict(found.keys) == {"divisor": (8, 4)}
+    assert not any(row.cells for row in found.rows)
+    assert compare(BASE, BASE).same
+    assert not compare(BASE, BASE.edit("all.nl=gelu")).same
+
+
+def test_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("fusenet", "fusenet", "--set-b", "12.depth=2", "--set-b", "2.op=mbconv", "--json")
+    found = json.loads(printed(capsys, monkeypatch, 80, *words, "--input", "32"))
+    assert found["a"] == {"spec": "fusenet", "edits": [], "input": 32}
+    assert found["b"]["edits"] == ["12.depth=2", "2.op=mbconv"]
+    assert (found["same"], found["keys"]) == (False, {})
+    assert (found["params"][0], found["macs"][0]) == (3_284_608, 4_123_392)
+    rows = {row["row"]: row for row in found["rows"]}
+    assert rows["2"]["cells"]["op"] == ["fuse", "mbconv"]
+    assert rows["2"]["cells"]["variant"] == ["full", None]
+    assert (rows["12/2"]["in"], rows["12/2"]["params"][0], rows["12"]["in"]) == ("b", 0, "ab")
+
+
+def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "fusenet", "fusent"]) == 2
+    assert "did you mean 'fusenet'?" in capsys.readouterr().err
+    assert main(["diff", "fusenet", "fusenet", "--set-b", "2.se=maybe"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "edit '2.se=maybe'" in err
+
+
+def test_what_one_op_alone_has_is_shown_where_it_is_no_default(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("fusenet", "fusenet", "--set-a", "3.variant=half 4.order=Kx1,1xK")
+    out = printed(capsys, monkeypatch, 140, *words, "--set-b", "2-4.op=mbconv").splitlines()
+    rows = {line.split()[0]: line for line in out[3:]}
+    assert "variant" not in rows["2"]
+    assert "op fuse → mbconv, variant half → -" in rows["3"]
+    assert "op fuse → mbconv, order Kx1,1xK → -" in rows["4"]

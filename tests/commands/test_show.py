@@ -1,0 +1,346 @@
+"""`fuseablate show`, as a user sees it. The golden files were read against the source's table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+
+from fuseablate import build, load_spec
+from fuseablate.commands.program import main
+from fuseablate.layers import Cost, Layer, Shape, seq
+from fuseablate.ops import Row, Settings
+from fuseablate.ops.fields import Whole, cell, part
+from fuseablate.ops.kernels import Kernel, Listed
+from fuseablate.ops.row import Cells
+from fuseablate.show.lines import unfolded
+from fuseablate.show.notes import notes
+from fuseablate.spec.spec import Why
+from fuseablate.spec.table import TracedRow
+from tests.helpers.paths import GOLDEN
+
+
+def printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int, *words: str
+) -> str:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return str(out)
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "words"),
+    [
+        ("show-80", 80, ()),
+        ("show-140", 140, ()),
+        ("show-32-80", 80, ("--input", "32")),
+        ("show-32-140", 140, ("--input", "32")),
+        ("show-edited-80", 80, ("--set", "fuse.residual=true 10.depth=2", "--set", "14.se=true")),
+        ("show-mbconv-140", 140, ("--set", "fuse.op=mbconv", "--input", "32x64")),
+        ("show-why-100", 100, ("--why",)),
+    ],
+)
+def test_golden(
+    name: str,
+    columns: int,
+    words: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+    assert printed(capsys, monkeypatch, columns, "show", "fusenet", *words) == expected
+
+
+# The source's cells that the wide table must print as they are, row by row.
+WIDE_ROWS = """
+1   224x224x3   Conv2d                  3x3      Yes  -    16    No   H-Swish  2
+2   112x112x16  Fuse                    3x1,1x3  Yes  16   16    Yes  ReLU     2
+3   56x56x16    Fuse                    3x1,1x3  Yes  72   24    No   ReLU     2
+4   28x28x24    Fuse                    3x1,1x3  Yes  88   24    No   ReLU     1
+5   28x28x24    Fuse                    5x1,1x5  Yes  96   40    Yes  H-Swish  2
+6   14x14x40    Fuse                    5x1,1x5  Yes  240  40    Yes  H-Swish  1
+7   14x14x40    Fuse                    5x1,1x5  Yes  240  40    Yes  H-Swish  1
+8   14x14x40    Fuse                    5x1,1x5  Yes  120  48    Yes  H-Swish  1
+9   14x14x48    Fuse                    5x1,1x5  Yes  144  48    Yes  H-Swish  1
+10  14x14x48    Fuse                    5x1,1x5  Yes  288  96    Yes  H-Swish  2
+11  7x7x96      Fuse                    5x1,1x5  Yes  576  96    Yes  H-Swish  1
+12  7x7x96      Fuse                    5x1,1x5  Yes  576  96    Yes  H-Swish  1
+13  7x7x96      Conv2d                  1x1      Yes  -    576   Yes  H-Swish  1
+14  7x7x576     AdaptiveAveragePooling  7x7      No   -    -     -    -        1
+15  1x1x576     Conv2d                  1x1      No   -    1024  -    H-Swish  1
+16  1x1x1024    Conv2d                  1x1      No   -    100   -    -        1
+"""
+
+
+@pytest.mark.parametrize("columns", [118, 120, 140, 200])
+def test_the_wide_table_is_the_sources(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = printed(capsys, monkeypatch, columns, "show", "fusenet").splitlines()
+    expected = [line.split() for line in WIDE_ROWS.strip().splitlines()]
+    assert [line.split()[:10] for line in lines[2:18]] == expected
+    heads = "Row Input HxWxC Operator Kernel BN exp out SE NL stride Output Params MACs"
+    assert " ".join(lines[1].split()) == heads
+    assert "3,284,608 params, 73,851,648 MACs" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("columns", [20, 60, 80, 100, 117, 118, 140])
+def test_nothing_is_cut_short_at_any_width(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("show", "fusenet", "--set", "12.depth=2")
+    assert "…" not in printed(capsys, monkeypatch, columns, *words)
+
+
+def test_the_narrow_table_fits_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = printed(capsys, monkeypatch, 80, "show", "fusenet").splitlines()
+    assert max(len(line) for line in lines[1:18]) <= 80
+
+
+def test_a_pipe_gets_the_whole_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert main(["show", "fusenet"]) == 0
+    out = capsys.readouterr().out
+    stem = "1 224x224x3 Conv2d 3x3 Yes - 16 No H-Swish 2 112x112x16 464 5,419,008"
+    assert " ".join(out.splitlines()[2].split()) == stem
+
+
+@pytest.mark.parametrize(
+    ("words", "side", "macs"),
+    [((), 224, 73_851_648), (("--input", "32"), 32, 4_123_392)],
+)
+def test_json_has_the_keys_that_machines_are_promised(
+    words: tuple[str, ...],
+    side: int,
+    macs: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = json.loads(printed(capsys, monkeypatch, 80, "show", "fusenet", "--json", *words))
+    assert (table["spec"], table["input"]) == ("fusenet", side)
+    assert (table["params"], table["macs"]) == (3_284_608, macs)
+    rows = table["rows"]
+    assert [row["row"] for row in rows] == [str(n) for n in range(1, 17)]
+    assert [row["op"] for row in rows] == ["conv", *["fuse"] * 11, "conv", "pool", "conv", "conv"]
+    assert rows[0]["in_shape"] == [3, side, side]
+    assert rows[0]["out_shape"] == [16, side // 2, side // 2]
+    assert rows[15]["out_shape"] == [100, 1, 1]
+    assert (rows[0]["params"], rows[0]["macs"]) == (464, 432 * (side // 2) ** 2)
+    assert sum(row["params"] for row in rows) == 3_284_608
+    assert sum(row["macs"] for row in rows) == macs
+
+
+def test_json_of_an_edited_spec_and_an_oblong_image(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("show", "fusenet", "--json", "--set", "5.depth=2", "--input", "32x64")
+    table = json.loads(printed(capsys, monkeypatch, 80, *words))
+    assert table["input"] == [32, 64]
+    assert table["edits"] == ["5.depth=2"]
+    assert [row["row"] for row in table["rows"]][4:6] == ["5", "5/2"]
+    assert table["rows"][0]["in_shape"] == [3, 32, 64]
+
+
+def test_toml_can_be_read_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("show", "fusenet", "--toml", "--set", "fuse.variant=half 5.depth=2")
+    path = tmp_path / "half.toml"
+    path.write_text(printed(capsys, monkeypatch, 80, *words), encoding="utf-8")
+    spec = load_spec("fusenet").edit("fuse.variant=half", "5.depth=2")
+    assert load_spec(path).digest() == spec.digest()
+
+
+def test_why_says_of_each_choice_where_it_comes_from(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = printed(capsys, monkeypatch, 200, "show", "fusenet", "--why")
+    origins = {line.split()[0]: line.split() for line in out.splitlines()[2:]}
+    for field in ("variant=full", "residual=false", "expand=always", "se_place=before_nl"):
+        assert "inferred" in origins[f"fuse.{field}"]
+    for field in ("fuse.norm=batch", "13.se=true", "16.bias=false", "16.dropout=true"):
+        assert "source" in origins[field]
+    assert len(origins) == len(load_spec("fusenet").why)
+
+
+NAMES = ["a [bold] name", "[/]", "net[0]", "a [/b] c"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_texts_of_the_user_are_printed_as_they_are(
+    name: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = json.dumps(name)
+    path = tmp_path / "net.toml"
+    path.write_text(
+        f"name = {text}\ntitle = {text}\nsource = {text}\ninput = 32\nclasses = 10\n"
+        '[[rows]]\nop = "pool"\n[[rows]]\nop = "conv"\nkernel = 1\nout = "classes"\n'
+        f'[[why]]\nfield = {text}\nvalue = "1"\norigin = "source"\nreason = {text}\n',
+        encoding="utf-8",
+    )
+    assert printed(capsys, monkeypatch, 140, "show", str(path)).startswith(f"{name}  {name}\n")
+    why = printed(capsys, monkeypatch, 140, "show", str(path), "--why")
+    assert why.count(name) == 4
+    assert name in printed(capsys, monkeypatch, 140, "cost", str(path))
+    assert load_spec(path).why == (Why(name, "1", "source", name),)
+
+
+def test_check_passes_and_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("show", "fusenet", "--check", "--input", "32", "--set", "fuse.variant=half")
+    out = printed(capsys, monkeypatch, 140, *words)
+    assert "proved fusenet fuse.variant=half at 32x32" in out
+    assert "each of the 16 rows" in out
+
+
+def test_check_leaves_json_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "fusenet", "--check", "--json", "--input", "32"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["macs"] == 4_123_392
+    assert "proved" in err
+
+
+def test_check_fails_where_the_network_differs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = load_spec("fusenet").edit("3.kernel=5")
+    monkeypatch.setattr(
+        "fuseablate.network.check.build", lambda spec, **options: build(other, **options)
+    )
+    assert main(["show", "fusenet", "--check", "--input", "32"]) == 1
+    out = capsys.readouterr().out
+    # two taps more on each of two times 72 channels
+    assert "differs row 3: params: layers say 5520, the trace 5808" in out
+    assert "proved" not in out
+    assert main(["cost", "fusenet", "--check", "--input", "32"]) == 1
+    assert "differs fusenet: row 3: params" in capsys.readouterr().err
+
+
+def test_repeats_stand_in_one_line_with_their_sum(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = printed(capsys, monkeypatch, 140, "show", "resnet50").splitlines()
+    heads = "Row Input HxWxC Operator Kernel BN inner out NL stride Output Params MACs"
+    assert " ".join(lines[1].split()) == heads  # neither exp nor SE: no row has any
+    rows = {line.partition("  ")[0]: line.split() for line in lines[2:13]}
+    assert list(rows) == ["1", "2", "3 x3", "4", "4/2 x3", "5", "5/2 x5", "6", "6/2 x2", "7", "8"]
+    with torch.device("meta"):
+        reference = torchvision.models.resnet50()
+
+    def params(*blocks: torch.nn.Module) -> str:
+        return f"{sum(p.numel() for block in blocks for p in block.parameters()):,}"
+
+    assert rows["3 x3"][-2] == params(reference.layer1)
+    assert rows["4"][-2] == params(reference.layer2[0])
+    assert rows["5/2 x5"][-2] == params(*list(reference.layer3)[1:])
+    assert rows["3 x3"][2] == "56x56x64"
+    assert rows["3 x3"][-3] == "56x56x256"
+    assert f"{sum(p.numel() for p in reference.parameters()):,} params" in "\n".join(lines)
+
+
+def test_all_shows_each_repeat(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = printed(capsys, monkeypatch, 80, "show", "resnet50", "--all").splitlines()
+    ids = [line.split()[0] for line in lines[2:22]]
+    assert ids[2:9] == ["3", "3/2", "3/3", "4", "4/2", "4/3", "4/4"]
+    assert len(ids) == 20
+
+
+def test_a_form_says_its_edits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits = "1.kernel=3 1.stride=1 2.kernel=1 2.stride=1 2.padding=0 input=32 classes=100"
+    out = printed(capsys, monkeypatch, 80, "show", "resnet18")
+    assert f"form resnet18:cifar: {edits}\n" in out
+    out = printed(capsys, monkeypatch, 80, "show", "resnet18:cifar")
+    assert out.splitlines()[1] == f"in this form: {edits}"
+
+
+@pytest.mark.parametrize(("edit", "norm"), [("all.norm=group", "GN"), ("5.norm=group", "BN")])
+def test_group_norms_are_named(
+    edit: str, norm: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = printed(capsys, monkeypatch, 140, "show", "resnet18", "--set", edit)
+    assert " Norm " in out.splitlines()[1]
+    assert out.splitlines()[2].split()[4] == norm
+
+
+def test_a_choice_of_all_rows_of_an_op_is_said_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = printed(capsys, monkeypatch, 80, "show", "fusenet", "--set", "fuse.variant=half")
+    assert "variant=half in every fuse row\n" in out
+    out = printed(capsys, monkeypatch, 80, "show", "resnet50", "--set", "4.residual=false")
+    assert "residual=false in row 4, 4/2\n" in out
+    assert "residual=true" not in out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain(Cells):
+    kernel: int | str = cell(Listed(Kernel()), 1)
+    out: int | str = cell(Listed(Whole(scales=True)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branching(Row):
+    op = "branching"
+    title = "Branching"
+
+    squeeze: int = cell(Whole(scales=True))
+    b1: Chain | None = part(Chain)  # noqa: RUF009
+    b2: Chain | None = part(Chain)  # noqa: RUF009
+
+    def kernel_text(self, shape: Shape) -> str:
+        return "-"
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        return seq()
+
+
+def branching(id: str) -> TracedRow:
+    cells = {"squeeze": 16, "b1": {"out": 64}, "b2": {"kernel": "1x1,3", "out": "96,128"}}
+    row = Branching.from_cells(id, cells)
+    return TracedRow(row, seq(), (3, 8, 8), (3, 8, 8), Cost())
+
+
+def test_branches_are_written_short() -> None:
+    (text,) = notes(unfolded([branching("3")]), full=False)
+    assert text == "row 3: squeeze 16; b1 1x1 64; b2 1x1 96, 3x3 128"
+
+
+def test_notes_do_not_drown_the_table() -> None:
+    lines = unfolded([branching(str(number)) for number in range(100)])
+    short = notes(lines, full=False)
+    assert len(short) == 25
+    assert short[-1] == "and 76 more rows; --all names them"
+    assert len(notes(lines, full=True)) == 100
+
+
+def test_branches_of_inception_v3(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in torchvision's InceptionA, InceptionB and InceptionE."""
+    lines = printed(capsys, monkeypatch, 120, "show", "inception_v3").splitlines()
+    a = "b1 1x1 64; b2 1x1 48, 5x5 64; b3 1x1 64, 3x3 96, 3x3 96; b4 avg pool, 1x1 32"
+    b3 = "b3 1x1 448, 3x3 384, 1x3+3x1 384"
+    e = f"b1 1x1 320; b2 1x1 384, 1x3+3x1 384; {b3}; b4 avg pool, 1x1 192"
+    assert f"row 8: {a}" in lines
+    assert "row 10: b1 3x3 384; b2 1x1 64, 3x3 96, 3x3 96; b3 max pool" in lines
+    assert f"row 16 x2: {e}" in lines

@@ -1,0 +1,263 @@
+"""`fuseablate study` as its user has it: run, status, list, rm, Ctrl-C and two at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+
+from fuseablate.commands.program import main
+from fuseablate.engines import local
+from fuseablate.engines.workers import usable_cores
+from fuseablate.runs.store import Store
+from tests.helpers.counting_worker import diary
+from tests.helpers.study_process import (
+    alive,
+    exit_code,
+    run_arguments,
+    start_study,
+    wait_until,
+    workers_of,
+    write_study,
+)
+from tests.studies.test_kills import check_life
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_study(tmp_path_factory.mktemp("study"), seeds=[0], epochs=3)
+
+
+@pytest.fixture(scope="module")
+def done(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the store of the study, finished: started by two at once, one of which refused."""
+    runs = tmp_path_factory.mktemp("done") / "runs"
+    outputs = [runs.with_name(name) for name in ("one", "other")]
+    parents = [start_study(study, runs, each, "tests.helpers.counting_worker") for each in outputs]
+    for parent in parents:
+        parent.join()
+    codes = [parent.exitcode for parent in parents]
+    texts = [output.read_text() for output in outputs]
+    assert sorted(code or 0 for code in codes) == [0, 2], texts
+    refused = codes.index(2)
+    (line,) = texts[refused].splitlines()
+    assert f"study tiny: process {parents[1 - refused].pid} is running it" in line
+    assert "baseline seed 0: done, 3 epochs" in texts[1 - refused]
+    return runs
+
+
+@pytest.fixture
+def copy(done: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(done, tmp_path / "copy")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def studies(runs: Path) -> list[Path]:
+    return list(runs.glob("studies/*"))
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: text)
+
+
+def test_of_two_that_start_at_once_one_trains(done: Path) -> None:
+    assert len(Store(done).records()) == 2
+    for path in diary(done).iterdir():
+        assert check_life(path, 3) == 0
+
+
+def test_a_finished_study_trains_nothing_and_ends_within_a_second(
+    study: Path, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(local, "WorkerProcess", None)  # starting one would be an error
+    command = run_arguments(study, copy, usable_cores())
+    assert main(command) == 0  # imports
+    before = files(copy)
+    began = time.process_time()
+    assert main(command) == 0
+    assert time.process_time() - began < 1
+    out = capsys.readouterr().out
+    assert "baseline" in out
+    assert "2.se=false" in out
+    after = files(copy)
+    assert after.keys() == before.keys()
+    changed = {Path(name).name for name in after if after[name] != before[name]}
+    assert changed <= {"lock", "status.json", "journal.log"}  # Optuna notes each start
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_a_dry_run_prints_the_plan_and_writes_nothing(
+    study: Path, done: Path, tmp_path: Path, capsys: Capture, lines: bool
+) -> None:
+    runs = done if lines else tmp_path / "none"
+    before = files(runs)
+    assert main([*run_arguments(study, runs, 1), "--dry-run"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "baseline" in out
+    assert "se=changed" in out
+    assert ("0 to do" if lines else "2 to do") in out
+    assert files(runs) == before
+    assert runs.exists() is lines
+
+
+def test_status_and_list_of_an_ended_study(copy: Path, capsys: Capture) -> None:
+    (folder,) = studies(copy)
+    for name in ([], ["tiny"], [folder.name]):
+        assert main(["study", "status", *name, "--runs", str(copy)]) == 0
+        out = capsys.readouterr().out
+        assert "2 done of 2 runs" in out
+        assert "ended, last change" in out
+    assert main(["study", "list", "--runs", str(copy)]) == 0
+    out = capsys.readouterr().out
+    assert folder.name in out
+    assert "2 of 2" in out
+
+
+def test_an_empty_store_has_no_studies(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["study", "list", "--runs", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}: holds no study\n"
+    for command in (["status"], ["rm", "tiny"]):
+        assert main(["study", *command, "--runs", str(tmp_path)]) == 2
+        assert capsys.readouterr().err == f"fuseablate: error: {tmp_path}: holds no study\n"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("action", ["status", "rm"])
+def test_an_unknown_study_is_named_with_those_that_there_are(
+    done: Path, capsys: Capture, action: str
+) -> None:
+    (folder,) = studies(done)
+    assert main(["study", action, "tinny", "--runs", str(done)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "'tinny'" in error
+    assert folder.name in error
+    assert folder.exists()
+
+
+@pytest.mark.parametrize(("text", "removed"), [("", False), ("n", False), ("y", True)])
+def test_rm_asks(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, text: str, removed: bool
+) -> None:
+    answer(monkeypatch, text)
+    assert main(["study", "rm", "tiny", "--runs", str(copy)]) == (0 if removed else 1)
+    assert ("nothing removed" in capsys.readouterr().out) is not removed
+    assert bool(studies(copy)) is not removed
+    assert len(Store(copy).records()) == 2
+
+
+def test_rm_yes_does_not_ask(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", None)
+    assert main(["study", "rm", "tiny", "--yes", "--runs", str(copy)]) == 0
+    assert not studies(copy)
+    assert len(Store(copy).records()) == 2
+
+
+def test_a_removed_study_is_filed_anew_from_its_runs(
+    study: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["study", "rm", "tiny", "--yes", "--runs", str(copy)]) == 0
+    monkeypatch.setattr(local, "WorkerProcess", None)
+    assert main(run_arguments(study, copy, 1)) == 0
+    assert len(studies(copy)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "flags", "words"),
+    [
+        (("", ""), ["--workers", "99999"], ["--workers 99999", "cores"]),
+        (("", ""), ["--wandb", "maybe"], ["maybe", "offline"]),
+        (("", ""), ["--gpus", "x"], ["--gpus x"]),
+        (('design = "one-factor"', 'design = "one-facto"'), [], ["one-facto", "one-factor"]),
+        (('spec = "small.toml"', 'spec = "smal.toml"'), [], ["smal.toml"]),
+        (("epochs = 3", "epochs = 0"), [], ["epochs", "0"]),
+        (("2.se=false", "9.se=false"), [], ["9.se=false"]),
+        (('title = "Tiny"', 'title = "Tiny'), [], ["TOML"]),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(
+    study: Path,
+    tmp_path: Path,
+    capsys: Capture,
+    change: tuple[str, str],
+    flags: list[str],
+    words: list[str],
+) -> None:
+    shutil.copy(study.with_name("small.toml"), tmp_path)
+    path = tmp_path / "tiny.toml"
+    assert change[0] in study.read_text()
+    path.write_text(study.read_text().replace(*change))
+    runs = tmp_path / "runs"
+    assert main(["study", "run", str(path), "--runs", str(runs), "--wandb", "off", *flags]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    for word in words:
+        assert word in error
+    assert not runs.exists()
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["study", "run", str(tmp_path / "none.toml")]) == 2
+    assert capsys.readouterr().err == (
+        f"fuseablate: error: {tmp_path / 'none.toml'}: cannot be read: No such file or directory\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_a_running_study_is_watched_kept_and_interrupted(tmp_path: Path, capsys: Capture) -> None:
+    study = write_study(tmp_path, seeds=[0], epochs=5000)
+    runs = tmp_path / "runs"
+    parent = start_study(study, runs, tmp_path / "log")
+    try:
+        watch_and_interrupt(study, runs, parent, capsys)
+    finally:
+        parent.kill()
+    assert "0 of 2 runs ended; the same command goes on from here" in (tmp_path / "log").read_text()
+
+
+def status_text(runs: Path, capsys: Capture) -> str:
+    assert main(["study", "status", "tiny", "--runs", str(runs)]) == 0
+    return capsys.readouterr().out
+
+
+def watch_and_interrupt(study: Path, runs: Path, parent: BaseProcess, capsys: Capture) -> None:
+    assert wait_until(lambda: list(runs.glob("*/checkpoint.pt")))
+    assert wait_until(lambda: "▶" in status_text(runs, capsys))  # the board has been written
+    workers = workers_of(parent.pid)
+    assert workers
+
+    for _ in range(3):  # a look does not disturb it
+        out = status_text(runs, capsys)
+        assert "running, last change" in out
+        assert "▶" in out
+        assert "/5000" in out
+    assert main(["study", "list", "--runs", str(runs)]) == 0
+    assert "running" in capsys.readouterr().out
+
+    assert main(["study", "rm", "tiny", "--yes", "--runs", str(runs)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"process {parent.pid} is running it" in error
+    assert studies(runs)
+    assert main(run_arguments(study, runs, 1)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"process {parent.pid} is running it" in error
+    assert parent.is_alive()
+
+    os.kill(parent.pid or 0, signal.SIGINT)
+    assert exit_code(parent) == 130
+    assert not any(alive(pid) for pid in workers)
+    assert len(list(runs.glob("*/checkpoint.pt"))) > 0
+    assert "interrupted, last change" in status_text(runs, capsys)

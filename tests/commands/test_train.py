@@ -1,0 +1,177 @@
+"""`train`, `baseline` and `quickstart` as a user runs them, and the README's own example."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fuseablate.commands import quickstart
+from fuseablate.commands.program import main
+from fuseablate.recipes.recipe import load_recipe
+from fuseablate.runs.store import Store
+from fuseablate.spec.spec import to_toml
+from fuseablate.studies.schema.study import DataSource
+from tests.helpers.paths import REPOSITORY
+from tests.helpers.small_run import small_spec
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> str:
+    """Return the path of a network small enough to train in a test."""
+    path = tmp_path / "small.toml"
+    path.write_text(to_toml(small_spec()))
+    return str(path)
+
+
+def images(root: Path, classes: int, count: int) -> None:
+    """Write a folder of images in torchvision's ImageFolder layout, one grey a class."""
+    from PIL import Image
+
+    for part in ("train", "test"):
+        for label in range(classes):
+            folder = root / part / f"class{label}"
+            folder.mkdir(parents=True)
+            for number in range(count):
+                grey = 40 * label + number
+                Image.new("RGB", (20, 24), (grey, 255 - grey, number)).save(
+                    folder / f"{number}.png"
+                )
+
+
+def test_train_follows_the_data_and_trains_nothing_twice(
+    small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images(tmp_path / "pictures", classes=3, count=30)
+    command = [
+        "train", small, "--data", "folder", "--data-root", str(tmp_path / "pictures"),
+        "--input", "16", "--epochs", "1", "--seeds", "0,1", "--runs", str(tmp_path / "runs"),
+        "--recipe", str(tmp_path / "short.toml"), "--threads", "1",
+    ]  # fmt: skip
+    recipe = 'epochs = 1\nbatch_size = 27\noptimizer = "sgd"\nlr = 0.05\n'
+    (tmp_path / "short.toml").write_text(recipe)
+    assert main(command) == 0
+    first = capsys.readouterr().out
+    assert "'pictures' has 3 classes, so the classifier has as many" in first
+    assert first.count("epoch 1/1") == 2
+    assert main(command) == 0
+    again = capsys.readouterr().out
+    assert "epoch 1/1" not in again
+    assert len(Store(tmp_path / "runs").records()) == 2
+
+    assert main(["report", "--runs", str(tmp_path / "runs"), "--json"]) == 0
+    (comparison,) = json.loads(capsys.readouterr().out)
+    assert [run["seed"] for run in comparison["variants"][0]["runs"]] == [0, 1]
+
+
+def test_classes_that_were_set_are_not_overruled(
+    small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images(tmp_path / "pictures", classes=3, count=30)
+    command = [
+        "train", small, "--set", "classes=7", "--data", "folder",
+        "--data-root", str(tmp_path / "pictures"), "--input", "16",
+        "--runs", str(tmp_path / "runs"),
+    ]  # fmt: skip
+    assert main(command) == 2
+    assert "'pictures' has 3 classes; use classes=3" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--epochs", "0"], "'0' is not a whole number of at least 1"),
+        (["--seeds", "a"], "'a' is no list of seeds"),
+        (["--seeds", "0,0"], "names a seed twice"),
+        (["--device", "cuda:99"], "device 'cuda:99': not here"),
+        (["--recipe", "standrad"], "did you mean 'standard'?"),
+        (["--data", "cifra100"], "did you mean 'cifar100'?"),
+        (["--data", "cifar100", "--data-root", "/nowhere"], "/nowhere"),
+        (["--input", "0"], "'0' is not a size"),
+        (["--runs", "/proc/nowhere"], "cannot be written"),
+    ],
+)
+def test_bad_flags_are_one_line_and_exit_2(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = [] if "--runs" in arguments else ["--runs", str(tmp_path / "runs")]
+    data = [] if "--data" in arguments else ["--data", "generated"]
+    try:
+        code = main(["baseline", *data, *where, *arguments])
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else -1
+    err = capsys.readouterr().err
+    assert code == 2
+    assert said in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_baseline_is_the_published_table() -> None:
+    from fuseablate.commands.program import parser
+
+    args: argparse.Namespace = parser().parse_args(["baseline"])
+    assert (args.spec, args.edits, args.data, args.recipe) == (
+        "fusenet",
+        [],
+        "cifar100",
+        "standard",
+    )
+
+
+def test_quickstart_says_that_its_data_are_generated_and_compares_all_variants(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = quickstart.study()
+    assert whole.data.arguments() == {"name": "generated"}  # 100 classes of 32x32 images
+    small = dataclasses.replace(
+        whole,
+        data=DataSource(name="generated", train_images=4, test_images=1),
+        recipe=load_recipe("quick").replace(epochs=1, batch_size=100),
+    )
+    monkeypatch.setattr(quickstart, "study", lambda: small)
+    assert main(["quickstart", "--runs", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("The data are generated")
+    table = out[out.index("Variant") : out.index("Runs")]
+    for variant in ("baseline", "all.se=false", "fuse.variant=half", "fuse.op=mbconv"):
+        assert variant in table
+    assert len(Store(tmp_path).records()) == 4
+
+
+def test_readme_example_runs_as_it_stands(tmp_path: Path) -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    # By hand: without SE the eleven blocks and row 13 lose 1,978,496 of 3,284,608 params; with
+    # kernel 3 the pairs of rows 5 to 12 lose 2 x 2 weights for each of their 2,280 channels.
+    assert "1,296,992 params" in done.stdout
+    assert "test top-1" in done.stdout
+
+
+def test_readme_names_the_two_commands() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    lines = [line for line in readme.splitlines() if line.startswith("python3 -m venv")]
+    assert len(lines) == 2
+    assert lines[0].endswith("fuseablate quickstart")
+    assert "pytest" in lines[1]
+
+
+def test_the_size_of_the_images_is_the_datas(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", "generated", "--runs", str(tmp_path / "runs")]
+    assert main(["train", "shiftnet", "--set", "scale.resolution=x0.5", *words]) == 2
+    error = capsys.readouterr().err
+    assert "edit 'scale.resolution=x0.5': the data's images are 32x32" in error
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,93 @@
+"""Networks of other libraries against tables: the same function, not only the same size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from fuseablate import build, measure
+from fuseablate.network.check import prove
+from fuseablate.network.convert import converted
+from fuseablate.spec.spec import Spec
+
+
+@torch.no_grad()
+def randomise(network: nn.Module, seed: int = 0) -> None:
+    """Draw every weight, bias and running statistic, so that no part of a network is idle."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in network.state_dict().items():
+        if not tensor.is_floating_point():
+            continue
+        noise = torch.randn(tensor.shape, generator=generator)
+        if name.endswith("running_var"):
+            tensor.copy_(0.5 + noise.abs())
+        elif tensor.dim() > 1:
+            tensor.copy_(noise * (2 / tensor[0].numel()) ** 0.5)
+        elif name.endswith("weight"):
+            tensor.copy_(1 + 0.2 * noise)
+        else:
+            tensor.copy_(0.2 * noise)
+
+
+def same_function(
+    spec: Spec,
+    reference: nn.Module,
+    size: tuple[int, int],
+    last: Iterable[str] = (),
+    *,
+    gradients: bool = False,
+) -> None:
+    """Assert that table and reference compute the same in eval mode, to 1e-4 (relative).
+
+    In double precision, so that a difference is one of function and not of rounding. The
+    reference's weights are moved over; `last` is that of `fuseablate.network.convert`.
+    """
+    randomise(reference)
+    reference = reference.double().eval()
+    ours = build(spec, size=size).double().eval()
+    ours.load_state_dict(converted(ours, reference.state_dict(), last))
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64)
+    mine, theirs = images.clone().requires_grad_(), images.clone().requires_grad_()
+    y, expected = ours(mine), reference(theirs)
+    assert expected.shape == y.shape == (2, spec.classes)
+    assert expected.std(dim=0).max() > 1e-6 * expected.abs().max()  # no constant function
+    assert torch.allclose(y, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
+    if gradients:
+        weights = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+        (y * weights).sum().backward()
+        (expected * weights).sum().backward()
+        assert mine.grad is not None
+        assert theirs.grad is not None
+        scale = theirs.grad.abs().max().item()
+        assert scale > 0
+        assert torch.allclose(mine.grad, theirs.grad, rtol=1e-4, atol=1e-4 * scale)
+
+
+def same_size(
+    spec: Spec, make: Callable[[], nn.Module], size: tuple[int, int] | None = None
+) -> None:
+    """Assert equal params and MACs, the reference's counted by torch on its meta device."""
+    size = size or spec.input
+    with torch.device("meta"):
+        reference = make().eval()
+        image = torch.empty(1, 3, *size)
+    cost = measure(spec, size)
+    assert cost.params == sum(parameter.numel() for parameter in reference.parameters())
+    assert cost.macs == reference_macs(reference, image)
+
+
+@torch.no_grad()
+def reference_macs(reference: nn.Module, image: torch.Tensor) -> int:
+    """Return the multiply-accumulates of convolutions and linear layers, as torch counts them."""
+    with FlopCounterMode(display=False) as counter:
+        reference(image)
+    return int(counter.get_total_flops()) // 2
+
+
+def proved(spec: Spec, size: tuple[int, int] | None = None) -> None:
+    """Assert that the built network has the shapes, params and MACs of each row."""
+    assert prove(spec, size) == []

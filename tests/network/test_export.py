@@ -1,0 +1,180 @@
+"""`fuseablate export`: what onnxruntime computes from the file, held against torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from fuseablate import InputError, Store, build, load_spec, load_weights
+from fuseablate.commands.program import main
+from fuseablate.network.onnx_file import onnx_file
+from tests.helpers.small_run import small_spec, train_small
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+
+def logits(path: Path, images: torch.Tensor) -> torch.Tensor:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
+
+
+def assert_equal(path: Path, network: nn.Module, size: tuple[int, int]) -> None:
+    for count in (1, 7):  # the batch is free
+        images = torch.rand(count, 3, *size, generator=torch.Generator().manual_seed(5))
+        with torch.no_grad():
+            expected = network.eval()(images)
+        assert expected.std() > 0
+        close = 1e-4 * expected.abs().max().item()
+        assert torch.allclose(logits(path, images), expected, rtol=1e-4, atol=close)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "edits", "seed"),
+    [
+        ("fusenet", ("--input", "32x48", "--seed", "3"), (), 3),
+        (
+            "resnet18:cifar",
+            ("--set", "all.se=true 3.spatial=fuse"),
+            ("all.se=true", "3.spatial=fuse"),
+            0,
+        ),
+    ],
+)
+def test_a_spec(
+    name: str,
+    words: tuple[str, ...],
+    edits: tuple[str, ...],
+    seed: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "net.onnx"
+    assert main(["export", name, "--onnx", str(path), *words]) == 0
+    assert "onnxruntime equals torch" in capsys.readouterr().out
+    size = (32, 48) if seed else (32, 32)
+    spec = load_spec(name).edit(*edits)
+    assert_equal(path, build(spec, seed=seed, size=size), size)
+    about = json.loads(onnx.load(str(path)).metadata_props[0].value)
+    assert about["network"] == spec.digest(size)
+    assert about["edits"] == list(edits)
+
+
+def test_a_trained_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "runs"
+    train_small(root, tmp_path / "diary", epochs=1)
+    (record,) = Store(root).records()
+    path = tmp_path / "run.onnx"
+    words = ["export", record.digest[:6], "--runs", str(root), "--onnx", str(path)]
+    assert main(words) == 0
+    network = build(small_spec(), size=(16, 16))
+    network.load_state_dict(load_weights(root / record.digest[:16] / "weights.pt"))
+    assert_equal(path, network, (16, 16))
+    about = json.loads(onnx.load(str(path)).metadata_props[0].value)
+    assert about["run"] == record.digest
+    assert len(about["classes"]) == 4
+    capsys.readouterr()
+    assert main([*words, "--seed", "1"]) == 2
+    assert "a run is trained" in capsys.readouterr().err
+
+
+class Fickle(nn.Module):
+    """A network that computes something else at each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return x.mean((2, 3)) * self.calls
+
+
+def test_there_is_no_file_where_they_differ() -> None:
+    with pytest.raises(InputError, match="differs from torch by"):
+        onnx_file(Fickle(), (8, 8), {})
+
+
+class Unbounded(nn.Module):
+    """A network whose logits are not finite: on every image, or on a batch of three."""
+
+    def __init__(self, images: int, value: float) -> None:
+        super().__init__()
+        self.images, self.value = images, value
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        means = x.mean((2, 3))
+        return means * self.value if len(x) >= self.images else means
+
+
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_no_network_is_equal_to_numbers_that_are_none(images: int, value: float) -> None:
+    with pytest.raises(InputError, match="own logits on random images are not finite"):
+        onnx_file(Unbounded(images, value), (8, 8), {})
+
+
+def test_a_deep_network_of_standardised_weights_overflows_before_its_norms_have_seen_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """42 layers of 1x1 and 3x3, each of a gain of sqrt(fan-in): 10^80 is beyond float32."""
+    path = tmp_path / "net.onnx"
+    words = ["export", "densenet_bc_100_12", "--onnx", str(path), "--set"]
+    assert main([*words, "all.weight_std=true"]) == 2
+    assert "use all.norm=group" in capsys.readouterr().err
+    assert main([*words, "all.weight_std=true all.norm=group"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("resnt18",), "did you mean 'resnet18'?"),
+        (("abcdef", "--runs", "nowhere"), "there is no run of this id"),
+        (("fusenet", "--onnx", "no/such/folder/x.onnx"), "there is no folder"),
+        (("fusenet", "--set", "all.se=maybe"), "'maybe' is not true or false"),
+    ],
+)
+def test_bad_input_is_one_line(
+    words: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "--onnx", "x.onnx", *words]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert message in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["onnx", "onnxruntime"])
+def test_a_missing_library_is_named(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    path = tmp_path / "net.onnx"
+    assert main(["export", "fusenet", "--input", "32", "--onnx", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert f"needs {name}, which is not installed: pip install 'fuseablate[export]'" in err
+    assert err.count("\n") == 1
+    assert not path.exists()
+
+
+def test_weights_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    for content in (b"", b"no weights"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="no file of weights"):
+            load_weights(path)
+    torch.save({"a": 1}, path)
+    with pytest.raises(InputError, match="holds no state dict"):
+        load_weights(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        load_weights(tmp_path / "none.pt")

@@ -1,0 +1,130 @@
+"""A variant of which a run diverged gets no verdict, and says so wherever it is spoken of."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+
+import pytest
+
+from fuseablate.report.comparison import Comparison
+from fuseablate.report.files.formats import FORMATS
+from fuseablate.report.files.plot import drawn
+from fuseablate.report.judged import judge
+from fuseablate.report.look import Look
+from fuseablate.runs.manifest import PlannedVariant
+from fuseablate.runs.record import Failure, Record
+from tests.report.test_study import BASE, LEAN, comparison, planned, shown
+
+FAILURE = Failure(step=7, epoch=1, lr=0.1, loss="nan", part="training")
+
+
+def some_diverged(
+    name: str, edits: str, cost: tuple[int, int], *tops: float | None, **more: object
+) -> tuple[PlannedVariant, list[Record]]:
+    """As `planned`; a run of None ended without a finite loss."""
+    variant, runs = planned(name, edits, cost, *(0.1 if top1 is None else top1 for top1 in tops),
+                            **more)  # fmt: skip
+    return variant, [
+        dataclasses.replace(run, status="failed", val=None, test=None, failure=FAILURE)
+        if top1 is None
+        else run
+        for run, top1 in zip(runs, tops, strict=True)
+    ]
+
+
+REFERENCE = some_diverged("baseline", "", BASE, 0.400, 0.410, 0.405, 0.402, 0.408)
+# The three that went well are far better, and alike; two of five diverged.
+WILD = some_diverged("nl=wild", "all.nl=relu", (LEAN[0], 9), 0.50, None, 0.51, None, 0.52)
+OFF = some_diverged("se=off", "all.se=false", LEAN, 0.350, 0.362, 0.355, 0.352, 0.357)
+FOUND = comparison("one-factor", REFERENCE, WILD, OFF)
+WITHOUT = comparison("one-factor", REFERENCE, OFF)
+SAID = "2 of 5 runs diverged"
+
+
+def written(form: str, found: Comparison) -> str:
+    if form == "table":
+        return shown(found, 140)
+    if form == "plot":
+        return drawn([found], "test_top1", "params", ".svg").decode()
+    return FORMATS[form]([found], Look())
+
+
+def test_it_takes_no_part_in_what_the_others_are_judged_by() -> None:
+    judged, alone = judge(FOUND), judge(WITHOUT)
+    assert judged.analysis == alone.analysis
+    assert judged.delta(FOUND.variants[1]) is None
+    assert judged.why_none(FOUND.variants[1]) == SAID
+    assert judged.why_none(FOUND.variants[2]) == ""
+
+
+@pytest.mark.parametrize("form", [*FORMATS, "table", "plot"])
+def test_it_is_said_in_every_form(form: str) -> None:
+    assert SAID in written(form, FOUND)
+    assert "runs diverged" not in written(form, WITHOUT)
+
+
+def test_row_and_sentence() -> None:
+    text = shown(FOUND, 140)
+    (row,) = (line for line in text.splitlines() if line.startswith("all.nl=relu  "))
+    assert "! no verdict: 2 of 5 runs diverged" in row
+    assert "3 of 5" in row
+    assert "better" not in row
+    assert "all.nl=relu: no verdict, 2 of 5 runs diverged." in " ".join(text.split())
+    assert "all.nl=relu, seed 1: failed at step 7" in text
+    narrow = shown(FOUND, 80)
+    assert "! 2 of 5 diverged" in narrow
+    (_, row_of_csv, _) = csv.DictReader(io.StringIO(FORMATS["csv"]([FOUND], Look())))
+    assert (row_of_csv["verdict"], row_of_csv["why"]) == ("no verdict", SAID)
+    assert (row_of_csv["delta"], row_of_csv["low"], row_of_csv["p"]) == ("", "", "")
+    (table,) = json.loads(FORMATS["json"]([FOUND], Look()))
+    assert table["variants"][1]["why"] == SAID
+    assert "all.nl=relu: no verdict" in table["conclusion"]
+
+
+def test_it_stands_on_no_front() -> None:
+    """It is the cheapest, and its runs that went well score best."""
+    (legend,) = (line for line in shown(FOUND, 140).splitlines() if "Capitals" in line)
+    assert "b all.nl=relu (2 of 5 runs diverged), C all.se=false" in legend
+
+
+@pytest.mark.parametrize("form", [*FORMATS, "table"])
+def test_a_reference_that_diverged_judges_nothing(form: str) -> None:
+    base = some_diverged("baseline", "", BASE, 0.400, None, 0.405, 0.402, 0.408)
+    found = comparison("one-factor", base, OFF)
+    text = written(form, found)
+    assert "1 of 5 runs diverged" in text
+    for verdict in ("better", "worse", "unclear"):
+        assert (
+            verdict not in text.partition("<script")[0].partition("</style>")[2 * (form == "html")]
+        )
+    if form == "csv":
+        _, row = csv.DictReader(io.StringIO(text))
+        assert row["verdict"] == "no verdict"
+        assert row["why"] == "1 of 5 runs diverged of the reference"
+    elif form != "html":
+        assert "No verdict: of the reference 1 of 5 runs diverged." in text
+
+
+def test_where_every_variant_diverged() -> None:
+    text = shown(comparison("one-factor", REFERENCE, WILD), 140)
+    assert "No verdict: of each variant but the reference some run diverged." in text
+    lone = some_diverged("nl=wild", "all.nl=relu", LEAN, None)
+    assert "! no verdict: 1 of 1 run diverged" in shown(
+        comparison("one-factor", REFERENCE, lone), 140
+    )
+
+
+def test_no_effects_where_a_cell_diverged() -> None:
+    cells = [
+        some_diverged(f"cell {at}", edits, BASE, *tops, levels=(level,))
+        for at, (edits, level, tops) in enumerate([
+            ("", {"se": "baseline"}, (0.40, 0.41, None)),
+            ("all.se=false", {"se": "off"}, (0.35, 0.36, None)),
+        ])
+    ]  # fmt: skip
+    # Both lack the same seed: what is left matches, and yet tells nothing.
+    text = shown(comparison("factorial", *cells), 140)
+    assert "Effects: not told; runs of cell 0, all.se=false diverged." in text

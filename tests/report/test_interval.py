@@ -1,0 +1,85 @@
+"""`report --interval both`: intervals that hold for other test images too, in every form."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import math
+from pathlib import Path
+
+import pytest
+from scipy.stats import norm
+
+from fuseablate.commands.program import main
+from fuseablate.report.comparison import Comparison
+from fuseablate.report.files.dots import dots_of
+from fuseablate.report.files.formats import FORMATS
+from fuseablate.report.judged import judge, views
+from fuseablate.report.look import Look
+from tests.report.test_study import STUDIES, shown, stored
+
+SEEDS = STUDIES["iso"]
+BOTH = dataclasses.replace(SEEDS, interval="both")
+
+
+def half(found: Comparison) -> float:
+    """Half the width of the interval of the first variant's difference."""
+    delta = judge(found).delta(found.variants[1])
+    assert delta
+    assert delta.low is not None
+    assert delta.high is not None
+    return (delta.high - delta.low) / 2
+
+
+def test_it_reaches_as_far_as_both_together() -> None:
+    delta = judge(SEEDS).delta(SEEDS.variants[1])
+    assert delta
+    assert delta.image_sd is not None
+    # One comparison: the images' part is the normal's at 5 %.
+    assert half(BOTH) == pytest.approx(
+        math.hypot(half(SEEDS), float(norm.ppf(0.975)) * delta.image_sd)
+    )
+    assert half(BOTH) > 1.5 * half(SEEDS)
+
+
+@pytest.mark.parametrize("form", [*FORMATS, "table"])
+def test_every_form_says_which_it_is(form: str) -> None:
+    alone, both = (
+        shown(found, 300) if form == "table" else FORMATS[form]([found], Look())
+        for found in (SEEDS, BOTH)
+    )
+    if form == "csv":
+        rows = [list(csv.DictReader(io.StringIO(text))) for text in (alone, both)]
+        assert [row[1]["interval"] for row in rows] == ["seeds", "both"]
+        low, high = (float(rows[1][1][end]) for end in ("low", "high"))
+        assert (high - low) / 2 == pytest.approx(half(BOTH))
+        assert rows[1][1]["p"] == ""
+        assert float(rows[1][1]["image_error"]) > float(rows[1][1]["seed_error"]) > 0
+    elif form == "json":
+        tables = [json.loads(text)[0]["statistics"]["interval"] for text in (alone, both)]
+        assert tables == ["seeds", "both"]
+    else:
+        option = "-{}-interval both" if form == "latex" else "--interval both"
+        assert f"the intervals leave that out ({option})" in alone
+        assert "Each interval holds the error of the test images as well." in both
+        assert "the intervals hold both" in both
+
+
+def test_plots_draw_it() -> None:
+    _, dot, _ = dots_of(*views(BOTH))
+    assert dot.low is not None
+    assert dot.high is not None
+    assert (dot.high - dot.low) / 2 == pytest.approx(half(BOTH))
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored(tmp_path)
+    ask = ["report", "se", "--runs", str(tmp_path), "--interval", "both"]
+    assert main(ask) == 0
+    assert "the intervals hold both" in " ".join(capsys.readouterr().out.split())
+    assert main([*ask, "--metric", "val_top1"]) == 2
+    error = capsys.readouterr().err
+    assert "--interval both: needs the result of each image" in error
+    assert error.count("\n") == 1

@@ -1,0 +1,147 @@
+"""The plot for papers: what is in it, the same bytes each time, and what it refuses."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fuseablate.commands.program import main
+from fuseablate.report.files.dots import COLOURS, dots_of
+from fuseablate.report.files.plot import NAMED, drawn
+from fuseablate.report.judged import views
+from tests.report.test_study import BASE, LEAN, STUDIES, comparison, planned, stored
+
+
+def texts(svg: bytes) -> list[str]:
+    return [text.strip() for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg.decode())]
+
+
+def test_dots_by_hand() -> None:
+    # 40, 41 and 40.5 have the mean 40.5; 35, 36.2 and 35.5 have 106.7 / 3. The differences of the
+    # seeds are -5, -4.8 and -5: mean -14.8 / 3, deviation sqrt(0.04 / 3) = 0.11547, and Student's
+    # t of two degrees of freedom is 4.30265: the half-width is 4.30265 * 0.11547 / sqrt(3).
+    base, off, equal = dots_of(*views(STUDIES["iso"]))
+    assert base.mean == pytest.approx(40.5)
+    assert (base.low, base.verdict) == (None, "reference")
+    assert off.mean == pytest.approx(106.7 / 3)
+    assert off.low is not None
+    assert off.high is not None
+    assert (off.high - off.low) / 2 == pytest.approx(4.30265 * 0.1154701 / 3**0.5, rel=1e-4)
+    assert (off.high + off.low) / 2 == pytest.approx(106.7 / 3)
+    assert off.scores == pytest.approx({0: 35.0, 1: 36.2, 2: 35.5})
+    assert (off.equal, equal.equal) == (False, True)
+
+
+def test_a_variant_without_a_result_has_no_dot() -> None:
+    none = comparison(
+        "one-factor", planned("baseline", "", BASE, 0.4), planned("a", "all.se=false", LEAN, -1)
+    )
+    assert [dot.name for dot in dots_of(*views(none))] == ["baseline"]
+
+
+def test_text_stays_text_and_is_taken_literally() -> None:
+    odd = comparison(
+        "one-factor",
+        planned("baseline", "", BASE, 0.40, 0.41),
+        planned("_x $a_1$ 50%", "", LEAN, 0.35, 0.36),
+    )
+    found = texts(drawn([odd], "test_top1", "macs", ".svg"))
+    assert {"MACs", "Test top-1 (%)", "Pareto front", "baseline", "_x $a_1$ 50%"} <= set(found)
+
+
+@pytest.mark.parametrize("kind", [".png", ".svg"])
+def test_the_same_bytes_each_time(kind: str) -> None:
+    first, second = (drawn([STUDIES["iso"]], "test_top1", "params", kind) for _ in range(2))
+    assert first == second
+    assert b"Date" not in first
+    assert b"dc:date" not in first
+
+
+def test_a_png_is_as_wide_as_a_column_at_300_dots_an_inch() -> None:
+    with Image.open(io.BytesIO(drawn([STUDIES["iso"]], "test_top1", "macs", ".png"))) as image:
+        assert image.width == 1020
+
+
+def test_of_many_variants_the_front_and_the_reference_are_named() -> None:
+    many = comparison(
+        "per-row",
+        planned("baseline", "", BASE, 0.400, 0.410),
+        *(
+            planned(f"v{at}", "", (BASE[0] - at, BASE[1]), 0.30 + at / 100, 0.31 + at / 100)
+            for at in range(NAMED)
+        ),
+    )
+    found = texts(drawn([many], "test_top1", "params", ".svg"))
+    # v11 costs the least and scores best: 41 and 42 %; it alone is on the front.
+    assert {"baseline", f"v{NAMED - 1}"} <= set(found)
+    assert "v0" not in found
+
+
+def seen(colour: str, matrix: list[list[float]]) -> list[float]:
+    """The colour in linear RGB as a dichromat sees it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return [sum(m * p for m, p in zip(row, linear, strict=True)) for row in matrix]
+
+
+def test_colours_differ_for_the_colour_blind() -> None:
+    # Viénot, Brettel and Mollon (1999), for linear RGB: protanopes and deuteranopes.
+    protan = [[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]]
+    deutan = [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]]
+    for matrix in (protan, deutan):
+        found = [seen(colour, matrix) for colour in COLOURS]
+        for at, one in enumerate(found):
+            for other in found[at + 1 :]:
+                assert sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) > 0.07**2
+
+
+def test_files_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored(tmp_path)
+    ask = ["report", "se", "--runs", str(tmp_path), "--plot"]
+    for name, begin in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml")):
+        assert main([*ask, str(tmp_path / name)]) == 0
+        assert (tmp_path / name).read_bytes().startswith(begin)
+    capsys.readouterr()
+    nearest = f"there is no folder {tmp_path}/none; the nearest that there is: {tmp_path}"
+    for more, said in (
+        ([str(tmp_path / "a.pdf")], "must end in .png or .svg"),
+        ([str(tmp_path / "none" / "a.png")], nearest),
+        ([str(tmp_path / "b.png"), "--cost", "latency"], "both a result and a value of 'latency'"),
+    ):
+        assert main([*ask, *more]) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+    assert not (tmp_path / "b.png").exists()
+
+
+def test_no_torch_and_no_matplotlib_before_a_plot_is_asked_for(tmp_path: Path) -> None:
+    stored(tmp_path)
+    code = (
+        "import sys; from fuseablate.commands.program import main; "
+        f"main(['report', 'se', '--runs', {str(tmp_path)!r}, *sys.argv[1:]]); "
+        "print([name in sys.modules for name in ('torch', 'matplotlib')])"
+    )
+    for more, want in (
+        ([], "[False, False]"),
+        (["--plot", str(tmp_path / "a.svg")], "[False, True]"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *more], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines()[-1] == want
+
+
+def test_drawing_is_pure() -> None:
+    """A plot leaves matplotlib's settings as they were."""
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    drawn([STUDIES["iso"]], "test_top1", "macs", ".svg")
+    assert dict(mpl.rcParams) == before

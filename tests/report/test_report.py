@@ -1,0 +1,160 @@
+"""The report: grouping, arithmetic by hand, and what a reader sees."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fuseablate.commands.program import main
+from fuseablate.io.terminal import Screen
+from fuseablate.report.comparison import of_records
+from fuseablate.report.screen.report import print_report
+from fuseablate.report.screen.variant_table import delta_text, mean_sd
+from fuseablate.runs.record import Curves, Failure, Record, Score, TestScore, pack_bits
+from fuseablate.runs.store import Store
+from fuseablate.spec.catalog import load_spec
+from fuseablate.stats import Delta, Interval
+from tests.helpers.paths import GOLDEN
+
+
+def record(seed: int, top1: float, *edits: str, **changes: object) -> Record:
+    spec = load_spec("fusenet").edit(*edits)
+    base = Record(
+        digest=f"{seed:x}{len(spec.label):02x}" * 20,
+        status="finished",
+        spec_name=spec.name,
+        label=spec.label,
+        edits=spec.edits,
+        spec=spec.to_dict(),
+        recipe_name="standard",
+        recipe={"epochs": 2, "lr": 0.1},
+        data_title="CIFAR-100",
+        data={"name": "cifar100", "image_size": [32, 32]},
+        class_names=("a", "b"),
+        seed=seed,
+        params=3_284_608 if not edits else 1_306_112,
+        macs=4_123_392 if not edits else 2_144_896,
+        curves=Curves(
+            (0.1, 0.0), (3.0, 2.5), (0.2, 0.3), (3.1, 2.6), (0.2, 0.3), (40.0, 42.0), (900.0, 950.0)
+        ),
+        val=Score(10, 2.6, top1 - 0.01, 0.7),
+        test=TestScore(2, 2.6, top1, 0.75, per_class=(0.5, 0.5), right=pack_bits([True, False])),
+        failure=None,
+        stopped_epoch=None,
+        environment={"threads": 1},
+        notes=(),
+        started="2026-01-01T00:00:00+00:00",
+        ended=f"2026-01-01T00:00:0{seed}+00:00",
+    )
+    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+
+
+def failed(seed: int, *edits: str) -> Record:
+    failure = Failure(step=7, epoch=1, lr=0.1, loss="nan", part="training")
+    return record(seed, 0, *edits, status="failed", val=None, test=None, failure=failure)
+
+
+RECORDS = [
+    record(0, 0.40, "all.se=false"),
+    record(0, 0.40),
+    record(1, 0.42),
+    record(2, 0.44),
+    record(1, 0.39, "all.se=false"),
+    failed(2, "all.se=false"),
+]
+
+
+def test_mean_and_sample_deviation_by_hand() -> None:
+    # 40, 42, 44: mean 42, squared distances 4 + 0 + 4, divided by n - 1 = 2, root 2.
+    assert mean_sd([40.0, 42.0, 44.0]) == "42.00 ± 2.00"
+    assert mean_sd([40.0]) == "40.00"
+    assert mean_sd([]) == "-"
+
+
+def test_no_difference_is_no_negative_one() -> None:
+    """A mean that rounding left below zero has no minus; the end of an interval keeps its own."""
+    assert delta_text(Delta("a", 2, -3e-15), wide=True) == "+0.00"
+    delta = Delta("a", 2, -3e-15, robust=Interval(-0.001, 0.001, None))
+    assert delta_text(delta, wide=True) == "+0.00 [-0.00, +0.00]"
+
+
+def test_only_runs_that_may_be_compared_share_a_table() -> None:
+    other_recipe = record(0, 0.5, recipe={"epochs": 9, "lr": 0.1})
+    other_data = record(0, 0.5, data={"name": "generated", "image_size": [32, 32]})
+    found = of_records([*RECORDS, other_recipe, other_data])
+    assert [[len(v.runs) for v in c.variants] for c in found] == [[3, 3], [1], [1]]
+    assert [v.name for v in found[0].variants] == ["fusenet", "all.se=false"]
+    assert [run.seed for run in found[0].variants[1].runs] == [0, 1, 2]
+
+
+def test_two_labels_of_one_network_are_one_variant() -> None:
+    spec = load_spec("fusenet").edit("2-12.se=false", "1.se=true").edit("1.se=false")
+    same = record(5, 0.4, "fuse.se=false")
+    other = dataclasses.replace(same, seed=6, label=spec.label, spec=spec.to_dict())
+    (comparison,) = of_records([same, other])
+    assert [len(variant.runs) for variant in comparison.variants] == [2]
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_report_as_a_reader_sees_it(width: int) -> None:
+    out = Screen(width=width, record=True, file=io.StringIO(), color_system=None)
+    print_report(of_records(RECORDS), out)
+    text = "\n".join(line.rstrip() for line in out.export_text().splitlines()) + "\n"
+    assert text == (GOLDEN / f"report_{width}.txt").read_text()
+
+
+def test_report_of_a_store_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path)
+    for each in RECORDS:
+        with store.open(each.digest) as folder:
+            folder.write("record.json", each.to_json())
+    assert main(["report", "--runs", str(tmp_path)]) == 0
+    assert "42.00 ± 2.00" in capsys.readouterr().out
+    assert main(["report", "--runs", str(tmp_path), "--json"]) == 0
+    assert '"test_top1": 0.44' in capsys.readouterr().out
+
+
+def test_the_report_as_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(tmp_path)
+    with store.open(RECORDS[1].digest) as folder:
+        folder.write("record.json", RECORDS[1].to_json())
+    picture = tmp_path / "report.svg"
+    assert main(["report", "--runs", str(tmp_path), "--svg", str(picture)]) == 0
+    text = picture.read_text()
+    assert text.startswith("<svg")
+    assert "fusenet" in text
+    assert "40.00" in text
+    assert main(["report", "--runs", str(tmp_path), "--svg", str(tmp_path / "no" / "x.svg")]) == 2
+    assert "--svg" in capsys.readouterr().err
+
+
+def test_an_empty_store_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "--runs", str(tmp_path / "none")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "none: holds no finished run" in said
+
+
+def test_report_of_1000_runs_is_quick_and_needs_no_torch(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for number in range(1000):
+        each = record(number, 0.4)
+        digest = f"{number:064x}"[::-1]
+        with store.open(digest) as folder:
+            folder.write("record.json", dataclasses.replace(each, digest=digest).to_json())
+    code = (
+        "import sys\nfrom fuseablate.commands.program import main\n"
+        f"main(['report', '--runs', {str(tmp_path)!r}])\nassert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1000" in done.stdout

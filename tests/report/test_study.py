@@ -1,0 +1,614 @@
+"""The report of studies: what a reader sees of each design, and the written forms."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from fuseablate.commands.program import main
+from fuseablate.io.terminal import Screen
+from fuseablate.report.comparison import Comparison, of_records, of_study
+from fuseablate.report.files.formats import FORMATS
+from fuseablate.report.judged import judge
+from fuseablate.report.look import COLUMNS, Look, read_columns
+from fuseablate.report.screen.bars import MARKS, interval
+from fuseablate.report.screen.pareto import Point, front
+from fuseablate.report.screen.report import print_report
+from fuseablate.report.screen.searched import hypervolumes, sparkline
+from fuseablate.runs.manifest import Manifest, PlannedVariant, Searched, Trial
+from fuseablate.runs.record import Record, TestScore, pack_bits
+from fuseablate.runs.store import Store
+from fuseablate.stats import Delta, Interval
+from tests.helpers.paths import GOLDEN
+from tests.report.test_report import record
+
+BASE = (3_284_608, 4_123_392)
+LEAN = (1_306_112, 2_144_896)
+
+
+def planned(
+    name: str, edits: str, cost: tuple[int, int], *tops: float, **more: object
+) -> tuple[PlannedVariant, list[Record]]:
+    """A variant with a run for each test top-1; one below zero has no record."""
+    runs, records = {}, []
+    for seed, top1 in enumerate(tops):
+        digest = _digest(name, seed)
+        runs[seed] = digest
+        if top1 >= 0:
+            right = pack_bits(at < round(1000 * top1) for at in range(1000))
+            one = record(seed, top1, digest=digest, params=cost[0], macs=cost[1])
+            assert one.test
+            test = {**vars_of(one.test), "images": 1000, "right": right}
+            records.append(_with_test(one, test))
+    variant = PlannedVariant(
+        names=(name,), edits=tuple(edits.split()), params=cost[0], macs=cost[1], runs=runs,
+        **{"levels": ({},), "recipe": "", **more},  # type: ignore[arg-type]
+    )  # fmt: skip
+    return variant, records
+
+
+def _digest(name: str, seed: int) -> str:
+    return hashlib.sha256(f"{name}/{seed}".encode(errors="surrogatepass")).hexdigest()
+
+
+def vars_of(score: object) -> dict[str, object]:
+    return {name: getattr(score, name) for name in ("loss", "top1", "top5", "per_class")}
+
+
+def _with_test(one: Record, test: Mapping[str, object]) -> Record:
+    return dataclasses.replace(one, test=TestScore(**test))  # type: ignore[arg-type]
+
+
+def study(
+    design: str, *made: tuple[PlannedVariant, list[Record]], **more: object
+) -> tuple[Manifest, dict[str, Record]]:
+    manifest = Manifest(
+        name="se", title="Squeeze-and-excitation", question="What does it buy?", design=design,
+        spec="fusenet", variants=tuple(variant for variant, _ in made),
+        **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return manifest, {one.digest: one for _, records in made for one in records}
+
+
+def comparison(
+    design: str, *made: tuple[PlannedVariant, list[Record]], **more: object
+) -> Comparison:
+    manifest, records = study(design, *made, **more)
+    return of_study(manifest, records.get)
+
+
+REFERENCE = planned("baseline", "", BASE, 0.400, 0.410, 0.405)
+OFF = planned("se=off", "all.se=false", LEAN, 0.350, 0.362, 0.355)
+THREE = (REFERENCE, OFF, planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_000),
+                                 0.402, 0.406, 0.409))  # fmt: skip
+LEVELS = [
+    {"se": se, "kernel": kernel} for se in ("baseline", "off") for kernel in ("baseline", "3")
+]
+NOISE = ((0, 0.009, 0.004), (0.001, 0.008, 0.004))  # of a sum
+STUDIES = {
+    "one_factor": comparison("one-factor", *THREE),
+    "one_seed": comparison(
+        "one-factor",
+        planned("baseline", "", BASE, 0.40),
+        planned("se=off", "all.se=false", LEAN, 0.35),
+    ),
+    "no_spread": comparison(
+        "one-factor",
+        planned("baseline", "", BASE, 0.100, 0.100, 0.100),
+        planned("se=off", "all.se=false", LEAN, 0.100, 0.100, 0.100),
+        planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_000), 0.125, 0.125, 0.125),
+    ),
+    "missing": comparison(
+        "one-factor",
+        planned("baseline", "", BASE, 0.400, 0.410, 0.405),
+        planned("se=off", "all.se=false", LEAN, 0.350, -1, 0.357),
+        notes=("row 14: the edit changes nothing there",),
+    ),
+    "factorial": comparison(
+        "factorial",
+        *(
+            planned(
+                f"cell {at}", edits, BASE, *(base + step for step in NOISE[at % 2]),
+                levels=(LEVELS[at],),
+            )
+            for at, (edits, base) in enumerate(
+                [("", 0.40), ("fuse.kernel=3", 0.39), ("all.se=false", 0.35),
+                 ("all.se=false fuse.kernel=3", 0.345)]
+            )
+        ),
+        factors={"se": ("baseline", "off"), "kernel": ("baseline", "3")},
+    ),
+    "per_row": comparison(
+        "per-row",
+        planned("baseline", "", BASE, 0.400, 0.410, 0.405, levels=({"row": "baseline"},)),
+        *(
+            planned(f"row={row}", f"{row}.se=false", (3_000_000, 4_000_000),
+                    *(0.400 - loss + step / 1000 for step in (0, 9, 6)), levels=({"row": row},))
+            for row, loss in (("2", 0.002), ("5", 0.03), ("12", -0.004), ("13", 0.05))
+        ),
+    ),
+    "iso": comparison(
+        "one-factor",
+        REFERENCE,
+        OFF,
+        planned("se=off (iso MACs)", "all.se=false scale.width=x1.46", (2_500_000, 4_120_000),
+                0.392, 0.401, 0.395, iso_of="se=off"),
+    ),
+    "search": comparison(
+        "search",
+        planned("baseline", "", BASE, 0.400, 0.410, latency=1.25),
+        planned("trial 2", "fuse.kernel=3", (3_270_000, 4_010_000), 0.430, 0.441, latency=1.1),
+        search=Searched(
+            sampler="nsga2",
+            objectives=("accuracy", "latency"),
+            seeds=1,
+            trials=(
+                Trial(number=0, state="complete", seeds=1, top1=30.0, params=10, macs=200,
+                      latency=2.0, edits="all.se=false", finalist=False),
+                Trial(number=1, state="pruned", seeds=1, top1=None, params=10, macs=200,
+                      latency=1.5, edits="", finalist=False),
+                Trial(number=2, state="complete", seeds=1, top1=40.0, params=10, macs=100,
+                      latency=1.0, edits="fuse.kernel=3", finalist=True),
+            ),
+            refused={"over budget": 5, "impossible": 0, "repeated": 1},
+            importance={"kernel": 0.75, "se": 0.25},
+        ),
+    ),
+}  # fmt: skip
+
+
+def shown(found: Comparison, width: int, look: Look | None = None) -> str:
+    out = Screen(width=width, record=True, file=io.StringIO(), color_system=None)
+    print_report([found], out, look)
+    return "\n".join(line.rstrip() for line in out.export_text().splitlines()) + "\n"
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_as_a_reader_sees_it(name: str, width: int) -> None:
+    assert shown(STUDIES[name], width) == (GOLDEN / f"report_{name}_{width}.txt").read_text()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 110, 120, 140])
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(name: str, width: int) -> None:
+    text = shown(STUDIES[name], width)
+    # The title is one line, which a terminal breaks itself.
+    assert [line for line in text.splitlines()[1:] if len(line) > width] == []
+    assert "…" not in text
+    judged = judge(STUDIES[name])
+    for variant in judged.variants[1:]:
+        delta = judged.delta(variant)
+        assert delta
+        assert f"{MARKS[delta.verdict]} {delta.verdict}" in text
+
+
+def test_what_a_narrow_terminal_has_no_room_for_is_said() -> None:
+    text = shown(STUDIES["one_factor"], 40)
+    assert "No room here for params, macs, seeds," in text
+    assert "  35.57 ± 0.60 ▼▼ worse" in text.replace("all.se=false", "")
+    chosen = shown(STUDIES["one_factor"], 40, Look(columns=("delta", "macs", "params", "seeds")))
+    assert "No room here for seeds (see" in chosen
+    assert "2.14M" in chosen
+    # Where runs are missing, how many there are goes last.
+    assert "2 of 3" in shown(STUDIES["missing"], 40)
+
+
+def said_of(*made: tuple[PlannedVariant, list[Record]], design: str = "one-factor") -> str:
+    """What the report says beneath its table."""
+    found = shown(comparison(design, *made), 300)
+    return " ".join(found.partition("\n\n")[2].split())
+
+
+def test_what_is_said_where_nothing_can_be_judged() -> None:
+    base, off = planned("baseline", "", BASE, 0.40, 0.41), planned("off", "", LEAN, 0.3, 0.32)
+    no_base = planned("baseline", "", BASE, -1, -1)
+    assert "The reference has no result" in said_of(no_base, off)
+    assert "No variant has a result" in said_of(base, planned("off", "", LEAN, -1, -1))
+    one, lone = planned("baseline", "", BASE, 0.40, -1), planned("off", "", LEAN, 0.3, -1)
+    assert "One seed of the reference: differences may be seed noise" in said_of(one, off)
+    assert "One seed of each variant: differences" in said_of(base, lone)
+    assert "One seed: differences" in said_of(one, lone)
+    assert "No run has a result." in said_of(no_base)
+    assert "No run has a result, so" in said_of(no_base, planned("off", "", LEAN, -1, -1))
+    assert "One variant, 2 seeds: there is nothing to compare" in said_of(base)
+    assert "One variant, one seed: there is nothing to compare" in said_of(one)
+
+
+def test_a_study_without_a_run_is_shown_in_every_form() -> None:
+    made = [planned("baseline", "", BASE, -1, -1), planned("off", "a", LEAN, -1, -1)]
+    none = comparison("factorial", *made)
+    assert "Runs" not in shown(none, 80).split()
+    assert "0 of 2" in shown(none, 80)
+    for form in FORMATS:
+        text = FORMATS[form]([none], Look())
+        assert "no run has ended" in text or form == "csv"
+        assert "recipe ." not in text
+
+
+def test_the_reference_is_named_where_no_run_is_without_edits() -> None:
+    (one,) = of_records([record(0, 0.4, "all.se=false"), record(0, 0.4, "fuse.kernel=3")])
+    assert "No run without edits is here: the reference is all.se=false" in shown(one, 140)
+
+
+def test_variants_that_make_no_claim_are_named_beside_those_that_do() -> None:
+    said = said_of(
+        planned("baseline", "", BASE, 0.40, 0.40, 0.40),
+        planned("off", "", LEAN, 0.30, 0.32, 0.31),
+        planned("lone", "", LEAN, 0.35, -1, -1),
+        planned("none", "", LEAN, -1, -1, -1),
+    )
+    assert "off saves 60.2 % of the params" in said
+    assert "lone: one seed, no claim." in said
+    assert "none: no result, no claim." in said
+
+
+def searched(*trials: Trial) -> dict[str, Searched]:
+    refused = {"over budget": 5, "impossible": 0, "repeated": 1}
+    return {"search": Searched(sampler="tpe", objectives=("accuracy", "macs"), seeds=3,
+                               trials=trials, refused=refused, importance={})}  # fmt: skip
+
+
+def test_a_search_that_has_found_nothing() -> None:
+    def trial(number: int, state: str, top1: float | None = None) -> Trial:
+        return Trial(number=number, state=state, seeds=1, top1=top1, params=10, macs=200,
+                     latency=None, edits="", finalist=False)  # fmt: skip
+
+    base = planned("baseline", "", BASE, 0.40, 0.41)
+    pruned = shown(comparison("search", base, **searched(trial(0, "pruned"), trial(1, "fail"))), 80)
+    assert "2 trials by tpe: 1 pruned, 1 failed" in pruned
+    assert "Val top-1" not in pruned
+    assert "Hypervolume" not in pruned
+    assert "No finalist has been trained yet" in pruned
+    half = shown(comparison("search", base, **searched(trial(0, "complete", 30.0))), 80)
+    assert "1 ended after the first seed" in half
+    assert "1 of 3" in half
+    none = shown(comparison("search", base, **searched()), 80)
+    assert "0 trials by tpe: none" in none
+
+
+def test_no_spread_in_a_factorial_and_no_result_in_a_per_row_study() -> None:
+    cells = [planned(f"cell {at}", "", BASE, 0.1, 0.1, levels=(LEVELS[at],)) for at in range(4)]
+    assert "Effects: not told" in said_of(*cells, design="factorial")
+    rows = [planned(f"row {at}", "", BASE, -1, levels=({"row": str(at)},)) for at in range(3)]
+    assert "What each row loses" not in said_of(*rows, design="per-row")
+
+
+# Where SE is off its reduction changes nothing: two combinations are one network.
+IDLE = (
+    planned("baseline", "", BASE, 0.490, 0.500, 0.510,
+            levels=({"se": "baseline", "reduction": "baseline"},)),
+    planned("reduction=2", "2.se_reduction=2", BASE, 0.500, 0.500, 0.515,
+            levels=({"se": "baseline", "reduction": "2"},)),
+    planned("se=off", "2.se=false", LEAN, 0.435, 0.445, 0.440,
+            levels=({"se": "off", "reduction": "baseline"}, {"se": "off", "reduction": "2"})),
+)  # fmt: skip
+
+
+def test_effects_where_combinations_are_one_network() -> None:
+    text = shown(comparison("factorial", *IDLE), 140)
+    # (44 - 50 + 44 - 50.5) / 2 and (50.5 - 50 + 44 - 44) / 2.
+    assert re.search(r"se=off +-6\.25 \[", text)
+    assert re.search(r"reduction=2 +\+0\.25 \[.*unclear", text)
+
+
+def test_a_factor_that_changes_nothing_has_no_effect() -> None:
+    on, off = (
+        tuple({"se": se, "idle": idle} for idle in ("baseline", "x")) for se in ("baseline", "off")
+    )
+    base = planned("baseline", "", BASE, 0.490, 0.500, 0.510, levels=on)
+    other = planned("se=off", "2.se=false", LEAN, 0.435, 0.445, 0.443, levels=off)
+    text = shown(comparison("factorial", base, other), 140)
+    assert re.search(r"^idle=x +none +the same networks", text, re.MULTILINE)
+    assert re.search(r"^se=off +-5\.", text, re.MULTILINE)
+
+
+def test_a_manifest_of_before_gives_the_levels_of_each_combination(tmp_path: Path) -> None:
+    manifest, _ = study("factorial", *IDLE)
+    manifest.save(tmp_path)
+    path = tmp_path / "study.json"
+    table = json.loads(path.read_text())
+    table["variants"][2]["names"] = ["se=off", "se=off,reduction=2", "se=off (iso MACs)", "trial 3"]
+    assert len(table["variants"][2]["levels"]) == 2
+    for variant in table["variants"]:
+        variant["levels"] = variant["levels"][0]  # as it was: those of the first name alone
+    path.write_text(json.dumps(table))
+    read = Manifest.load(tmp_path)
+    assert [one.levels for one in read.variants] == [one.levels for one in manifest.variants]
+
+
+def test_seeds_that_are_missing_cannot_be_hidden() -> None:
+    assert "2 of 3" in shown(STUDIES["missing"], 80, Look(columns=("score",)))
+    assert "2 of 3" in FORMATS["markdown"]([STUDIES["missing"]], Look(columns=("score",)))
+
+
+def test_sort_filter_metric_and_runs() -> None:
+    three = STUDIES["one_factor"]
+    by_macs = shown(three, 140, Look(sort="macs"))
+    assert by_macs.index("all.se=false ") < by_macs.index("fuse.kernel=3 ")
+    by_score = shown(three, 140, Look(sort="score"))
+    assert by_score.index("fuse.kernel=3 ") < by_score.index("all.se=false ")
+    table = shown(three, 140, Look(filter="KERNEL")).split("\n\n")[0]
+    assert "fusenet" not in table
+    assert "baseline" in table
+    assert "all.se=false" not in table
+    # Validation scores lie a point below the test scores in these records.
+    assert "39.50 ± 0.50" in shown(three, 140, Look(metric="val_top1"))
+
+
+CHOSEN = ("verdict", "macs", "score")
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_chosen_columns_in_their_order_in_a_terminal(width: int) -> None:
+    lines = shown(STUDIES["one_factor"], width, Look(columns=CHOSEN)).splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("Variant"))
+    assert re.sub(" +", " ", lines[at]) in (
+        "Variant MACs Test top-1",
+        "Variant MACs change Test top-1",
+    )
+    cells = re.split(" {2,}", lines[at + 2])
+    assert cells[0] == "all.se=false"
+    assert cells[-1] == "35.57 ± 0.60"
+    assert "▼ worse" in lines[at + 2]
+    assert "1.31M" not in lines[at + 2]
+
+
+def test_chosen_columns_in_the_written_forms() -> None:
+    found = {form: FORMATS[form]([STUDIES["one_factor"]], Look(columns=CHOSEN)) for form in FORMATS}
+    verdict = "worse, whatever the spreads"
+    row = f"| `all.se=false` | {verdict} | 2.14M (\u221248.0 %) | 35.57 ± 0.60 |"
+    assert found["markdown"].splitlines()[4:6] == [
+        "| Variant | Verdict | MACs | Test top-1 (%), mean ± sd |",
+        "|---|---|--:|--:|",
+    ]
+    assert row in found["markdown"]
+    assert r"\begin{tabular}{llrr}" in found["latex"]
+    assert r"all.se=false & worse, whatever the spreads & 2.14M ($-$48.0 \%) &" in found["latex"]
+    head = "comparison,variant,edits,verdict,holds,why,macs,macs_change,mean,sd"
+    assert found["csv"].splitlines()[0] == head
+    assert re.findall('scope="col".*?<button.*?>(.*?)<', found["html"])[:4] == [
+        "Variant", "Verdict", "MACs", "Test top-1 (%), mean ± sd",
+    ]  # fmt: skip
+    assert '<th scope="col"><button type="button">Params' not in found["html"]
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "csv", "html", "json"])
+def test_order_and_filter_hold_in_every_form(form: str) -> None:
+    def order(look: Look) -> list[str]:
+        text = FORMATS[form]([STUDIES["one_factor"]], look)
+        if form == "json":
+            text = json.dumps(json.loads(text)[0]["variants"])
+        elif form == "html":
+            text = text[text.index("<table") : text.index("</table>")]
+        elif form == "markdown":
+            text = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+        elif form == "latex":
+            text = text[text.index("midrule") : text.index("bottomrule")]
+        edits = {"all.se=false", "fuse.kernel=3"}
+        return sorted((each for each in edits if each in text), key=text.index)
+
+    assert order(Look()) == ["all.se=false", "fuse.kernel=3"]
+    assert order(Look(sort="score")) == ["fuse.kernel=3", "all.se=false"]
+    assert order(Look(filter="kernel")) == ["fuse.kernel=3"]
+
+
+def test_latency_is_a_column_where_it_was_measured() -> None:
+    judged = judge(STUDIES["search"])
+    assert Look().columns_of(judged) == COLUMNS
+    assert "latency" not in Look().columns_of(judge(STUDIES["one_factor"]))
+    text = FORMATS["markdown"]([STUDIES["search"]], Look(sort="latency"))
+    assert text.index("| 1.10 |") > text.index("| 1.25 |")  # the reference stays first
+    # Asked for where nobody measured it, it is there and empty.
+    asked = FORMATS["markdown"]([STUDIES["one_factor"]], Look(columns=("latency",)))
+    assert "| `all.se=false` |  |" in asked
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("macs,score", ("macs", "score")),
+        (" Score , MACs ", ("score", "macs")),
+        ("variant,delta", ("delta",)),
+    ],
+)
+def test_columns_as_they_are_written(text: str, found: tuple[str, ...]) -> None:
+    assert read_columns(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("parms", "unknown column 'parms'; did you mean 'params'?"),
+        ("macs,accuracy", "unknown column 'accuracy'"),
+        ("macs score", "unknown column 'macs score'; did you mean"),
+        ("macs,,score", "'macs,,score' leaves a name out"),
+        ("", "'' leaves a name out"),
+        ("macs,MACs", "names 'macs' twice"),
+        ("variant", "leaves nothing to show"),
+    ],
+)
+def test_careless_columns_are_one_line(
+    text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "--columns", text])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_flags_that_cannot_be_followed_are_not_ignored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(tmp_path)
+    command = ["report", "se", "--runs", str(tmp_path)]
+    assert main([*command, "--columns", "macs", "--json"]) == 2
+    assert "--columns: JSON holds them all" in capsys.readouterr().err
+    assert main([*command, "--json", "--format", "csv"]) == 2
+    assert "--json: is --format json" in capsys.readouterr().err
+    assert main([*command, "--format", "csv", "--svg", str(tmp_path / "x.svg")]) == 2
+    assert "--svg: is a picture of the terminal" in capsys.readouterr().err
+    assert main([*command, "--cost", "latency"]) == 0
+    assert "No latency was measured" in capsys.readouterr().out
+    for name in (str(tmp_path), "", str(tmp_path / "none" / "x")):
+        assert main([*command, "--output", name]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert main([*command, "--filter", "kernle"]) == 2
+    assert "--filter kernle: no variant" in capsys.readouterr().err
+    assert main([*command, "--columns", "macs,score"]) == 0
+    assert "Seeds" not in capsys.readouterr().out.split("\n\n")[0]
+
+
+def test_an_interval_is_drawn_where_it_lies() -> None:
+    # 17 cells from -8 to 8: a cell is one point, zero is the ninth.
+    drawn = interval(Delta("a", 3, -4.0, Interval(-6.0, -2.0, 0.01)), 8.0).plain
+    assert drawn == "  ━━●━━ ┆        "
+    assert interval(Delta("a", 1, 8.0), 8.0).plain == "        ┆       ●"
+    assert interval(Delta("a", 0, None), 8.0).plain == ""
+
+
+def test_the_front_by_hand() -> None:
+    def best(*values: tuple[float, float]) -> set[str]:
+        return front([Point(str(at), "net", *each) for at, each in enumerate(values)])
+
+    assert best((1, 10), (2, 20), (3, 15), (2, 19)) == {"0", "1"}
+    assert best((1, 1), (1, 1)) == {"0", "1"}
+
+
+def test_the_hypervolume_by_hand() -> None:
+    searched = STUDIES["search"].search
+    assert searched
+    done = [trial for trial in searched.trials if trial.state == "complete"]
+    # The frame is 2 ms x 40 %. The first trial costs all of it; the second dominates 1 ms x 40 %.
+    assert hypervolumes(done, "latency") == [0.0, 0.5]
+    assert sparkline([0.0, 0.5]) == "0.000 ▁█ 0.500"
+
+
+@pytest.mark.parametrize("form", ["csv", "markdown", "latex"])
+def test_written_forms_as_they_are(form: str) -> None:
+    ending = {"csv": "csv", "markdown": "md", "latex": "tex"}[form]
+    text = FORMATS[form]([STUDIES["one_factor"], STUDIES["iso"]], Look())
+    assert text == (GOLDEN / f"report.{ending}").read_text()
+
+
+def test_csv_by_hand() -> None:
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([STUDIES["iso"]], Look()))))
+    assert [row["variant"] for row in rows] == ["baseline", "se=off", "baseline",
+                                                "se=off (iso MACs)"]  # fmt: skip
+    # 35.0, 36.2 and 35.5 have the mean 35.566..., the reference 40.5.
+    assert float(rows[1]["mean"]) == pytest.approx(106.7 / 3)
+    assert float(rows[1]["delta"]) == pytest.approx(106.7 / 3 - 40.5)
+    assert float(rows[1]["params_change"]) == pytest.approx(LEAN[0] / BASE[0] - 1)
+    assert rows[0]["low"] == ""
+
+
+def test_json_says_everything() -> None:
+    (table,) = json.loads(FORMATS["json"]([STUDIES["iso"]], Look()))
+    assert table["title"] == "Squeeze-and-excitation"
+    assert [len(one["runs"]) for one in table["variants"]] == [3, 3]
+    assert table["variants"][1]["verdict"] == "worse"
+    assert table["at_equal_cost"]["variants"][1]["variant"] == "se=off (iso MACs)"
+    assert table["statistics"]["df"] == 2
+
+
+def test_markup_and_special_characters_are_shown_as_they_are() -> None:
+    odd = comparison(
+        "one-factor",
+        planned("baseline", "", BASE, 0.40, 0.41),
+        planned("a", "[bold]x_y|z&50%#", LEAN, 0.35, 0.36),
+    )
+    assert "[bold]x_y|z&50%#" in shown(odd, 140).replace("\n", "")
+    named = dataclasses.replace(odd, title="SE [off]", question="[/]?", recipe="a [b]")
+    for said in ("SE [off]  [/]?", "recipe a [b]"):
+        assert said in shown(named, 140)
+    assert r"`[bold]x_y\|z&50%#`" in FORMATS["markdown"]([odd], Look())
+    assert r"{}[bold]x\_y\textbar{}z\&50\%\#" in FORMATS["latex"]([odd], Look())
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "r.tex").write_text(FORMATS["latex"](list(STUDIES.values()), Look()))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "r.pdf").stat().st_size > 1000
+
+
+def stored(root: Path) -> None:
+    manifest, records = study("one-factor", *THREE)
+    for digest, one in records.items():
+        with Store(root).open(digest) as folder:
+            folder.write("record.json", one.to_json())
+    folder_ = root / "studies" / "se-01234567"
+    folder_.mkdir(parents=True)
+    manifest.save(folder_)
+    assert Manifest.load(folder_) == manifest
+
+
+def _shared_prefix(root: Path) -> str:
+    """The first digit that most of the runs share: two at least, by the digests above."""
+    first = [path.parent.name[0] for path in root.glob("*/record.json")]
+    return max(first, key=first.count)
+
+
+def test_studies_and_runs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored(tmp_path)
+    runs = ["--runs", str(tmp_path)]
+    for name in ("se", "se-01234567"):
+        assert main(["report", name, *runs]) == 0
+        assert "Squeeze-and-excitation" in capsys.readouterr().out
+    assert main(["report", _digest("se=off", 1)[:16], *runs]) == 0
+    assert "36.20" in capsys.readouterr().out
+    assert main(["report", *runs]) == 0
+    assert "'fuseablate report NAME': se-01234567" in capsys.readouterr().out
+    assert main(["report", "sa", *runs]) == 2
+    error = capsys.readouterr().err
+    assert "unknown study or run 'sa'; did you mean 'se'?" in error
+    assert "6 more runs)" in error  # of nine, three are named
+    assert main(["report", "studies/se.toml", "se", *runs]) == 0
+    assert capsys.readouterr().out.count("What does it buy?") == 1
+    one = _digest("se=off", 1)
+    assert main(["report", one, one[:16], one[:8], *runs, "--json"]) == 0
+    (alone,) = json.loads(capsys.readouterr().out)
+    assert [len(variant["runs"]) for variant in alone["variants"]] == [1]
+    path = tmp_path / one[:16] / "record.json"
+    text = path.read_text()
+    path.write_text(text[:500])  # half-written
+    assert main(["report", one[:8], *runs]) == 2
+    assert f"{one[:16]}/record.json: not a record" in capsys.readouterr().err
+    path.write_text(text)
+    shared = _shared_prefix(tmp_path)
+    assert main(["report", shared, *runs]) == 2
+    assert "begin so; write more" in capsys.readouterr().err
+    target = tmp_path / "se.md"
+    assert main(["report", "se", *runs, "--format", "markdown", "--output", str(target)]) == 0
+    assert target.read_text().startswith("### Squeeze-and-excitation")
+    spoilt = tmp_path / "studies" / "se-01234567" / "study.json"
+    whole = spoilt.read_text()
+    spoilt.write_text("{")
+    assert main(["report", "se", *runs]) == 2
+    assert "is no study's manifest" in capsys.readouterr().err
+    spoilt.write_text(json.dumps({**json.loads(whole), "variants": []}))
+    assert main(["report", "se", *runs]) == 2
+    assert "it has no variant" in capsys.readouterr().err
+    spoilt.write_text(whole)
+    for path in tmp_path.glob("*/record.json"):
+        path.unlink()
+    assert main(["report", *runs]) == 2
+    assert "'fuseablate report NAME' shows what a study plans: se-0" in capsys.readouterr().err
+    assert main(["report", "se", *runs]) == 0
+    shutil.rmtree(tmp_path / "studies")
+    assert main(["report", "se", *runs]) == 2
+    assert "holds no study and no finished run; train one" in capsys.readouterr().err

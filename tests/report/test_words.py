@@ -1,0 +1,119 @@
+"""What a report says in words is true of the numbers beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from fuseablate.report.comparison import of_records
+from fuseablate.report.files.formats import FORMATS
+from fuseablate.report.judged import judge
+from fuseablate.report.look import Look
+from fuseablate.report.words import conclusion, statistics_lines
+from fuseablate.seeds import Looks, SeedPlan
+from fuseablate.stats import analyse
+from tests.report.test_report import record
+from tests.report.test_study import BASE, LEAN, REFERENCE, STUDIES, comparison, planned, shown
+
+NEAR = planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_000), 0.402, 0.406, 0.409)
+
+
+@pytest.mark.parametrize(("count", "said"), [(7, "; 1 more differs."), (8, "; 2 more differ.")])
+def test_how_many_more_differ(count: int, said: str) -> None:
+    far = (
+        planned(f"v{at}", f"all.out=x1.{at}", LEAN, 0.10, 0.11 + at / 1000, 0.105)
+        for at in range(1, count + 1)
+    )
+    assert said in conclusion(judge(comparison("one-factor", REFERENCE, *far)))
+
+
+def test_a_verdict_names_what_it_rests_on_in_every_row() -> None:
+    # Alike, 3.0 points are seen in noise of 0.6; each by its own variance at 3 seeds, they are not.
+    off = planned("se=off", "all.se=false", LEAN, 0.381, 0.396, 0.377)
+    found = comparison("one-factor", REFERENCE, off, NEAR)
+    delta = judge(found).delta(found.variants[1])
+    assert delta
+    assert (delta.verdict, delta.holds) == ("worse", "if spreads are alike")
+    for form in ("markdown", "latex", "html", "csv", "json"):
+        row = FORMATS[form]([found], Look()).replace("</td>", "\n")
+        assert "if spreads are alike" in row
+    (row,) = (
+        line for line in FORMATS["markdown"]([found], Look()).splitlines() if "`all.se" in line
+    )
+    assert row.endswith("| worse, if spreads are alike |")
+
+
+def test_what_the_images_add_is_no_noise_of_seeds() -> None:
+    found = comparison("one-factor", REFERENCE, NEAR)
+    assert "from seed noise at 3 seeds" in conclusion(judge(found))
+    both = dataclasses.replace(found, interval="both")
+    assert "from the noise of seeds and test images at 3 seeds" in conclusion(judge(both))
+
+
+def test_the_seeds_of_what_is_unclear_are_its_own() -> None:
+    missing = planned("se=off", "all.se=false", LEAN, 0.402, 0.411, -1)
+    found = comparison("one-factor", REFERENCE, NEAR, missing, matters=0.1)
+    assert "at 2 to 3 seeds: fuse.kernel=3, all.se=false." in conclusion(judge(found))
+
+
+def test_a_raised_spread_is_not_called_the_variants_own() -> None:
+    # The reference's own spread is near 0; half of the mean variance stands for it, which is said.
+    flat = planned("baseline", "", BASE, 0.400, 0.4001, 0.4002)
+    wild = [
+        planned(f"v{at}", f"all.out=x1.{at}", LEAN, 0.38 + at / 500, 0.40, 0.42) for at in (1, 2)
+    ]
+    lines = " ".join(statistics_lines(judge(comparison("one-factor", flat, *wild))))
+    assert "each variant's own variance, none taken below half of their mean" in lines
+    assert "a variant's own, as it is taken: " in lines
+
+
+def test_differences_that_are_not_those_of_the_means_say_so() -> None:
+    scores = {"a": {0: 20.0, 1: 20.5, 2: 20.1}, "b": {0: 24.0, 1: 24.4}}
+    analysis = analyse(scores, "a")
+    # Of seeds 0 and 1: 4.0 and 3.9; of the means: 24.2 - 20.2.
+    assert analysis.deltas[0].mean == pytest.approx(3.95)
+    assert "where one side lacks a seed" in analysis.why
+    whole = {"a": scores["a"], "b": {**scores["b"], 2: 24.3}}
+    assert "lacks a seed" not in analyse(whole, "a").why
+
+
+def test_a_difference_of_nothing_has_no_minus() -> None:
+    one = planned("baseline", "", BASE, 0.200, 0.205, 0.201, 0.202)
+    other = planned("se=off", "all.se=false", LEAN, 0.201, 0.204, 0.200, 0.203)
+    found = comparison("one-factor", one, other)
+    delta = judge(found).delta(found.variants[1])
+    assert delta
+    assert delta.mean == pytest.approx(0, abs=1e-9)
+    for text in (shown(found, 140), FORMATS["markdown"]([found], Look())):
+        assert "-0.00 [" not in text.replace("\u2212", "-")
+
+
+def test_one_epoch_is_no_epochs() -> None:
+    assert "(2 epochs)" in STUDIES["one_factor"].recipe
+    one = record(0, 0.5, recipe={"epochs": 1, "lr": 0.1})
+    assert "(1 epoch)" in of_records([one])[0].recipe
+
+
+def test_planned_looks_are_judged_at_the_look_that_each_variant_ended_at() -> None:
+    made = [
+        planned("baseline", "", BASE, 0.401, 0.399, 0.403, 0.400, 0.402),
+        planned("se=off", "all.se=false", LEAN, 0.402, 0.391, 0.410),
+        planned("kernel=3", "fuse.kernel=3", LEAN, 0.431, 0.382, 0.419, 0.440, 0.436),
+    ]
+    plan = SeedPlan(each=(0, 1, 2), reference=(0, 1, 2), looks=Looks(3, 2, 7))
+    # Settled as the same within 20 points, and by 1 point unclear.
+    found = dataclasses.replace(
+        comparison("one-factor", *made, seeds=plan, matters=20.0), matters=1.0
+    )
+    assert "at 3 to 5 seeds: all.se=false, fuse.kernel=3." in conclusion(judge(found))
+
+
+def test_the_order_of_deltas_is_that_of_what_is_shown() -> None:
+    # Seed 2 is a lucky one: `part` lacks it, gains more than `whole` and has the lower mean.
+    base = planned("baseline", "", BASE, 0.300, 0.302, 0.400)
+    whole = planned("whole", "all.out=x1.2", LEAN, 0.310, 0.313, 0.411)
+    part = planned("part", "all.out=x1.5", LEAN, 0.320, 0.323, -1)
+    judged = judge(comparison("one-factor", base, whole, part))
+    assert [v.name for v in Look(sort="delta").shown(judged)] == ["baseline", "part", "whole"]
+    assert [v.name for v in Look(sort="score").shown(judged)] == ["baseline", "whole", "part"]

@@ -1,0 +1,265 @@
+"""The run store: what names a run, what a record holds, who may write."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuseablate.errors import InputError
+from fuseablate.recipes.recipe import load_recipe
+from fuseablate.runs.record import Curves, Failure, Record, Score, TestScore, pack_bits, unpack_bits
+from fuseablate.runs.store import Store, run_digest
+from fuseablate.spec.catalog import load_spec
+
+DIGEST = "0123456789abcdef" * 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    identity: dict[str, object] = dataclasses.field(default_factory=lambda: {"name": "x", "val": 5})
+    image_size: tuple[int, int] = (32, 32)
+
+
+def record(digest: str = DIGEST, **changes: object) -> Record:
+    base = Record(
+        digest=digest,
+        status="finished",
+        spec_name="fusenet",
+        label="all.se=false",
+        edits=("all.se=false",),
+        spec={"rows": [{"id": "1", "op": "conv", "out": 16}], "name": "fusenet"},
+        recipe_name="quick",
+        recipe={"lr": 0.1, "epochs": 1, "schedule": {"kind": "cosine"}},
+        data_title="some images",
+        data={"name": "x", "mean": [0.1, 0.2], "image_size": [32, 32]},
+        class_names=("cat", "dog"),
+        seed=3,
+        params=10,
+        macs=20,
+        curves=Curves((0.1,), (2.0,), (0.25,), (1.5,), (0.5,), (3.0,), (100.0,)),
+        val=Score(4, 1.5, 0.5, 1.0),
+        test=TestScore(
+            4, 1.25, 0.75, 1.0, per_class=(0.75, None), right=pack_bits([True, False, True, True])
+        ),
+        failure=None,
+        stopped_epoch=None,
+        environment={"threads": 1, "git_revision": None},
+        notes=("a note",),
+        started="2025-01-01T00:00:00+00:00",
+        ended="2025-01-01T00:00:03+00:00",
+    )
+    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+
+
+def put(store: Store, each: Record) -> Path:
+    with store.open(each.digest) as folder:
+        folder.write("record.json", each.to_json())
+    return store.folder(each.digest) / "record.json"
+
+
+def test_a_digest_follows_all_that_determines_a_result_and_no_title() -> None:
+    spec, recipe = load_spec("fusenet"), load_recipe("quick")
+    digest = run_digest(spec, recipe, Named(), 0)
+    assert len(digest) == 64
+    assert run_digest(spec, recipe.replace(name="x", title="y"), Named(), 0) == digest
+    assert run_digest(dataclasses.replace(spec, title="z"), recipe, Named(), 0) == digest
+    others = [
+        run_digest(spec.edit("all.se=false"), recipe, Named(), 0),
+        run_digest(spec, recipe.replace(lr=0.2), Named(), 0),
+        run_digest(spec, recipe.replace(precision="bf16"), Named(), 0),
+        run_digest(spec, recipe, Named({"name": "x", "val": 6}), 0),
+        run_digest(spec, recipe, Named(), 1),
+    ]
+    assert len({digest, *others}) == 6
+
+
+@pytest.mark.parametrize(
+    "each",
+    [
+        record(),
+        record(
+            status="failed",
+            val=None,
+            test=None,
+            curves=Curves(),
+            failure=Failure(step=7, epoch=1, lr=0.1, loss="nan", part="training"),
+        ),
+        record(stopped_epoch=1, val=Score(1, 0.1, 1.0, 1.0)),
+    ],
+)
+def test_a_record_comes_back_as_it_was(each: Record, tmp_path: Path) -> None:
+    assert Record.from_json(each.to_json()) == each
+    store = Store(tmp_path)
+    path = put(store, each)
+    assert path == tmp_path / "0123456789abcdef" / "record.json"
+    assert store.get(DIGEST) == each
+    assert store.records() == [each]
+    assert json.loads(path.read_text())["schema_version"] == 1
+
+
+def test_a_curve_grows_by_an_epoch() -> None:
+    one = record().curves
+    two = one.extended(lr=0.2, train_loss=1.0, train_top1=0.5, val_loss=1.0, val_top1=0.75,
+                       seconds=2.0, images_per_second=150.0)  # fmt: skip
+    assert (len(one), len(two)) == (1, 2)
+    assert two.lr == (0.1, 0.2)
+    assert record(curves=two).seconds == 5.0
+
+
+@given(st.lists(st.booleans(), max_size=50))
+def test_bits_are_packed_as_numpy_packs_them(bits: list[bool]) -> None:
+    text = pack_bits(bits)
+    assert (
+        np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=len(bits)).tolist()
+        == bits
+    )
+    assert unpack_bits(text, len(bits)) == tuple(bits)
+
+
+def test_a_store_knows_nothing_of_runs_that_have_not_ended(tmp_path: Path) -> None:
+    store = Store(tmp_path / "none")
+    assert store.get(DIGEST) is None
+    assert store.records() == []
+    with store.open(DIGEST):
+        assert store.get(DIGEST) is None
+    assert store.records() == []
+
+
+def test_records_come_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    late = record("f" * 64, ended="2025-01-03T00:00:00+00:00")
+    early = record("e" * 64, ended="2025-01-02T00:00:00+00:00")
+    put(store, late)
+    put(store, early)
+    assert store.records() == [early, late]
+
+
+def test_unreadable_records_are_skipped_with_a_line_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path)
+    good = record()
+    put(store, good)
+    spoilt = {
+        "a": "{",
+        "b": "[]",
+        "c": good.to_json().replace('"schema_version": 1', '"schema_version": 2'),
+        "d": good.to_json().replace('"seed"', '"sead"'),
+        "e": good.to_json().replace('"top5"', '"top7"'),
+    }
+    for name, text in spoilt.items():
+        path = store.folder(name * 64) / "record.json"
+        path.parent.mkdir()
+        path.write_text(text)
+    warnings: list[str] = []
+    assert store.records(warnings.append) == [good]
+    assert len(warnings) == 5
+    assert all("\n" not in line for line in warnings)
+    assert any("schema_version 2: this version reads 1" in line for line in warnings)
+    store.records()
+    assert capsys.readouterr().err.count("warning: skipped: ") == 5
+    with pytest.raises(InputError, match=r"aaaaaaaaaaaaaaaa.record\.json: not a record: "):
+        store.get("a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("spec",), [], "spec = "),
+        (("spec", "rows"), "none", "spec.rows: must be rows, each with its id and op"),
+        (("spec", "rows", 0, "op"), 3, "spec.rows: must be rows, each with its id and op"),
+        (("recipe", "epochs"), None, "recipe.epochs: must be a number of epochs"),
+        (("data", "image_size"), 32, "data.image_size = 32: must be a height and a width"),
+        (("edits",), 3, "edits = 3: "),
+        (("seed",), "first", 'seed = "first": '),
+        (("status",), "done", "unknown status 'done'"),
+        (("val",), None, "status finished: needs val and test"),
+        (("curves", "lr"), [], "curves: one value an epoch is missing"),
+        (("test", "right"), "AAA=", "test.right: not the bits of"),
+        (("test", "top1"), "high", 'test.top1 = "high": '),
+        (("test", "per_class"), {}, "test.per_class = {}: "),
+        (("environment",), None, "environment = None: "),
+    ],
+)
+def test_a_damaged_record_is_skipped_in_one_line(
+    keys: tuple[str | int, ...], value: object, message: str, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    path = put(store, record())
+    table: Any = json.loads(path.read_text())
+    at = table
+    for key in keys[:-1]:
+        at = at[key]
+    at[keys[-1]] = value
+    path.write_text(json.dumps(table))
+    warnings: list[str] = []
+    assert store.records(warnings.append) == []
+    assert f"skipped: {path}: {message}" in warnings[0]
+    assert "\n" not in warnings[0]
+
+
+def test_a_record_of_another_run_in_the_folder_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, record())
+    with pytest.raises(InputError, match=r"is the record of another run \(0123"):
+        store.get("0123456789abcdef" + "0" * 48)
+
+
+def test_one_process_holds_a_run(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    message = "0123456789abcdef: another process is training this run"
+    with store.open(DIGEST), pytest.raises(InputError, match=message), store.open(DIGEST):
+        pass
+    with store.open(DIGEST):
+        pass
+
+
+def test_the_lock_of_a_killed_process_is_gone(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from fuseablate.runs import Store\n"
+        "with Store(Path(sys.argv[1])).open(sys.argv[2]) as folder:\n"
+        "    (folder.path / '.checkpoint.pt.half').write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path), DIGEST], check=False)
+    assert done.returncode == -9
+    with Store(tmp_path).open(DIGEST) as folder:
+        assert [path.name for path in folder.path.iterdir()] == ["lock"]
+
+
+def test_an_unwritable_root_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InputError, match="cannot be written: Not a directory"),
+        Store(tmp_path / "file").open(DIGEST),
+    ):
+        pass
+
+
+def test_the_default_root_is_runs_or_the_named_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FUSEABLATE_RUNS", raising=False)
+    assert Store.default().root == Path("runs")
+    monkeypatch.setenv("FUSEABLATE_RUNS", "/elsewhere")
+    assert Store.default().root == Path("/elsewhere")
+
+
+def test_the_store_is_read_without_torch(tmp_path: Path) -> None:
+    put(Store(tmp_path), record())
+    code = (
+        "import sys; from pathlib import Path; from fuseablate.runs.store import Store\n"
+        "print(len(Store(Path(sys.argv[1])).records()), 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1", "False"]

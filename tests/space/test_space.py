@@ -1,0 +1,258 @@
+"""Search spaces: what an assignment means, how many there are, and what is refused."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuseablate.errors import InputError
+from fuseablate.io.checked import checked
+from fuseablate.space.fields import Value
+from fuseablate.space.parameters import Categorical, IntRange, Parameter, as_text
+from fuseablate.space.space import Space, assignments, edits_of, is_active, size_of, spec_of
+from fuseablate.spec.spec import Spec
+from fuseablate.studies.design import expand
+from fuseablate.studies.schema.search import Search
+from tests.helpers.study_file import SPEC, loaded
+
+Table = Mapping[str, object]
+BASE = Spec.from_dict(tomllib.loads(SPEC))
+FINALISTS = {"best": 1, "seeds": [9]}
+
+OP = {
+    "name": "op",
+    "kind": "categorical",
+    "choices": {"full": [], "half": ["fuse.variant=half"], "mbconv": ["fuse.op=mbconv"]},
+}
+KERNEL = {
+    "name": "kernel", "kind": "categorical", "each": "fuse", "choices": [3, 5, 7],
+    "edit": "{row}.kernel={}",
+}  # fmt: skip
+SE = {"name": "se", "kind": "categorical", "choices": [True, False], "edit": "2.se={}"}
+REDUCTION = {
+    "name": "reduction", "kind": "int", "low": 2, "high": 8, "step": 2, "when": {"se": True},
+    "edit": "2.se_reduction={}",
+}  # fmt: skip
+WIDTH = {"name": "width", "kind": "float", "low": 0.5, "high": 2.0, "edit": "fuse.exp=x{}"}
+DEPTH = {"name": "depth", "kind": "int", "low": 1, "high": 3, "edit": "3.depth={}"}
+ORDER = {
+    "name": "order", "kind": "categorical", "when": {"op": "full"},
+    "choices": ["1xK,Kx1", "Kx1,1xK"], "edit": "fuse.order={}",
+}  # fmt: skip
+
+
+def space(*tables: Table) -> Space:
+    search = {"n_trials": 1, "finalists": FINALISTS, "parameters": list(tables)}
+    return Space.of(BASE, checked(Search, search).parameters)
+
+
+def refusal(*tables: Table) -> str:
+    with pytest.raises(InputError) as caught:
+        space(*tables)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_an_assignment_means_edits_and_those_that_change_nothing_are_dropped() -> None:
+    whole = space(OP, KERNEL, SE, REDUCTION, WIDTH, DEPTH)
+    assert [one.name for one in whole.parameters] == [
+        "op", "kernel.2", "kernel.3", "se", "reduction", "width", "depth"
+    ]  # fmt: skip
+    same: dict[str, Value] = {
+        "op": "full", "kernel.2": 3, "kernel.3": 5, "se": True, "reduction": 4,
+        "width": 1.0, "depth": 1,
+    }  # fmt: skip
+    assert edits_of(whole, same) == ()
+    other: dict[str, Value] = {
+        "op": "mbconv", "kernel.2": 3, "kernel.3": 7, "se": False, "width": 0.5, "depth": 2,
+    }  # fmt: skip
+    assert edits_of(whole, other) == (
+        "fuse.op=mbconv", "3.kernel=7", "2.se=false", "fuse.exp=x0.5", "3.depth=2"
+    )  # fmt: skip
+    rows = spec_of(whole, other).rows
+    assert [
+        (row.id, row.op, row.cells().get("kernel"), row.cells().get("exp")) for row in rows
+    ] == [
+        ("1", "conv", 3, None),
+        ("2", "mbconv", 3, 8),
+        ("3", "mbconv", 7, 8),
+        ("3/2", "mbconv", 7, 8),
+        ("4", "pool", None, None),
+        ("5", "conv", 1, None),
+    ]
+
+
+def test_a_narrow_edit_back_to_the_baseline_is_kept_beside_a_wide_one() -> None:
+    wide = {"name": "wide", "kind": "categorical", "choices": [3, 7], "edit": "fuse.kernel={}"}
+    one = {"name": "one", "kind": "categorical", "choices": [3, 5, 7], "edit": "3.kernel={}"}
+    both = space(wide, one)
+    assert edits_of(both, {"wide": 7, "one": 5}) == ("fuse.kernel=7", "3.kernel=5")
+    assert edits_of(both, {"wide": 7, "one": 7}) == ("fuse.kernel=7",)
+    assert spec_of(both, {"wide": 3, "one": 5}).digest() == BASE.digest()
+
+
+def test_edits_of_the_spec_itself_are_not_the_assignments() -> None:
+    edited = BASE.edit("all.nl=gelu")
+    kernel = space(KERNEL)
+    assert edits_of(Space(edited, kernel.parameters), {"kernel.2": 5, "kernel.3": 5}) == (
+        "2.kernel=5",
+    )
+
+
+def test_parameters_that_do_not_exist_are_ignored_and_missing_ones_named() -> None:
+    two = space(SE, REDUCTION)
+    assert edits_of(two, {"se": False, "reduction": 8}) == ("2.se=false",)
+    assert edits_of(two, {"se": True, "reduction": 8}) == ("2.se_reduction=8",)
+    reduction = two.parameters[1]
+    assert is_active(reduction, {"se": True})
+    assert not is_active(reduction, {"se": False})
+    assert not is_active(reduction, {})
+    with pytest.raises(InputError, match="'reduction': the assignment has no value"):
+        edits_of(two, {"se": True})
+    with pytest.raises(InputError, match="unknown parameter 'sse'; did you mean 'se'"):
+        edits_of(two, {"sse": True})
+    with pytest.raises(InputError, match="'reduction': 9 is not from 2 to 8"):
+        edits_of(two, {"se": True, "reduction": 9})
+    with pytest.raises(InputError, match="unknown value of 'op' 'ful'; did you mean 'full'"):
+        edits_of(space(OP), {"op": "ful"})
+
+
+def test_sizes_by_hand() -> None:
+    assert size_of(space(KERNEL)) == 3 * 3
+    assert size_of(space(OP, KERNEL, DEPTH)) == 3 * 9 * 3
+    assert size_of(space(SE, REDUCTION)) == 4 + 1  # 2, 4, 6, 8 with SE; none without
+    assert size_of(space(OP, KERNEL, SE, REDUCTION, DEPTH, ORDER)) == (2 + 1 + 1) * 9 * 5 * 3
+    assert size_of(space(OP, WIDTH)) is None
+    stepped = space({**WIDTH, "step": 0.25})
+    assert size_of(stepped) == 7
+    assert [one["width"] for one in assignments(stepped)] == [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
+    tenths = space({**WIDTH, "low": 0.5, "high": 0.8, "step": 0.1})
+    assert [one["width"] for one in assignments(tenths)] == [0.5, 0.6, 0.7, 0.8]
+    # A sampler adds up steps: 0.1 + 7 * 0.1 is a rounding error above 0.8.
+    assert edits_of(tenths, {"width": 0.1 + 7 * 0.1}) == edits_of(tenths, {"width": 0.8})
+
+
+def test_a_large_space_is_counted_without_being_listed() -> None:
+    kernels = [
+        {**SE, "name": f"p{place}", "choices": [True, False]} for place in range(60)
+    ]  # the edits of one would meet those of another; only the count is asked for
+    parameters = checked(
+        Search, {"n_trials": 1, "finalists": FINALISTS, "parameters": kernels}
+    ).parameters
+    assert size_of(Space(BASE, parameters)) == 2**60
+
+
+def test_assignments_by_hand() -> None:
+    assert list(assignments(space(SE, REDUCTION))) == [
+        {"se": True, "reduction": 2},
+        {"se": True, "reduction": 4},
+        {"se": True, "reduction": 6},
+        {"se": True, "reduction": 8},
+        {"se": False},
+    ]
+    with pytest.raises(InputError, match="'width': is continuous"):
+        assignments(space(WIDTH))
+
+
+@given(
+    st.lists(st.integers(2, 4), min_size=1, max_size=5),
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), max_size=5),
+)
+def test_the_count_is_that_of_the_list_and_of_brute_force(
+    counts: list[int], links: list[tuple[int, int]]
+) -> None:
+    """Parameter i has values 0..counts[i]-1, and may exist under one value of an earlier one."""
+    parents: list[tuple[int, int] | None] = []
+    for place, _ in enumerate(counts):
+        parent, value = links[place] if place < len(links) else (place, 0)
+        parents.append((parent, value % counts[parent]) if parent < place else None)
+    parameters: list[Parameter] = [
+        IntRange(
+            name=f"p{place}", kind="int", low=0, high=count, edit="a.b={}",
+            when={} if (link := parents[place]) is None else {f"p{link[0]}": link[1]},
+        )
+        for place, count in enumerate(count - 1 for count in counts)
+    ]  # fmt: skip
+    expected = set()
+    for values in product(*(range(count) for count in counts)):
+        kept: dict[int, int] = {}
+        for place, value in enumerate(values):
+            link = parents[place]
+            if link is None or kept.get(link[0]) == link[1]:
+                kept[place] = value
+        expected.add(tuple(kept.items()))
+    whole = Space(BASE, tuple(parameters))
+    listed = [tuple((int(k[1:]), v) for k, v in one.items()) for one in assignments(whole)]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == expected
+    assert size_of(whole) == len(expected)
+
+
+def test_each_also_fills_the_row_into_conditions() -> None:
+    gate = {"name": "se", "kind": "categorical", "each": "fuse", "choices": [True, False],
+            "edit": "{row}.se={}"}  # fmt: skip
+    squeeze = {"name": "r", "kind": "categorical", "each": "fuse", "choices": [4, 8],
+               "when": {"se.{row}": True}, "edit": "{row}.se_reduction={}"}  # fmt: skip
+    rows = space(gate, squeeze)
+    assert dict(rows.parameters[2].when) == {"se.2": True}
+    assert size_of(rows) == 3 * 3
+    assert edits_of(rows, {"se.2": False, "se.3": True, "r.3": 8}) == (
+        "2.se=false", "3.se=true", "3.se_reduction=8"
+    )  # fmt: skip
+
+
+def test_what_a_space_refuses() -> None:
+    assert "parameter 'se': is there twice" in refusal(SE, SE)
+    assert "'reduction': when: unknown parameter before it 'se'" in refusal(REDUCTION, SE)
+    bad = {**REDUCTION, "when": {"se": 1}}
+    assert "when: unknown value of 'se' '1'" in refusal(SE, bad)
+    bad = {**SE, "when": {"width": 0.5}}
+    assert "when: 'width' is a float" in refusal(WIDTH, bad)
+    assert "parameter 'kernel': each: the spec has no row of op 'mbconv'" in refusal(
+        {**KERNEL, "each": "mbconv"}
+    )
+    assert "parameter 'kernel.3': edit '3.kernel=4'" in refusal({**KERNEL, "choices": [3, 4]})
+    assert "low = 2.0: must be less than high" in refusal({**WIDTH, "low": 2.0})
+    assert "a logarithmic scale has none" in refusal({**REDUCTION, "log": True})
+    assert "must be more than 0 on a log" in refusal({**DEPTH, "log": True, "low": 0})
+
+
+def test_a_conditional_value_is_tried_with_its_parents() -> None:
+    """Alone, `mbconv.kernel=7` would select nothing."""
+    half = {**OP, "choices": {"full": [], "half": ["fuse.variant=half"]}}
+    order = {**ORDER, "when": {"op": "half"}}
+    assert size_of(space(half, order)) == 1 + 2
+
+
+def test_a_search_trains_the_baseline_and_its_space_is_tried(tmp_path: Path) -> None:
+    body = """design = "search"
+[search]
+n_trials = 5
+finalists = { best = 1, seeds = [9] }
+[[search.parameters]]
+name = "kernel"
+kind = "int"
+low = 3
+high = 8
+edit = "3.kernel={}"
+"""
+    with pytest.raises(InputError, match=r"mine\.toml: parameter 'kernel': edit '3\.kernel=8'"):
+        expand(loaded(tmp_path, body), (16, 16), 4)
+    study = loaded(tmp_path, body.replace("high = 8", "high = 7\nstep = 2"))
+    design = expand(study, (16, 16), 4)
+    assert [one.names for one in design.variants] == [("baseline",)]
+
+
+def test_values_as_edits_write_them() -> None:
+    assert [as_text(value) for value in (True, 3, 0.5, 1.0, 1 / 3, 0.1 + 0.2, "gelu")] == [
+        "true", "3", "0.5", "1", "0.3333", "0.3", "gelu"
+    ]  # fmt: skip
+    assert Categorical(
+        name="a", kind="categorical", choices=(1, 2), edit="b.c={}"
+    ).edits(2) == ("b.c=2",)  # fmt: skip

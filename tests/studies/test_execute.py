@@ -1,0 +1,110 @@
+"""What a study keeps of its first start, and what one spoilt file may not spoil."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fuseablate.commands.program import main
+from fuseablate.engines.workers import Workers
+from fuseablate.errors import InputError
+from fuseablate.runs.status import Board, Line
+from fuseablate.runs.store import Store
+from fuseablate.spec.spec import to_toml
+from fuseablate.studies.execute import as_begun
+from fuseablate.studies.screens.live import summary
+from tests.commands.test_train import images
+from tests.helpers.small_run import small_spec
+
+
+def board(*lines: Line) -> Board:
+    return Board("se", "SE", pid=1, workers=2, lines=list(lines))
+
+
+def test_a_study_goes_on_with_the_threads_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fuseablate.studies.execute.usable_cores", lambda: 8)
+    assert as_begun(tmp_path, Workers(("cpu",), 2, 4)) == Workers(("cpu",), 2, 4)
+    # Eight workers of one thread are asked for; with four threads each, 8 cores serve two.
+    assert as_begun(tmp_path, Workers(("cpu",), 8, 1)) == Workers(("cpu",), 2, 4)
+    assert as_begun(tmp_path, Workers(("cpu",), 1, 8)) == Workers(("cpu",), 1, 4)
+    assert as_begun(tmp_path, Workers(("cuda:0",), 3, 1)) == Workers(("cuda:0",), 3, 4)
+
+
+def test_a_spoilt_plan_is_named(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("{")
+    with pytest.raises(InputError, match=r"plan\.json: not valid JSON: .*; remove it"):
+        as_begun(tmp_path, Workers(("cpu",), 1, 1))
+
+
+def test_list_shows_the_others_beside_a_spoilt_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("good-1", "bad-2"):
+        (tmp_path / "studies" / name).mkdir(parents=True)
+    board(Line("baseline", 0, "d", 4, state="done")).save(tmp_path / "studies" / "good-1")
+    (tmp_path / "studies" / "bad-2" / "status.json").write_text(json.dumps({"x": 1}))
+    assert main(["study", "list", "--runs", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "good-1" in out
+    assert "1 of 1" in out
+    assert "unreadable" in out
+
+
+def test_the_time_left_by_hand() -> None:
+    # Left: 2 epochs of 10 s, 4 of the same variant (10 s), 4 of one not yet measured (the median
+    # of 10 and 20 s: 15 s): 20 + 40 + 60 = 120 s, shared by two workers.
+    lines = (
+        Line("a", 0, "1", 4, state="running", epoch=2, seconds=10),
+        Line("a", 1, "2", 4),
+        Line("b", 0, "3", 4),
+        Line("c", 0, "4", 4, state="done", epoch=4, seconds=20),
+    )
+    assert board(*lines).eta() == 60
+    assert summary(board(*lines)) == "2 waiting, 1 running, 1 done of 4 runs, 1m00s left"
+    assert board(Line("a", 0, "1", 4)).eta() is None
+
+
+STUDY = """
+title = "Real images"
+question = "Do they reach the workers?"
+spec = "small.toml"
+data = {data}
+seeds = [0]
+design = "one-factor"
+[recipe]
+base = "standard"
+epochs = 1
+batch_size = {batch}
+[[factors]]
+name = "se"
+levels = [{{ name = "off", edits = ["all.se=false"] }}]
+"""
+
+
+def carry_out(tmp_path: Path, root: Path, data: str, batch: int) -> list[float]:
+    """Run the study on the real engine; return the images of each test."""
+    (tmp_path / "small.toml").write_text(to_toml(small_spec()))
+    study = tmp_path / "real.toml"
+    study.write_text(STUDY.format(data=data, batch=batch))
+    runs = tmp_path / "runs"
+    command = ["study", "run", str(study), "--data-root", str(root), "--runs", str(runs),
+               "--wandb", "off"]  # fmt: skip
+    assert main(command) == 0
+    records = Store(runs).records()
+    assert {record.label for record in records} == {"", "all.se=false"}
+    return [record.test.images for record in records if record.test]
+
+
+@pytest.mark.cifar100
+def test_a_study_of_cifar100(tmp_path: Path, cifar100_root: Path) -> None:
+    assert carry_out(tmp_path, cifar100_root, '"cifar100"', batch=500) == [10_000, 10_000]
+
+
+def test_a_study_of_a_folder_of_images(tmp_path: Path) -> None:
+    images(tmp_path / "pictures", classes=3, count=12)
+    data = '{ name = "folder", size = 16 }'
+    assert carry_out(tmp_path, tmp_path / "pictures", data, batch=11) == [36, 36]

@@ -1,0 +1,95 @@
+"""Studies at equal cost: each variant of another cost is trained rescaled as well."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from fuseablate.cost.costs import measure
+from fuseablate.errors import InputError
+from fuseablate.io.terminal import Screen
+from fuseablate.runs.store import Store
+from fuseablate.studies.outline import manifest_of
+from fuseablate.studies.plan import make_plan
+from fuseablate.studies.screens.plan import print_plan
+from tests.helpers.study_file import HEAD, expanded, factor, loaded
+
+SIZE = (16, 16)
+SE = factor("se", "off: all.se=false", "on: all.se=true")
+WIDE = factor("exp", "x2: fuse.exp=x2", "off: all.se=false")
+NL = factor("nl", "gelu: all.nl=gelu")
+DATA = HEAD.replace("size = 16", "size = 16, train_images = 4, test_images = 2")
+
+
+def test_variants_of_another_cost_are_there_twice(tmp_path: Path) -> None:
+    """The non-linearity costs no MACs, so that variant stays as it is."""
+    design = expanded(tmp_path, 'design = "one-factor"\niso = "macs"\n' + WIDE + NL)
+    raw, iso = design.variants[:4], design.variants[4:]
+    assert [one.names[0] for one in raw] == ["baseline", "exp=x2", "exp=off", "nl=gelu"]
+    assert all(one.iso_of is None for one in raw)
+    target = measure(raw[0].spec, SIZE).macs
+    for one in iso:
+        (of,) = [variant for variant in raw if variant.names[0] == one.iso_of]
+        assert one.names == (f"{of.names[0]} (iso MACs)",)
+        assert (one.levels, one.recipe) == (of.levels, of.recipe)
+        assert one.spec.edits[:-1] == of.spec.edits
+        assert one.spec.edits[-1].startswith("scale.width=x")
+        before = abs(measure(of.spec, SIZE).macs - target)
+        assert abs(measure(one.spec, SIZE).macs - target) < before
+    # What no width brings nearer is said, and not trained twice.
+    kept = {one.iso_of for one in iso} | {note.partition(":")[0] for note in design.notes}
+    assert kept == {"exp=x2", "exp=off"}
+
+
+def test_merged_names_carry_over_and_nothing_is_trained_twice(tmp_path: Path) -> None:
+    """Twice as wide and rescaled is the baseline again: 8, 16 and 16 are on the divisor."""
+    double = factor("wide", "x2: all.out=x2 fuse.exp=x2", "again: fuse.exp=32 2-3.out=32 1.out=16")
+    design = expanded(tmp_path, 'design = "one-factor"\niso = "params"\n' + double)
+    assert [one.names for one in design.variants] == [
+        ("baseline", "wide=x2 (iso params)", "wide=again (iso params)"),
+        ("wide=x2", "wide=again"),
+    ]
+    assert design.reference.iso_of is None
+    # The baseline stands for no level of its own factor, whatever is rescaled to it.
+    assert design.reference.levels == ({"wide": "baseline"},)
+    assert design.variants[1].levels == ({"wide": "x2"}, {"wide": "again"})
+
+
+def test_the_plan_and_the_manifest_say_it(tmp_path: Path) -> None:
+    body = 'design = "one-factor"\niso = "params"\n' + factor("exp", "x2: fuse.exp=x2")
+    plan = make_plan(loaded(tmp_path, body, head=DATA), None)
+    assert len(plan.runs) == 2 * 3  # two seeds: the baseline, the variant and its rescaled one
+    assert len({run.digest for run in plan.runs}) == len(plan.runs)
+    planned = manifest_of(plan, plan.runs).variants
+    assert [one.iso_of for one in planned] == [None, None, "exp=x2"]
+    out = Screen(width=120, file=io.StringIO(), record=True)
+    print_plan(plan, Store(tmp_path / "runs"), 1, out)
+    text = out.export_text()
+    cost, target = (measure(plan.design.variants[place].spec, SIZE).params for place in (2, 0))
+    assert f"exp=x2: rescaled to {cost:,} params of {target:,}: " in text
+    assert "6 to do" in text
+
+
+def test_what_a_study_at_equal_cost_refuses(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"mine\.toml: unknown iso 'flops'"):
+        expanded(tmp_path, 'design = "one-factor"\niso = "flops"\n' + SE)
+    body = 'design = "one-factor"\niso = "macs"\n' + factor("w", "x2: scale.width=x2")
+    with pytest.raises(InputError, match=r'mine\.toml: iso = "macs": w=x2: edit .* leave the edit'):
+        expanded(tmp_path, body)
+    body = """design = "search"
+iso = "macs"
+[search]
+objectives = ["accuracy"]
+sampler = "random"
+n_trials = 2
+finalists = { best = 1, seeds = [7, 8] }
+[[search.parameters]]
+name = "se"
+kind = "categorical"
+choices = [true, false]
+edit = "fuse.se={}"
+"""
+    with pytest.raises(InputError, match='iso = "macs": design = "search" takes none'):
+        expanded(tmp_path, body)

@@ -1,0 +1,199 @@
+"""A study killed with SIGKILL at random moments ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import optuna
+import pytest
+import torch
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from fuseablate.runs.record import Record
+from fuseablate.runs.store import Store
+from tests.helpers.counting_worker import diary
+from tests.helpers.study_process import alive, start_study, wait_until, workers_of, write_study
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+
+IMAGES = 216  # trained on in an epoch: 54 of 60 images of each of 4 classes, 9 batches of 24
+TARGETS = ("a worker", "the workers", "the parent", "both")
+
+
+def run_study(study: Path, runs: Path) -> BaseProcess:
+    return start_study(study, runs, Path(f"{runs}.log"), "tests.helpers.counting_worker")
+
+
+def read_diary(path: Path) -> list[tuple[str, int, int]]:
+    words = (line.split() for line in path.read_text().splitlines())
+    return [(word, int(pid), int(number)) for word, pid, number in words]
+
+
+def news(runs: Path) -> int:
+    """Return a number that grows with all that any worker trains."""
+    return sum(path.stat().st_size for path in diary(runs).glob("*"))
+
+
+@dataclass
+class Killer:
+    """Kills a study's processes at random moments; `victims` are workers that it ended."""
+
+    study: Path
+    runs: Path
+    epoch: float  # seconds, about
+    moments: random.Random
+    kills: int = 0
+    victims: int = 0
+
+    def __post_init__(self) -> None:
+        self.parent = run_study(self.study, self.runs)
+
+    def strike(self) -> None:
+        """Kill, and start what was killed again."""
+        seen, began = news(self.runs), time.monotonic()
+        if self.moments.random() < 0.25:  # any moment: imports, planning, Optuna
+            time.sleep(self.moments.uniform(0, 2))
+        else:  # while runs are trained
+            assert wait_until(lambda: news(self.runs) > seen or not self.parent.is_alive())
+            time.sleep(self.moments.uniform(0, 3 * self.epoch))
+        assert self.parent.is_alive(), (
+            f"ended with {self.parent.exitcode} after {self.kills} kills, "
+            f"{time.monotonic() - began:.1f} s after the last one"
+        )
+        target = self.moments.choice(TARGETS)
+        workers = workers_of(self.parent.pid)
+        if target == "a worker":
+            workers = workers[:1] if self.moments.random() < 0.5 else workers[-1:]
+        elif target == "both":
+            workers = self.moments.sample(workers, len(workers))
+        killed = [] if target == "the parent" else workers
+        if target in ("the parent", "both"):
+            killed.insert(0, self.parent.pid or 0)
+        for pid in killed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.kills += bool(killed)
+        self.victims += len(workers)
+        if target in ("the parent", "both"):
+            self.parent.join()
+            # The workers of the last parent may still be at it when the next one starts.
+            self.parent = run_study(self.study, self.runs)
+            assert wait_until(lambda: not any(map(alive, workers))), "orphans go on"
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("kills", "levels", "epochs"),
+    [
+        pytest.param(5, 2, 10, id="6-runs"),
+        pytest.param(24, 5, 24, id="12-runs", marks=pytest.mark.slow),
+    ],
+)
+def test_a_study_killed_again_and_again_ends_bit_equal(
+    tmp_path: Path, kills: int, levels: int, epochs: int
+) -> None:
+    study = write_study(tmp_path, levels=levels, epochs=epochs)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    parent = run_study(study, whole)
+    parent.join()
+    assert parent.exitcode == 0, Path(f"{whole}.log").read_text()
+    ones = {record.digest: record for record in Store(whole).records()}
+    assert len(ones) == 2 * (levels + 1)
+    for path in diary(whole).iterdir():
+        numbers = [number for word, _, number in read_diary(path) if word == "images"]
+        assert sum(numbers) == epochs * IMAGES
+
+    usual = statistics.median(seconds for one in ones.values() for seconds in one.curves.seconds)
+    killer = Killer(study, killed, usual, random.Random(kills))
+    while killer.kills < kills:
+        killer.strike()
+    killer.parent.join()
+    assert killer.parent.exitcode == 0, Path(f"{killed}.log").read_text()
+
+    others = {record.digest: record for record in Store(killed).records()}
+    assert others.keys() == ones.keys()
+    for digest, one in ones.items():
+        check_equal(one, others[digest])
+        check_weights(Store(whole).folder(digest), Store(killed).folder(digest))
+    again = [check_life(diary(killed) / digest, epochs) for digest in ones]
+    assert 0 <= sum(again) <= killer.victims * IMAGES
+    check_trials(trials(whole), trials(killed), ones)
+    print(f"{killer.kills} kills, {killer.victims} workers; "
+          f"{sum(again) / IMAGES:.1f} epochs trained twice of {epochs * len(ones)}")  # fmt: skip
+
+
+def check_equal(one: Record, other: Record) -> None:
+    for name in ("lr", "train_loss", "train_top1", "val_loss", "val_top1"):
+        assert getattr(one.curves, name) == getattr(other.curves, name)
+    for name in ("status", "spec", "recipe", "data", "seed", "params", "macs", "val", "test",
+                 "failure", "notes"):  # fmt: skip
+        assert getattr(one, name) == getattr(other, name), name
+    assert one.status == "finished"
+    assert one.notes == ()
+
+
+def check_weights(one: Path, other: Path) -> None:
+    for folder in (one, other):
+        assert {path.name for path in folder.iterdir()} == {"record.json", "weights.pt", "lock"}
+    tensors = torch.load(other / "weights.pt", weights_only=True)
+    for name, tensor in torch.load(one / "weights.pt", weights_only=True).items():
+        assert torch.equal(tensor, tensors[name]), name
+
+
+def check_life(path: Path, epochs: int) -> int:
+    """Check that a run was trained by one process at a time, each where the last one left off.
+
+    Return the number of images that it was trained on twice.
+    """
+    pids: list[int] = []
+    known = trained = 0
+    for word, pid, number in read_diary(path):
+        if word == "begin":
+            # One epoch later: its checkpoint was written when the kill came, and not yet noted.
+            assert number in (known, known + 1), "not from its last checkpoint"
+            pids.append(pid)
+        assert pid == pids[-1], "trained by two processes at once"
+        if word == "images":
+            trained += number
+        else:
+            known = number
+    assert known == epochs
+    return trained - epochs * IMAGES
+
+
+def trials(runs: Path) -> list[FrozenTrial]:
+    (folder,) = (runs / "studies").iterdir()
+    storage = JournalStorage(JournalFileBackend(str(folder / "journal.log")))
+    return optuna.load_study(study_name=folder.name, storage=storage).trials
+
+
+def check_trials(
+    ones: list[FrozenTrial], others: list[FrozenTrial], records: dict[str, Record]
+) -> None:
+    """Check that each variant has its one trial, with the mean of what its runs reached."""
+    means = sorted(mean for mean in variant_means(records))
+    for each in (ones, others):
+        assert all(trial.state == TrialState.COMPLETE for trial in each)
+        assert sorted(trial.value or 0 for trial in each) == pytest.approx(means)
+    assert [(trial.params, trial.user_attrs, trial.value) for trial in ones] == [
+        (trial.params, trial.user_attrs, trial.value) for trial in others
+    ]
+    assert len({trial.user_attrs["variant"] for trial in ones}) == len(ones)
+
+
+def variant_means(records: dict[str, Record]) -> Iterator[float]:
+    by_edits: dict[tuple[str, ...], list[float]] = {}
+    for record in records.values():
+        assert record.val is not None
+        by_edits.setdefault(record.edits, []).append(record.val.top1)
+    yield from (sum(each) / len(each) for each in by_edits.values())

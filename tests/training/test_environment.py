@@ -1,0 +1,84 @@
+"""Devices, precision, threads, and what a record says of them."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+import torch
+
+from fuseablate.errors import InputError
+from fuseablate.recipes.recipe import load_recipe
+from fuseablate.training.environment import (
+    check_precision,
+    choose_device,
+    describe,
+    devices,
+    threads_set,
+)
+
+
+def as_if(monkeypatch: pytest.MonkeyPatch, cuda: int, mps: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "wanted", "chosen"),
+    [
+        (0, False, "auto", "cpu"),
+        (0, True, "auto", "mps"),
+        (2, True, "auto", "cuda:0"),
+        (2, False, "cuda", "cuda:0"),
+        (2, False, "cuda:1", "cuda:1"),
+        (2, True, "mps", "mps"),
+        (2, True, "cpu", "cpu"),
+    ],
+)
+def test_the_device_is_chosen_or_named(
+    cuda: int, mps: bool, wanted: str, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_if(monkeypatch, cuda, mps)
+    assert choose_device(wanted) == torch.device(chosen)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:7", "mps", "gpu", ""])
+def test_a_device_that_is_not_there_names_those_that_are(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_if(monkeypatch, 0, False)
+    with pytest.raises(InputError) as caught:
+        choose_device(name)
+    assert str(caught.value) == f"device '{name}': not here (choices: auto, cpu)"
+    as_if(monkeypatch, 1, False)
+    assert devices() == ["cuda:0", "cpu"]
+
+
+def test_bf16_is_refused_where_it_does_not_gain(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = load_recipe("standard").replace(precision="bf16")
+    as_if(monkeypatch, 1, True)
+    check_precision(recipe, torch.device("cuda:0"))
+    for name in ("cpu", "mps"):
+        with pytest.raises(InputError, match=f'on {name}; set precision = "float32"'):
+            check_precision(recipe, torch.device(name))
+        check_precision(load_recipe("standard"), torch.device(name))
+
+
+def test_threads_are_set_for_a_while() -> None:
+    before = torch.get_num_threads()
+    with threads_set(before + 1) as threads:
+        assert threads == torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+    with threads_set(None) as threads:
+        assert threads == before
+
+
+def test_the_description(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    described = describe(torch.device("cpu"))
+    assert described["git_revision"] is None
+    assert described["python"] == platform.python_version()
+    assert described["device"] == "cpu"
+    assert described["threads"] == torch.get_num_threads()

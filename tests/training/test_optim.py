@@ -1,0 +1,118 @@
+"""Optimizers are torch's own, and the average follows its formula."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fuseablate.recipes.recipe import Recipe
+from fuseablate.training.environment import threads_set
+from fuseablate.training.optim import Average, make_optimizer
+
+Make = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    with threads_set(1):
+        yield
+
+
+def recipe(optimizer: str, **changes: object) -> Recipe:
+    base = {"epochs": 1, "batch_size": 1, "optimizer": optimizer, "lr": 0.01}
+    return Recipe.model_validate({**base, "weight_decay": 0.05, **changes})
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, (1, 5), groups=8, bias=False),
+        nn.Conv2d(8, 4, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ).to(memory_format=torch.channels_last)
+
+
+def take_steps(net: nn.Module, optimizer: torch.optim.Optimizer, steps: int = 5) -> None:
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(steps):
+        images = torch.randn(6, 3, 9, 9, generator=generator)
+        images = images.contiguous(memory_format=torch.channels_last)
+        optimizer.zero_grad()
+        net(images).pow(2).mean().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("of", "make"),
+    [
+        (
+            recipe("sgd", momentum=0.9, nesterov=True),
+            lambda p: torch.optim.SGD(p, 0.01, 0.9, nesterov=True, weight_decay=0.05),
+        ),
+        (recipe("sgd"), lambda p: torch.optim.SGD(p, 0.01, weight_decay=0.05)),
+        (recipe("adam"), lambda p: torch.optim.Adam(p, 0.01, weight_decay=0.05)),
+        (
+            recipe("adamw", betas=[0.8, 0.99]),
+            lambda p: torch.optim.AdamW(p, 0.01, betas=(0.8, 0.99), weight_decay=0.05),
+        ),
+        (recipe("adamax"), lambda p: torch.optim.Adamax(p, 0.01, weight_decay=0.05)),
+        (
+            recipe("rmsprop", momentum=0.5),
+            lambda p: torch.optim.RMSprop(p, 0.01, momentum=0.5, weight_decay=0.05),
+        ),
+    ],
+)
+def test_a_recipe_steps_as_torchs_plain_optimizer_does(of: Recipe, make: Make) -> None:
+    """The fused kernels too, on channels-last weights, against the unfused loop."""
+    ours, reference = network(), network()
+    take_steps(ours, make_optimizer(of, ours))
+    take_steps(reference, make(reference.parameters()))
+    for mine, theirs in zip(ours.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_norms_and_biases_may_be_left_undecayed() -> None:
+    """With a gradient of zero, SGD's step is the decay alone: w -= lr * decay * w."""
+    net = network()
+    before = copy.deepcopy(net)
+    optimizer = make_optimizer(recipe("sgd", weight_decay_norm=False), net)
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for old, new in zip(before.parameters(), net.parameters(), strict=True):
+        factor = 1 - 0.01 * 0.05 if old.ndim > 1 else 1
+        torch.testing.assert_close(new, old * factor)
+
+
+def test_the_average_follows_its_formula_by_hand() -> None:
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(net.weight, 10.0)
+    average = Average(net, decay=0.25)
+    nn.init.constant_(net.weight, 0.0)
+    average.update(1)  # min(0.25, 2 / 11) = 2 / 11
+    assert next(average.network.parameters()).item() == pytest.approx(20 / 11)
+    nn.init.constant_(net.weight, 1.0)
+    average.update(2)  # min(0.25, 3 / 12) = 0.25
+    assert next(average.network.parameters()).item() == pytest.approx(0.25 * 20 / 11 + 0.75)
+    assert not any(each.requires_grad for each in average.network.parameters())
+
+
+def test_the_average_takes_in_batch_norms_statistics_and_counts() -> None:
+    net = nn.BatchNorm2d(1)
+    average = Average(net, decay=0.999)
+    assert net.running_mean is not None
+    assert net.num_batches_tracked is not None
+    net.running_mean.fill_(11.0)
+    net.num_batches_tracked.fill_(7)
+    average.update(1)
+    buffers = dict(average.network.named_buffers())
+    assert buffers["running_mean"].item() == pytest.approx(11 * 9 / 11)
+    assert buffers["num_batches_tracked"].item() == 7

@@ -1,0 +1,274 @@
+"""Runs that are trained to choose by: the test set is not read with them, or once, later."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fuseablate.commands.program import main
+from fuseablate.data import Data, Part
+from fuseablate.errors import InputError
+from fuseablate.report.comparison import of_records
+from fuseablate.report.files.formats import FORMATS
+from fuseablate.report.judged import judge
+from fuseablate.report.look import Look
+from fuseablate.runs.record import Record
+from fuseablate.runs.store import RECORD, WEIGHTS, Store, read_record
+from fuseablate.spec.spec import to_toml
+from fuseablate.training import Silent, train
+from fuseablate.training.environment import threads_set
+from tests.helpers.small_run import CLASSES, small_data, small_recipe, small_spec
+from tests.report.test_report import failed, record
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    return small_data()
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    with threads_set(1):
+        yield
+
+
+class Untrained(Silent):
+    def begin(self, title: str, epochs: int, done: int, images: int) -> None:
+        raise AssertionError("trained again")
+
+
+class ReadError(Exception):
+    """The test set was read."""
+
+
+def unread(data: Data) -> Data:
+    def read() -> Part:
+        raise ReadError
+
+    return dataclasses.replace(data, read_test=read)
+
+
+def run(store: Store, data: Data, tested: bool, again: bool = False, **changes: object) -> Record:
+    return train(
+        small_spec(), small_recipe(**changes), data, 0, store=store, device="cpu", threads=1,
+        tested=tested, progress=Untrained() if again else Silent(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_run_is_tested_later_as_it_would_have_been_at_its_end(
+    tmp_path: Path, data: Data, ema: float | None
+) -> None:
+    at_once = run(Store(tmp_path / "at-once"), data, tested=True, ema=ema)
+    store = Store(tmp_path / "later")
+    first = run(store, unread(data), tested=False, ema=ema)
+    assert (first.status, first.test, first.untested) == ("finished", None, True)
+    assert first.digest == at_once.digest
+    path = store.folder(first.digest)
+    assert read_record(path / RECORD) == first
+    assert run(store, unread(data), tested=False, again=True, ema=ema) == first
+    read: list[str] = []
+
+    def watched() -> Part:
+        read.append("test")
+        return data.test()
+
+    late = run(
+        store, dataclasses.replace(data, read_test=watched), tested=True, again=True, ema=ema
+    )
+    assert late.test == at_once.test
+    assert read == ["test"]
+    assert late == dataclasses.replace(first, test=late.test, untested=False, notes=late.notes)
+    assert late.notes == ("tested from weights.pt on cpu by 1 threads",)
+    assert read_record(path / RECORD) == late
+    for tested in (True, False):  # what is filed is never read again
+        assert run(store, unread(data), tested, again=True, ema=ema) == late
+
+
+def test_a_test_that_is_killed_is_done_again(tmp_path: Path, data: Data) -> None:
+    store = Store(tmp_path)
+    first = run(store, data, tested=False)
+
+    def die() -> Part:
+        os._exit(9)
+
+    def tests() -> None:
+        run(store, dataclasses.replace(data, read_test=die), tested=True)
+
+    process = multiprocessing.get_context("fork").Process(target=tests)
+    process.start()
+    process.join(120)
+    assert process.exitcode == 9
+    assert read_record(store.folder(first.digest) / RECORD) == first
+    assert run(store, data, tested=True, again=True).test is not None
+
+
+def other_weights(path: Path) -> None:
+    state = torch.load(path, weights_only=True)
+    torch.save({name: each + 0.1 for name, each in state.items()}, path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (Path.unlink, "is to be tested, and has no weights.pt"),
+        (lambda path: path.write_bytes(b"none"), "is no file of weights"),
+        (lambda path: torch.save({"a": torch.ones(1)}, path), "does not hold the weights of"),
+        (other_weights, "they are another run's weights"),
+    ],
+)
+def test_weights_that_are_gone_or_wrong_are_one_line(
+    tmp_path: Path, data: Data, spoil: Callable[[Path], object], said: str
+) -> None:
+    store = Store(tmp_path)
+    first = run(store, data, tested=False)
+    folder = store.folder(first.digest)
+    spoil(folder / WEIGHTS)
+    with pytest.raises(InputError, match=said) as error:
+        run(store, unread(data), tested=True, again=True)
+    assert "\n" not in str(error.value)
+    assert str(error.value).endswith(f"to have the run trained anew, remove {folder / RECORD}")
+    assert read_record(folder / RECORD) == first
+    (folder / RECORD).unlink()
+    assert run(store, data, tested=True).test is not None
+
+
+def test_a_failed_run_has_nothing_to_be_tested(tmp_path: Path, data: Data) -> None:
+    changes: dict[str, Any] = {"lr": 1e30, "schedule": {"kind": "cosine"}}
+    first = run(Store(tmp_path), unread(data), tested=False, **changes)
+    assert (first.status, first.untested) == ("failed", True)
+    late = run(Store(tmp_path), unread(data), tested=True, again=True, **changes)
+    assert late == dataclasses.replace(first, untested=False)
+
+
+def test_records_without_the_word_are_tested_ones(tmp_path: Path) -> None:
+    table = json.loads(record(0, 0.4).to_json())
+    del table["untested"]
+    assert Record.from_json(json.dumps(table)) == record(0, 0.4)
+    with pytest.raises(InputError, match="needs val and test"):
+        Record.from_json(json.dumps({**table, "test": None}))
+    with pytest.raises(InputError, match="takes no test"):
+        Record.from_json(json.dumps({**table, "untested": True}))
+
+
+def untested(seed: int, top1: float, *edits: str) -> Record:
+    return record(seed, top1, *edits, test=None, untested=True)
+
+
+SEARCHED = [
+    untested(0, 0.61),
+    untested(0, 0.71, "all.se=false"),
+    dataclasses.replace(failed(1, "all.se=false"), untested=True),
+    record(5, 0.40),
+    record(6, 0.42),
+    record(5, 0.37, "all.se=false"),
+    record(6, 0.35, "all.se=false"),
+]
+
+
+def test_fresh_runs_are_not_pooled_with_those_of_a_search() -> None:
+    fresh, searched = of_records(SEARCHED)
+    assert [[run.seed for run in v.runs] for v in fresh.variants] == [[5, 6], [5, 6]]
+    assert [[run.seed for run in v.runs] for v in searched.variants] == [[0], [0, 1]]
+    assert [len(v.finished) for v in searched.variants] == [1, 1]
+    assert not fresh.untested
+    judged = judge(searched)
+    assert (judged.metric, judged.analysis) == ("val_top1", None)
+    # The validation score of `record` is a point below what it is given.
+    assert judged.scores(searched.variants[1]) == [pytest.approx(70)]
+
+
+def test_untested_runs_of_several_recipes_are_one_table() -> None:
+    other = dataclasses.replace(untested(3, 0.5), recipe={"epochs": 2, "lr": 0.25})
+    (one,) = of_records([*SEARCHED[:2], other])
+    assert [(v.label, len(v.runs)) for v in one.variants] == [
+        ("fusenet lr=0.1", 1), ("fusenet lr=0.25", 1), ("all.se=false lr=0.1", 1)
+    ]  # fmt: skip
+    assert one.recipe == "various, untested"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_form_shows_untested_runs_by_validation_and_without_a_verdict(form: str) -> None:
+    text = FORMATS[form](of_records(SEARCHED[:3]), Look())
+    assert "Test top-1 (%)" not in text
+    assert "> better" not in text
+    assert form == "html" or "better" not in text  # its styles name all verdicts
+    assert "70.00" in text or "70.0" in text
+    assert "untested" in text.lower()
+    if form == "json":
+        (one,) = json.loads(text)
+        assert one["metric"] == "val_top1"
+        assert [v["verdict"] for v in one["variants"]] == ["untested", "untested"]
+
+
+def write_search(folder: Path) -> Path:
+    (folder / "small.toml").write_text(to_toml(small_spec()))
+    path = folder / "look.toml"
+    path.write_text(f"""
+title = "Look"
+question = "Which kernel?"
+spec = "small.toml"
+data = {{ name = "generated", size = 16, classes = {CLASSES}, train_images = 60, test_images = 10 }}
+seeds = [0, 1]
+design = "search"
+[recipe]
+base = "quick"
+epochs = 1
+batch_size = 24
+[search]
+sampler = "grid"
+finalists = {{ best = 1, seeds = [7] }}
+[[search.parameters]]
+name = "kernel"
+kind = "categorical"
+choices = [3, 5]
+edit = "2.kernel={{}}"
+""")
+    return path
+
+
+def test_a_search_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two trials of two seeds, then the best and the baseline, or both as one, on seed 7."""
+    study, runs = write_search(tmp_path), tmp_path / "runs"
+    assert main(["study", "run", str(study), "--runs", str(runs), "--wandb", "off"]) == 0
+    records = Store(runs).records()
+    assert sorted((one.seed, one.untested) for one in records) in (
+        [(0, True), (0, True), (1, True), (1, True), (7, False)],
+        [(0, True), (0, True), (1, True), (1, True), (7, False), (7, False)],
+    )
+    assert all((one.test is None) == one.untested for one in records)
+    capsys.readouterr()
+    assert main(["report", "--runs", str(runs)]) == 0
+    fresh, _, searched = capsys.readouterr().out.partition("Val top-1")
+    assert "Test top-1" in fresh
+    assert "Untested: trained to choose by" in searched
+    assert "The test set has not been read" in searched
+    # A study that compares what was searched tests it, and does not train it again.
+    head, _, _ = study.read_text().partition("[search]")
+    other = tmp_path / "other.toml"
+    other.write_text(
+        head.replace('"search"', '"one-factor"').replace("[0, 1]", "[0]")
+        + '[[factors]]\nname = "kernel"\nlevels = [{ name = "5", edits = ["2.kernel=5"] }]\n'
+    )
+    gone = next(one for one in records if one.seed == 0 and one.edits)
+    weights = Store(runs).folder(gone.digest) / WEIGHTS
+    weights.rename(runs / WEIGHTS)
+    assert main(["study", "run", str(other), "--runs", str(runs), "--wandb", "off"]) == 1
+    said = capsys.readouterr().out
+    assert "given up" in said
+    assert "is to be tested, and has no weights.pt" in said
+    assert "has not been tested yet" in said
+    (runs / WEIGHTS).rename(weights)
+    assert main(["study", "run", str(other), "--runs", str(runs), "--wandb", "off"]) == 0
+    before = {one.digest: one for one in records}
+    late = [one for one in Store(runs).records() if one.test and before[one.digest].untested]
+    assert [one.seed for one in late] == [0, 0]
+    assert all(one.curves == before[one.digest].curves for one in late)
