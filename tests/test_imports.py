@@ -18,8 +18,8 @@ HEAVY = {"torch", "torchvision", "fvcore", "numpy", "optuna", "wandb", "matplotl
 
 # The parts of the package, in the order in which data flows: each imports those before it alone.
 FLOW = [
-    "errors", "streams", "seeds", "io", "layers", "ops", "spec", "cost", "network", "recipes", "data",
-    "runs", "stats", "space", "show", "training", "tracking", "report", "engines", "studies",
+    "errors", "streams", "seeds", "io", "layers", "ops", "spec", "cost", "network", "recipes",
+    "data", "runs", "stats", "space", "show", "training", "tracking", "report", "engines", "studies",
     "commands",
 ]  # fmt: skip
 TORCH = {"streams", "network", "data", "training"}
@@ -105,10 +105,8 @@ def test_data_flows_one_way(name: str) -> None:
 def test_no_modules_import_each_other() -> None:
     """Those in functions and for type checkers included; that a package runs first is no import."""
     graph = {
-        name: {
-            other for other in own(path, lazy=True) if other and not name.startswith(other + ".")
-        }
-        - {name}
+        name: {other for other in own(path, lazy=True) if other and other != name}
+        - {package for package in MODULES if name.startswith(package + ".")}
         for name, path in MODULES.items()
         if name
     }
@@ -189,7 +187,7 @@ def test_the_api_is_lazy() -> None:
         "import sys, fuseablate; fuseablate.measure(fuseablate.load_spec('fusenet').edit("
         "'all.se=false')); assert 'torch' not in sys.modules; "
         "fuseablate.build; assert 'torch' in sys.modules; "
-        "import fuseablate.network.build; assert callable(fuseablate.build)"
+        "import fuseablate.network; assert callable(fuseablate.build)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

@@ -1,4 +1,8 @@
-"""The data: held in memory as bytes, split once, augmented a batch at a time."""
+"""The data: held in memory as bytes, split once, augmented a batch at a time.
+
+In comes the name of a data set and where it lies (`load_data`); out come three parts of images and
+labels (`Data`), and batches of them as a network takes them.
+"""
 
 from __future__ import annotations
 

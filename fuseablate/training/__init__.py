@@ -1,4 +1,8 @@
-"""Training: one run from its seed to its record."""
+"""Training: one run from its seed to its record.
+
+In come a spec, a recipe, data and a seed; out comes the `Record`, in the store with the weights.
+What a run has done is in its checkpoint, so that one that was killed goes on from there.
+"""
 
 from fuseablate.training.loop import train
 from fuseablate.training.progress import Plain, Progress, Silent, suited_progress
