@@ -19,8 +19,8 @@ HEAVY = {"torch", "torchvision", "fvcore", "numpy", "optuna", "wandb", "matplotl
 # The parts of the package, in the order in which data flows: each imports those before it alone.
 FLOW = [
     "errors", "streams", "seeds", "io", "layers", "ops", "spec", "cost", "network", "recipes",
-    "data", "runs", "stats", "space", "show", "training", "tracking", "report", "engines", "studies",
-    "commands",
+    "data", "runs", "stats", "space", "show", "training", "tracking", "report", "engines",
+    "studies", "commands",
 ]  # fmt: skip
 TORCH = {"streams", "network", "data", "training"}
 # The modules beside those that need torch.

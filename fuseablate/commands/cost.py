@@ -54,11 +54,11 @@ def run(args: argparse.Namespace) -> int:
 
 def prove_all(specs: list[Spec], args: argparse.Namespace) -> int:
     """Trace each spec and say the outcome on stderr, so that JSON stays JSON."""
-    from fuseablate.network.check import prove
+    from fuseablate.network.check import cross_check
 
     failed = 0
     for spec in specs:
-        differences = prove(spec, args.input)
+        differences = cross_check(spec, args.input)
         name = f"{spec.name} {spec.label}".strip()
         for difference in differences:
             said = Text.assemble(("differs", "red"), f" {name}: {difference}")

@@ -13,7 +13,7 @@ from rich.text import Text
 from fuseablate.commands.arguments import add_input, edited_spec, input_json
 from fuseablate.io.terminal import change, console, short, size_text
 from fuseablate.show import COLUMNS
-from fuseablate.spec import Difference, Pair, RowPair, Size, Spec, compare
+from fuseablate.spec import Change, Difference, RowPair, Size, Spec, compare
 
 WIDE = 118  # columns from which every number is written in full
 
@@ -122,7 +122,7 @@ def differing(row: RowPair) -> Text:
     return Text(", ").join(marked(name, cells[name]) for name in names)
 
 
-def untold(row: RowPair, name: str, pair: Pair) -> bool:
+def untold(row: RowPair, name: str, pair: Change) -> bool:
     """Whether a cell goes without saying: one op alone has it, and there it is at its default."""
     if None not in pair or "op" not in row.cells or row.before is None or row.after is None:
         return False
@@ -130,7 +130,7 @@ def untold(row: RowPair, name: str, pair: Pair) -> bool:
     return bool(value == has.row.defaults().get(name))
 
 
-def marked(name: str, pair: Pair) -> Text:
+def marked(name: str, pair: Change) -> Text:
     """Return a cell with what A has and what B has."""
     if name == "in_shape":
         return Text(f"input {size_text(pair[0])} → {size_text(pair[1])}")

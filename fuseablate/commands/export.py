@@ -51,13 +51,13 @@ def run(args: argparse.Namespace) -> int:
 
         spec, size, network = trained_network(run_store(args.runs), record)
         size = args.input or size
-        spec.trace(size)
+        spec.infer(size)
         about = {"run": record.digest, "data": dict(record.data), "classes": record.class_names}
         what = f"run {record.digest[:16]}"
     else:
         spec = edited_spec(args.what, args.edits)
         size = args.input or spec.input
-        spec.trace(size)
+        spec.infer(size)
 
         from fuseablate.network import build
 

@@ -22,7 +22,7 @@ LEAST_SOURCE = 12  # characters of a source that still say something
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedSpec:
     """A shipped table and its cost at its own input."""
 
     spec: Spec
@@ -57,14 +57,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def catalogue(part: str = "") -> list[Entry]:
+def catalogue(part: str = "") -> list[ListedSpec]:
     """Return the shipped tables whose names contain `part`, 18 before 101 within a family."""
     shipped = shipped_specs()
     names = sorted((name for name in shipped if part.lower() in name), key=natural)
     if not names:
         raise unknown("network", part, shipped)
     specs = [load_spec(name) for name in names]
-    return [Entry(spec, measure(spec)) for spec in specs]
+    return [ListedSpec(spec, measure(spec)) for spec in specs]
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -78,7 +78,7 @@ def cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
 
 
-def as_json(entry: Entry) -> dict[str, Any]:
+def as_json(entry: ListedSpec) -> dict[str, Any]:
     """Return an entry for machines."""
     spec = entry.spec
     return {
@@ -95,7 +95,7 @@ def as_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def print_entries(entries: list[Entry], out: Console, *, full: bool) -> None:
+def print_entries(entries: list[ListedSpec], out: Console, *, full: bool) -> None:
     """Print a line for each; unless `full`, the source is cut at the edge."""
     table = entry_table(entries)
     table.width = out.measure(table, options=out.options.update(max_width=1000)).maximum
@@ -108,7 +108,7 @@ def print_entries(entries: list[Entry], out: Console, *, full: bool) -> None:
               "table, NAME:FORM is one of its forms", style="dim", soft_wrap=True)  # fmt: skip
 
 
-def entry_table(entries: list[Entry], room: int = 0, *, full: bool = False) -> Table:
+def entry_table(entries: list[ListedSpec], room: int = 0, *, full: bool = False) -> Table:
     """Return the table; the source takes what room the numbers leave, if any."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("Name", no_wrap=True)

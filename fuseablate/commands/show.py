@@ -25,7 +25,7 @@ from fuseablate.io.terminal import console
 from fuseablate.layers import Cost
 from fuseablate.runs import check_output, write_output
 from fuseablate.show import (
-    Line,
+    TableLine,
     folded,
     parameters_of,
     print_parameters,
@@ -34,7 +34,7 @@ from fuseablate.show import (
     to_svg,
     unfolded,
 )
-from fuseablate.spec import Size, Spec, TracedRow, form_edits, to_toml
+from fuseablate.spec import InferredRow, Size, Spec, form_edits, to_toml
 
 
 def add(commands: Any) -> None:
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         )
     spec = edited_spec(args.spec, args.edits)
     size = args.input or spec.input
-    rows = spec.trace(size)
+    rows = spec.infer(size)
     if args.toml:
         print(to_toml(spec), end="")
     elif args.json:
@@ -109,7 +109,7 @@ def show_weights(args: argparse.Namespace) -> int:
     return 0
 
 
-def write_picture(spec: Spec, lines: Sequence[Line], path: Path) -> None:
+def write_picture(spec: Spec, lines: Sequence[TableLine], path: Path) -> None:
     """Write the picture to `path`, whole or not at all."""
     check_output(path, "--svg", ".svg")
     write_output(path, "--svg", to_svg(spec, lines))
@@ -117,9 +117,9 @@ def write_picture(spec: Spec, lines: Sequence[Line], path: Path) -> None:
 
 def check(spec: Spec, size: Size, out: Console) -> int:
     """Prove the spec's costs on the built network and say the outcome; 1 if anything differs."""
-    from fuseablate.network.check import prove
+    from fuseablate.network.check import cross_check
 
-    differences = prove(spec, size)
+    differences = cross_check(spec, size)
     for difference in differences:
         out.print(Text.assemble(("differs", "red"), f" {difference}"), soft_wrap=True)
     if differences:
@@ -133,7 +133,7 @@ def check(spec: Spec, size: Size, out: Console) -> int:
     return 0
 
 
-def as_json(spec: Spec, size: Size, rows: tuple[TracedRow, ...]) -> dict[str, Any]:
+def as_json(spec: Spec, size: Size, rows: tuple[InferredRow, ...]) -> dict[str, Any]:
     """Return the table for machines."""
     total = sum((row.cost for row in rows), Cost())
     return {
@@ -150,7 +150,7 @@ def as_json(spec: Spec, size: Size, rows: tuple[TracedRow, ...]) -> dict[str, An
                 "out_shape": list(traced.out_shape),
                 "params": traced.cost.params,
                 "macs": traced.cost.macs,
-                "cells": traced.row.cells(),
+                "cells": traced.row.values(),
             }
             for traced in rows
         ],

@@ -17,7 +17,7 @@ from fuseablate.io.escaping import plain
 from fuseablate.io.lock import is_held
 from fuseablate.io.reading import holders
 from fuseablate.io.terminal import console, duration
-from fuseablate.runs import STATUS, Board, Store, held
+from fuseablate.runs import STATUS, Store, StudyStatus, held
 
 
 def add(commands: Any) -> None:
@@ -108,19 +108,19 @@ def find_study(store: Store, name: str | None) -> Path:
 
 def show_status(args: argparse.Namespace) -> int:
     """Show a study once, or, on a terminal, as long as it runs."""
-    from fuseablate.studies.screens.live import board_table
+    from fuseablate.studies.screens.live import status_table
 
     folder = find_study(run_store(args.runs), args.name)
     out = console()
-    board = Board.load(folder)
+    board = StudyStatus.load(folder)
     if out.is_terminal and is_held(folder):
-        with Live(board_table(board), console=out, refresh_per_second=4) as live:
+        with Live(status_table(board), console=out, refresh_per_second=4) as live:
             while is_held(folder):
                 time.sleep(0.5)
-                board = Board.load(folder)
-                live.update(board_table(board))
+                board = StudyStatus.load(folder)
+                live.update(status_table(board))
     else:
-        out.print(board_table(board))
+        out.print(status_table(board))
         state = "running" if is_held(folder) else "ended" if board.ended else "interrupted"
         ago = max(0.0, time.time() - board.updated)  # the clock may have been put back
         out.print(f"{state}, last change {duration(ago)} ago")
@@ -139,7 +139,7 @@ def list_studies(args: argparse.Namespace) -> int:
         table.add_column(name, overflow="fold")
     for folder in study_folders(store):
         try:
-            board = Board.load(folder)
+            board = StudyStatus.load(folder)
         except InputError as error:  # one spoilt file must not hide the other studies
             table.add_row(folder.name, str(error), "unreadable", "?")
             continue

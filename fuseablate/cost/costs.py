@@ -12,4 +12,4 @@ def measure(spec: Spec, size: Size | None = None) -> Cost:
     params and MACs are those that fvcore counts on the built network (`proof.prove`). Raise
     `InputError` where the network cannot take images of that size.
     """
-    return Cost.total(row.cost for row in spec.trace(size))
+    return Cost.total(row.cost for row in spec.infer(size))

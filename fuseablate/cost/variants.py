@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from fuseablate.cost.costs import measure
 from fuseablate.errors import InputError
-from fuseablate.layers import Add, Shape, Sum, holds
+from fuseablate.layers import Residual, Shape, Sum, contains
 from fuseablate.ops import Row, Settings
 from fuseablate.ops.table import deepened, depth_of
 from fuseablate.spec import IMAGE_CHANNELS, SPEC_KEYS, Edit, Size, Spec
@@ -48,15 +48,15 @@ class _Kept:
     def __init__(self, row: Row) -> None:
         self.row = row
         self.passed: dict[Shape, _Passed | None] = {}
-        self.content = _number(row.id, row.op, row.cells())
+        self.content = _number(row.id, row.op, row.values())
 
-    def trace(self, shape: Shape, settings: Settings) -> _Passed | None:
+    def infer(self, shape: Shape, settings: Settings) -> _Passed | None:
         try:
             layer = self.row.layers(shape, settings)
-            out, cost = layer.trace(shape)
+            out, cost = layer.infer(shape)
         except InputError:
             return None
-        return _Passed(out, cost.params, cost.macs, holds(layer, Add, Sum))
+        return _Passed(out, cost.params, cost.macs, contains(layer, Residual, Sum))
 
 
 class _Made(NamedTuple):
@@ -171,7 +171,7 @@ class Variants:
         try:
             for edit in map(Edit.parse, texts):
                 bit = self._bit(edit)
-                if row.has_cell(edit, bool(explicit & bit)):
+                if row.has_field(edit, bool(explicit & bit)):
                     met |= bit
                     changed |= bit * row.set(edit)
             return _Made(self._keep(row.row()[0]), row.depth, met, changed)
@@ -214,7 +214,7 @@ class Variants:
         every = []
         for kept in rows:
             if shape not in kept.passed:
-                kept.passed[shape] = kept.trace(shape, self._settings)
+                kept.passed[shape] = kept.infer(shape, self._settings)
             passed = kept.passed[shape]
             if passed is None:
                 return None
@@ -253,7 +253,7 @@ class Variants:
         except InputError:
             return None
         head = _number(*(getattr(spec, key) for key in SPEC_KEYS))
-        table = tuple(_number(row.id, row.op, row.cells()) for row in spec.rows)
+        table = tuple(_number(row.id, row.op, row.values()) for row in spec.rows)
         return Counted((head, *table), cost.params, cost.macs)
 
 

@@ -19,7 +19,7 @@ from fuseablate.errors import InputError, unknown
 from fuseablate.io.reading import read_json
 
 
-class Table(BaseModel):
+class Schema(BaseModel):
     """A frozen table with a closed set of keys; "yes" is no number and true is no 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -38,7 +38,7 @@ class Table(BaseModel):
         return checked(type(self), {**self.model_dump(), **changes})
 
 
-TableType = TypeVar("TableType", bound=Table)
+TableType = TypeVar("TableType", bound=Schema)
 
 
 def checked(model: type[TableType], table: Mapping[str, object], place: str = "") -> TableType:
@@ -60,7 +60,7 @@ _ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # costly to make
 def checked_dataclass(kind: type[Dataclass], table: object) -> Dataclass:
     """Return JSON's `table` as a `kind`, or raise an InputError for the first thing wrong.
 
-    Types are as strict as in a `Table`; keys that it does not know are passed over, so that files
+    Types are as strict as in a `Schema`; keys that it does not know are passed over, so that files
     of later versions are read.
     """
     if not isinstance(table, Mapping):

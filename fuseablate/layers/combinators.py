@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from fuseablate.errors import InputError
-from fuseablate.layers.shapes import Cost, Layer, Shape, as_map, numbers
+from fuseablate.layers.shapes import Cost, Layer, Shape, as_map, numel
 
-Named = tuple[tuple[str, Layer], ...]
+Children = tuple[tuple[str, Layer], ...]
 DOUBLINGS = 8  # of a map that is too small for a head
 
 
@@ -16,13 +16,14 @@ DOUBLINGS = 8  # of a map that is too small for a head
 class Seq:
     """Layers one after another, each with the name that its parameters bear."""
 
-    children: Named
+    tag: ClassVar[str] = "Seq"
+    children: Children
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace the children in turn."""
         costs = []
         for _, child in self.children:
-            shape, cost = child.trace(shape)
+            shape, cost = child.infer(shape)
             costs.append(cost)
         return shape, Cost.total(costs)
 
@@ -31,26 +32,28 @@ class Seq:
 class Concat:
     """Branches over the same input, concatenated along the channels."""
 
-    children: Named
+    tag: ClassVar[str] = "Concat"
+    children: Children
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace; an error where the branches' maps differ in size."""
-        return _join([(name, *child.trace(shape)) for name, child in self.children])
+        return _join([(name, *child.infer(shape)) for name, child in self.children])
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """The channels dealt out in equal runs, one to each branch, and concatenated again."""
 
-    children: Named
+    tag: ClassVar[str] = "Split"
+    children: Children
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace; an error where the channels do not divide among the branches."""
         c, h, w = as_map(shape, "a split")
         if c % len(self.children):
             raise InputError(f"{c} channels do not divide among {len(self.children)} branches")
         part = (c // len(self.children), h, w)
-        return _join([(name, *child.trace(part)) for name, child in self.children])
+        return _join([(name, *child.infer(part)) for name, child in self.children])
 
 
 def _join(branches: list[tuple[str, Shape, Cost]]) -> tuple[Shape, Cost]:
@@ -63,28 +66,30 @@ def _join(branches: list[tuple[str, Shape, Cost]]) -> tuple[Shape, Cost]:
 
 
 @dataclass(frozen=True, slots=True)
-class Add:
+class Residual:
     """A residual: the input plus what the children, one after another, make of it."""
 
-    children: Named
+    tag: ClassVar[str] = "Add"
+    children: Children
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace; an error where the children change the shape."""
-        after, cost = Seq(self.children).trace(shape)
+        after, cost = Seq(self.children).infer(shape)
         if after != shape:
             raise InputError(f"a residual needs equal shapes, and has {shape} and {after}")
-        return shape, cost + Cost(elementwise=numbers(shape))
+        return shape, cost + Cost(elementwise=numel(shape))
 
 
 @dataclass(frozen=True, slots=True)
 class Sum:
     """Branches over the same input, added."""
 
-    children: Named
+    tag: ClassVar[str] = "Sum"
+    children: Children
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace; an error where the branches' shapes differ."""
-        branches = [(name, *child.trace(shape)) for name, child in self.children]
+        branches = [(name, *child.infer(shape)) for name, child in self.children]
         after = branches[0][1]
         for name, other, _ in branches:
             if other != after:
@@ -92,7 +97,7 @@ class Sum:
                     f"a residual needs equal shapes; {branches[0][0]} ends in "
                     f"{'x'.join(map(str, after))} and {name} in {'x'.join(map(str, other))}"
                 )
-        added = Cost(elementwise=numbers(after) * (len(branches) - 1))
+        added = Cost(elementwise=numel(after) * (len(branches) - 1))
         return after, Cost.total([*(cost for _, _, cost in branches), added])
 
 
@@ -100,18 +105,19 @@ class Sum:
 class Gate:
     """The input times one factor a channel, which the children make of it (squeeze-and-excite)."""
 
-    children: Named
+    tag: ClassVar[str] = "Gate"
+    children: Children
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace; an error where the children do not end in one number a channel."""
-        after, cost = Seq(self.children).trace(shape)
-        if numbers(after) != shape[0]:
+        after, cost = Seq(self.children).infer(shape)
+        if numel(after) != shape[0]:
             raise InputError(f"a gate over {shape[0]} channels gets factors of shape {after}")
-        return shape, cost + Cost(elementwise=numbers(shape))
+        return shape, cost + Cost(elementwise=numel(shape))
 
 
 @dataclass(frozen=True, slots=True)
-class Tap:
+class AuxHead:
     """A head at the side, an auxiliary classifier: the input passes on unchanged.
 
     What the children make of it are logits, which only training reads, with `weight` in the loss.
@@ -119,16 +125,17 @@ class Tap:
     it may stand on a map that is too small for it; `check` says whether it can be trained there.
     """
 
-    children: Named
+    tag: ClassVar[str] = "Tap"
+    children: Children
     weight: float
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace: the shape stays. The params are those on a map that is large enough."""
         channels, *sides = shape
         refused: list[InputError] = []
         for power in range(DOUBLINGS):
             try:
-                _, cost = Seq(self.children).trace((channels, *(side << power for side in sides)))
+                _, cost = Seq(self.children).infer((channels, *(side << power for side in sides)))
             except InputError as error:
                 refused.append(error)
             else:
@@ -137,10 +144,10 @@ class Tap:
 
     def check(self, shape: Shape) -> None:
         """Raise an `InputError` where the head cannot be run on such a map."""
-        Seq(self.children).trace(shape)
+        Seq(self.children).infer(shape)
 
 
-def named(**children: Layer | None) -> Named:
+def named(**children: Layer | None) -> Children:
     """Return the layers with their names; those that are None are left out."""
     return tuple((name, child) for name, child in children.items() if child is not None)
 
@@ -150,22 +157,23 @@ def seq(**children: Layer | None) -> Seq:
     return Seq(named(**children))
 
 
-def written(layer: Layer) -> str:
+def canonical(layer: Layer) -> str:
     """Return a tree as canonical text, for digests; fields at their defaults are left out.
 
-    So a field that a later version adds changes no digest of a network that does not use it.
+    So a field that a later version adds changes no digest of a network that does not use it. A
+    layer goes by its `tag`, which stays when its class is renamed.
     """
     parts = []
     for field in fields(cast("Any", layer)):
         value = getattr(layer, field.name)
         if field.name == "children":
-            parts += [f"{name}={written(child)}" for name, child in value]
+            parts += [f"{name}={canonical(child)}" for name, child in value]
         elif value != field.default:
             parts.append(f"{field.name}:{value}")
-    return f"{type(layer).__name__}({','.join(parts)})"
+    return f"{layer.tag}({','.join(parts)})"
 
 
-def holds(layer: Layer, *kinds: type[Layer]) -> bool:
+def contains(layer: Layer, *kinds: type[Layer]) -> bool:
     """Return whether a tree has a layer of these kinds anywhere."""
-    children: Named = getattr(layer, "children", ())
-    return isinstance(layer, kinds) or any(holds(child, *kinds) for _, child in children)
+    children: Children = getattr(layer, "children", ())
+    return isinstance(layer, kinds) or any(contains(child, *kinds) for _, child in children)

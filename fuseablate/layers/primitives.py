@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from fuseablate.errors import InputError
-from fuseablate.layers.shapes import Cost, Pair, Shape, as_map, numbers
+from fuseablate.layers.shapes import Cost, Pair, Shape, as_map, numel
 
 ACTIVATIONS = (
     "relu", "relu6", "hswish", "swish", "gelu", "mish", "leaky_relu", "elu",
@@ -21,6 +22,7 @@ class Conv:
     (weight standardisation, Qiao et al., 2019). The params are those of the raw kernel.
     """
 
+    tag: ClassVar[str] = "Conv"
     cin: int
     cout: int
     kernel: Pair = (1, 1)
@@ -30,7 +32,7 @@ class Conv:
     bias: bool = False
     standardised: bool = False
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace; an error where channels do not divide or the map shrinks to nothing."""
         c, h, w = as_map(shape, "a convolution")
         if c != self.cin:
@@ -43,7 +45,7 @@ class Conv:
         after = (self.cout, *sides)
         weights = self.cout * (self.cin // self.groups) * self.kernel[0] * self.kernel[1]
         params = weights + (self.cout if self.bias else 0)
-        out_numbers = numbers(after)
+        out_numbers = numel(after)
         return after, Cost(
             params=params,
             macs=weights * sides[0] * sides[1],
@@ -56,11 +58,12 @@ class Conv:
 class Linear:
     """A fully connected layer on a vector."""
 
+    tag: ClassVar[str] = "Linear"
     cin: int
     cout: int
     bias: bool = False
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace; an error where the input is no vector of `cin`."""
         if shape != (self.cin,):
             raise InputError(f"a linear layer of {self.cin} inputs gets a tensor of shape {shape}")
@@ -78,39 +81,42 @@ class Norm:
     `momentum` is torch's: the share of a new batch in the running statistics.
     """
 
+    tag: ClassVar[str] = "Norm"
     channels: int
     groups: int = 0
     eps: float = 1e-5
     momentum: float = 0.1
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace: two learned numbers a channel; for the batch two more are saved and a counter."""
         as_map(shape, "a norm")
         saved = 8 * self.channels if self.groups else 16 * self.channels + 8
-        return shape, Cost(params=2 * self.channels, bytes=saved, norm=numbers(shape))
+        return shape, Cost(params=2 * self.channels, bytes=saved, norm=numel(shape))
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
     """A non-linearity, by its name in `ACTIVATIONS`."""
 
+    tag: ClassVar[str] = "Act"
     kind: str
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace: the shape stays."""
-        return shape, Cost(elementwise=numbers(shape))
+        return shape, Cost(elementwise=numel(shape))
 
 
 @dataclass(frozen=True, slots=True)
 class GlobalPool:
     """Adaptive average pooling: `(C, H, W)` to `(C, *size)`, by default each channel's mean."""
 
+    tag: ClassVar[str] = "GlobalPool"
     size: Pair = (1, 1)
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace; an error where the input is no map."""
         c, _, _ = as_map(shape, "pooling")
-        return (c, *self.size), Cost(pool=numbers(shape))
+        return (c, *self.size), Cost(pool=numel(shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,7 @@ class Pool:
     counts the zeros of the padding.
     """
 
+    tag: ClassVar[str] = "Pool"
     kind: str
     kernel: Pair
     stride: Pair
@@ -128,7 +135,7 @@ class Pool:
     ceil: bool = False
     count_padding: bool = True
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace; an error where the map shrinks to nothing, or a window is mostly padding."""
         c, h, w = as_map(shape, "pooling")
         for side, padding in zip(self.kernel, self.padding, strict=True):
@@ -138,33 +145,35 @@ class Pool:
                     f"use at most {side // 2}"
                 )
         sides = _sides((h, w), self.kernel, self.stride, self.padding, self.ceil)
-        return (c, *sides), Cost(pool=numbers(shape))
+        return (c, *sides), Cost(pool=numel(shape))
 
 
 @dataclass(frozen=True, slots=True)
 class Pad:
     """Zeros around a map, `width` of them on each side."""
 
+    tag: ClassVar[str] = "Pad"
     width: int
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace: nothing is computed."""
         c, h, w = as_map(shape, "padding")
         return (c, h + 2 * self.width, w + 2 * self.width), Cost()
 
 
 @dataclass(frozen=True, slots=True)
-class Subsample:
+class ZeroPadShortcut:
     """Every `stride`-th pixel, and channels of zeros before and after to make `cout` of `cin`.
 
     The parameter-free shortcut of CIFAR ResNets (He et al., 2016, section 4.2, option A).
     """
 
+    tag: ClassVar[str] = "Subsample"
     cin: int
     cout: int
     stride: int
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace; an error where the channels are more already, or cannot be padded evenly."""
         c, h, w = as_map(shape, "a padded shortcut")
         if c != self.cin:
@@ -185,42 +194,47 @@ class Shift:
     over stay (Wu et al., CVPR 2018). `stride` then keeps every stride-th pixel.
     """
 
+    tag: ClassVar[str] = "Shift"
     kernel: int
     stride: int = 1
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace: numbers are moved, and none is computed."""
         c, h, w = as_map(shape, "a shift")
-        return (c, -(-h // self.stride), -(-w // self.stride)), Cost(elementwise=numbers(shape))
+        return (c, -(-h // self.stride), -(-w // self.stride)), Cost(elementwise=numel(shape))
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
     """All numbers times one constant factor."""
 
+    tag: ClassVar[str] = "Scale"
     factor: float
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace: the shape stays."""
-        return shape, Cost(elementwise=numbers(shape))
+        return shape, Cost(elementwise=numel(shape))
 
 
 @dataclass(frozen=True, slots=True)
 class Flatten:
     """A map as a vector: `(C, H, W)` to `(C * H * W,)`."""
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    tag: ClassVar[str] = "Flatten"
+
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace: nothing is computed."""
-        return (numbers(shape),), Cost()
+        return (numel(shape),), Cost()
 
 
 @dataclass(frozen=True, slots=True)
 class Dropout:
     """Dropout with probability `p` while training; nothing at all in eval mode."""
 
+    tag: ClassVar[str] = "Dropout"
     p: float
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace: an eval-mode image passes for free."""
         return shape, Cost()
 
@@ -232,9 +246,10 @@ class DropPath:
     Nothing at all in eval mode (Huang et al., ECCV 2016).
     """
 
+    tag: ClassVar[str] = "DropPath"
     p: float
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Trace: an eval-mode image passes for free."""
         return shape, Cost()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from fuseablate.errors import InputError
 
@@ -47,14 +47,16 @@ class Cost(NamedTuple):
 
 
 class Layer(Protocol):
-    """A layer or a tree of layers."""
+    """A layer or a tree of layers; `tag` is its name in digests, which never changes."""
 
-    def trace(self, shape: Shape) -> tuple[Shape, Cost]:
+    tag: ClassVar[str]
+
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Return the shape that comes out for an image of `shape`, and what that costs."""
         ...
 
 
-def numbers(shape: Shape) -> int:
+def numel(shape: Shape) -> int:
     """Return how many numbers a tensor of `shape` holds."""
     count = 1
     for side in shape:

@@ -77,8 +77,8 @@ def _linear(linear: layers.Linear) -> nn.Module:
     return nn.Linear(linear.cin, linear.cout, bias=linear.bias)
 
 
-Table = Mapping[type[Layer], Callable[[Any], nn.Module]]
-PRIMITIVES: Table = {
+Constructors = Mapping[type[Layer], Callable[[Any], nn.Module]]
+PRIMITIVES: Constructors = {
     layers.Conv: _plain_conv,
     layers.Linear: _linear,
     layers.Norm: _norm,
@@ -86,7 +86,7 @@ PRIMITIVES: Table = {
     layers.GlobalPool: lambda pool: nn.AdaptiveAvgPool2d(pool.size),
     layers.Pool: _pool,
     layers.Pad: lambda pad: nn.ZeroPad2d(pad.width),
-    layers.Subsample: lambda subsample: modules.Subsample(
+    layers.ZeroPadShortcut: lambda subsample: modules.ZeroPadShortcut(
         (subsample.cout - subsample.cin) // 2, subsample.stride
     ),
     layers.Shift: lambda shift: modules.Shift(shift.kernel, shift.stride),
@@ -95,24 +95,24 @@ PRIMITIVES: Table = {
     layers.Dropout: lambda dropout: modules.Dropout(dropout.p),
     layers.DropPath: lambda path: modules.DropPath(path.p),
 }
-FAST_PRIMITIVES: Table = {
+FAST_PRIMITIVES: Constructors = {
     **PRIMITIVES,
     layers.Conv: _fast_conv,
     layers.Shift: lambda shift: modules.FastShift(shift.kernel, shift.stride),
 }
-Named = Iterable[tuple[str, nn.Module]]
-COMBINATORS: Mapping[type[Layer], Callable[[Any, Named], nn.Module]] = {
+Children = Iterable[tuple[str, nn.Module]]
+COMBINATORS: Mapping[type[Layer], Callable[[Any, Children], nn.Module]] = {
     layers.Seq: lambda seq, children: modules.Sequential(children),
     layers.Concat: lambda concat, children: modules.Concat(children),
     layers.Split: lambda split, children: modules.Split(children),
-    layers.Add: lambda add, children: modules.Add(children),
+    layers.Residual: lambda add, children: modules.Residual(children),
     layers.Sum: lambda sum, children: modules.Sum(children),
     layers.Gate: lambda gate, children: modules.Gate(children),
-    layers.Tap: lambda tap, children: modules.Tap(children, tap.weight),
+    layers.AuxHead: lambda tap, children: modules.AuxHead(children, tap.weight),
 }
 
 
-def to_module(layer: Layer, primitives: Table = PRIMITIVES) -> nn.Module:
+def to_module(layer: Layer, primitives: Constructors = PRIMITIVES) -> nn.Module:
     """Return the module of a tree of layers, with torch's default initialisation."""
     children = getattr(layer, "children", None)
     if children is None:

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from fuseablate.layers import Cost, numbers
+from fuseablate.layers import Cost, numel
 from fuseablate.network.builder import build
-from fuseablate.spec import IMAGE_CHANNELS, Size, Spec, TracedRow
+from fuseablate.spec import IMAGE_CHANNELS, InferredRow, Size, Spec
 
 with warnings.catch_warnings():
     # fvcore scripts its losses when imported, and torch deprecates torch.jit.script.
@@ -48,7 +48,7 @@ class ProofError(AssertionError):
 
 
 @dataclass(frozen=True)
-class Difference:
+class Mismatch:
     """One number that differs: in which row, which number, by the layers and by the trace."""
 
     row: str
@@ -61,7 +61,7 @@ class Difference:
         return f"row {self.row}: {self.what}: layers say {self.counted}, the trace {self.traced}"
 
 
-def prove(spec: Spec, size: Size | None = None) -> list[Difference]:
+def cross_check(spec: Spec, size: Size | None = None) -> list[Mismatch]:
     """Build `spec`, trace it at `size` (H, W), and return every number that differs.
 
     Compared a row: output shape, params, MACs; in total: activations and saved bytes. Raise
@@ -69,12 +69,12 @@ def prove(spec: Spec, size: Size | None = None) -> list[Difference]:
     """
     network = build(spec, size=size).eval()
     image = torch.zeros(1, IMAGE_CHANNELS, *(size or spec.input))
-    return compare(network, image, spec.trace(size))
+    return compare(network, image, spec.infer(size))
 
 
 def compare(
-    network: nn.Module, image: torch.Tensor, rows: tuple[TracedRow, ...]
-) -> list[Difference]:
+    network: nn.Module, image: torch.Tensor, rows: tuple[InferredRow, ...]
+) -> list[Mismatch]:
     """Return every number in which `network`, run on `image`, differs from `rows`."""
     macs = _macs(network, image)
     shapes = _output_shapes(network, image)
@@ -89,23 +89,23 @@ def compare(
             ("MACs", row.cost.macs, macs[name]),
         ):
             if counted != traced:
-                differences.append(Difference(row.row.id, what, counted, traced))
+                differences.append(Mismatch(row.row.id, what, counted, traced))
     total = sum((row.cost for row in rows), Cost())
     # Heads at the side have no shapes: they run in training only.
     activations = sum(
-        numbers(shapes[name])
+        numel(shapes[name])
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear) and name in shapes
     )
     saved = sum(t.numel() * t.element_size() for t in network.state_dict().values())
     for what, counted, traced in (
-        ("logits", (numbers(rows[-1].out_shape),), shapes[""]),
+        ("logits", (numel(rows[-1].out_shape),), shapes[""]),
         ("MACs", total.macs, macs[""]),
         ("activations", total.activations, activations),
         ("bytes saved", total.bytes, saved),
     ):
         if counted != traced:
-            differences.append(Difference("all", what, counted, traced))
+            differences.append(Mismatch("all", what, counted, traced))
     return differences
 
 

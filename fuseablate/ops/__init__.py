@@ -12,11 +12,11 @@ from fuseablate.ops.conv import ConvRow
 from fuseablate.ops.dense import Dense, Transition
 from fuseablate.ops.fire import Fire
 from fuseablate.ops.inception import Inception, InceptionRes, Reduction
-from fuseablate.ops.inverted import Bottleneck, Fuse, MBConv, ShiftRow
+from fuseablate.ops.inverted import Fuse, MBConv, ShiftRow
 from fuseablate.ops.mlpconv import MlpConv
 from fuseablate.ops.norm import NormRow
 from fuseablate.ops.pool import AvgPool, MaxPool, PoolRow
-from fuseablate.ops.residual import Basic, Bottle, Preact
+from fuseablate.ops.residual import Basic, Bottleneck, Preact
 from fuseablate.ops.row import Row, Settings
 
 OPS: Mapping[str, type[Row]] = {
@@ -25,7 +25,7 @@ OPS: Mapping[str, type[Row]] = {
     "mbconv": MBConv,
     "shift": ShiftRow,
     "basic": Basic,
-    "bottle": Bottle,
+    "bottle": Bottleneck,
     "preact": Preact,
     "pool": PoolRow,
     "maxpool": MaxPool,
@@ -41,4 +41,4 @@ OPS: Mapping[str, type[Row]] = {
     "norm": NormRow,
 }
 
-__all__ = ["OPS", "Bottleneck", "Row", "Settings"]
+__all__ = ["OPS", "Row", "Settings"]

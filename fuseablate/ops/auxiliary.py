@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fuseablate.layers import (
+    AuxHead,
     Conv,
     Dropout,
     Flatten,
@@ -15,13 +16,12 @@ from fuseablate.layers import (
     Pool,
     Seq,
     Shape,
-    Tap,
     as_map,
     named,
-    numbers,
+    numel,
     seq,
 )
-from fuseablate.ops.fields import Fraction, Real, Whole, cell
+from fuseablate.ops.fields import Float, Fraction, Int, field
 from fuseablate.ops.kernels import Kernel, Listed, chain, sides
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import NL, NORM, Normed, act_layer
@@ -42,17 +42,17 @@ class Aux(Normed):
     op: ClassVar[str] = "aux"
     title: ClassVar[str] = "Aux"
 
-    weight: float = cell(Real(0, 10))
-    norm: str = cell(NORM, "batch")
-    nl: str = cell(NL, "relu")
-    size: int | None = cell(Whole(), None)
-    window: int | None = cell(Whole(), None)
-    window_stride: int = cell(Whole(), 3)
-    kernel: int | str = cell(Listed(Kernel()), 1)
-    out: int | str = cell(Listed(Whole(scales=True)), 128)
-    hidden: int | None = cell(Whole(scales=True), None)
-    drop: float = cell(Fraction(), 0.0)
-    spatial: str = cell(FORM, "dense")
+    weight: float = field(Float(0, 10))
+    norm: str = field(NORM, "batch")
+    nl: str = field(NL, "relu")
+    size: int | None = field(Int(), None)
+    window: int | None = field(Int(), None)
+    window_stride: int = field(Int(), 3)
+    kernel: int | str = field(Listed(Kernel()), 1)
+    out: int | str = field(Listed(Int(scales=True)), 128)
+    hidden: int | None = field(Int(scales=True), None)
+    drop: float = field(Fraction(), 0.0)
+    spatial: str = field(FORM, "dense")
 
     def kernel_text(self, shape: Shape) -> str:
         """Return the kernels."""
@@ -72,15 +72,15 @@ class Aux(Normed):
                 linear=Linear(channels, settings.classes, bias=True),
             )
         else:
-            after, _ = body.trace(shape)
+            after, _ = body.infer(shape)
             head = named(
                 flatten=Flatten(),
-                hidden=Linear(numbers(after), self.hidden, bias=True),
+                hidden=Linear(numel(after), self.hidden, bias=True),
                 act=act_layer(self.nl),
                 dropout=Dropout(float(self.drop)) if self.drop else None,
                 linear=Linear(self.hidden, settings.classes, bias=True),
             )
-        return seq(head=Tap((*body.children, *head), float(self.weight)))
+        return seq(head=AuxHead((*body.children, *head), float(self.weight)))
 
     def _pool(self) -> Layer | None:
         if self.size is not None:

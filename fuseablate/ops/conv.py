@@ -18,12 +18,12 @@ from fuseablate.layers import (
     Shape,
     as_map,
     named,
-    numbers,
+    numel,
 )
-from fuseablate.ops.fields import Choice, Flag, Whole, cell
+from fuseablate.ops.fields import Bool, Choice, Int, field
 from fuseablate.ops.kernels import Kernel, Padding, sides
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, Excited, act_layer, check_kernel, same_padding
+from fuseablate.ops.shared import NL, WithSE, act_layer, check_kernel, same_padding
 from fuseablate.ops.spatial import FORM, spatial
 from fuseablate.ops.widths import ChannelsOut
 
@@ -36,7 +36,7 @@ def padding_of(padding: int | str, kernel: Pair) -> Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvRow(Excited):
+class ConvRow(WithSE):
     """A convolution: dropout, conv, norm, SE, non-linearity, each where named.
 
     `out = "classes"` makes it the classifier. `form` chooses between a 1x1 convolution and the
@@ -50,17 +50,17 @@ class ConvRow(Excited):
     without: ClassVar[Mapping[str, str]] = {"residual": "op=basic adds its input"}
     kept: ClassVar[Mapping[str, object]] = {"kernel": 1}  # a 1x1 has no spatial kernel to change
 
-    kernel: int | str = cell(Kernel())
-    out: int | str = cell(ChannelsOut())
-    nl: str | None = cell(NL, None)
-    stride: int = cell(Whole(), 1)
-    padding: int | str = cell(Padding(), "same")
-    groups: int = cell(Whole(), 1)
-    spatial: str = cell(FORM, "dense")
-    bias: bool = cell(Flag(), False)
-    dropout: bool | None = cell(Flag(), None)
-    form: str | None = cell(Choice(("conv", "linear", "flatten")), None)
-    se_place: str = cell(Choice(("before_nl", "after_nl")), "before_nl")
+    kernel: int | str = field(Kernel())
+    out: int | str = field(ChannelsOut())
+    nl: str | None = field(NL, None)
+    stride: int = field(Int(), 1)
+    padding: int | str = field(Padding(), "same")
+    groups: int = field(Int(), 1)
+    spatial: str = field(FORM, "dense")
+    bias: bool = field(Bool(), False)
+    dropout: bool | None = field(Bool(), None)
+    form: str | None = field(Choice(("conv", "linear", "flatten")), None)
+    se_place: str = field(Choice(("before_nl", "after_nl")), "before_nl")
 
     def kernel_text(self, shape: Shape) -> str:
         """Return `KxK`."""
@@ -91,7 +91,7 @@ class ConvRow(Excited):
                     f"{'x'.join(map(str, shape[1:]))} and the kernel {self.kernel}; use form=conv"
                 )
             flatten = Flatten() if len(shape) == 3 else None
-            return named(flatten=flatten, conv=Linear(numbers(shape), cout, self.bias))
+            return named(flatten=flatten, conv=Linear(numel(shape), cout, self.bias))
         if len(shape) == 1:
             raise InputError("form=conv needs a map, and the row before ends in a linear layer; "
                              "use form=linear here too")  # fmt: skip

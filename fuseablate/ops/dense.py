@@ -10,13 +10,24 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fuseablate.errors import InputError
-from fuseablate.layers import Concat, Conv, Dropout, Layer, Named, Pool, Seq, Shape, as_map, named
-from fuseablate.ops.fields import Flag, Real, Whole, cell
+from fuseablate.layers import (
+    Children,
+    Concat,
+    Conv,
+    Dropout,
+    Layer,
+    Pool,
+    Seq,
+    Shape,
+    as_map,
+    named,
+)
+from fuseablate.ops.fields import Bool, Float, Int, field
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import (
     NL,
     NORM,
-    Excited,
+    WithSE,
     act_layer,
     check_kernel,
     drop_path,
@@ -26,7 +37,7 @@ from fuseablate.ops.spatial import FORM, spatial
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dense(Excited):
+class Dense(WithSE):
     """The input, and beside it `growth` new channels: norm, NL, 1x1, norm, NL, KxK.
 
     bottleneck: the channels behind the 1x1 are so many times `growth`; 0 leaves the 1x1 out, with
@@ -40,14 +51,14 @@ class Dense(Excited):
     }
     repeats: ClassVar[bool] = True
 
-    kernel: int = cell(Whole(), 3)
-    norm: str = cell(NORM, "batch")
-    growth: int = cell(Whole(scales=True))
-    se: bool | None = cell(Flag(), False)
-    nl: str = cell(NL, "relu")
-    bottleneck: int = cell(Whole(least=0), 4)
-    dropout: bool = cell(Flag(), False)
-    spatial: str = cell(FORM, "dense")
+    kernel: int = field(Int(), 3)
+    norm: str = field(NORM, "batch")
+    growth: int = field(Int(scales=True))
+    se: bool | None = field(Bool(), False)
+    nl: str = field(NL, "relu")
+    bottleneck: int = field(Int(least=0), 4)
+    dropout: bool = field(Bool(), False)
+    spatial: str = field(FORM, "dense")
 
     def kernel_text(self, shape: Shape) -> str:
         """Return `KxK`."""
@@ -75,12 +86,12 @@ class Dense(Excited):
         )
         return Concat(named(input=Seq(()), new=Seq(body)))
 
-    def _before(self, channels: int, settings: Settings) -> Named:
+    def _before(self, channels: int, settings: Settings) -> Children:
         return named(norm=self.norm_layer(channels, settings), act=act_layer(self.nl))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transition(Excited):
+class Transition(WithSE):
     """Norm, NL, 1x1 to a share `compression` of the channels, average pooling.
 
     pool: the side of the pooling's windows, which lie one beside the other. SE stands between.
@@ -90,11 +101,11 @@ class Transition(Excited):
     title: ClassVar[str] = "Transition"
     short_title: ClassVar[str] = "Trans."
 
-    norm: str = cell(NORM, "batch")
-    compression: float = cell(Real(0.01, 1), 0.5)
-    se: bool | None = cell(Flag(), False)
-    nl: str = cell(NL, "relu")
-    pool: int = cell(Whole(), 2)
+    norm: str = field(NORM, "batch")
+    compression: float = field(Float(0.01, 1), 0.5)
+    se: bool | None = field(Bool(), False)
+    nl: str = field(NL, "relu")
+    pool: int = field(Int(), 2)
 
     def kernel_text(self, shape: Shape) -> str:
         """Return the 1x1 and the windows of the pooling."""

@@ -30,7 +30,7 @@ class Rule(Protocol):
 
 
 @dataclass(frozen=True)
-class Whole:
+class Int:
     """A whole number from `least` to `most`; channel counts may be scaled by an edit (`x0.5`)."""
 
     least: int = 1
@@ -79,7 +79,7 @@ class Fraction:
 
 
 @dataclass(frozen=True)
-class Real:
+class Float:
     """A number from `least` to `most`."""
 
     least: float
@@ -104,7 +104,7 @@ class Real:
 
 
 @dataclass(frozen=True)
-class Flag:
+class Bool:
     """Yes or no."""
 
     scales: bool = False
@@ -144,7 +144,7 @@ class Choice:
         return self.check(text)
 
 
-def cell(rule: Rule, default: Any = dataclasses.MISSING) -> Any:
+def field(rule: Rule, default: Any = dataclasses.MISSING) -> Any:
     """Declare a cell of a row type; without a default a row must name it.
 
     A default of None makes the cell absent ("-" in the table): wide edits pass over it.
@@ -153,7 +153,7 @@ def cell(rule: Rule, default: Any = dataclasses.MISSING) -> Any:
 
 
 def part(kind: type[Any]) -> Any:
-    """Declare cells that belong together, such as a branch's; edits reach them as `name.cell`.
+    """Declare cells that belong together, such as a branch's; edits reach them as `name.field`.
 
     `kind` is a class of cells of its own. A part may be absent.
     """

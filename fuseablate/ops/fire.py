@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fuseablate.layers import Add, Concat, Conv, Layer, Seq, Shape, as_map, named
-from fuseablate.ops.fields import Flag, Whole, cell
+from fuseablate.layers import Concat, Conv, Layer, Residual, Seq, Shape, as_map, named
+from fuseablate.ops.fields import Bool, Int, field
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, Excited, check_kernel, drop_path, same_padding
+from fuseablate.ops.shared import NL, NORM, WithSE, check_kernel, drop_path, same_padding
 from fuseablate.ops.spatial import FORM, spatial_norm
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fire(Excited):
+class Fire(WithSE):
     """1x1 to `squeeze` channels; 1x1 to `expand1` and KxK to `expand3` side by side, concatenated.
 
     Each convolution has a bias and an NL, as published, and a norm where an edit puts one. spatial:
@@ -25,16 +25,16 @@ class Fire(Excited):
     title: ClassVar[str] = "Fire"
     repeats: ClassVar[bool] = True
 
-    kernel: int = cell(Whole(), 3)
-    squeeze: int = cell(Whole(scales=True))
-    expand1: int = cell(Whole(scales=True))
-    expand3: int = cell(Whole(scales=True))
-    norm: str = cell(NORM, "none")
-    se: bool | None = cell(Flag(), False)
-    nl: str = cell(NL, "relu")
-    bias: bool = cell(Flag(), True)
-    spatial: str = cell(FORM, "dense")
-    residual: bool = cell(Flag(), False)
+    kernel: int = field(Int(), 3)
+    squeeze: int = field(Int(scales=True))
+    expand1: int = field(Int(scales=True))
+    expand3: int = field(Int(scales=True))
+    norm: str = field(NORM, "none")
+    se: bool | None = field(Bool(), False)
+    nl: str = field(NL, "relu")
+    bias: bool = field(Bool(), True)
+    spatial: str = field(FORM, "dense")
+    residual: bool = field(Bool(), False)
 
     def kernel_text(self, shape: Shape) -> str:
         """Return both kernels."""
@@ -59,7 +59,7 @@ class Fire(Excited):
         )
         if not (self.residual and cin == out):
             return Seq(body)
-        return Add((*body, *named(drop_path=drop_path(settings))))
+        return Residual((*body, *named(drop_path=drop_path(settings))))
 
     def _pointwise(self, cin: int, cout: int, settings: Settings) -> Layer:
         return self.conv_norm(Conv(cin, cout, bias=self.bias), settings, self.nl)

@@ -15,12 +15,12 @@ from typing import ClassVar
 
 from fuseablate.errors import InputError
 from fuseablate.layers import (
-    Add,
+    Children,
     Concat,
     Conv,
     Layer,
-    Named,
     Pool,
+    Residual,
     Scale,
     Seq,
     Shape,
@@ -28,10 +28,10 @@ from fuseablate.layers import (
     named,
 )
 from fuseablate.ops.conv import padding_of
-from fuseablate.ops.fields import Choice, Flag, Real, Whole, cell, part
+from fuseablate.ops.fields import Bool, Choice, Float, Int, field, part
 from fuseablate.ops.kernels import Kernel, Listed, chain, listed, sides
 from fuseablate.ops.row import Cells, Settings
-from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, Excited, act_layer, check_kernel, drop_path
+from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, WithSE, act_layer, check_kernel, drop_path
 from fuseablate.ops.spatial import FORM, spatial_norm
 
 Place = tuple[int, str]  # the stride and the padding of a step
@@ -58,9 +58,9 @@ class Branch(Cells):
     kernels than `out`, the first convolutions are 1x1.
     """
 
-    pool: str | None = cell(Choice(("max", "avg")), None)
-    kernel: int | str | None = cell(Listed(Fork()), None)
-    out: int | str | None = cell(Listed(Whole(scales=True)), None)
+    pool: str | None = field(Choice(("max", "avg")), None)
+    kernel: int | str | None = field(Listed(Fork()), None)
+    out: int | str | None = field(Listed(Int(scales=True)), None)
 
     def convolutions(self) -> list[tuple[list[tuple[int, int]], int]]:
         """Return, of each convolution in turn, its kernel (of a fork: each of them) and `out`."""
@@ -78,7 +78,7 @@ class Branch(Cells):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Branches(Excited):
+class Branches(WithSE):
     """Up to six branches over the same input, in the order of their names.
 
     All cells but the branches' own hold for every convolution. spatial: the form of the square
@@ -86,12 +86,12 @@ class Branches(Excited):
     the zeros of the padding.
     """
 
-    norm: str = cell(NORM, "batch")
-    se: bool | None = cell(Flag(), False)
-    nl: str = cell(NL, "relu")
-    bias: bool = cell(Flag(), False)
-    spatial: str = cell(FORM, "dense")
-    count_padding: bool = cell(Flag(), True)
+    norm: str = field(NORM, "batch")
+    se: bool | None = field(Bool(), False)
+    nl: str = field(NL, "relu")
+    bias: bool = field(Bool(), False)
+    spatial: str = field(FORM, "dense")
+    count_padding: bool = field(Bool(), True)
     b1: Branch | None = part(Branch)
     b2: Branch | None = part(Branch)
     b3: Branch | None = part(Branch)
@@ -163,7 +163,7 @@ class Inception(Branches):
         """Return the module's tree."""
         cin, _, _ = as_map(shape, f"op '{self.op}'")
         joined = self.joined(cin, WITHIN, settings)
-        channels = joined.trace(shape)[0][0]
+        channels = joined.infer(shape)[0][0]
         return Seq(named(branches=joined, se=self.gate(channels, cin)))
 
 
@@ -178,14 +178,14 @@ class Reduction(Branches):
     title: ClassVar[str] = "Reduction"
     short_title: ClassVar[str] = "Reduct."
 
-    stride: int = cell(Whole(), 2)
-    padding: str = cell(Choice(("same", "valid")), "valid")
+    stride: int = field(Int(), 2)
+    padding: str = field(Choice(("same", "valid")), "valid")
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the module's tree."""
         cin, _, _ = as_map(shape, f"op '{self.op}'")
         joined = self.joined(cin, (self.stride, self.padding), settings)
-        channels = joined.trace(shape)[0][0]
+        channels = joined.infer(shape)[0][0]
         return Seq(named(branches=joined, se=self.gate(channels, cin)))
 
 
@@ -202,16 +202,16 @@ class InceptionRes(Branches):
     short_title: ClassVar[str] = "IncRes"
     repeats: ClassVar[bool] = True
 
-    scale: float = cell(Real(0.001, 10), 1.0)
-    nl_last: str = cell(NL_OR_SAME, "same")
-    residual: bool = cell(Flag(), True)
+    scale: float = field(Float(0.001, 10), 1.0)
+    nl_last: str = field(NL_OR_SAME, "same")
+    residual: bool = field(Bool(), True)
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the block's tree."""
         cin, _, _ = as_map(shape, f"op '{self.op}'")
         joined = self.joined(cin, WITHIN, settings)
-        channels = joined.trace(shape)[0][0]
-        body: Named = named(
+        channels = joined.infer(shape)[0][0]
+        body: Children = named(
             branches=joined,
             project=self.conv(Conv(channels, cin, bias=True)),
             se=self.gate(cin, cin),
@@ -220,4 +220,4 @@ class InceptionRes(Branches):
         after = named(act=act_layer(self.nl if self.nl_last == "same" else self.nl_last))
         if not self.residual:
             return Seq((*body, *after))
-        return Seq((("residual", Add((*body, *named(drop_path=drop_path(settings))))), *after))
+        return Seq((("residual", Residual((*body, *named(drop_path=drop_path(settings))))), *after))

@@ -14,12 +14,12 @@ from typing import ClassVar
 
 from fuseablate.errors import InputError
 from fuseablate.layers import (
-    Add,
+    Children,
     Concat,
     Conv,
     Layer,
-    Named,
     Pair,
+    Residual,
     Shape,
     Shift,
     Split,
@@ -27,13 +27,13 @@ from fuseablate.layers import (
     named,
     seq,
 )
-from fuseablate.ops.fields import Choice, Flag, Whole, cell
+from fuseablate.ops.fields import Bool, Choice, Int, field
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import (
     NL,
     NL_OR_SAME,
     NORM,
-    Excited,
+    WithSE,
     act_layer,
     check_kernel,
     drop_path,
@@ -51,7 +51,7 @@ INSTEAD = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bottleneck(Excited):
+class InvertedBottleneck(WithSE):
     """What `fuse` and `mbconv` share.
 
     1. 1x1 conv to `exp`, norm, NL (`expand=wider` leaves it out where exp equals in)
@@ -65,17 +65,17 @@ class Bottleneck(Excited):
 
     repeats: ClassVar[bool] = True
 
-    kernel: int = cell(Whole())
-    norm: str = cell(NORM, "batch")
-    exp: int | str = cell(Expanded())
-    out: int = cell(Whole(scales=True))
-    se: bool | None = cell(Flag())
-    nl: str = cell(NL)
-    stride: int = cell(Whole(), 1)
-    residual: bool = cell(Flag(), False)
-    expand: str = cell(Choice(("always", "wider")), "always")
-    nl2: str = cell(NL_OR_SAME, "same")
-    se_place: str = cell(Choice(("before_nl", "after_nl", "after_project")), "before_nl")
+    kernel: int = field(Int())
+    norm: str = field(NORM, "batch")
+    exp: int | str = field(Expanded())
+    out: int = field(Int(scales=True))
+    se: bool | None = field(Bool())
+    nl: str = field(NL)
+    stride: int = field(Int(), 1)
+    residual: bool = field(Bool(), False)
+    expand: str = field(Choice(("always", "wider")), "always")
+    nl2: str = field(NL_OR_SAME, "same")
+    se_place: str = field(Choice(("before_nl", "after_nl", "after_project")), "before_nl")
 
     @abstractmethod
     def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
@@ -105,7 +105,7 @@ class Bottleneck(Excited):
         )
         if not (self.residual and self.residual_fits(cin)):
             return body
-        return Add((*body.children, *named(drop_path=drop_path(settings))))
+        return Residual((*body.children, *named(drop_path=drop_path(settings))))
 
     def depthwise(
         self, channels: int, kernel: Pair, settings: Settings, stride: Pair | None = None
@@ -117,7 +117,7 @@ class Bottleneck(Excited):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fuse(Bottleneck):
+class Fuse(InvertedBottleneck):
     """The FuSe block.
 
     `variant=full` gives both one-dimensional convolutions all `exp` channels and ends in
@@ -130,8 +130,8 @@ class Fuse(Bottleneck):
         "spatial": "the pair is its form; op=mbconv takes the others"
     }
 
-    variant: str = cell(Choice(("full", "half")), "full")
-    order: str = cell(Choice(("1xK,Kx1", "Kx1,1xK")), "1xK,Kx1")
+    variant: str = field(Choice(("full", "half")), "full")
+    order: str = field(Choice(("1xK,Kx1", "Kx1,1xK")), "1xK,Kx1")
 
     def kernel_text(self, shape: Shape) -> str:
         """Return the pair as the source's table writes it: `Kx1,1xK`."""
@@ -144,7 +144,7 @@ class Fuse(Bottleneck):
                 f"variant=half deals exp out to two convolutions, and {exp} is odd; use {exp + 1}"
             )
         channels = exp if self.variant == "full" else exp // 2
-        pair: Named = (
+        pair: Children = (
             ("row", self.depthwise(channels, (1, self.kernel), settings)),
             ("column", self.depthwise(channels, (self.kernel, 1), settings)),
         )
@@ -154,7 +154,7 @@ class Fuse(Bottleneck):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MBConv(Bottleneck):
+class MBConv(InvertedBottleneck):
     """The inverted bottleneck with one KxK depthwise convolution.
 
     spatial: `factorised` is a depthwise 1xK, norm, NL, and a depthwise Kx1; `dense` filters over
@@ -164,7 +164,7 @@ class MBConv(Bottleneck):
     op: ClassVar[str] = "mbconv"
     title: ClassVar[str] = "MBConv"
 
-    spatial: str = cell(FORM, "depthwise")
+    spatial: str = field(FORM, "depthwise")
 
     def kernel_text(self, shape: Shape) -> str:
         """Return `KxK`."""
@@ -186,7 +186,7 @@ class MBConv(Bottleneck):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShiftRow(Bottleneck):
+class ShiftRow(InvertedBottleneck):
     """The inverted bottleneck whose spatial filter is a shift, without params and MACs."""
 
     op: ClassVar[str] = "shift"

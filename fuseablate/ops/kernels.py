@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from fuseablate.errors import InputError
-from fuseablate.ops.fields import Choice, Whole
+from fuseablate.ops.fields import Choice, Int
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Kernel:
             if not re.fullmatch(r"[1-9][0-9]?x[1-9][0-9]?", value):
                 raise InputError(f"'{value}' is not a kernel; write 3 or, height first, 1x7")
             return value
-        return Whole(most=99).check(value)
+        return Int(most=99).check(value)
 
     def read(self, text: str) -> int | str:
         """Return the kernel that `text` writes."""
@@ -46,7 +46,7 @@ class Padding:
         """Return the padding, or name the choices."""
         if isinstance(value, str):
             return Choice(("same", "valid")).check(value)
-        return Whole(least=0, most=99).check(value)
+        return Int(least=0, most=99).check(value)
 
     def read(self, text: str) -> int | str:
         """Return the padding that `text` writes."""
@@ -60,7 +60,7 @@ class Listed:
     A list of one is the value itself. Channels scale each for itself.
     """
 
-    rule: Whole | Kernel
+    rule: Int | Kernel
 
     @property
     def scales(self) -> bool:

@@ -7,15 +7,15 @@ from typing import ClassVar
 
 from fuseablate.layers import Conv, Dropout, Layer, Seq, Shape, as_map, named
 from fuseablate.ops.conv import padding_of
-from fuseablate.ops.fields import Flag, Whole, cell
+from fuseablate.ops.fields import Bool, Int, field
 from fuseablate.ops.kernels import Listed, Padding, listed
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, Excited, check_kernel
+from fuseablate.ops.shared import NL, NORM, WithSE, check_kernel
 from fuseablate.ops.spatial import FORM, spatial_norm
 
 
 @dataclass(frozen=True, kw_only=True)
-class MlpConv(Excited):
+class MlpConv(WithSE):
     """A KxK convolution and 1x1 ones behind it, one for each number of `out`: `192,160,96`.
 
     At each pixel this is a perceptron of as many layers. Every convolution has a bias and an NL,
@@ -26,16 +26,16 @@ class MlpConv(Excited):
     op: ClassVar[str] = "mlpconv"
     title: ClassVar[str] = "MlpConv"
 
-    kernel: int = cell(Whole())
-    out: int | str = cell(Listed(Whole(scales=True)))
-    norm: str = cell(NORM, "none")
-    se: bool | None = cell(Flag(), False)
-    nl: str = cell(NL, "relu")
-    stride: int = cell(Whole(), 1)
-    padding: int | str = cell(Padding(), "same")
-    bias: bool = cell(Flag(), True)
-    spatial: str = cell(FORM, "dense")
-    dropout: bool | None = cell(Flag(), None)
+    kernel: int = field(Int())
+    out: int | str = field(Listed(Int(scales=True)))
+    norm: str = field(NORM, "none")
+    se: bool | None = field(Bool(), False)
+    nl: str = field(NL, "relu")
+    stride: int = field(Int(), 1)
+    padding: int | str = field(Padding(), "same")
+    bias: bool = field(Bool(), True)
+    spatial: str = field(FORM, "dense")
+    dropout: bool | None = field(Bool(), None)
 
     def kernel_text(self, shape: Shape) -> str:
         """Return the kernel of the first convolution, and the 1x1s'."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fuseablate.layers import Layer, Shape, as_map, seq
-from fuseablate.ops.fields import cell
+from fuseablate.ops.fields import field
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import NL, NORM, Normed, act_layer
 
@@ -18,8 +18,8 @@ class NormRow(Normed):
     op: ClassVar[str] = "norm"
     title: ClassVar[str] = "Norm"
 
-    norm: str = cell(NORM, "batch")
-    nl: str = cell(NL, "relu")
+    norm: str = field(NORM, "batch")
+    nl: str = field(NL, "relu")
 
     def kernel_text(self, shape: Shape) -> str:
         """Return that there is none."""

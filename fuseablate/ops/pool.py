@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fuseablate.layers import GlobalPool, Layer, Pad, Pool, Shape, seq
-from fuseablate.ops.fields import Flag, Whole, cell
+from fuseablate.ops.fields import Bool, Int, field
 from fuseablate.ops.row import Row, Settings
-from fuseablate.ops.shared import NL, Excited, act_layer
+from fuseablate.ops.shared import NL, WithSE, act_layer
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoolRow(Excited):
+class PoolRow(WithSE):
     """Adaptive average pooling of a map of any size to `size` x `size`, by default 1x1."""
 
     op: ClassVar[str] = "pool"
     title: ClassVar[str] = "AdaptiveAveragePooling"
     short_title: ClassVar[str] = "Pool"
 
-    size: int = cell(Whole(), 1)
-    nl: str | None = cell(NL, None)
+    size: int = field(Int(), 1)
+    nl: str | None = field(NL, None)
 
     def kernel_text(self, shape: Shape) -> str:
         """Return the size of the map that is averaged."""
@@ -46,10 +46,10 @@ class WindowPool(Row):
         "a pool has no weights; give it to the row before or behind",
     )
 
-    kernel: int = cell(Whole())
-    stride: int | None = cell(Whole(), None)
-    padding: int = cell(Whole(least=0), 0)
-    ceil: bool = cell(Flag(), False)
+    kernel: int = field(Int())
+    stride: int | None = field(Int(), None)
+    padding: int = field(Int(least=0), 0)
+    ceil: bool = field(Bool(), False)
 
     def kernel_text(self, shape: Shape) -> str:
         """Return `KxK`."""
@@ -80,7 +80,7 @@ class MaxPool(WindowPool):
     title: ClassVar[str] = "MaxPool2d"
     short_title: ClassVar[str] = "MaxPool"
 
-    pad: int = cell(Whole(least=0), 0)
+    pad: int = field(Int(least=0), 0)
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the pooling."""
@@ -96,7 +96,7 @@ class AvgPool(WindowPool):
     title: ClassVar[str] = "AvgPool2d"
     short_title: ClassVar[str] = "AvgPool"
 
-    count_padding: bool = cell(Flag(), True)
+    count_padding: bool = field(Bool(), True)
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the pooling."""

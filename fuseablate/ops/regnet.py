@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fuseablate.errors import InputError
-from fuseablate.ops.fields import Real, Whole, cell
+from fuseablate.ops.fields import Float, Int, field
 from fuseablate.ops.row import Cells
 from fuseablate.ops.widths import scaled
 
@@ -36,14 +36,14 @@ class RegNet(Cells):
     first_stride: that of the first stage, where it is another.
     """
 
-    depth: int = cell(Whole(most=1000))
-    initial: int = cell(Whole())
-    slope: float = cell(Real(0, 10_000))
-    quantisation: float = cell(Real(1.01, 100))
-    bottleneck: float = cell(Real(0.01, 100), 1)
-    group_width: int = cell(Whole())
-    stride: int = cell(Whole(), 2)
-    first_stride: int | None = cell(Whole(), None)
+    depth: int = field(Int(most=1000))
+    initial: int = field(Int())
+    slope: float = field(Float(0, 10_000))
+    quantisation: float = field(Float(1.01, 100))
+    bottleneck: float = field(Float(0.01, 100), 1)
+    group_width: int = field(Int())
+    stride: int = field(Int(), 2)
+    first_stride: int | None = field(Int(), None)
 
     def widths(self) -> list[int]:
         """Return the width of each block, by equations 2 to 4."""

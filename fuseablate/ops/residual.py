@@ -12,13 +12,24 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fuseablate.errors import InputError
-from fuseablate.layers import Add, Conv, Layer, Named, Seq, Shape, Subsample, Sum, as_map, named
-from fuseablate.ops.fields import Choice, Flag, Whole, cell
+from fuseablate.layers import (
+    Children,
+    Conv,
+    Layer,
+    Residual,
+    Seq,
+    Shape,
+    Sum,
+    ZeroPadShortcut,
+    as_map,
+    named,
+)
+from fuseablate.ops.fields import Bool, Choice, Int, field
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import (
     NL,
     NORM,
-    Excited,
+    WithSE,
     act_layer,
     check_kernel,
     drop_path,
@@ -29,7 +40,7 @@ from fuseablate.ops.widths import Inner
 
 
 @dataclass(frozen=True, kw_only=True)
-class Residual(Excited):
+class ResidualBlock(WithSE):
     """What the residual blocks share.
 
     shortcut: where the shape changes, `project` (a convolution of `shortcut_kernel` with a norm)
@@ -39,19 +50,19 @@ class Residual(Excited):
 
     repeats: ClassVar[bool] = True
 
-    kernel: int = cell(Whole(), 3)
-    norm: str = cell(NORM, "batch")
-    out: int = cell(Whole(scales=True))
-    se: bool | None = cell(Flag(), False)
-    nl: str = cell(NL, "relu")
-    stride: int = cell(Whole(), 1)
-    residual: bool = cell(Flag(), True)
-    shortcut: str = cell(Choice(("project", "pad")), "project")
-    shortcut_kernel: int = cell(Whole(), 1)
-    spatial: str = cell(FORM, "dense")
+    kernel: int = field(Int(), 3)
+    norm: str = field(NORM, "batch")
+    out: int = field(Int(scales=True))
+    se: bool | None = field(Bool(), False)
+    nl: str = field(NL, "relu")
+    stride: int = field(Int(), 1)
+    residual: bool = field(Bool(), True)
+    shortcut: str = field(Choice(("project", "pad")), "project")
+    shortcut_kernel: int = field(Int(), 1)
+    spatial: str = field(FORM, "dense")
 
     @abstractmethod
-    def body(self, cin: int, settings: Settings) -> Named:
+    def body(self, cin: int, settings: Settings) -> Children:
         """Return the layers of the branch, by name."""
 
     def kernel_text(self, shape: Shape) -> str:
@@ -65,16 +76,16 @@ class Residual(Excited):
         after = named(act=act_layer(self.nl))
         return Seq((*self.joined(cin, settings), *after))
 
-    def joined(self, cin: int, settings: Settings) -> Named:
+    def joined(self, cin: int, settings: Settings) -> Children:
         """Return the branch, and its sum with the shortcut where there is one."""
         if not self.residual:
             return self.body(cin, settings)
         if self.keeps(cin):
-            return named(residual=Add(self.dropped(cin, settings)))
+            return named(residual=Residual(self.dropped(cin, settings)))
         body = Seq(self.dropped(cin, settings))
         return named(residual=Sum(named(body=body, shortcut=self.changing(cin, settings))))
 
-    def dropped(self, cin: int, settings: Settings) -> Named:
+    def dropped(self, cin: int, settings: Settings) -> Children:
         """Return the branch with its stochastic depth."""
         return (*self.body(cin, settings), *named(drop_path=drop_path(settings)))
 
@@ -85,7 +96,7 @@ class Residual(Excited):
     def changing(self, cin: int, settings: Settings) -> Layer:
         """Return the shortcut where the shape changes."""
         if self.shortcut == "pad":
-            return Subsample(cin, self.out, self.stride)
+            return ZeroPadShortcut(cin, self.out, self.stride)
         kernel = (self.shortcut_kernel, self.shortcut_kernel)
         check_kernel(kernel, self.stride)
         stride = (self.stride, self.stride)
@@ -105,13 +116,13 @@ class Residual(Excited):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Basic(Residual):
+class Basic(ResidualBlock):
     """Two KxK convolutions to `out`; SE, where there is one, at the branch's end."""
 
     op: ClassVar[str] = "basic"
     title: ClassVar[str] = "Basic"
 
-    def body(self, cin: int, settings: Settings) -> Named:
+    def body(self, cin: int, settings: Settings) -> Children:
         """Return conv, norm, NL, conv, norm, SE."""
         return named(
             first=self.filter(cin, self.out, self.stride, settings, last=False),
@@ -121,7 +132,7 @@ class Basic(Residual):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bottle(Residual):
+class Bottleneck(ResidualBlock):
     """1x1 to `inner` channels, KxK on those, 1x1 to `out`.
 
     inner: a number, or `in` for as many as come in. group_width: channels a group of the KxK;
@@ -132,10 +143,10 @@ class Bottle(Residual):
     op: ClassVar[str] = "bottle"
     title: ClassVar[str] = "Bottle"
 
-    inner: int | str = cell(Inner())
-    group_width: int | None = cell(Whole(), None)
-    stride_at: str = cell(Choice(("filter", "first")), "filter")
-    se_place: str = cell(Choice(("after_project", "after_nl")), "after_project")
+    inner: int | str = field(Inner())
+    group_width: int | None = field(Int(), None)
+    stride_at: str = field(Choice(("filter", "first")), "filter")
+    se_place: str = field(Choice(("after_project", "after_nl")), "after_project")
 
     def width(self, cin: int) -> int:
         """Return the channels inside."""
@@ -161,7 +172,7 @@ class Bottle(Residual):
         """Return the strides of the first 1x1 and of the KxK."""
         return (1, self.stride) if self.stride_at == "filter" else (self.stride, 1)
 
-    def body(self, cin: int, settings: Settings) -> Named:
+    def body(self, cin: int, settings: Settings) -> Children:
         """Return the three convolutions, with norm and NL, and SE."""
         inner = self.width(cin)
         first, filtering = self.strides()
@@ -178,7 +189,7 @@ class Bottle(Residual):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preact(Bottle):
+class Preact(Bottleneck):
     """The bottleneck with norm and NL before each convolution, and none after the sum.
 
     Where the shape changes, the shortcut is a convolution of the normed input, without a norm.
@@ -193,7 +204,7 @@ class Preact(Bottle):
         check_kernel((self.kernel, self.kernel), self.stride)
         before = named(norm=self.norm_layer(cin, settings), act=act_layer(self.nl))
         if self.residual and self.keeps(cin):
-            return Add((*before, *self.dropped(cin, settings)))
+            return Residual((*before, *self.dropped(cin, settings)))
         return Seq((*before, *self.joined(cin, settings)))
 
     def ending(self, conv: Conv, settings: Settings) -> Layer:

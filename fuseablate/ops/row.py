@@ -79,13 +79,13 @@ class Cells:
             found |= {f"{name}.{cell}": value for cell, value in kind.defaults().items()}
         return found
 
-    def cells(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """Return the cells that are there, by name."""
         found: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, Cells):
-                found |= {f"{field.name}.{name}": cell for name, cell in value.cells().items()}
+                found |= {f"{field.name}.{name}": cell for name, cell in value.values().items()}
             elif value is not None and "rule" in field.metadata:
                 found[field.name] = value
         return found
@@ -178,7 +178,7 @@ class Row(Cells):
         return self.id.replace("/", "_")
 
     @classmethod
-    def from_cells(cls, id: str, cells: Mapping[str, Any]) -> Self:
+    def from_values(cls, id: str, cells: Mapping[str, Any]) -> Self:
         """Return the row of these cells; an error for one that is unknown or lacking."""
         try:
             arguments = cls.arguments(f"op '{cls.op}'", cells)

@@ -20,7 +20,7 @@ from fuseablate.layers import (
     named,
     seq,
 )
-from fuseablate.ops.fields import Choice, Flag, Whole, cell
+from fuseablate.ops.fields import Bool, Choice, Int, field
 from fuseablate.ops.row import Row, Settings
 from fuseablate.ops.widths import scaled
 
@@ -71,8 +71,8 @@ class Normed(Row):
     that divides both. weight_std: standardise the convolutions' weights.
     """
 
-    norm: str | None = cell(NORM, None)
-    weight_std: bool = cell(Flag(), False)
+    norm: str | None = field(NORM, None)
+    weight_std: bool = field(Bool(), False)
 
     def norm_layer(self, channels: int, settings: Settings) -> Layer | None:
         """Return the norm that the cell names, or None."""
@@ -101,7 +101,7 @@ class Normed(Row):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Excited(Normed):
+class WithSE(Normed):
     """A row that may have squeeze-and-excite (Hu et al., CVPR 2018).
 
     The defaults are the source's SEModule: pool, linear to a quarter, ReLU, linear, H-Sigmoid.
@@ -109,13 +109,13 @@ class Excited(Normed):
     se_divisor: what the quotient is rounded to.
     """
 
-    se: bool | None = cell(Flag(), None)
-    se_reduction: int = cell(Whole(), 4)
-    se_of: str = cell(Choice(("width", "input")), "width")
-    se_divisor: int = cell(Whole(), 1)
-    se_bias: bool = cell(Flag(), False)
-    se_nl: str = cell(NL, "relu")
-    se_gate: str = cell(GATES, "hsigmoid")
+    se: bool | None = field(Bool(), None)
+    se_reduction: int = field(Int(), 4)
+    se_of: str = field(Choice(("width", "input")), "width")
+    se_divisor: int = field(Int(), 1)
+    se_bias: bool = field(Bool(), False)
+    se_nl: str = field(NL, "relu")
+    se_gate: str = field(GATES, "hsigmoid")
 
     def gate(self, channels: int, cin: int) -> Layer | None:
         """Return the gate over `channels` in a block of `cin` input channels, or None."""

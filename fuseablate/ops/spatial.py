@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuseablate.errors import InputError
-from fuseablate.layers import Concat, Conv, Layer, Named, Pair, Seq, Shift, named, seq
+from fuseablate.layers import Children, Concat, Conv, Layer, Pair, Seq, Shift, named, seq
 from fuseablate.ops.fields import Choice
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import Normed, act_layer, same_padding
@@ -70,7 +70,7 @@ def _per_channel(row: Normed, form: str, conv: Conv, settings: Settings) -> tupl
         if high % 2 == 0:
             raise InputError(f"spatial=shift needs an odd kernel; use {high + 1}")
         return Shift(high, conv.stride[0]), cin
-    pair: Named = tuple(
+    pair: Children = tuple(
         (
             name,
             row.conv_norm(

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fuseablate.errors import InputError, unknown
-from fuseablate.ops.fields import Whole
+from fuseablate.ops.fields import Int
 from fuseablate.ops.regnet import GENERATORS
 from fuseablate.ops.row import Row
 
-DEPTH = Whole(most=1000)
+DEPTH = Int(most=1000)
 
 
 def read_rows(tables: Any, ops: Mapping[str, type[Row]]) -> tuple[Row, ...]:
@@ -33,7 +33,7 @@ def read_rows(tables: Any, ops: Mapping[str, type[Row]]) -> tuple[Row, ...]:
         if not isinstance(name, str) or name not in ops:
             raise unknown("op", name, (*ops, *GENERATORS)).within(f"row {id}")
         depth = cells.pop("depth", 1)
-        row = ops[name].from_cells(id, cells)
+        row = ops[name].from_values(id, cells)
         try:
             DEPTH.check(depth)
         except InputError as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fuseablate.ops.fields import Whole
+from fuseablate.ops.fields import Int
 
 
 def scaled(channels: float, divisor: int) -> int:
@@ -34,11 +34,11 @@ class ChannelsOut:
 
     def check(self, value: object) -> int | str:
         """Return the number or the word `classes`."""
-        return "classes" if value == "classes" else Whole().check(value)
+        return "classes" if value == "classes" else Int().check(value)
 
     def read(self, text: str) -> int | str:
         """Return the number or the word that `text` writes."""
-        return "classes" if text == "classes" else Whole().read(text)
+        return "classes" if text == "classes" else Int().read(text)
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Inner:
 
     def check(self, value: object) -> int | str:
         """Return the number or the word `in`."""
-        return "in" if value == "in" else Whole().check(value)
+        return "in" if value == "in" else Int().check(value)
 
     def read(self, text: str) -> int | str:
         """Return the number or the word that `text` writes."""
-        return "in" if text == "in" else Whole().read(text)
+        return "in" if text == "in" else Int().read(text)
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Expanded:
         """Return the number, or how many times the block's input."""
         if isinstance(value, str) and re.fullmatch(r"([1-9][0-9]?)?in", value):
             return value
-        return Whole().check(value)
+        return Int().check(value)
 
     def read(self, text: str) -> int | str:
         """Return the number, or how many times the block's input, that `text` writes."""
-        return self.check(text) if text.endswith("in") else Whole().read(text)
+        return self.check(text) if text.endswith("in") else Int().read(text)
 
 
 def width_of(value: int | str, cin: int) -> int:

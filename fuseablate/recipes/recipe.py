@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from fuseablate.errors import InputError, unknown
-from fuseablate.io.checked import Table, checked
+from fuseablate.io.checked import Schema, checked
 from fuseablate.io.reading import read_toml
 
 FOLDER = Path(str(resources.files("fuseablate"))) / "recipes"
@@ -41,7 +41,7 @@ def epochs_of(span: float, epochs: int) -> float:
     return span * epochs if isinstance(span, float) else span
 
 
-class Cosine(Table):
+class Cosine(Schema):
     """A linear warm-up, then a cosine down to `final`, then flat.
 
     Rates are shares of the recipe's `lr`. The arc is half a period (Loshchilov and Hutter,
@@ -58,7 +58,7 @@ class Cosine(Table):
     by: Literal["step", "epoch"] = "step"
 
 
-class MultiStep(Table):
+class MultiStep(Schema):
     """A linear warm-up, then `lr`, multiplied by `gamma` at each milestone."""
 
     kind: Literal["multistep"]
@@ -68,7 +68,7 @@ class MultiStep(Table):
     start: Share = 0.0
 
 
-class OneCycle(Table):
+class OneCycle(Schema):
     """One cycle of cosines: from `lr / div` up to `lr`, and down to `lr / div / final_div`.
 
     Smith and Topin, Super-Convergence, 2018, as in torch's OneCycleLR with a constant
@@ -94,14 +94,14 @@ OPTIMIZERS: dict[str, dict[str, object]] = {
 }
 
 
-class EarlyStop(Table):
+class EarlyStop(Schema):
     """Stop when the watched loss has not reached a new low for `patience` epochs."""
 
     monitor: Literal["validation", "training"] = "validation"
     patience: Annotated[int, Field(ge=1)]
 
 
-class Recipe(Table):
+class Recipe(Schema):
     """How to train: optimizer, rate, schedule, length, regularisation, precision.
 
     `weight_decay_norm` says whether parameters of one dimension (norms, biases) decay too.

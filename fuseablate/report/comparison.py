@@ -29,7 +29,7 @@ UNTESTED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Variant:
+class ComparedVariant:
     """The runs that differ in their seed alone, ordered by it, and what they share.
 
     key: what it is known by, a digest that stands for its network and recipe. name: what a study
@@ -93,7 +93,7 @@ class Comparison:
     those that were planned; None without.
     """
 
-    variants: tuple[Variant, ...]
+    variants: tuple[ComparedVariant, ...]
     spec: str
     data: str
     recipe: str
@@ -109,7 +109,7 @@ class Comparison:
     looks: Looks | None = None
 
     @property
-    def reference(self) -> Variant:
+    def reference(self) -> ComparedVariant:
         """What the others are compared to."""
         return self.variants[0]
 
@@ -129,12 +129,12 @@ class Comparison:
         return f"{self.data}, recipe {self.recipe}" if self.recipe else self.data
 
     @property
-    def raw(self) -> tuple[Variant, ...]:
+    def raw(self) -> tuple[ComparedVariant, ...]:
         """The variants as their edits make them, the reference first."""
         return tuple(variant for variant in self.variants if variant.iso_of is None)
 
     @property
-    def iso(self) -> tuple[Variant, ...]:
+    def iso(self) -> tuple[ComparedVariant, ...]:
         """The reference and the variants rescaled to its cost; empty where a study has none."""
         rescaled = tuple(variant for variant in self.variants if variant.iso_of is not None)
         return (self.reference, *rescaled) if rescaled else ()
@@ -190,7 +190,7 @@ def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> 
         first = runs[0]
         name = f"{text} ({network[:DIGITS]})" if text in unclear else text
         variants.append(
-            Variant(
+            ComparedVariant(
                 key=network,
                 name=name,
                 changes=name if first.label or more else "",
@@ -262,10 +262,10 @@ def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Compari
 
 def _of_planned(
     planned: PlannedVariant, unclear: Collection[str], get: Callable[[str], Record | None]
-) -> Variant:
+) -> ComparedVariant:
     name, changes = _name_of(planned), _changes(planned)
     runs = dict(sorted(planned.runs.items()))
-    return Variant(
+    return ComparedVariant(
         # The digest of a run names network, recipe and data, and its seed beside.
         key=next(iter(runs.values()), name),
         name=name,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fuseablate.report.comparison import Comparison, Variant
+from fuseablate.report.comparison import ComparedVariant, Comparison
 from fuseablate.runs import Record
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Judged:
     """
 
     comparison: Comparison
-    variants: tuple[Variant, ...]
+    variants: tuple[ComparedVariant, ...]
     metric: str
     analysis: Analysis | None
     smallest: Mapping[Basis, float]
@@ -43,16 +43,16 @@ class Judged:
         part, measure = METRICS[self.metric]
         return f"{part.capitalize()} {measure.replace('top', 'top-')}"
 
-    def scores(self, variant: Variant) -> list[float]:
+    def scores(self, variant: ComparedVariant) -> list[float]:
         """Return a variant's scores in percent, by seed."""
         return [score for _, score in sorted(variant.scores(*METRICS[self.metric]).items())]
 
-    def delta(self, variant: Variant) -> Delta | None:
+    def delta(self, variant: ComparedVariant) -> Delta | None:
         """Return a variant's difference to the reference; None for the reference."""
         every = self.analysis.deltas if self.analysis else ()
         return next((delta for delta in every if delta.variant == variant.key), None)
 
-    def why_none(self, variant: Variant) -> str:
+    def why_none(self, variant: ComparedVariant) -> str:
         """Return why a variant that was trained has no verdict, in words; empty where it may."""
         base = self.variants[0]
         if variant.diverged or not base.diverged:
@@ -61,7 +61,9 @@ class Judged:
 
 
 def judge(
-    comparison: Comparison, metric: str = "test_top1", variants: Sequence[Variant] | None = None
+    comparison: Comparison,
+    metric: str = "test_top1",
+    variants: Sequence[ComparedVariant] | None = None,
 ) -> Judged:
     """Compare each of the variants (the raw ones by default) with the reference.
 

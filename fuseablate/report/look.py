@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fuseablate.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from fuseablate.report.comparison import Variant
+    from fuseablate.report.comparison import ComparedVariant
     from fuseablate.report.judged import Judged
 
 SORTS = ("name", "params", "macs", "latency", "score", "delta")
@@ -46,18 +46,18 @@ class Look:
             without |= {"delta", "verdict"}
         return tuple(column for column in COLUMNS if column not in without)
 
-    def matches(self, variant: Variant) -> bool:
+    def matches(self, variant: ComparedVariant) -> bool:
         """Return whether the filter leaves a variant."""
         return self.filter.lower() in f"{variant.label} {variant.name}".lower()
 
-    def shown(self, judged: Judged) -> list[Variant]:
+    def shown(self, judged: Judged) -> list[ComparedVariant]:
         """Return what the filter leaves, in the order asked for; the reference stays first."""
         some = [variant for variant in judged.variants[1:] if self.matches(variant)]
 
-        def score(variant: Variant) -> float:
+        def score(variant: ComparedVariant) -> float:
             return -statistics.mean(judged.scores(variant) or [0.0])
 
-        def gain(variant: Variant) -> tuple[bool, float]:
+        def gain(variant: ComparedVariant) -> tuple[bool, float]:
             delta = judged.delta(variant)
             return (True, 0.0) if delta is None or delta.mean is None else (False, -delta.mean)
 

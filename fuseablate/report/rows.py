@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from fuseablate.report.comparison import Variant
+from fuseablate.report.comparison import ComparedVariant
 from fuseablate.report.judged import Judged
 
 
@@ -66,7 +66,7 @@ PARTS = {
 }
 
 
-def rows_of(judged: Judged, variants: Sequence[Variant] | None = None) -> list[Row]:
+def rows_of(judged: Judged, variants: Sequence[ComparedVariant] | None = None) -> list[Row]:
     """Return a row for each variant, the reference first; or for those given, in their order."""
     base = judged.variants[0]
     rows = []
@@ -101,14 +101,14 @@ def rows_of(judged: Judged, variants: Sequence[Variant] | None = None) -> list[R
                 alike_high=alike.high if alike else None,
                 alike_p=alike.p if alike else None,
                 interval=judged.comparison.interval,
-                seed_error=delta.seed_sd if delta else None,
-                image_error=delta.image_sd if delta else None,
+                seed_error=delta.seed_se if delta else None,
+                image_error=delta.image_se if delta else None,
             )
         )
     return rows
 
 
-def _verdict(variant: Variant, judged: Judged) -> str:
+def _verdict(variant: ComparedVariant, judged: Judged) -> str:
     if variant.untested:
         return "untested"
     if variant is judged.variants[0]:

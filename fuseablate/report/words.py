@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from fuseablate.io.terminal import change
-from fuseablate.report.comparison import Variant
+from fuseablate.report.comparison import ComparedVariant
 from fuseablate.report.judged import Judged
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def statistics_lines(judged: Judged) -> list[str]:
         )
         return [said if seeds else "No run has a result."]
     lines = [analysis.why, *_power_lines(judged)]
-    sampled = [d for d in analysis.deltas if d.image_sd is not None and d.low is not None]
+    sampled = [d for d in analysis.deltas if d.image_se is not None and d.low is not None]
     if sampled:
         labels = {variant.key: variant.short for variant in judged.variants}
         limited = [labels[d.variant] for d in sampled if d.limit == "images"]
@@ -56,9 +56,9 @@ def statistics_lines(judged: Judged) -> list[str]:
             else "less than the seeds do"
         )
         lines.append(
-            f"Standard error of a difference: {_span(d.seed_sd for d in sampled)} points from the "
+            f"Standard error of a difference: {_span(d.seed_se for d in sampled)} points from the "
             f"seeds. The test set is a sample too: its images add "
-            f"{_span(d.image_sd for d in sampled)}, {what}; {left}."
+            f"{_span(d.image_se for d in sampled)}, {what}; {left}."
         )
     return lines
 
@@ -168,7 +168,7 @@ def _range(needed: tuple[int, int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _price(variant: Variant, reference: Variant) -> str:
+def _price(variant: ComparedVariant, reference: ComparedVariant) -> str:
     """Return what a variant saves or adds of params and MACs, in percent."""
     said = []
     for what, mine, base in (

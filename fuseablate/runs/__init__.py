@@ -21,7 +21,7 @@ from fuseablate.runs.manifest import (
 )
 from fuseablate.runs.output import check_output, write_output
 from fuseablate.runs.record import Curves, FailedPart, Failure, Record, Score, TestScore, pack_bits
-from fuseablate.runs.status import STATUS, Board, Line, RunState
+from fuseablate.runs.status import STATUS, RunState, RunStatus, StudyStatus
 from fuseablate.runs.store import (
     DIGITS,
     NEWEST,
@@ -48,21 +48,21 @@ __all__ = [
     "STATUS",
     "STATUSES",
     "WEIGHTS",
-    "Board",
     "Curves",
     "Description",
     "FailedPart",
     "Failure",
-    "Line",
     "Manifest",
     "PlannedVariant",
     "Record",
     "RunFolder",
     "RunState",
+    "RunStatus",
     "Score",
     "Searched",
     "Store",
     "StoredRun",
+    "StudyStatus",
     "TestScore",
     "Trial",
     "Tuned",

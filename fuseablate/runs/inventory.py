@@ -13,7 +13,7 @@ from fuseablate.errors import InputError, unknown
 from fuseablate.io.lock import is_held
 from fuseablate.runs.manifest import Manifest
 from fuseablate.runs.record import Record
-from fuseablate.runs.status import Board
+from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import DIGITS, NEWEST, RECORD, Store, read_record
 from fuseablate.runs.underway import Description, newest
 
@@ -140,7 +140,7 @@ def _compared(folder: Path) -> Iterable[str]:
 
 
 def _on_the_board(folder: Path) -> Iterable[str]:
-    return [line.digest for line in Board.load(folder).lines]
+    return [line.digest for line in StudyStatus.load(folder).lines]
 
 
 @dataclass(frozen=True)

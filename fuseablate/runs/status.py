@@ -20,7 +20,7 @@ STATUS = "status.json"
 
 
 @dataclass
-class Line:
+class RunStatus:
     """One run: its state, epochs done and asked for, its newest validation top-1 (0 to 1)."""
 
     variant: str
@@ -35,7 +35,7 @@ class Line:
 
 
 @dataclass
-class Board:
+class StudyStatus:
     """All runs of a study, by the order of the plan.
 
     possible: how many more there may be, by the looks that are planned.
@@ -45,13 +45,13 @@ class Board:
     title: str
     pid: int
     workers: int
-    lines: list[Line]
+    lines: list[RunStatus]
     possible: int = 0
     notes: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.time)
     updated: float = 0.0
 
-    def line(self, digest: str) -> Line:
+    def line(self, digest: str) -> RunStatus:
         """Return the line of a run."""
         return next(line for line in self.lines if line.digest == digest)
 
@@ -96,6 +96,6 @@ class Board:
         write_atomically(folder / STATUS, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
-    def load(cls, folder: Path) -> Board:
+    def load(cls, folder: Path) -> StudyStatus:
         """Return the board that the study's driver wrote last."""
         return read_as(cls, folder / STATUS)

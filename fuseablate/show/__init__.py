@@ -5,7 +5,7 @@ In comes a `Spec` or a `StoredRun`; out come its table, parameters or picture.
 
 from __future__ import annotations
 
-from fuseablate.show.lines import Line, folded, unfolded
+from fuseablate.show.lines import TableLine, folded, unfolded
 from fuseablate.show.notes import COLUMNS
 from fuseablate.show.parameters import parameters_of, print_parameters, print_statistics
 from fuseablate.show.picture import to_svg
@@ -13,7 +13,7 @@ from fuseablate.show.table import print_table
 
 __all__ = [
     "COLUMNS",
-    "Line",
+    "TableLine",
     "folded",
     "parameters_of",
     "print_parameters",

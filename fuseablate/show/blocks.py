@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fuseablate.io.escaping import html
 from fuseablate.layers import (
     Act,
-    Add,
+    AuxHead,
     Concat,
     Conv,
     Dropout,
@@ -22,13 +22,13 @@ from fuseablate.layers import (
     Norm,
     Pad,
     Pool,
+    Residual,
     Scale,
     Seq,
     Shift,
     Split,
-    Subsample,
     Sum,
-    Tap,
+    ZeroPadShortcut,
 )
 from fuseablate.show.table import NAMES
 
@@ -107,7 +107,7 @@ def draw(graph: Graph, layer: Layer, source: str) -> str:
     return source
 
 
-def _add(graph: Graph, layer: Add, source: str) -> str:
+def _add(graph: Graph, layer: Residual, source: str) -> str:
     end = draw(graph, Seq(layer.children), source)
     plus = graph.sign("+")
     graph.edge(end, plus, weight="9")
@@ -146,19 +146,19 @@ def _branches(sign: str) -> Callable[[Graph, Layer, str], str]:
     return drawn
 
 
-def _tap(graph: Graph, layer: Tap, source: str) -> str:
+def _tap(graph: Graph, layer: AuxHead, source: str) -> str:
     box = graph.box("auxiliary head", f"weight {layer.weight:g} in the loss", "head")
     graph.edge(source, box, style="dashed")
     return source
 
 
 JOINS: dict[type[Layer], Callable[..., str]] = {
-    Add: _add,
+    Residual: _add,
     Sum: _sum,
     Concat: _branches("concat"),
     Split: _branches("split, concat"),
     Gate: _gate,
-    Tap: _tap,
+    AuxHead: _tap,
 }
 
 
@@ -184,7 +184,7 @@ def _word(layer: Layer) -> str:  # noqa: PLR0911
             return f"{layer.kernel}×{layer.kernel} shift" + (
                 f" /{layer.stride}" if layer.stride > 1 else ""
             )
-        case Subsample():
+        case ZeroPadShortcut():
             return f"zeros to {layer.cout} /{layer.stride}"
         case Scale():
             return f"times {layer.factor:g}"

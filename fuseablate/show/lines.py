@@ -8,22 +8,22 @@ from itertools import groupby
 
 from fuseablate.layers import Cost
 from fuseablate.ops import Row
-from fuseablate.spec import TracedRow
+from fuseablate.spec import InferredRow
 
 
 @dataclass(frozen=True)
-class Line:
+class TableLine:
     """Rows that stand in one line: from the input of the first to the output of the last."""
 
-    rows: tuple[TracedRow, ...]
+    rows: tuple[InferredRow, ...]
 
     @property
-    def first(self) -> TracedRow:
+    def first(self) -> InferredRow:
         """The row that the line is named after."""
         return self.rows[0]
 
     @property
-    def last(self) -> TracedRow:
+    def last(self) -> InferredRow:
         """The row whose output is the line's."""
         return self.rows[-1]
 
@@ -43,18 +43,18 @@ class Line:
         return Cost.total(row.cost for row in self.rows)
 
 
-def folded(rows: Sequence[TracedRow]) -> list[Line]:
+def folded(rows: Sequence[InferredRow]) -> list[TableLine]:
     """Return the lines with repeats of a row, whose cells are all equal, in one line.
 
     Their shapes may differ: each takes what the one before puts out.
     """
 
-    def key(traced: TracedRow) -> tuple[object, ...]:
-        return traced.row.base, traced.row.op, tuple(traced.row.cells().items())
+    def key(traced: InferredRow) -> tuple[object, ...]:
+        return traced.row.base, traced.row.op, tuple(traced.row.values().items())
 
-    return [Line(tuple(group)) for _, group in groupby(rows, key)]
+    return [TableLine(tuple(group)) for _, group in groupby(rows, key)]
 
 
-def unfolded(rows: Sequence[TracedRow]) -> list[Line]:
+def unfolded(rows: Sequence[InferredRow]) -> list[TableLine]:
     """Return a line for each row."""
-    return [Line((row,)) for row in rows]
+    return [TableLine((row,)) for row in rows]

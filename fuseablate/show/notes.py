@@ -6,17 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fuseablate.layers import Add, Sum, holds
+from fuseablate.layers import Residual, Sum, contains
 from fuseablate.ops import Row
 from fuseablate.ops.kernels import chain
-from fuseablate.show.lines import Line
+from fuseablate.show.lines import TableLine
 
 COLUMNS = ("kernel", "norm", "exp", "inner", "growth", "out", "se", "nl", "stride")
 MOST_NOTES = 12
 MOST_ROWS = 12  # rows that one note names
 
 
-def notes(lines: Sequence[Line], *, full: bool) -> list[str]:
+def notes(lines: Sequence[TableLine], *, full: bool) -> list[str]:
     """Return the choices beyond the table's columns, a line each, then rows with branches.
 
     A choice of all rows of one op is said once; unless `full`, there are no more of each than
@@ -39,7 +39,7 @@ def _bounded(texts: list[str], most: int, what: str) -> list[str]:
     return texts if left <= 1 else [*texts[:most], f"and {left} more {what}; --all names them"]
 
 
-def choices(lines: Sequence[Line]) -> dict[str, list[str]]:
+def choices(lines: Sequence[TableLine]) -> dict[str, list[str]]:
     """Return the ids of the rows that have each choice that is not a default."""
     found: dict[str, list[str]] = {}
     for line in lines:
@@ -48,12 +48,14 @@ def choices(lines: Sequence[Line]) -> dict[str, list[str]]:
                 text = value if isinstance(value, str) else json.dumps(value)
                 found.setdefault(f"{name}={text}", []).append(line.row.id)
         # A residual that was asked for is only where the shape permits it.
-        if line.row.defaults().get("residual") is False and holds(line.last.layer, Add, Sum):
+        if line.row.defaults().get("residual") is False and contains(
+            line.last.layer, Residual, Sum
+        ):
             found.setdefault("residual=true", []).append(line.row.id)
     return found
 
 
-def _where(ids: list[str], lines: Sequence[Line], full: bool) -> str:
+def _where(ids: list[str], lines: Sequence[TableLine], full: bool) -> str:
     ops = {line.row.op for line in lines if line.row.id in ids}
     same = [line.row.id for line in lines if line.row.op in ops]
     if len(ops) == 1 and len(ids) > 2 and ids == same:
@@ -68,14 +70,14 @@ def beyond_columns(row: Row) -> dict[str, Any]:
     apart = {*COLUMNS, *_widths(row)}
     return {
         name: value
-        for name, value in row.cells().items()
+        for name, value in row.values().items()
         if name not in apart and "." not in name and value != row.defaults().get(name)
     }
 
 
 def branches_text(row: Row) -> str:
     """Return a row's own widths and its branches: `squeeze 16; b2 1x1 96, 3x3 128`."""
-    cells = row.cells()
+    cells = row.values()
     texts = [f"{name} {cells[name]}" for name in _widths(row)]
     defaults = row.defaults()
     for part in row.parts():
@@ -95,7 +97,7 @@ def _widths(row: Row) -> list[str]:
     rules = row.rules()
     return [
         name
-        for name in row.cells()
+        for name in row.values()
         if rules[name].scales and name not in COLUMNS and "." not in name
     ]
 

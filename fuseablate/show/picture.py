@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import html
 from fuseablate.io.terminal import short
-from fuseablate.layers import Add, Concat, Layer, Split, Sum, Tap, holds
+from fuseablate.layers import AuxHead, Concat, Layer, Residual, Split, Sum, contains
 from fuseablate.ops.pool import PoolRow, WindowPool
 from fuseablate.show.blocks import COMPUTES, Graph, draw, flat
-from fuseablate.show.lines import Line
+from fuseablate.show.lines import TableLine
 from fuseablate.show.table import NAMES
 from fuseablate.spec import Spec
 
@@ -29,7 +29,7 @@ edge [fontsize=9, fontcolor="#555555", color="#5b6b7b", penwidth=0.8, arrowsize=
 """
 
 
-def to_svg(spec: Spec, lines: Sequence[Line]) -> bytes:
+def to_svg(spec: Spec, lines: Sequence[TableLine]) -> bytes:
     """Return the picture, drawn by Graphviz; raise `InputError` where that is not installed."""
     text = to_dot(spec, lines)
     try:
@@ -46,31 +46,31 @@ def to_svg(spec: Spec, lines: Sequence[Line]) -> bytes:
     return done.stdout
 
 
-def to_dot(spec: Spec, lines: Sequence[Line]) -> str:
+def to_dot(spec: Spec, lines: Sequence[TableLine]) -> str:
     """Return the picture in Graphviz's language."""
     total = sum(line.cost.params for line in lines), sum(line.cost.macs for line in lines)
     name = f"{spec.name} {spec.label}".strip()
     title = f"<b>{html(name)}</b><br/>{short(total[0])} params, {short(total[1])} MACs"
-    if any(holds(line.last.layer, Sum) for line in lines):
+    if any(contains(line.last.layer, Sum) for line in lines):
         title += small_line("dashed: a shortcut that changes the shape")
     overview = ["subgraph cluster_rows {", "peripheries=0;", f"label=<{title}>;"]
     overview += [*_overview(lines), "}"]
     return "\n".join([HEAD, *overview, *_blocks(lines), "}"]) + "\n"
 
 
-def _overview(lines: Sequence[Line]) -> list[str]:
+def _overview(lines: Sequence[TableLine]) -> list[str]:
     graph = Graph("row", trunk="rows")
     source = graph.node("image", shape="plaintext", style="")
     for line in lines:
         shape = _shape(line.first.in_shape)
         box = graph.box(_title(line), _small(line), _kind(line))
         graph.edge(source, box, label=f" {shape}", weight="9")
-        if holds(line.last.layer, Add, Sum):
+        if contains(line.last.layer, Residual, Sum):
             plus = graph.sign("+")
             graph.edge(box, plus, weight="9")
             graph.edge(source, plus, style=_shortcut(line))
             box = plus
-        if holds(line.last.layer, Tap):
+        if contains(line.last.layer, AuxHead):
             head = graph.box("auxiliary head", "", "head")
             graph.edge(box, head, style="dashed")
         source = box
@@ -79,13 +79,13 @@ def _overview(lines: Sequence[Line]) -> list[str]:
     return graph.lines
 
 
-def _shortcut(line: Line) -> str:
+def _shortcut(line: TableLine) -> str:
     """Return the style of a shortcut: dashed where it changes the shape."""
-    return "dashed" if holds(line.last.layer, Sum) else "solid"
+    return "dashed" if contains(line.last.layer, Sum) else "solid"
 
 
-def _title(line: Line) -> str:
-    row, cells = line.row, line.row.cells()
+def _title(line: TableLine) -> str:
+    row, cells = line.row, line.row.values()
     shape = line.first.in_shape
     kernel = "" if isinstance(row, PoolRow) else row.kernel_text(shape).replace("x", "×")
     name = row.short_title or row.title
@@ -96,8 +96,8 @@ def _title(line: Line) -> str:
     return " ".join(part for part in parts if part) + times
 
 
-def _small(line: Line) -> str:
-    cells = line.row.cells()
+def _small(line: TableLine) -> str:
+    cells = line.row.values()
     widths = [f"{name} {cells[name]}" for name in ("exp", "inner", "growth") if name in cells]
     widths += [f"out {line.last.out_shape[0]}"] if line.cost.params else []
     extras = [NORMS[cells["norm"]]] if cells.get("norm") in NORMS else []
@@ -112,12 +112,12 @@ def _small(line: Line) -> str:
 NORMS = {"batch": "BN", "group": "GN"}
 
 
-def _kind(line: Line) -> str:
+def _kind(line: TableLine) -> str:
     if _is_block(line.last.layer):
         return "block"
     if not line.cost.params:
         return "pool"
-    return "head" if line.row.cells().get("out") == "classes" else "conv"
+    return "head" if line.row.values().get("out") == "classes" else "conv"
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -125,8 +125,8 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _is_block(layer: Layer) -> bool:
-    return len([each for each in flat(layer) if isinstance(each, COMPUTES)]) > 1 or holds(
-        layer, Add, Sum, Concat, Split
+    return len([each for each in flat(layer) if isinstance(each, COMPUTES)]) > 1 or contains(
+        layer, Residual, Sum, Concat, Split
     )
 
 
@@ -137,9 +137,9 @@ def _kinds(layer: Layer) -> str:
     return f"{type(layer).__name__}({inner})"
 
 
-def _blocks(lines: Sequence[Line]) -> list[str]:
+def _blocks(lines: Sequence[TableLine]) -> list[str]:
     """Return a cluster for each kind of block, drawn with the widths of the first of its kind."""
-    kinds: dict[str, list[Line]] = {}
+    kinds: dict[str, list[TableLine]] = {}
     for line in lines:
         if _is_block(line.last.layer):
             kinds.setdefault(f"{line.row.op} {_kinds(line.last.layer)}", []).append(line)

@@ -12,7 +12,7 @@ from rich.text import Text
 from fuseablate.io.terminal import short, size_text
 from fuseablate.layers import Cost
 from fuseablate.ops.pool import WindowPool
-from fuseablate.show.lines import Line
+from fuseablate.show.lines import TableLine
 from fuseablate.show.notes import notes
 from fuseablate.spec import Size, Spec
 
@@ -37,14 +37,20 @@ class Column:
 
     wide: str
     narrow: str
-    text: Callable[[Line], str]
-    used: Callable[[Line], bool] = lambda line: True
+    text: Callable[[TableLine], str]
+    used: Callable[[TableLine], bool] = lambda line: True
     right: bool = False
     style: str | None = None
 
 
 def print_table(
-    spec: Spec, size: Size, lines: Sequence[Line], edits: Sequence[str], out: Console, *, full: bool
+    spec: Spec,
+    size: Size,
+    lines: Sequence[TableLine],
+    edits: Sequence[str],
+    out: Console,
+    *,
+    full: bool,
 ) -> None:
     """Print the source table's columns, then output shape, params and MACs.
 
@@ -96,22 +102,22 @@ def print_totals(size: Size, total: Cost, out: Console) -> None:
     )
 
 
-def columns_of(spec: Spec, lines: Sequence[Line], wide: bool) -> list[Column]:
+def columns_of(spec: Spec, lines: Sequence[TableLine], wide: bool) -> list[Column]:
     """Return the columns that a table may have, in order."""
     number: Callable[[int], str] = (lambda n: f"{n:,}") if wide else short
-    groups = any(line.row.cells().get("norm") == "group" for line in lines)
+    groups = any(line.row.values().get("norm") == "group" for line in lines)
 
-    def title(line: Line) -> str:
+    def title(line: TableLine) -> str:
         row = line.row
         return row.title if wide or len(row.title) < 8 else row.short_title or row.title
 
-    def norm(line: Line) -> str:
-        kind = line.row.cells().get("norm")
+    def norm(line: TableLine) -> str:
+        kind = line.row.values().get("norm")
         return NORMS.get(str(kind), "No") if groups else "Yes" if kind == "batch" else "No"
 
     def channels(name: str, head: str | None = None) -> Column:
-        def text(line: Line) -> str:
-            value = line.row.cells().get(name)
+        def text(line: TableLine) -> str:
+            value = line.row.values().get(name)
             value = spec.classes if value == "classes" else value
             return "-" if value is None else str(value)
 
@@ -123,12 +129,12 @@ def columns_of(spec: Spec, lines: Sequence[Line], wide: bool) -> list[Column]:
         Column("Input HxWxC", "Input", lambda line: size_text(line.first.in_shape)),
         Column("Operator", "Op", title),
         Column("Kernel", "Kernel", lambda line: line.row.kernel_text(line.first.in_shape)),
-        Column(head, head, norm, lambda line: line.row.cells().get("norm") in NORMS),
+        Column(head, head, norm, lambda line: line.row.values().get("norm") in NORMS),
         channels("exp"),
         channels("inner"),
         channels("growth"),
         channels("out"),
-        Column("SE", "SE", _se, lambda line: line.row.cells().get("se") is True),
+        Column("SE", "SE", _se, lambda line: line.row.values().get("se") is True),
         Column("NL", "NL", _nl, lambda line: _has(line, "nl")),
         Column("stride", "s", _stride),
         Column("Output", "Output", lambda line: size_text(line.last.out_shape), style="cyan"),
@@ -137,20 +143,20 @@ def columns_of(spec: Spec, lines: Sequence[Line], wide: bool) -> list[Column]:
     ]
 
 
-def _has(line: Line, name: str) -> bool:
-    return line.row.cells().get(name) is not None
+def _has(line: TableLine, name: str) -> bool:
+    return line.row.values().get(name) is not None
 
 
-def _se(line: Line) -> str:
-    return {None: "-", True: "Yes", False: "No"}[line.row.cells().get("se")]
+def _se(line: TableLine) -> str:
+    return {None: "-", True: "Yes", False: "No"}[line.row.values().get("se")]
 
 
-def _nl(line: Line) -> str:
-    name = line.row.cells().get("nl")
+def _nl(line: TableLine) -> str:
+    name = line.row.values().get("nl")
     return NAMES.get(str(name), str(name)) if name else "-"
 
 
-def _stride(line: Line) -> str:
+def _stride(line: TableLine) -> str:
     row = line.row
     side_by_side = row.kernel if isinstance(row, WindowPool) else 1
-    return str(row.cells().get("stride", side_by_side))
+    return str(row.values().get("stride", side_by_side))

@@ -1,23 +1,23 @@
 """The space of a search: its parameters, and what an assignment of them means. Without torch.
 
 In come a baseline and the parameters of a study file; out come the spec and the recipe that an
-assignment means, whether it may be trained (`Gate`), and what the whole space costs (`Census`).
+assignment means, whether it may be trained (`Admission`), and what all of them cost (`Census`).
 """
 
 from __future__ import annotations
 
-from fuseablate.space.admission import Gate, Refusal
+from fuseablate.space.admission import Admission, Refusal
 from fuseablate.space.census import Census, drawn, take_census
 from fuseablate.space.fields import Amount, Name, Seeds, Text, Texts, Value, amount, fit_name
 from fuseablate.space.parameters import Categorical, IntRange, Parameter, value_at
 from fuseablate.space.space import Assignment, Space, assignments, is_active, recipe_of, size_of
 
 __all__ = [
+    "Admission",
     "Amount",
     "Assignment",
     "Categorical",
     "Census",
-    "Gate",
     "IntRange",
     "Name",
     "Parameter",

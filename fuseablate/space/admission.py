@@ -15,7 +15,7 @@ Refusal: TypeAlias = Literal["over budget", "impossible", "repeated"]
 """Why an assignment is not trained: it costs too much, means no network, or has had its trial."""
 
 
-class Gate:
+class Admission:
     """Lets assignments pass that mean a network within the limits, each once with a recipe.
 
     `limits` are the most that a network may cost, by the name of the cost in `Cost`. What has

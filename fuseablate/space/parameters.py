@@ -16,14 +16,14 @@ from pydantic import (
 )
 
 from fuseablate.errors import unknown
-from fuseablate.io.checked import Table
+from fuseablate.io.checked import Schema
 from fuseablate.recipes import Recipe
 from fuseablate.space.fields import Name, Scalar, Text, Texts, Value, fit_name, scalar
 
 RECIPE = [key for key in Recipe.model_fields if key not in ("name", "title")]
 
 
-class _Parameter(Table):
+class _Parameter(Schema):
     """What all kinds share.
 
     A value is put into an edit, or into the field of the recipe that `recipe` names. `when` names

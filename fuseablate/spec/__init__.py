@@ -7,24 +7,24 @@ when it is made, each with its tree of layers, its shapes and its cost.
 from __future__ import annotations
 
 from fuseablate.spec.catalog import form_edits, load_spec, shipped_specs
-from fuseablate.spec.difference import Difference, Pair, RowPair, compare
+from fuseablate.spec.difference import Change, Difference, RowPair, compare
 from fuseablate.spec.edits import SPEC_KEYS
 from fuseablate.spec.keys import IMAGE_CHANNELS, Size, parse_size
 from fuseablate.spec.row_edits import Edit
 from fuseablate.spec.selectors import select
 from fuseablate.spec.spec import Spec, to_toml
-from fuseablate.spec.table import TracedRow
+from fuseablate.spec.table import InferredRow
 
 __all__ = [
     "IMAGE_CHANNELS",
     "SPEC_KEYS",
+    "Change",
     "Difference",
     "Edit",
-    "Pair",
+    "InferredRow",
     "RowPair",
     "Size",
     "Spec",
-    "TracedRow",
     "compare",
     "form_edits",
     "load_spec",

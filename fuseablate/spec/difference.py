@@ -10,9 +10,11 @@ from fuseablate.layers import Cost
 from fuseablate.spec.edits import SPEC_KEYS
 from fuseablate.spec.keys import Size
 from fuseablate.spec.spec import Spec
-from fuseablate.spec.table import TracedRow
+from fuseablate.spec.table import InferredRow
 
-Pair = tuple[Any, Any]  # what stands in the first spec, and in the second; None where nothing does
+Change = tuple[
+    Any, Any
+]  # what stands in the first spec, and in the second; None where nothing does
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,11 @@ class RowPair:
     """The rows of one id in both specs; None where a spec has no such row."""
 
     id: str
-    before: TracedRow | None
-    after: TracedRow | None
+    before: InferredRow | None
+    after: InferredRow | None
 
     @property
-    def cells(self) -> dict[str, Pair]:
+    def cells(self) -> dict[str, Change]:
         """The cells that differ, `op` and `in_shape` (C, H, W) among them, where both rows are."""
         if self.before is None or self.after is None:
             return {}
@@ -45,7 +47,7 @@ class RowPair:
 class Difference:
     """Two specs side by side. keys: the spec's own keys that differ. same: one network or two."""
 
-    keys: Mapping[str, Pair]
+    keys: Mapping[str, Change]
     rows: tuple[RowPair, ...]
     same: bool
 
@@ -69,8 +71,8 @@ def compare(before: Spec, after: Spec, size: Size | None = None) -> Difference:
     it follows there. The same network is one of the same layers, however its table is written.
     Raise `InputError` where a network cannot take images of that size.
     """
-    first = {traced.row.id: traced for traced in before.trace(size)}
-    second = {traced.row.id: traced for traced in after.trace(size)}
+    first = {traced.row.id: traced for traced in before.infer(size)}
+    second = {traced.row.id: traced for traced in after.infer(size)}
     ids = list(first)
     place = 0
     for id in second:
@@ -84,7 +86,7 @@ def compare(before: Spec, after: Spec, size: Size | None = None) -> Difference:
     )
 
 
-def _unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Pair]:
+def _unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Change]:
     pairs = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
@@ -93,9 +95,9 @@ def _keys(spec: Spec) -> dict[str, Any]:
     return {key: getattr(spec, key) for key in SPEC_KEYS}
 
 
-def _cells(traced: TracedRow) -> dict[str, Any]:
-    return {"op": traced.row.op, **traced.row.cells(), "in_shape": traced.in_shape}
+def _cells(traced: InferredRow) -> dict[str, Any]:
+    return {"op": traced.row.op, **traced.row.values(), "in_shape": traced.in_shape}
 
 
-def _cost(traced: TracedRow | None) -> Cost:
+def _cost(traced: InferredRow | None) -> Cost:
     return traced.cost if traced else Cost()

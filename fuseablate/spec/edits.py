@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fuseablate.errors import InputError, NoChangeError, unknown
-from fuseablate.layers import Add, Sum, holds
+from fuseablate.layers import Residual, Sum, contains
 from fuseablate.ops import OPS, Row
 from fuseablate.spec.keys import SPEC_RULES, Size, parse_size
 from fuseablate.spec.row_edits import STRUCTURE, Edit, EditedTable, widest_first
@@ -148,8 +148,8 @@ def _check_residuals(before: Table, after: Table, edits: Sequence[Edit]) -> None
         if edit.rows is None or edit.field != "residual" or edit.value != "true":
             continue
         bases = {row.base for row in select(before.rows, edit.rows)}
-        traced = [one for one in after.trace() if one.row.base in bases]
-        if not any(holds(one.layer, Add, Sum) for one in traced):
+        traced = [one for one in after.infer() if one.row.base in bases]
+        if not any(contains(one.layer, Residual, Sum) for one in traced):
             raise InputError(
                 f"edit '{edit.text}': no selected row can take a residual; "
                 "it needs stride 1 and as many channels in as out"

@@ -6,18 +6,18 @@ import re
 from collections.abc import Mapping
 
 from fuseablate.errors import InputError
-from fuseablate.ops.fields import Fraction, Real, Rule, Whole
+from fuseablate.ops.fields import Float, Fraction, Int, Rule
 
 IMAGE_CHANNELS = 3
 Size = tuple[int, int]  # height and width
 
 SPEC_RULES: Mapping[str, Rule] = {
-    "classes": Whole(2),
-    "divisor": Whole(),
+    "classes": Int(2),
+    "divisor": Int(),
     "dropout": Fraction(),
     "drop_path": Fraction(),
-    "norm_eps": Real(1e-12, 0.1),
-    "norm_momentum": Real(1e-4, 1),
+    "norm_eps": Float(1e-12, 0.1),
+    "norm_momentum": Float(1e-4, 1),
 }
 
 

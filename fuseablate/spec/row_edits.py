@@ -90,7 +90,7 @@ class EditedRow:
 
     def __init__(self, row: Row, depth: int, divisor: int) -> None:
         self._row, self._divisor = row, divisor
-        self._before = row.cells()
+        self._before = row.values()
         self._cells = dict(self._before)
         self._structure: dict[str, Any] = {"op": row.op, "depth": depth}
         self._deepened = False
@@ -105,7 +105,7 @@ class EditedRow:
         """The depth that an edit has set, or None."""
         return self._structure["depth"] if self._deepened else None
 
-    def has_cell(self, edit: Edit, explicit: bool) -> bool:
+    def has_field(self, edit: Edit, explicit: bool) -> bool:
         """Whether the edit means a cell of this row; `explicit` where one id names it."""
         row = self._row
         if edit.field == "op":
@@ -150,7 +150,7 @@ class EditedRow:
             if name not in rules and value != usual.get(name)
         ]
         kept = {name: value for name, value in self._cells.items() if name in rules}
-        return self.op.from_cells(self._row.id, kept), dropped
+        return self.op.from_values(self._row.id, kept), dropped
 
 
 class EditedTable:
@@ -162,7 +162,7 @@ class EditedTable:
     def apply(self, edit: Edit, rows: list[Row], explicit: bool) -> None:
         """Make one edit; an error where it selects no cell, or changes none."""
         try:
-            selected = [row.id for row in rows if self._rows[row.id].has_cell(edit, explicit)]
+            selected = [row.id for row in rows if self._rows[row.id].has_field(edit, explicit)]
             if not selected:
                 raise self._no_cell(edit, rows)
             changed = [self._set(id, edit) for id in selected]

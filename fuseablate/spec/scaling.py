@@ -83,7 +83,7 @@ def widened(rows: Sequence[Row], factor: float, divisor: int) -> tuple[Row, ...]
     Raise `InputError` for a row that would get more channels than a row may have.
     """
     return tuple(
-        row.from_cells(row.id, {**row.cells(), **wider(row, factor, divisor)}) for row in rows
+        row.from_values(row.id, {**row.values(), **wider(row, factor, divisor)}) for row in rows
     )
 
 
@@ -92,7 +92,7 @@ def wider(row: Row, factor: float, divisor: int) -> dict[str, Any]:
 
     Each is a number or, for several convolutions in turn, a text of numbers with commas between.
     """
-    cells = row.cells()
+    cells = row.values()
     if cells.get("out") == "classes":
         return {}
     return {

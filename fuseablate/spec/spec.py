@@ -12,7 +12,7 @@ from typing import Any
 from fuseablate.errors import InputError, unknown
 from fuseablate.io.escaping import data, plain
 from fuseablate.ops import OPS
-from fuseablate.ops.fields import Whole
+from fuseablate.ops.fields import Int
 from fuseablate.ops.table import read_rows
 from fuseablate.spec.edits import Edited, edited
 from fuseablate.spec.keys import SPEC_RULES, Size, check_key
@@ -127,7 +127,7 @@ class Spec(Table):
         """Return the table as JSON can hold it; `from_dict` reads it back."""
         head = {key: getattr(self, key) for key in ("name", "title", "source", "input")}
         head |= {key: getattr(self, key) for key in SPEC_RULES}
-        rows = [{"id": row.id, "op": row.op, **row.cells()} for row in self.rows]
+        rows = [{"id": row.id, "op": row.op, **row.values()} for row in self.rows]
         return {**head, "input": list(self.input), **self._history(), "rows": rows}
 
     def _history(self) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _size(value: Any) -> Size:
     if len(sides) != 2:
         raise InputError(f"input: {value!r} is no size; write 224 or [224, 224]")
     for side in sides:
-        check_key("input", Whole(), side)
+        check_key("input", Int(), side)
     return sides[0], sides[1]
 
 

@@ -8,15 +8,15 @@ import hashlib
 from dataclasses import dataclass
 
 from fuseablate.errors import InputError
-from fuseablate.layers import Cost, Flatten, Layer, Seq, Shape, Tap, written
+from fuseablate.layers import AuxHead, Cost, Flatten, Layer, Seq, Shape, canonical
 from fuseablate.ops import Row, Settings
-from fuseablate.ops.fields import Whole
+from fuseablate.ops.fields import Int
 from fuseablate.ops.table import check_ids
 from fuseablate.spec.keys import IMAGE_CHANNELS, SPEC_RULES, Size, check_key
 
 
 @dataclass(frozen=True)
-class TracedRow:
+class InferredRow:
     """A row at one input size: its layers, its shapes for one image, what it costs."""
 
     row: Row
@@ -30,17 +30,17 @@ TRACES = 4096  # rows whose traces are remembered, some 5 KB each
 
 
 @functools.lru_cache(maxsize=TRACES)
-def traced_row(row: Row, shape: Shape, settings: Settings) -> TracedRow:
+def inferred_row(row: Row, shape: Shape, settings: Settings) -> InferredRow:
     """Return `row` for an input of `shape`; remembered, since variants share most of their rows.
 
     Raise `InputError` where the row cannot take it.
     """
     try:
         layer = row.layers(shape, settings)
-        out, cost = layer.trace(shape)
+        out, cost = layer.infer(shape)
     except InputError as error:
         raise error.within(f"row {row.id}") from None
-    return TracedRow(row, layer, shape, out, cost)
+    return InferredRow(row, layer, shape, out, cost)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +65,13 @@ class Table:
     def __post_init__(self) -> None:
         """Check the table by tracing it at its own input size."""
         for side in self.input:
-            check_key("input", Whole(), side)
+            check_key("input", Int(), side)
         for key, rule in SPEC_RULES.items():
             check_key(key, rule, getattr(self, key))
         if not self.rows:
             raise InputError("a spec needs at least one row")
         check_ids(self.rows)
-        out = self.trace()[-1].out_shape
+        out = self.infer()[-1].out_shape
         if out not in ((self.classes,), (self.classes, 1, 1)):
             raise InputError(
                 f"row {self.rows[-1].id}: the network ends in {'x'.join(map(str, out))}, and must "
@@ -79,12 +79,12 @@ class Table:
                 'use out = "classes" after pooling'
             )
 
-    def trace(self, size: Size | None = None) -> tuple[TracedRow, ...]:
+    def infer(self, size: Size | None = None) -> tuple[InferredRow, ...]:
         """Return each row at input `size` (H, W), the table's own where it is None."""
         shape: Shape = (IMAGE_CHANNELS, *(size or self.input))
-        traced: list[TracedRow] = []
+        traced: list[InferredRow] = []
         for row, settings in zip(self.rows, self.settings(), strict=True):
-            traced.append(traced_row(row, shape, settings))
+            traced.append(inferred_row(row, shape, settings))
             shape = traced[-1].out_shape
         return tuple(traced)
 
@@ -108,14 +108,14 @@ class Table:
 
     def layers(self, size: Size | None = None) -> Seq:
         """Return the whole network's tree: `rows.<name>`, then `flatten` to (classes,)."""
-        rows = Seq(tuple((traced.row.name, traced.layer) for traced in self.trace(size)))
+        rows = Seq(tuple((traced.row.name, traced.layer) for traced in self.infer(size)))
         return Seq((("rows", rows), ("flatten", Flatten())))
 
     def check_trainable(self, size: Size | None = None) -> None:
         """Raise an `InputError` where training would run a head at the side on too small a map."""
-        for row in self.trace(size):
+        for row in self.infer(size):
             for _, child in getattr(row.layer, "children", ()):
-                if isinstance(child, Tap):
+                if isinstance(child, AuxHead):
                     try:
                         child.check(row.in_shape)
                     except InputError as error:
@@ -129,4 +129,4 @@ class Table:
 
         Tables that mean the same network have the same digest, however they are written.
         """
-        return hashlib.sha256(written(self.layers(size)).encode()).hexdigest()
+        return hashlib.sha256(canonical(self.layers(size)).encode()).hexdigest()

@@ -68,7 +68,7 @@ def analyse(
             pooled[at],
             matters,
             float(errors[at]),
-            plain[name].image_sd,
+            plain[name].image_se,
         )
     return Analysis(
         reference=reference,
@@ -108,7 +108,7 @@ def _plain(
         return Delta(name, len(mine), None, matters=matters)
     mean = statistics.fmean(mine.values()) - statistics.fmean(base.values())
     image = image_error(rights, name, reference)
-    return Delta(name, len(mine), mean, matters=matters, image_sd=image)
+    return Delta(name, len(mine), mean, matters=matters, image_se=image)
 
 
 def _variances(fitted: Fit) -> np.ndarray:

@@ -38,8 +38,8 @@ class Delta:
 
     n: its seeds. robust: the interval that holds whatever the spreads, alike: the one that holds
     if they are alike; None where no claim is made. matters: the smallest difference that does.
-    seed_sd: the standard error that comes from the seeds, as the robust interval takes it.
-    image_sd: what the test images, being a sample, add to it (`stats.images`); None without
+    seed_se: the standard error that comes from the seeds, as the robust interval takes it.
+    image_se: what the test images, being a sample, add to it (`stats.images`); None without
     results of each image.
     """
 
@@ -49,15 +49,15 @@ class Delta:
     robust: Interval | None = None
     alike: Interval | None = None
     matters: float = MATTERS
-    seed_sd: float | None = None
-    image_sd: float | None = None
+    seed_se: float | None = None
+    image_se: float | None = None
 
     @property
     def limit(self) -> Literal["seeds", "images"] | None:
         """Which of the two errors is the larger."""
-        if self.seed_sd is None or self.image_sd is None:
+        if self.seed_se is None or self.image_se is None:
             return None
-        return "images" if self.image_sd > self.seed_sd else "seeds"
+        return "images" if self.image_se > self.seed_se else "seeds"
 
     @property
     def basis(self) -> Basis | None:

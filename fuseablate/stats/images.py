@@ -78,8 +78,8 @@ def widened(analysis: Analysis) -> Analysis:
     deltas = tuple(
         replace(
             delta,
-            robust=wide(delta.robust, delta.mean, delta.image_sd),
-            alike=wide(delta.alike, delta.mean, delta.image_sd),
+            robust=wide(delta.robust, delta.mean, delta.image_se),
+            alike=wide(delta.alike, delta.mean, delta.image_se),
         )
         for delta in analysis.deltas
     )

@@ -98,7 +98,7 @@ def _alone(spec: Spec, row: Row) -> str:
 
 def _without_effect(spec: Spec, row: Row, text: str, size: Size) -> str:
     field = Edit.parse(text).field
-    if field in row.rules() and field not in row.cells():
+    if field in row.rules() and field not in row.values():
         return f"edit '{text}': has no such cell; the table shows '-'"
     try:
         same = spec.edit(text).digest(size) == spec.digest(size)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fuseablate.engines import Engine, Event
-from fuseablate.runs import Board, Line, Record, RunState, Store
+from fuseablate.runs import Record, RunState, RunStatus, Store, StudyStatus
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.tracking import TrackedRun, Tracker
 
@@ -26,7 +26,7 @@ SHARE = 20  # a board that takes a second is written every twenty seconds
 class View(Protocol):
     """What shows a study to its user."""
 
-    def update(self, board: Board) -> None:
+    def update(self, board: StudyStatus) -> None:
         """Show the board as it is now."""
 
     def say(self, text: str) -> None:
@@ -55,12 +55,12 @@ class Driver:
     engine: Engine
     tracker: Tracker
     view: View
-    board: Board
+    board: StudyStatus
     threads: int
     folder: Path = field(init=False)
     _due: float = 0.0
     _active: dict[str, PlannedRun] = field(default_factory=dict)
-    _lines: dict[str, Line] = field(default_factory=dict)
+    _lines: dict[str, RunStatus] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder = self.plan.folder(self.store)
@@ -84,10 +84,10 @@ class Driver:
         """Whether no run is being trained."""
         return not self._active
 
-    def line(self, run: PlannedRun) -> Line:
+    def line(self, run: PlannedRun) -> RunStatus:
         """Return the run's line of the board, added where it is new."""
         if run.digest not in self._lines:
-            line = Line(run.variant.names[0], run.seed, run.digest, run.variant.recipe.epochs)
+            line = RunStatus(run.variant.names[0], run.seed, run.digest, run.variant.recipe.epochs)
             self._lines[run.digest] = line
             self.board.lines.append(line)
         return self._lines[run.digest]
@@ -147,7 +147,7 @@ class Driver:
             case "retried" | "said":
                 self.note(f"{run.name}: {event.text}")
 
-    def _epoch(self, run: PlannedRun, line: Line, event: Event, work: Work) -> None:
+    def _epoch(self, run: PlannedRun, line: RunStatus, event: Event, work: Work) -> None:
         curves = event.curves or {}
         line.epoch = len(curves["lr"])
         line.val_top1 = curves["val_top1"][-1]
@@ -179,13 +179,13 @@ class Driver:
             self._due = ended + max(SAVE_EVERY, SHARE * (ended - began))
 
 
-def new_board(plan: Plan, workers: int) -> Board:
+def new_board(plan: Plan, workers: int) -> StudyStatus:
     """Return the board of a plan, all of whose runs wait; those of a tuned study come later."""
     lines = [
-        Line(run.variant.names[0], run.seed, run.digest, run.variant.recipe.epochs)
+        RunStatus(run.variant.names[0], run.seed, run.digest, run.variant.recipe.epochs)
         for run in (() if plan.study.tune else plan.runs)
     ]
-    return Board(plan.study.name, plan.study.title, os.getpid(), workers, lines)
+    return StudyStatus(plan.study.name, plan.study.title, os.getpid(), workers, lines)
 
 
 def _result(run: PlannedRun, record: Record) -> str:

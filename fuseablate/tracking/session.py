@@ -49,7 +49,7 @@ class UnreachableError(Exception):
 
 
 @dataclass
-class Live:
+class LiveRun:
     """A W&B run that is being written; `next_epoch` is the first that it lacks."""
 
     run: wandb.Run
@@ -70,7 +70,7 @@ class Session:
         self._project = project
         self._folder = folder
         self._delivered = Delivered(folder / "delivered.jsonl")
-        self._live: dict[str, Live] = {}
+        self._live: dict[str, LiveRun] = {}
         self._ended: set[tuple[str, str]] = set()
         self._ending: list[threading.Thread] = []
         self._writing = threading.Lock()
@@ -107,7 +107,7 @@ class Session:
         for thread in self._ending:
             thread.join()
 
-    def _open(self, word: Word) -> Live:
+    def _open(self, word: Word) -> LiveRun:
         if self._online:
             before = set(self._folder.glob(f"run-*-{word['id']}"))
             try:
@@ -119,7 +119,7 @@ class Session:
         self._remove_file(word)
         return self._init(word, "offline")
 
-    def _init(self, word: Word, mode: Literal["online", "offline"]) -> Live:
+    def _init(self, word: Word, mode: Literal["online", "offline"]) -> LiveRun:
         run = wandb.init(
             project=self._project,
             id=word["id"],
@@ -133,7 +133,7 @@ class Session:
         )
         run.define_metric("epoch")
         run.define_metric("*", step_metric="epoch")
-        live = Live(run, mode, run.step)
+        live = LiveRun(run, mode, run.step)
         if live.next_epoch == 0:
             # Step 0 is no epoch: it holds the spec, where the word has one.
             if spec := word["config"].get("spec"):
@@ -141,14 +141,14 @@ class Session:
             live.next_epoch = 1
         return live
 
-    def _end(self, word: Word, live: Live, record: Record | None) -> None:
+    def _end(self, word: Word, live: LiveRun, record: Record | None) -> None:
         del self._live[word["key"]]
         self._ended.add((word["key"], word["what"]))
         thread = threading.Thread(target=self._finish, args=(word, live, record), daemon=True)
         thread.start()
         self._ending.append(thread)
 
-    def _finish(self, word: Word, live: Live, record: Record | None) -> None:
+    def _finish(self, word: Word, live: LiveRun, record: Record | None) -> None:
         """Finish a run, which takes as long as the server likes, and note its delivery."""
         try:
             if record is not None:
@@ -175,7 +175,7 @@ class Session:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _log(live: Live, curves: Mapping[str, Any]) -> None:
+def _log(live: LiveRun, curves: Mapping[str, Any]) -> None:
     for epoch in range(live.next_epoch, len(curves["lr"]) + 1):
         values = {name: curves[key][epoch - 1] for key, name in METRICS.items()}
         # Without `commit`, wandb keeps a step back until the next one is logged.

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fuseablate.data import TrainBatches
-from fuseablate.network.modules import Tap
+from fuseablate.network.modules import AuxHead
 from fuseablate.recipes import Recipe
 from fuseablate.runs import FailedPart, Failure
 from fuseablate.training.mixup import Targets, mixed
@@ -49,7 +49,7 @@ def train_epoch(
     losses = torch.zeros(steps, device=device)
     hits = torch.zeros((), dtype=torch.int64, device=device)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
-    taps = [module for module in network.modules() if isinstance(module, Tap)]
+    taps = [module for module in network.modules() if isinstance(module, AuxHead)]
     network.train()
     for index, (images, labels) in enumerate(batches):
         rate = learning_rate(recipe, first + index, steps)

@@ -196,7 +196,7 @@ class _Run:
         started = time.perf_counter()
         loss, top1 = train_epoch(state, self.recipe, batches, self.progress)
         trained = time.perf_counter()
-        val = evaluate(state.tested, self.data.val, self.data, self.device)
+        val = evaluate(state.eval_model, self.data.val, self.data, self.device)
         if not math.isfinite(val.loss):
             last = (done + 1) * steps - 1
             raise DivergedError(self.recipe, last, steps, val.loss, "validation")
@@ -212,14 +212,16 @@ class _Run:
 
     def _finish(self, state: State) -> Record:
         """Read the test set, once, if at all; file the record and the weights that it is of."""
-        val = evaluate(state.tested, self.data.val, self.data, self.device)
+        val = evaluate(state.eval_model, self.data.val, self.data, self.device)
         test = (
-            evaluate_test(state.tested, self.data.test(), self.data, self.device)
+            evaluate_test(state.eval_model, self.data.test(), self.data, self.device)
             if self.tested
             else None
         )
         weights = io.BytesIO()
-        torch.save({name: each.cpu() for name, each in state.tested.state_dict().items()}, weights)
+        torch.save(
+            {name: each.cpu() for name, each in state.eval_model.state_dict().items()}, weights
+        )
         self.folder.write(WEIGHTS, weights.getvalue())
         return self._file(state, val=val, test=test)
 

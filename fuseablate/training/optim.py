@@ -44,7 +44,7 @@ def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     return CLASSES[recipe.optimizer](groups, lr=recipe.lr, **settings)
 
 
-class Average:
+class EMA:
     """An exponential moving average of a network's weights and buffers (Polyak averaging).
 
     The decay warms up, as min(decay, (1 + t) / (10 + t)) after t steps, so that the random

@@ -87,7 +87,7 @@ class Plain:
         """Do nothing."""
 
 
-class Live:
+class LiveProgress:
     """Two bars on a terminal: the epoch with its loss and speed, the run with its accuracy.
 
     They fit into 80 columns, and each says how long is left.
@@ -159,4 +159,4 @@ def epoch_line(curves: Curves) -> str:
 def suited_progress() -> Progress:
     """Return bars where the standard output is a terminal, and plain lines elsewhere."""
     out = console()
-    return Live(out) if out.is_terminal else Plain()
+    return LiveProgress(out) if out.is_terminal else Plain()

@@ -20,7 +20,7 @@ from fuseablate.recipes import Recipe
 from fuseablate.runs import Curves
 from fuseablate.spec import Size, Spec
 from fuseablate.streams import stream
-from fuseablate.training.optim import Average, make_optimizer
+from fuseablate.training.optim import EMA, make_optimizer
 
 
 def now() -> str:
@@ -40,7 +40,7 @@ class State:
         network = build(spec, seed=seed, size=size, fast=device.type == "cpu").to(device)
         self.network = network.to(memory_format=torch.channels_last)
         self.optimizer = make_optimizer(recipe, self.network)
-        self.average = Average(self.network, recipe.ema) if recipe.ema else None
+        self.average = EMA(self.network, recipe.ema) if recipe.ema else None
         names = ("order", "augment", "dropout", *(["mixup"] if recipe.mixup else []))
         self.streams = {name: stream(seed, name) for name in names}
         for module in self.network.modules():
@@ -52,7 +52,7 @@ class State:
         self.device = device
 
     @property
-    def tested(self) -> nn.Module:
+    def eval_model(self) -> nn.Module:
         """Return the network to be evaluated: the average where the recipe has one."""
         return self.average.network if self.average else self.network
 

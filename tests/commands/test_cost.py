@@ -93,6 +93,6 @@ def test_measure_of_a_size_that_does_not_fit() -> None:
 def test_macs_follow_the_image() -> None:
     spec = load_spec("fusenet")
     # an oblong image: the stem's 432 weights at 16 x 32 places
-    assert spec.trace((32, 64))[0].cost.macs == 432 * 16 * 32
+    assert spec.infer((32, 64))[0].cost.macs == 432 * 16 * 32
     assert measure(spec, (32, 64)).params == 3_284_608
     assert measure(spec) == measure(spec, (224, 224))

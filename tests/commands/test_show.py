@@ -14,13 +14,13 @@ from fuseablate import build, load_spec
 from fuseablate.commands.program import main
 from fuseablate.layers import Cost, Layer, Shape, seq
 from fuseablate.ops import Row, Settings
-from fuseablate.ops.fields import Whole, cell, part
+from fuseablate.ops.fields import Int, field, part
 from fuseablate.ops.kernels import Kernel, Listed
 from fuseablate.ops.row import Cells
 from fuseablate.show.lines import unfolded
 from fuseablate.show.notes import notes
 from fuseablate.spec.spec import Why
-from fuseablate.spec.table import TracedRow
+from fuseablate.spec.table import InferredRow
 from tests.helpers.paths import GOLDEN
 
 
@@ -168,10 +168,10 @@ def test_why_says_of_each_choice_where_it_comes_from(
 ) -> None:
     out = printed(capsys, monkeypatch, 200, "show", "fusenet", "--why")
     origins = {line.split()[0]: line.split() for line in out.splitlines()[2:]}
-    for field in ("variant=full", "residual=false", "expand=always", "se_place=before_nl"):
-        assert "inferred" in origins[f"fuse.{field}"]
-    for field in ("fuse.norm=batch", "13.se=true", "16.bias=false", "16.dropout=true"):
-        assert "source" in origins[field]
+    for choice in ("variant=full", "residual=false", "expand=always", "se_place=before_nl"):
+        assert "inferred" in origins[f"fuse.{choice}"]
+    for choice in ("fuse.norm=batch", "13.se=true", "16.bias=false", "16.dropout=true"):
+        assert "source" in origins[choice]
     assert len(origins) == len(load_spec("fusenet").why)
 
 
@@ -294,8 +294,8 @@ def test_a_choice_of_all_rows_of_an_op_is_said_once(
 
 @dataclass(frozen=True, kw_only=True)
 class Chain(Cells):
-    kernel: int | str = cell(Listed(Kernel()), 1)
-    out: int | str = cell(Listed(Whole(scales=True)))
+    kernel: int | str = field(Listed(Kernel()), 1)
+    out: int | str = field(Listed(Int(scales=True)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,7 +303,7 @@ class Branching(Row):
     op = "branching"
     title = "Branching"
 
-    squeeze: int = cell(Whole(scales=True))
+    squeeze: int = field(Int(scales=True))
     b1: Chain | None = part(Chain)  # noqa: RUF009
     b2: Chain | None = part(Chain)  # noqa: RUF009
 
@@ -314,10 +314,10 @@ class Branching(Row):
         return seq()
 
 
-def branching(id: str) -> TracedRow:
+def branching(id: str) -> InferredRow:
     cells = {"squeeze": 16, "b1": {"out": 64}, "b2": {"kernel": "1x1,3", "out": "96,128"}}
-    row = Branching.from_cells(id, cells)
-    return TracedRow(row, seq(), (3, 8, 8), (3, 8, 8), Cost())
+    row = Branching.from_values(id, cells)
+    return InferredRow(row, seq(), (3, 8, 8), (3, 8, 8), Cost())
 
 
 def test_branches_are_written_short() -> None:

@@ -25,7 +25,7 @@ HALVED = {
 
 
 def widths(spec: Spec) -> dict[str, tuple[object, object]]:
-    return {row.id: (row.cells().get("exp"), row.cells().get("out")) for row in spec.rows}
+    return {row.id: (row.values().get("exp"), row.values().get("out")) for row in spec.rows}
 
 
 def test_the_width_of_all_rows_but_the_classifier() -> None:
@@ -33,7 +33,7 @@ def test_the_width_of_all_rows_but_the_classifier() -> None:
     assert widths(half) == HALVED
     assert half.edits == ("scale.width=x0.5",)
     for row, before in zip(half.rows, BASE.rows, strict=True):
-        rest, rest_before = row.cells(), before.cells()
+        rest, rest_before = row.values(), before.values()
         for name in ("exp", "out"):
             rest.pop(name, None)
             rest_before.pop(name, None)

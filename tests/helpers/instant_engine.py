@@ -10,7 +10,7 @@ from pathlib import Path
 from fuseablate.cost.costs import measure
 from fuseablate.engines.base import Event, EventKind, Job
 from fuseablate.runs.record import Curves, Failure, Record, Score, TestScore
-from fuseablate.runs.status import Board
+from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import RECORD, Store
 from fuseablate.spec.spec import Spec
 from fuseablate.tracking import TrackedRun
@@ -131,7 +131,7 @@ class Quiet:
 
     said: list[str] = field(default_factory=list)
 
-    def update(self, board: Board) -> None:
+    def update(self, board: StudyStatus) -> None:
         json.dumps(board.notes)
 
     def say(self, text: str) -> None:

@@ -31,7 +31,7 @@ from fuseablate.report.files.formats import FORMATS
 from fuseablate.report.files.plot import drawn
 from fuseablate.report.look import Look
 from fuseablate.report.screen.report import print_report
-from fuseablate.runs.status import Board
+from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import Store
 from fuseablate.tracking.names import job_type
 from tests.report.test_study import BASE, LEAN, STUDIES, comparison, planned
@@ -292,7 +292,7 @@ def test_studies_of_hostile_titles_are_listed_and_reported(
     for at, title in enumerate(("Kernel [/b] size", "Gate [on/off]", f"Odd {hostile}")):
         where = tmp_path / "studies" / f"s{at}-01234567"
         where.mkdir(parents=True)
-        Board(f"s{at}", title, 1, 1, []).save(where)
+        StudyStatus(f"s{at}", title, 1, 1, []).save(where)
         dataclasses.replace(manifest, name=f"s{at}", title=title).save(where)
     assert main(["study", "list", "--runs", str(tmp_path)]) == 0
     listed = capsys.readouterr().out

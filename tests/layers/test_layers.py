@@ -11,7 +11,6 @@ from torch import nn
 from fuseablate import InputError
 from fuseablate.layers import (
     Act,
-    Add,
     Concat,
     Conv,
     Cost,
@@ -23,19 +22,20 @@ from fuseablate.layers import (
     Linear,
     Norm,
     Pool,
+    Residual,
     Seq,
     Shape,
     Split,
+    canonical,
     named,
     seq,
-    written,
 )
 from fuseablate.network.builder import to_module
 
 
 def test_conv_by_hand() -> None:
     conv = Conv(6, 10, (3, 5), (2, 1), (1, 2), groups=2, bias=True)
-    shape, cost = conv.trace((6, 9, 7))
+    shape, cost = conv.infer((6, 9, 7))
     # H: (9 + 2 - 3) // 2 + 1 = 5, W: (7 + 4 - 5) // 1 + 1 = 7
     assert shape == (10, 5, 7)
     weights = 10 * 3 * 3 * 5
@@ -45,7 +45,7 @@ def test_conv_by_hand() -> None:
 
 
 def test_depthwise_conv_by_hand() -> None:
-    shape, cost = Conv(16, 16, (1, 3), (2, 2), (0, 1), groups=16).trace((16, 112, 112))
+    shape, cost = Conv(16, 16, (1, 3), (2, 2), (0, 1), groups=16).infer((16, 112, 112))
     assert shape == (16, 56, 56)
     assert (cost.params, cost.macs) == (48, 48 * 56 * 56)
 
@@ -64,28 +64,28 @@ def test_conv_shapes_are_torchs(conv: Conv, size: tuple[int, int]) -> None:
     real = nn.Conv2d(
         conv.cin, conv.cout, conv.kernel, conv.stride, conv.padding, groups=conv.groups, bias=False
     )
-    shape, cost = conv.trace((conv.cin, *size))
+    shape, cost = conv.infer((conv.cin, *size))
     assert shape == tuple(real(torch.zeros(1, conv.cin, *size)).shape[1:])
     assert cost.params == real.weight.numel()
 
 
 def test_linear_by_hand() -> None:
-    assert Linear(20, 7).trace((20,)) == (
+    assert Linear(20, 7).infer((20,)) == (
         (7,),
         Cost(params=140, macs=140, activations=7, bytes=560),
     )
-    assert Linear(20, 7, bias=True).trace((20,))[1].params == 147
-    assert Linear(20, 7, bias=True).trace((20,))[1].macs == 140
+    assert Linear(20, 7, bias=True).infer((20,))[1].params == 147
+    assert Linear(20, 7, bias=True).infer((20,))[1].macs == 140
 
 
 def test_what_is_neither_conv_nor_linear_has_no_macs() -> None:
     shape = (8, 4, 4)
     # BN keeps weight, bias, mean and variance in float32, and an int64 counter
-    assert Norm(8).trace(shape) == (shape, Cost(params=16, bytes=4 * 32 + 8, norm=128))
-    assert Act("relu").trace(shape) == (shape, Cost(elementwise=128))
-    assert GlobalPool().trace(shape) == ((8, 1, 1), Cost(pool=128))
-    assert Flatten().trace(shape) == ((128,), Cost())
-    assert Dropout(0.2).trace(shape) == (shape, Cost())
+    assert Norm(8).infer(shape) == (shape, Cost(params=16, bytes=4 * 32 + 8, norm=128))
+    assert Act("relu").infer(shape) == (shape, Cost(elementwise=128))
+    assert GlobalPool().infer(shape) == ((8, 1, 1), Cost(pool=128))
+    assert Flatten().infer(shape) == ((128,), Cost())
+    assert Dropout(0.2).infer(shape) == (shape, Cost())
 
 
 def test_costs_add_in_every_field() -> None:
@@ -95,17 +95,17 @@ def test_costs_add_in_every_field() -> None:
 
 def test_seq_concat_split_add_by_hand() -> None:
     pair = named(a=Conv(4, 3), b=Conv(4, 5))
-    assert Concat(pair).trace((4, 2, 2)) == (
+    assert Concat(pair).infer((4, 2, 2)) == (
         (8, 2, 2),
         Cost(params=32, macs=128, activations=32, bytes=128),
     )
     halves = named(a=Conv(2, 3), b=Conv(2, 5))
-    assert Split(halves).trace((4, 2, 2))[0] == (8, 2, 2)
-    assert Split(halves).trace((4, 2, 2))[1].params == 16
-    shape, cost = Add(named(a=Conv(4, 2), b=Conv(2, 4))).trace((4, 3, 3))
+    assert Split(halves).infer((4, 2, 2))[0] == (8, 2, 2)
+    assert Split(halves).infer((4, 2, 2))[1].params == 16
+    shape, cost = Residual(named(a=Conv(4, 2), b=Conv(2, 4))).infer((4, 3, 3))
     assert shape == (4, 3, 3)
     assert (cost.params, cost.macs, cost.elementwise) == (16, 144, 36)
-    assert seq(a=Conv(4, 2), none=None, b=Conv(2, 6)).trace((4, 3, 3))[0] == (6, 3, 3)
+    assert seq(a=Conv(4, 2), none=None, b=Conv(2, 6)).infer((4, 3, 3))[0] == (6, 3, 3)
 
 
 def test_gate_by_hand() -> None:
@@ -113,7 +113,7 @@ def test_gate_by_hand() -> None:
         named(pool=GlobalPool(), flat=Flatten(), one=Linear(8, 2), act=Act("relu"),
               two=Linear(2, 8), last=Act("hsigmoid"))
     )  # fmt: skip
-    shape, cost = gate.trace((8, 5, 5))
+    shape, cost = gate.infer((8, 5, 5))
     assert shape == (8, 5, 5)
     assert (cost.params, cost.macs, cost.activations) == (32, 32, 10)
     assert (cost.pool, cost.elementwise) == (200, 2 + 8 + 200)
@@ -121,7 +121,7 @@ def test_gate_by_hand() -> None:
 
 TREES: list[tuple[Layer, Shape]] = [
     (Concat(named(x=Seq(()), a=seq(conv=Conv(4, 3), act=Act("relu")))), (4, 5, 5)),
-    (Add(named(a=Conv(4, 4, (3, 3), (1, 1), (1, 1)), n=Norm(4))), (4, 5, 5)),
+    (Residual(named(a=Conv(4, 4, (3, 3), (1, 1), (1, 1)), n=Norm(4))), (4, 5, 5)),
     (Split(named(a=Conv(2, 2), b=Seq(()))), (4, 5, 5)),
     (Gate(named(pool=GlobalPool(), conv=Conv(4, 4), act=Act("sigmoid"))), (4, 5, 5)),
     (seq(pool=GlobalPool(), flat=Flatten(), drop=Dropout(0.5), fc=Linear(4, 3)), (4, 5, 5)),
@@ -131,7 +131,7 @@ TREES: list[tuple[Layer, Shape]] = [
 @pytest.mark.parametrize(("tree", "shape"), TREES)
 def test_trees_build_and_agree_with_their_modules(tree: Layer, shape: Shape) -> None:
     module = to_module(tree).eval()
-    after, cost = tree.trace(shape)
+    after, cost = tree.infer(shape)
     assert tuple(module(torch.zeros(2, *shape)).shape) == (2, *after)
     assert sum(p.numel() for p in module.parameters()) == cost.params
 
@@ -143,7 +143,7 @@ def test_combinators_compute_what_they_say() -> None:
     weight = joined.get_parameter("a.weight")
     y = torch.einsum("oi,nihw->nohw", weight[:, :, 0, 0], x)
     assert torch.allclose(joined(x), torch.cat([x, y], 1), atol=1e-6)
-    added = to_module(Add(named(a=conv)))
+    added = to_module(Residual(named(a=conv)))
     added.load_state_dict({"a.weight": weight.detach()})
     assert torch.allclose(added(x), x + y, atol=1e-6)
     split = to_module(Split(named(a=Seq(()), b=Act("relu"))))
@@ -166,7 +166,7 @@ def test_combinators_compute_what_they_say() -> None:
         (GlobalPool(), (4,), "needs a map"),
         (Pool("max", (3, 3), (2, 2), (2, 2)), (4, 8, 8), "padding 2 is more than half"),
         (Split(named(a=Conv(2, 2), b=Conv(2, 2))), (5, 2, 2), "5 channels do not divide among 2"),
-        (Add(named(a=Conv(4, 5))), (4, 2, 2), "a residual needs equal shapes"),
+        (Residual(named(a=Conv(4, 5))), (4, 2, 2), "a residual needs equal shapes"),
         (Gate(named(p=GlobalPool(), a=Conv(4, 2))), (4, 2, 2), "a gate over 4 channels"),
         (
             Concat(named(a=Conv(4, 2), b=Conv(4, 2, (1, 1), (2, 2)))),
@@ -177,12 +177,12 @@ def test_combinators_compute_what_they_say() -> None:
 )
 def test_what_does_not_fit_is_said(tree: Layer, shape: Shape, message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
-        tree.trace(shape)
+        tree.infer(shape)
 
 
 def test_written_text_tells_trees_apart() -> None:
-    assert written(Conv(3, 4)) == "Conv(cin:3,cout:4)"
-    assert written(seq(a=Act("relu"))) == "Seq(a=Act(kind:relu))"
+    assert canonical(Conv(3, 4)) == "Conv(cin:3,cout:4)"
+    assert canonical(seq(a=Act("relu"))) == "Seq(a=Act(kind:relu))"
     different: list[Layer] = [
         Conv(3, 4),
         Conv(4, 3),
@@ -197,4 +197,4 @@ def test_written_text_tells_trees_apart() -> None:
         Dropout(0.1),
         Dropout(0.2),
     ]
-    assert len({written(tree) for tree in different}) == len(different)
+    assert len({canonical(tree) for tree in different}) == len(different)

@@ -10,11 +10,11 @@ from fuseablate import build, load_spec, measure
 from fuseablate.network.check import (
     MACS,
     NOT_MACS,
-    Difference,
+    Mismatch,
     ProofError,
     UnclassifiedOperatorError,
     compare,
-    prove,
+    cross_check,
 )
 from fuseablate.spec.spec import Spec
 
@@ -30,14 +30,14 @@ def spec() -> Spec:
 def wrong(network: nn.Module, spec: Spec) -> dict[str, set[str]]:
     """What differs: the numbers, by row."""
     found: dict[str, set[str]] = {}
-    for difference in compare(network.eval(), IMAGE, spec.trace(SIZE)):
+    for difference in compare(network.eval(), IMAGE, spec.infer(SIZE)):
         found.setdefault(difference.row, set()).add(difference.what)
     return found
 
 
 @pytest.mark.parametrize("size", [(224, 224), (32, 32), (40, 56), None])
 def test_the_baseline_is_proved(spec: Spec, size: tuple[int, int] | None) -> None:
-    assert prove(spec, size) == []
+    assert cross_check(spec, size) == []
 
 
 def test_fvcore_counts_the_known_totals(spec: Spec) -> None:
@@ -59,8 +59,8 @@ def test_a_swapped_kernel_is_found(spec: Spec) -> None:
         72, 72, (1, 5), 2, (0, 2), groups=72, bias=False
     )
     # 2 taps more on each of 72 channels, at 4 x 4 pixels; the total of the bytes as well
-    (params, macs, total, saved) = compare(network.eval(), IMAGE, spec.trace(SIZE))
-    assert params == Difference("3", "params", 5520, 5520 + 144)
+    (params, macs, total, saved) = compare(network.eval(), IMAGE, spec.infer(SIZE))
+    assert params == Mismatch("3", "params", 5520, 5520 + 144)
     assert (macs.row, macs.what) == ("3", "MACs")
     assert int(str(macs.traced)) - int(str(macs.counted)) == 144 * 16
     assert (total.row, total.what, total.traced) == ("all", "MACs", 4_123_392 + 144 * 16)
@@ -120,12 +120,12 @@ def test_an_operator_that_nobody_classified_raises(
     network = build(spec)
     network.get_submodule("rows.1").act = module
     with pytest.raises(UnclassifiedOperatorError, match=f"operator {operator} is not classified"):
-        compare(network.eval(), IMAGE, spec.trace(SIZE))
+        compare(network.eval(), IMAGE, spec.infer(SIZE))
 
 
 def test_a_network_in_training_mode_is_refused(spec: Spec) -> None:
     with pytest.raises(ProofError, match=r"call \.eval\(\)"):
-        compare(build(spec).train(), IMAGE, spec.trace(SIZE))
+        compare(build(spec).train(), IMAGE, spec.infer(SIZE))
 
 
 def test_no_operator_is_in_both_lists() -> None:

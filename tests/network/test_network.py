@@ -436,7 +436,7 @@ def test_channels_last_changes_nothing(fast: bool, spec: Spec) -> None:
 def test_the_rows_do_not_write_on_their_input(spec: Spec) -> None:
     # In-place activations may only touch what the row itself has made.
     network = build(spec.edit("fuse.residual=true", "fuse.expand=wider", "all.norm=none"))
-    for traced in spec.trace((32, 32)):
+    for traced in spec.infer((32, 32)):
         x = torch.randn(2, *traced.in_shape)
         kept = x.clone()
         network.get_submodule(f"rows.{traced.row.id}")(x)
@@ -452,7 +452,7 @@ def test_every_primitive_of_the_layers_has_a_module() -> None:
         for thing in vars(layers).values()
         if isinstance(thing, type)
         and thing.__module__.startswith("fuseablate.layers.")
-        and hasattr(thing, "trace")
+        and hasattr(thing, "infer")
         and thing is not layers.Layer
     }
     assert made == {*PRIMITIVES, *COMBINATORS}

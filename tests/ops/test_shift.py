@@ -29,7 +29,7 @@ def test_a_shift_is_a_depthwise_convolution_of_one_hot_kernels(
     expected = F.conv2d(x, weight, stride=stride, padding=kernel // 2, groups=channels)
     shift = to_module(Shift(kernel, stride))
     assert torch.equal(shift(x), expected)
-    assert Shift(kernel, stride).trace((channels, 7, 6))[0] == tuple(expected.shape[1:])
+    assert Shift(kernel, stride).infer((channels, 7, 6))[0] == tuple(expected.shape[1:])
     assert not list(shift.state_dict())
 
 
@@ -54,7 +54,7 @@ def test_the_fast_shift_is_the_plain_one_with_its_gradient(
 
 
 def test_a_shift_has_no_params_and_no_macs() -> None:
-    _, cost = Shift(3).trace((18, 8, 8))
+    _, cost = Shift(3).infer((18, 8, 8))
     assert (cost.params, cost.macs, cost.activations, cost.bytes) == (0, 0, 0, 0)
 
 
@@ -81,7 +81,7 @@ def test_shiftnet_by_hand() -> None:
 def test_a_depthwise_filter_costs_what_the_shift_saves() -> None:
     shift = load_spec("shiftnet")
     depthwise = shift.edit("shift.op=mbconv")
-    filters = sum((9 + 2) * row.cells()["exp"] for row in shift.rows if row.op == "shift")
+    filters = sum((9 + 2) * row.values()["exp"] for row in shift.rows if row.op == "shift")
     assert measure(depthwise).params - measure(shift).params == filters
 
 

@@ -89,7 +89,7 @@ def test_the_sources_own_is_its_summary() -> None:
     assert counts[-3:] == [96, 5184, 3430]
     norms = [m.num_features for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert norms[::2][:16] == [24 + 12 * layer for layer in range(16)]
-    assert spec.trace()[-3].out_shape == (342, 8, 8)
+    assert spec.infer()[-3].out_shape == (342, 8, 8)
 
 
 @pytest.mark.parametrize(

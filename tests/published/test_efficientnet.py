@@ -93,7 +93,7 @@ def test_the_sources_table_of_b0() -> None:
 
 def test_the_cifar_form() -> None:
     cifar = load_spec("efficientnet_b0:cifar")
-    assert [t.in_shape[1:] for t in cifar.trace() if t.row.op == "pool"] == [(4, 4)]
+    assert [t.in_shape[1:] for t in cifar.infer() if t.row.op == "pool"] == [(4, 4)]
     proved(cifar, (32, 32))
     assert load_spec("efficientnet_b1:cifar").input == (32, 32)
     proved(cifar.edit("mbconv.op=fuse", "mbconv.variant=half"), (32, 32))
@@ -102,15 +102,15 @@ def test_the_cifar_form() -> None:
 def test_the_expansion_follows_the_input() -> None:
     spec = load_spec("efficientnet_b0")
     # Table 1: row 3 has 16 channels in and 24 out, its repeat 24 in: six times each.
-    assert spec.trace()[2].layer.trace((16, 8, 8))[0] == (24, 4, 4)
-    row, repeat = spec.trace()[2:4]
+    assert spec.infer()[2].layer.infer((16, 8, 8))[0] == (24, 4, 4)
+    row, repeat = spec.infer()[2:4]
     assert row.cost.params - repeat.cost.params == (
         # expand, its norm and the depthwise norm, 3x3, SE, project: at 96 and 144 channels
         (96 * 16 + 4 * 96 + 96 * 9 + (96 * 4 * 2 + 96 + 4) + 96 * 24)
         - (144 * 24 + 4 * 144 + 144 * 9 + (144 * 6 * 2 + 144 + 6) + 144 * 24)
     )
-    assert spec.edit("3.exp=4in").rows[2].cells()["exp"] == "4in"
-    assert spec.edit("3.exp=96").edit("3.exp=x0.5").rows[2].cells()["exp"] == 48
+    assert spec.edit("3.exp=4in").rows[2].values()["exp"] == "4in"
+    assert spec.edit("3.exp=96").edit("3.exp=x0.5").rows[2].values()["exp"] == 48
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from torchvision.models.inception import InceptionAux
 from fuseablate import InputError, Spec, load_spec, measure
 from fuseablate.network.builder import to_module
 from fuseablate.network.convert import converted
-from fuseablate.network.modules import Tap
+from fuseablate.network.modules import AuxHead
 from fuseablate.network.pretrained import Published
 from tests.helpers.references import proved, randomise, same_function, same_size
 
@@ -68,13 +68,13 @@ def test_the_head_at_the_side_is_torchvisions(
     spec = load_spec(name)
     if name == "googlenet":
         spec = spec.edit("aux.drop=0")
-    (traced,) = (one for one in spec.trace() if one.row.id == row)
+    (traced,) = (one for one in spec.infer() if one.row.id == row)
     theirs = reference()
     randomise(theirs)
     ours = to_module(traced.layer)
     ours.load_state_dict(converted(ours, theirs.state_dict()))
     x = torch.randn(3, *traced.in_shape, generator=torch.Generator().manual_seed(2))
-    (tap,) = (module for module in ours.modules() if isinstance(module, Tap))
+    (tap,) = (module for module in ours.modules() if isinstance(module, AuxHead))
     assert torch.equal(ours(x), x)
     expected = theirs(x)
     assert expected.std(dim=0).max() > 0.01
@@ -96,7 +96,7 @@ STEM = [(9, 3, 32), (9, 32, 32), (9, 32, 64)]
 
 
 def rows_params(spec: Spec) -> list[int]:
-    return [traced.cost.params for traced in spec.trace() if traced.cost.params]
+    return [traced.cost.params for traced in spec.infer() if traced.cost.params]
 
 
 def test_inception_v2_by_hand() -> None:
@@ -122,7 +122,7 @@ def test_inception_v2_by_hand() -> None:
         second, figure7(1280), figure7(2048), biased(2048, 1000),
     ]  # fmt: skip
     # The maps of the paper's table 1, which lists what goes into each of its lines.
-    inputs = {traced.row.id: traced.in_shape[::-1] for traced in spec.trace()}
+    inputs = {traced.row.id: traced.in_shape[::-1] for traced in spec.infer()}
     assert [inputs[id] for id in ("1", "2", "3", "4", "5", "6", "7", "8", "10", "15", "16")] == [
         (299, 299, 3), (149, 149, 32), (147, 147, 32), (147, 147, 64), (73, 73, 64), (71, 71, 80),
         (35, 35, 192), (35, 35, 288), (17, 17, 768), (8, 8, 1280), (8, 8, 2048),
@@ -135,7 +135,7 @@ def test_two_3x3_in_place_of_a_5x5_cost_18_25ths() -> None:
     spec = load_spec("inception_v2").edit("8/1.b3.out=96", "8/1.norm=none")
     wide = spec.edit("8/1.b3.kernel=1x1,5x5")
     others = 288 * (64 + 48 + 96 + 64) + 9 * 48 * 64
-    small, large = (one.trace()[7].cost.params - others for one in (spec, wide))
+    small, large = (one.infer()[7].cost.params - others for one in (spec, wide))
     assert (small, large) == (18 * 96 * 96, 25 * 96 * 96)
 
 
@@ -153,7 +153,7 @@ def test_inception_resnet_v1_by_hand() -> None:
         *[c + biased(384, 1792)] * 5, biased(1792, 1000),
     ]  # fmt: skip
     # Figure 15's shapes.
-    shapes = {traced.row.id: traced.out_shape[::-1] for traced in spec.trace()}
+    shapes = {traced.row.id: traced.out_shape[::-1] for traced in spec.infer()}
     assert [shapes[id] for id in ("7", "8/5", "9", "10/10", "11", "12/5", "13")] == [
         (35, 35, 256), (35, 35, 256), (17, 17, 896), (17, 17, 896), (8, 8, 1792), (8, 8, 1792),
         (1, 1, 1792),
@@ -166,7 +166,7 @@ def test_inception_resnet_v1_by_hand() -> None:
      "inception_resnet_v2"],
 )  # fmt: skip
 def test_the_small_form_ends_in_a_map_of_four(name: str) -> None:
-    shapes = [one.in_shape for one in load_spec(f"{name}:cifar").trace() if one.row.op == "pool"]
+    shapes = [one.in_shape for one in load_spec(f"{name}:cifar").infer() if one.row.op == "pool"]
     assert [shape[1:] for shape in shapes] == [(4, 4)]
 
 
@@ -260,6 +260,6 @@ def test_the_heads_convolutions_have_forms_too() -> None:
     spec = load_spec("inception_v3")
     less = 128 * 768 * 25 - (128 * 25 + 2 * 128 + 128 * 768)
     assert measure(spec).params - measure(spec.edit("aux.spatial=separable")).params == less
-    assert spec.edit("all.spatial=separable").rows[13].cells()["spatial"] == "separable"
+    assert spec.edit("all.spatial=separable").rows[13].values()["spatial"] == "separable"
     small = load_spec("inception_v3:cifar").edit("aux.spatial=separable")
     proved(small, (32, 32))

@@ -44,13 +44,13 @@ def test_the_published_params() -> None:
 def test_the_layers_cost_what_is_counted(name: str) -> None:
     cifar = load_spec(f"{name}:cifar")
     assert cifar.classes == 100
-    assert [t.in_shape[1:] for t in cifar.trace() if t.row.op == "pool"] == [(4, 4)]
+    assert [t.in_shape[1:] for t in cifar.infer() if t.row.op == "pool"] == [(4, 4)]
     proved(cifar, (32, 32))
 
 
 def test_the_separable_rows_are_a_depthwise_and_a_pointwise_convolution() -> None:
     # Row 2 of MobileNetV1, 32 to 64 channels: 32 kernels of 3x3 and 64 of 32, each with a norm.
-    row = load_spec("mobilenet_v1").trace()[1]
+    row = load_spec("mobilenet_v1").infer()[1]
     assert row.cost.params == 32 * 9 + 2 * 32 + 64 * 32 + 2 * 64
     assert row.cost.macs == 112 * 112 * (32 * 9 + 64 * 32)
 
@@ -61,9 +61,9 @@ def test_fusenets_derived_tables() -> None:
     # Row 3 filters 72 channels at stride 2 to 28x28. Full: both kernels of 3 over all 72, norms
     # of 144, 144 to 24; half: one kernel of 3 a channel; KxK: one of 9 a channel.
     expand, end = 16 * 72 + 2 * 72, 2 * 24
-    assert full.trace()[2].cost.params == expand + 2 * 72 * 3 + 2 * 144 + 144 * 24 + end
-    assert half.trace()[2].cost.params == expand + 72 * 3 + 2 * 72 + 72 * 24 + end
-    assert kxk.trace()[2].cost.params == expand + 72 * 9 + 2 * 72 + 72 * 24 + end
+    assert full.infer()[2].cost.params == expand + 2 * 72 * 3 + 2 * 144 + 144 * 24 + end
+    assert half.infer()[2].cost.params == expand + 72 * 3 + 2 * 72 + 72 * 24 + end
+    assert kxk.infer()[2].cost.params == expand + 72 * 9 + 2 * 72 + 72 * 24 + end
     for spec in (half, kxk):
         proved(spec, (32, 32))
 

@@ -184,7 +184,7 @@ def test_the_same_size_as_torchvisions(name: str) -> None:
 def test_the_cifar_form(name: str) -> None:
     cifar = load_spec(f"{name}:cifar")
     assert (cifar.input, cifar.classes) == ((32, 32), 100)
-    assert [t.in_shape[1:] for t in cifar.trace() if t.row.op == "pool"] == [(4, 4)]
+    assert [t.in_shape[1:] for t in cifar.infer() if t.row.op == "pool"] == [(4, 4)]
     proved(cifar)
 
 
@@ -240,7 +240,7 @@ def test_the_reports_table_line_by_line() -> None:
 def test_the_reports_blocks_and_totals() -> None:
     spec = load_spec("regnetx_report")
     assert measure(spec).params == 2_275_604
-    blocks = ["x".join(map(str, t.out_shape)) for t in spec.trace() if t.row.op == "bottle"]
+    blocks = ["x".join(map(str, t.out_shape)) for t in spec.infer() if t.row.op == "bottle"]
     assert blocks == [shape for _, shape, _ in printed("XBlock")]
     # "Params size (MB): 8.68", in units of 1024 x 1024 bytes
     assert round(4 * measure(spec).params / 2**20, 2) == 8.68

@@ -26,7 +26,7 @@ def test_the_same_size_as_torchvisions(name: str) -> None:
 
 def test_the_small_form_ends_in_a_map_of_four() -> None:
     for name in NAMES:
-        assert load_spec(f"{name}:cifar").trace()[-1].in_shape == (100, 4, 4)
+        assert load_spec(f"{name}:cifar").infer()[-1].in_shape == (100, 4, 4)
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,15 @@ def test_an_edit_means_what_it_costs(edit: str) -> None:
 
 
 def test_a_fire_module_by_hand() -> None:
-    row = load_spec("squeezenet1_0").trace()[2]
+    row = load_spec("squeezenet1_0").infer()[2]
     assert row.in_shape == (96, 54, 54)  # (224 - 7) // 2 + 1 = 109, and half of that, rounded down
     params = (96 * 16 + 16) + (16 * 64 + 64) + (16 * 64 * 9 + 64)
     assert (row.cost.params, row.out_shape) == (params, (128, 54, 54))
     assert row.cost.macs == (96 * 16 + 16 * 64 + 16 * 64 * 9) * 54 * 54
     # SE over 128 channels: 128 to 32 to 128, without biases; a norm: two numbers a channel.
     spec = load_spec("squeezenet1_0")
-    assert spec.edit("3.se=true").trace()[2].cost.params == params + 2 * 128 * 32
-    assert spec.edit("3.norm=batch").trace()[2].cost.params == params + 2 * (16 + 64 + 64)
+    assert spec.edit("3.se=true").infer()[2].cost.params == params + 2 * 128 * 32
+    assert spec.edit("3.norm=batch").infer()[2].cost.params == params + 2 * (16 + 64 + 64)
 
 
 def test_the_simple_bypass_is_where_the_shape_stays() -> None:
@@ -70,7 +70,7 @@ def test_the_simple_bypass_is_where_the_shape_stays() -> None:
     assert measure(bypassed).params == measure(spec).params
     added = [
         after.row.id
-        for before, after in zip(spec.trace(), bypassed.trace(), strict=True)
+        for before, after in zip(spec.infer(), bypassed.infer(), strict=True)
         if before.layer != after.layer and type(after.layer) is not type(before.layer)
     ]
     assert added == ["3/2", "6", "7/2", "10"]

@@ -8,7 +8,7 @@ import pytest
 import torchvision
 
 from fuseablate import load_spec
-from fuseablate.layers import numbers
+from fuseablate.layers import numel
 from tests.helpers.references import proved, same_function, same_size
 
 VGGS = [f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")]
@@ -52,7 +52,7 @@ def product(text: str) -> int:
 
 
 def test_vgg16_is_the_sources_list_line_by_line() -> None:
-    rows = [row for row in load_spec("vgg16").trace() if row.row.op != "pool"]
+    rows = [row for row in load_spec("vgg16").infer() if row.row.op != "pool"]
     lines = [LINE.fullmatch(line) for line in SOURCE]
     memory = params = 0
     for match, row in zip(lines, [None, *rows], strict=True):
@@ -64,7 +64,7 @@ def test_vgg16_is_the_sources_list_line_by_line() -> None:
         if row is None:
             assert printed == 0  # the input
             continue
-        assert numbers(row.out_shape) == product(match["memory"])
+        assert numel(row.out_shape) == product(match["memory"])
         biases = row.out_shape[0] if row.cost.params else 0
         assert row.cost.params - biases == printed
     assert params == 138_344_128  # "TOTAL params: 138M"

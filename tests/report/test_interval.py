@@ -36,10 +36,10 @@ def half(found: Comparison) -> float:
 def test_it_reaches_as_far_as_both_together() -> None:
     delta = judge(SEEDS).delta(SEEDS.variants[1])
     assert delta
-    assert delta.image_sd is not None
+    assert delta.image_se is not None
     # One comparison: the images' part is the normal's at 5 %.
     assert half(BOTH) == pytest.approx(
-        math.hypot(half(SEEDS), float(norm.ppf(0.975)) * delta.image_sd)
+        math.hypot(half(SEEDS), float(norm.ppf(0.975)) * delta.image_se)
     )
     assert half(BOTH) > 1.5 * half(SEEDS)
 

@@ -12,7 +12,18 @@ import pytest
 
 from fuseablate import load_spec
 from fuseablate.commands.program import main
-from fuseablate.layers import Act, Concat, Conv, Flatten, GlobalPool, Linear, Norm, Pool, Tap, seq
+from fuseablate.layers import (
+    Act,
+    AuxHead,
+    Concat,
+    Conv,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Norm,
+    Pool,
+    seq,
+)
 from fuseablate.show.blocks import Graph, draw
 from fuseablate.show.lines import folded, unfolded
 from fuseablate.show.picture import to_dot
@@ -23,7 +34,7 @@ needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is 
 def clusters(name: str, *edits: str) -> list[str]:
     """The rows, then each block drawn in full."""
     spec = load_spec(name).edit(*edits)
-    return to_dot(spec, folded(spec.trace())).split("subgraph ")[1:]
+    return to_dot(spec, folded(spec.infer())).split("subgraph ")[1:]
 
 
 def test_rows_of_a_resnet() -> None:
@@ -54,7 +65,7 @@ def test_blocks_of_the_fuse_table() -> None:
 
 def test_all_draws_each_repeat() -> None:
     spec = load_spec("resnet18")
-    text = to_dot(spec, unfolded(spec.trace()))
+    text = to_dot(spec, unfolded(spec.infer()))
     assert text.split("subgraph ")[1].count("label=<Basic 3×3") == 8
 
 
@@ -68,7 +79,7 @@ def test_branches_and_a_head_at_the_side() -> None:
                 ("none", seq()),
             )
         ),
-        aux=Tap((("head", head),), weight=0.3),
+        aux=AuxHead((("head", head),), weight=0.3),
         last=Conv(80, 8, (3, 1), padding=(1, 0), groups=4),
     )
     graph = Graph("b")

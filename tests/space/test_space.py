@@ -77,7 +77,7 @@ def test_an_assignment_means_edits_and_those_that_change_nothing_are_dropped() -
     )  # fmt: skip
     rows = spec_of(whole, other).rows
     assert [
-        (row.id, row.op, row.cells().get("kernel"), row.cells().get("exp")) for row in rows
+        (row.id, row.op, row.values().get("kernel"), row.values().get("exp")) for row in rows
     ] == [
         ("1", "conv", 3, None),
         ("2", "mbconv", 3, 8),

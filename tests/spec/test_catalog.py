@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fuseablate import InputError, build, load_spec, measure
 from fuseablate.network.check import compare
-from fuseablate.ops.fields import Choice, Flag, Real
+from fuseablate.ops.fields import Bool, Choice, Float
 from fuseablate.ops.kernels import Kernel, Listed, Padding
 from fuseablate.spec.catalog import shipped_specs
 from fuseablate.spec.spec import Spec, to_toml
@@ -44,12 +44,12 @@ def test_every_table_says_where_it_is_from_and_has_a_form_for_small_images(name:
         assert "cifar" in [form.name for form in spec.forms]
     small = EVERY[name]
     assert small.classes == spec.classes if small is spec else 100
-    assert small.trace(SIZE)[-1].out_shape[0] == small.classes
+    assert small.infer(SIZE)[-1].out_shape[0] == small.classes
 
 
 def values(rule: Any) -> list[str]:
     """Return values that a rule takes, some of which a network will refuse."""
-    if isinstance(rule, Flag):
+    if isinstance(rule, Bool):
         return ["true", "false"]
     if isinstance(rule, Choice):
         return list(rule.words)
@@ -61,7 +61,7 @@ def values(rule: Any) -> list[str]:
         return ["1", "3", "5", "1x3"]
     if isinstance(rule, Padding):
         return ["same", "valid", "1"]
-    return ["0.5"] if isinstance(rule, Real) else ["1", "2", "3", "4"]
+    return ["0.5"] if isinstance(rule, Float) else ["1", "2", "3", "4"]
 
 
 @st.composite
@@ -95,7 +95,7 @@ def test_random_edits_build_train_and_cost_what_fvcore_counts(shard: int) -> Non
         name, edits = chosen
         try:
             spec = EVERY[name].edit(*edits)
-            rows = spec.trace(SIZE)
+            rows = spec.infer(SIZE)
         except InputError:  # such as two edits that meet in one cell
             assume(False)
         assume(measure(spec, SIZE).macs < 2 * MOST_MACS)
@@ -154,7 +154,7 @@ def test_an_edit_that_no_layer_depends_on_is_refused(name: str, edit: str) -> No
 def test_widths_of_groups_and_depths_have_bounds_of_their_own() -> None:
     """RegNetX-400MF has groups of 16 channels: 1.1 times 32, 64, 160, 400."""
     spec = load_spec("regnet_x_400mf").edit("scale.width=x1.1")
-    inner = [row.cells()["inner"] for row in spec.rows if row.op == "bottle"]
+    inner = [row.values()["inner"] for row in spec.rows if row.op == "bottle"]
     assert sorted(set(inner)) == [32, 64, 176, 448]
     with pytest.raises(InputError, match="1000"):
         load_spec("resnet18").edit("scale.depth=x99999")

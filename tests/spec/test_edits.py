@@ -18,7 +18,7 @@ FUSE = [str(n) for n in range(2, 13)]
 
 def cells(spec: Spec, field: str) -> dict[str, object]:
     """A field's value in each row that has it, by the row's id."""
-    return {row.id: row.cells()[field] for row in spec.rows if field in row.cells()}
+    return {row.id: row.values()[field] for row in spec.rows if field in row.values()}
 
 
 def changed(spec: Spec, field: str) -> dict[str, object]:
@@ -32,7 +32,7 @@ def only(spec: Spec, field: str) -> dict[str, object]:
     assert [row.id for row in spec.rows] == [row.id for row in BASE.rows]
     for row, before in zip(spec.rows, BASE.rows, strict=True):
         assert row.op == before.op
-        rest, rest_before = row.cells(), before.cells()
+        rest, rest_before = row.values(), before.values()
         rest.pop(field, None)
         rest_before.pop(field, None)
         assert rest == rest_before
@@ -317,10 +317,10 @@ def test_fields_and_cells_that_are_not_there(edit: str, message: str) -> None:
 
 def test_absent_cells_are_passed_over() -> None:
     after = BASE.edit("all.se=true", "all.nl=elu", "all.norm=none")
-    assert "se" not in after.rows[13].cells()
-    assert "se" not in after.rows[15].cells()
-    assert "nl" not in after.rows[13].cells()
-    assert "nl" not in after.rows[15].cells()
+    assert "se" not in after.rows[13].values()
+    assert "se" not in after.rows[15].values()
+    assert "nl" not in after.rows[13].values()
+    assert "nl" not in after.rows[15].values()
     assert cells(after, "norm") == dict.fromkeys([str(n) for n in range(1, 14)], "none")
 
 
@@ -403,9 +403,9 @@ def test_edits_made_one_after_another() -> None:
 
 
 def residual_rows(spec: Spec) -> list[str]:
-    from fuseablate.layers import Add
+    from fuseablate.layers import Residual
 
-    return [t.row.id for t in spec.trace() if isinstance(t.layer, Add)]
+    return [t.row.id for t in spec.infer() if isinstance(t.layer, Residual)]
 
 
 def test_residuals_stand_where_the_shape_permits() -> None:
@@ -434,8 +434,8 @@ def test_keys_of_the_spec() -> None:
     after = BASE.edit("classes=10", "dropout=0.5", "input=32x48")
     assert (after.classes, after.dropout, after.input) == (10, 0.5, (32, 48))
     assert after.rows == BASE.rows
-    assert after.trace()[0].in_shape == (3, 32, 48)
-    assert after.trace()[-1].out_shape == (10, 1, 1)
+    assert after.infer()[0].in_shape == (3, 32, 48)
+    assert after.infer()[-1].out_shape == (10, 1, 1)
 
 
 # --- Structure: op and depth ---
@@ -446,9 +446,9 @@ def test_an_op_change_keeps_the_fields_that_both_have() -> None:
     ops = [row.op for row in after.rows]
     assert ops == ["conv", *["mbconv"] * 11, "conv", "pool", "conv", "conv"]
     for row, before in zip(after.rows[1:12], BASE.rows[1:12], strict=True):
-        expected = before.cells()
+        expected = before.values()
         assert (expected.pop("variant"), expected.pop("order")) == ("full", "1xK,Kx1")
-        assert row.cells() == {**expected, "spatial": "depthwise"}
+        assert row.values() == {**expected, "spatial": "depthwise"}
     assert after.label == "fuse.op=mbconv"
 
 
@@ -456,14 +456,14 @@ def test_an_op_change_can_come_with_the_fields_that_the_new_op_needs() -> None:
     assert "row 1: op 'fuse' needs a value for 'exp'" in refused("1.op=fuse")
     for edits in (("1.op=fuse", "1.exp=16"), ("1.exp=16", "1.op=fuse")):
         after = BASE.edit(*edits)
-        assert (after.rows[0].op, after.rows[0].cells()["exp"]) == ("fuse", 16)
-        assert after.trace()[0].out_shape == (16, 112, 112)
+        assert (after.rows[0].op, after.rows[0].values()["exp"]) == ("fuse", 16)
+        assert after.infer()[0].out_shape == (16, 112, 112)
         assert "without" not in after.label  # bias and the like were at their defaults
     assert "(without bias)" in BASE.edit("1.bias=true").edit("1.op=fuse", "1.exp=16").label
     assert "there is no number of exp to scale" in refused("1.op=fuse", "1.exp=x0.5")
     # a value that only the new op knows
     last = BASE.edit("1.op=fuse", "1.exp=16", "1.se=true", "1.se_place=after_project")
-    assert last.rows[0].cells()["se_place"] == "after_project"
+    assert last.rows[0].values()["se_place"] == "after_project"
 
 
 def test_selectors_see_the_unedited_spec() -> None:
@@ -479,11 +479,11 @@ def test_depth_repeats_a_row_without_its_stride() -> None:
     ids = [row.id for row in after.rows]
     assert ids == ["1", "2", "3", "4", "5", "5/2", "5/3", *[str(n) for n in range(6, 17)]]
     rows = after.rows[4:7]
-    assert [row.cells()["stride"] for row in rows] == [2, 1, 1]
-    assert [row.cells()["kernel"] for row in rows] == [7, 7, 7]
+    assert [row.values()["stride"] for row in rows] == [2, 1, 1]
+    assert [row.values()["kernel"] for row in rows] == [7, 7, 7]
     # a repeat reads 40 channels: 40x96 + 2x96x7 + 192x40 + 2x192x48, BN 2 x (96 + 192 + 40)
-    assert after.trace()[5].cost.params == 3840 + 1344 + 7680 + 18432 + 656
-    assert [t.out_shape for t in after.trace()[4:7]] == [(40, 14, 14)] * 3
+    assert after.infer()[5].cost.params == 3840 + 1344 + 7680 + 18432 + 656
+    assert [t.out_shape for t in after.infer()[4:7]] == [(40, 14, 14)] * 3
 
 
 def test_rows_of_a_deeper_spec_can_be_selected() -> None:
@@ -495,7 +495,7 @@ def test_rows_of_a_deeper_spec_can_be_selected() -> None:
     assert changed_rows(deep, "4-5.kernel=7") == ["4", "5", "5/2", "5/3"]
     assert "'5/4' selects no row" in refused("5/4.kernel=7", spec=deep)
     both = deep.edit("5.kernel=7", "5/2.kernel=3")
-    assert [row.cells()["kernel"] for row in both.rows[4:7]] == [7, 3, 7]
+    assert [row.values()["kernel"] for row in both.rows[4:7]] == [7, 3, 7]
 
 
 def changed_rows(spec: Spec, edit: str) -> list[str]:

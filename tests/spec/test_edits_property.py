@@ -96,7 +96,7 @@ def test_random_edits_build_train_and_cost_what_fvcore_counts(field: str) -> Non
         nonlocal networks
         try:
             spec = BASE.edit(edits[0], *edits[1])
-            rows = spec.trace((32, 32))
+            rows = spec.infer((32, 32))
         except InputError:  # such as two edits that meet in one cell
             assume(False)
         network = build(spec, size=(32, 32)).train()

@@ -146,8 +146,8 @@ def conv_at(network: nn.Module, name: str) -> nn.Conv2d:
 @pytest.mark.parametrize(("number", "source"), NUMBERED)
 def test_spec_has_the_cells_of_the_source(spec: Spec, number: int, source: list[str]) -> None:
     size, operator, kernel, bn, exp, out, se, nl, stride = source
-    traced = spec.trace()[number - 1]
-    row, cells = traced.row, traced.row.cells()
+    traced = spec.infer()[number - 1]
+    row, cells = traced.row, traced.row.values()
     h, w, c = map(int, size.split("x"))
     assert row.id == str(number)
     assert traced.in_shape == (c, h, w)
@@ -166,7 +166,7 @@ def test_spec_has_the_cells_of_the_source(spec: Spec, number: int, source: list[
 
 @pytest.mark.parametrize("number", FUSE)
 def test_inferred_choices_of_the_fuse_rows_are_fields(spec: Spec, number: int) -> None:
-    cells = spec.rows[number - 1].cells()
+    cells = spec.rows[number - 1].values()
     assert cells["variant"] == "full"
     assert cells["residual"] is False
     assert cells["expand"] == "always"
@@ -176,10 +176,10 @@ def test_inferred_choices_of_the_fuse_rows_are_fields(spec: Spec, number: int) -
 
 
 def test_inferred_choices_of_the_head_are_fields(spec: Spec) -> None:
-    assert spec.rows[12].cells()["se"] is True
-    assert [spec.rows[n].cells()["form"] for n in (14, 15)] == ["conv", "conv"]
-    assert spec.rows[15].cells()["bias"] is False
-    assert [row.id for row in spec.rows if row.cells().get("dropout")] == ["16"]
+    assert spec.rows[12].values()["se"] is True
+    assert [spec.rows[n].values()["form"] for n in (14, 15)] == ["conv", "conv"]
+    assert spec.rows[15].values()["bias"] is False
+    assert [row.id for row in spec.rows if row.values().get("dropout")] == ["16"]
     assert spec.dropout == 0.2
 
 
@@ -292,7 +292,7 @@ def test_dropout_acts_on_the_1024_activations_while_training(network: nn.Module)
 def test_shapes_at_any_input(spec: Spec, network: nn.Module, side: int) -> None:
     outs = [16, 16, 24, 24, 40, 40, 40, 48, 48, 96, 96, 96, 576, 576, 1024, 100]
     shapes = [(out, s, s) for out, s in zip(outs, SIDES[side][1:], strict=True)]
-    assert [traced.out_shape for traced in spec.trace((side, side))] == shapes
+    assert [traced.out_shape for traced in spec.infer((side, side))] == shapes
     found = []
     hooks = [
         network.get_submodule(f"rows.{n}").register_forward_hook(
@@ -312,10 +312,10 @@ def test_shapes_at_any_input(spec: Spec, network: nn.Module, side: int) -> None:
 def test_each_rows_params_and_macs(spec: Spec, network: nn.Module, number: int) -> None:
     weights, norms, at_224, at_32 = BY_HAND[number]
     module = network.get_submodule(f"rows.{number}")
-    assert spec.trace()[number - 1].cost.params == weights + norms
+    assert spec.infer()[number - 1].cost.params == weights + norms
     assert sum(p.numel() for p in module.parameters()) == weights + norms
-    assert spec.trace((224, 224))[number - 1].cost.macs == at_224
-    assert spec.trace((32, 32))[number - 1].cost.macs == at_32
+    assert spec.infer((224, 224))[number - 1].cost.macs == at_224
+    assert spec.infer((32, 32))[number - 1].cost.macs == at_32
 
 
 def test_totals(spec: Spec, network: nn.Module) -> None:

@@ -40,9 +40,9 @@ def test_a_small_spec_by_hand(small: Spec) -> None:
     )
     assert (small.divisor, small.dropout) == (8, 0.0)
     assert [row.id for row in small.rows] == ["1", "2", "3", "4"]
-    assert [t.out_shape for t in small.trace()] == [(8, 16, 16), (8, 16, 16), (8, 1, 1), (10, 1, 1)]
+    assert [t.out_shape for t in small.infer()] == [(8, 16, 16), (8, 16, 16), (8, 1, 1), (10, 1, 1)]
     # 3x3x3x8 + BN 16; 8x16 + 2x16x3 + 2x(32x8) SE + 32x8 + BN 2x(16 + 32 + 8); 0; 80
-    params = [t.cost.params for t in small.trace()]
+    params = [t.cost.params for t in small.infer()]
     assert params == [216 + 16, 128 + 96 + 512 + 256 + 112, 0, 80]
 
 
@@ -146,8 +146,8 @@ def test_depth_in_a_file_strides_once(tmp_path: Path) -> None:
     text = SMALL.replace("exp = 16", "exp = 16\ndepth = 3").replace("stride = 1", "stride = 2")
     spec = load_spec(write(tmp_path, text))
     assert [row.id for row in spec.rows] == ["1", "2", "2/2", "2/3", "3", "4"]
-    assert [row.cells()["stride"] for row in spec.rows[1:4]] == [2, 1, 1]
-    assert spec.trace()[3].out_shape == (8, 8, 8)
+    assert [row.values()["stride"] for row in spec.rows[1:4]] == [2, 1, 1]
+    assert spec.infer()[3].out_shape == (8, 8, 8)
 
 
 EDITS = [
@@ -266,5 +266,5 @@ def test_a_spec_is_frozen(small: Spec) -> None:
 
 def test_the_spec_follows_the_data(small: Spec) -> None:
     followed = small.with_classes(7)
-    assert followed.trace()[-1].out_shape == (7, 1, 1)
+    assert followed.infer()[-1].out_shape == (7, 1, 1)
     assert followed.edits == ()

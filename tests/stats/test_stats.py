@@ -151,7 +151,7 @@ def test_the_error_of_the_images_is_that_of_a_paired_difference() -> None:
     rights = {"a": {0: base, 1: base}, "b": {0: other, 1: other}}
     analysis = analyse({"a": by_seed(70, 70.1), "b": by_seed(80, 80.2)}, "a", rights)
     (delta,) = analysis.deltas
-    assert delta.image_sd == pytest.approx(100 * math.sqrt(0.29 / 99))
+    assert delta.image_se == pytest.approx(100 * math.sqrt(0.29 / 99))
     assert delta.limit == "images"
 
 

@@ -148,7 +148,7 @@ def test_per_row_names_repeats_apart(tmp_path: Path) -> None:
     design = expand(load_study(tmp_path / "mine.toml"), (16, 16), 4)
     assert firsts(design) == ["baseline", "2.kernel=7", "3/1.kernel=7", "3/2.kernel=7"]
     assert [one.levels[0]["row"] for one in design.variants[1:]] == ["2", "3", "3_2"]
-    kernels = [[row.cells().get("kernel") for row in one.spec.rows] for one in design.variants]
+    kernels = [[row.values().get("kernel") for row in one.spec.rows] for one in design.variants]
     assert [row[1:4] for row in kernels] == [[3, 5, 5], [7, 5, 5], [3, 7, 5], [3, 5, 7]]
 
 

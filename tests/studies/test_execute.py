@@ -10,7 +10,7 @@ import pytest
 from fuseablate.commands.program import main
 from fuseablate.engines.workers import Workers
 from fuseablate.errors import InputError
-from fuseablate.runs.status import Board, Line
+from fuseablate.runs.status import RunStatus, StudyStatus
 from fuseablate.runs.store import Store
 from fuseablate.spec.spec import to_toml
 from fuseablate.studies.execute import as_begun
@@ -19,8 +19,8 @@ from tests.commands.test_train import images
 from tests.helpers.small_run import small_spec
 
 
-def board(*lines: Line) -> Board:
-    return Board("se", "SE", pid=1, workers=2, lines=list(lines))
+def board(*lines: RunStatus) -> StudyStatus:
+    return StudyStatus("se", "SE", pid=1, workers=2, lines=list(lines))
 
 
 def test_a_study_goes_on_with_the_threads_that_it_began_with(
@@ -45,7 +45,7 @@ def test_list_shows_the_others_beside_a_spoilt_study(
 ) -> None:
     for name in ("good-1", "bad-2"):
         (tmp_path / "studies" / name).mkdir(parents=True)
-    board(Line("baseline", 0, "d", 4, state="done")).save(tmp_path / "studies" / "good-1")
+    board(RunStatus("baseline", 0, "d", 4, state="done")).save(tmp_path / "studies" / "good-1")
     (tmp_path / "studies" / "bad-2" / "status.json").write_text(json.dumps({"x": 1}))
     assert main(["study", "list", "--runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out
@@ -58,14 +58,14 @@ def test_the_time_left_by_hand() -> None:
     # Left: 2 epochs of 10 s, 4 of the same variant (10 s), 4 of one not yet measured (the median
     # of 10 and 20 s: 15 s): 20 + 40 + 60 = 120 s, shared by two workers.
     lines = (
-        Line("a", 0, "1", 4, state="running", epoch=2, seconds=10),
-        Line("a", 1, "2", 4),
-        Line("b", 0, "3", 4),
-        Line("c", 0, "4", 4, state="done", epoch=4, seconds=20),
+        RunStatus("a", 0, "1", 4, state="running", epoch=2, seconds=10),
+        RunStatus("a", 1, "2", 4),
+        RunStatus("b", 0, "3", 4),
+        RunStatus("c", 0, "4", 4, state="done", epoch=4, seconds=20),
     )
     assert board(*lines).eta() == 60
     assert summary(board(*lines)) == "2 waiting, 1 running, 1 done of 4 runs, 1m00s left"
-    assert board(Line("a", 0, "1", 4)).eta() is None
+    assert board(RunStatus("a", 0, "1", 4)).eta() is None
 
 
 STUDY = """

@@ -20,7 +20,7 @@ from fuseablate.commands.program import main
 from fuseablate.report.comparison import of_study
 from fuseablate.report.judged import judge
 from fuseablate.runs.manifest import Manifest
-from fuseablate.runs.status import Board
+from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import Store
 from fuseablate.seeds import Looks
 from fuseablate.spec.spec import Spec
@@ -87,7 +87,7 @@ class Study:
     plan: Plan
     store: Store
     engine: InstantEngine
-    board: Board
+    board: StudyStatus
     said: list[str]
     calls: Calls
     trials: Trials
@@ -199,11 +199,11 @@ def test_the_board_and_the_manifest_say_how_far_it_is(tmp_path: Path) -> None:
     # 7 to do of 10 s, and 12 more that may be: 19 of them on two workers.
     assert summary(early.board) == "7 waiting, 1 done of 8 (up to 20) runs, 35s left (up to 1m35s)"
     early.board.save(tmp_path)
-    assert Board.load(tmp_path).possible == 12
+    assert StudyStatus.load(tmp_path).possible == 12
     table = json.loads((tmp_path / "status.json").read_text())
     del table["possible"]
     (tmp_path / "status.json").write_text(json.dumps(table))
-    assert Board.load(tmp_path).possible == 0  # of before
+    assert StudyStatus.load(tmp_path).possible == 0  # of before
 
 
 def test_a_variant_that_diverged_gets_no_more(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from fuseablate.io.terminal import Screen, duration
 from fuseablate.report.comparison import of_records
 from fuseablate.report.screen.report import print_report
 from fuseablate.report.screen.searched import print_searched
-from fuseablate.runs.status import Board
+from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import RECORD, Store
 from fuseablate.spec.spec import Spec
 from fuseablate.studies.drive import Driver, new_board
@@ -53,7 +53,7 @@ edit = "3.exp={}"
 
 
 def kernels(spec: Spec) -> list[int]:
-    return [int(cast(int, row.cells()["kernel"])) for row in spec.rows if row.op == "fuse"]
+    return [int(cast(int, row.values()["kernel"])) for row in spec.rows if row.op == "fuse"]
 
 
 def rising(spec: Spec, seed: int) -> list[float]:
@@ -67,7 +67,7 @@ class Ended:
     plan: Plan
     store: Store
     engine: InstantEngine
-    board: Board
+    board: StudyStatus
     view: Quiet
     tracker: NoTracker
     trials: Trials
@@ -129,7 +129,7 @@ BEST = "finalists = { best = 2, seeds = [9] }"
 def untied(spec: Spec, seed: int) -> list[float]:
     """No two networks score alike."""
     first, second = kernels(spec)
-    exp = int(cast(int, spec.rows[2].cells()["exp"]))
+    exp = int(cast(int, spec.rows[2].values()["exp"]))
     top1 = first / 20 + second / 30 + exp / 1000 + seed / 10_000
     return [top1 / 3, top1 / 2, top1]
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fuseablate.recipes.recipe import Recipe
 from fuseablate.training.environment import threads_set
-from fuseablate.training.optim import Average, make_optimizer
+from fuseablate.training.optim import EMA, make_optimizer
 
 Make = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 
@@ -95,7 +95,7 @@ def test_norms_and_biases_may_be_left_undecayed() -> None:
 def test_the_average_follows_its_formula_by_hand() -> None:
     net = nn.Linear(1, 1, bias=False)
     nn.init.constant_(net.weight, 10.0)
-    average = Average(net, decay=0.25)
+    average = EMA(net, decay=0.25)
     nn.init.constant_(net.weight, 0.0)
     average.update(1)  # min(0.25, 2 / 11) = 2 / 11
     assert next(average.network.parameters()).item() == pytest.approx(20 / 11)
@@ -107,7 +107,7 @@ def test_the_average_follows_its_formula_by_hand() -> None:
 
 def test_the_average_takes_in_batch_norms_statistics_and_counts() -> None:
     net = nn.BatchNorm2d(1)
-    average = Average(net, decay=0.999)
+    average = EMA(net, decay=0.999)
     assert net.running_mean is not None
     assert net.num_batches_tracked is not None
     net.running_mean.fill_(11.0)

@@ -8,7 +8,7 @@ import pytest
 
 from fuseablate.io.terminal import Screen
 from fuseablate.runs.record import Curves
-from fuseablate.training.progress import Live, Plain, Progress, Silent, suited_progress
+from fuseablate.training.progress import LiveProgress, Plain, Progress, Silent, suited_progress
 
 CURVES = Curves((0.1,), (3.6891,), (0.11701,), (3.5,), (0.125,), (41.26,), (1091.4,))
 LINE = "lr 0.1  train 3.689 11.70%  val 3.500 12.50%  41.3 s  1,091 images/s"
@@ -36,7 +36,7 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_bars_on_a_terminal() -> None:
     file = io.StringIO()
-    go(Live(Screen(file=file, force_terminal=True, width=80)))
+    go(LiveProgress(Screen(file=file, force_terminal=True, width=80)))
     shown = file.getvalue()
     assert shown.startswith("fusenet all.se=false seed 0\n")
     assert "epoch 2/20" in shown
@@ -47,7 +47,7 @@ def test_bars_on_a_terminal() -> None:
 
 def test_the_bars_loss_and_speed_fit_into_80_columns() -> None:
     file = io.StringIO()
-    live = Live(Screen(file=file, force_terminal=True, width=80))
+    live = LiveProgress(Screen(file=file, force_terminal=True, width=80))
     live.begin("a title", 200, 99, 45_000)
     for _ in range(3):
         live.step(128, 4.6)

@@ -1,12 +1,12 @@
 """The torch modules of the layer algebra that torch itself does not have."""
 
 from fuseablate.network.modules.fast import DepthwiseConv2d, FastShift, PointwiseConv2d
-from fuseablate.network.modules.joins import Add, Concat, Gate, Sequential, Split, Sum, Tap
-from fuseablate.network.modules.plain import Scale, Shift, StandardisedConv2d, Subsample
+from fuseablate.network.modules.joins import AuxHead, Concat, Gate, Residual, Sequential, Split, Sum
+from fuseablate.network.modules.plain import Scale, Shift, StandardisedConv2d, ZeroPadShortcut
 from fuseablate.network.modules.random import Dropout, DropPath
 
 __all__ = [
-    "Add",
+    "AuxHead",
     "Concat",
     "DepthwiseConv2d",
     "DropPath",
@@ -14,12 +14,12 @@ __all__ = [
     "FastShift",
     "Gate",
     "PointwiseConv2d",
+    "Residual",
     "Scale",
     "Sequential",
     "Shift",
     "Split",
     "StandardisedConv2d",
-    "Subsample",
     "Sum",
-    "Tap",
+    "ZeroPadShortcut",
 ]

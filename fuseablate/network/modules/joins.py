@@ -44,7 +44,7 @@ class Split(Sequential):
         return torch.cat([child(part) for child, part in zip(self, parts, strict=True)], dim=1)
 
 
-class Add(Sequential):
+class Residual(Sequential):
     """A residual: the input plus what the children make of it."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class Gate(Sequential):
         return x * self.chain(x).view(*x.shape[:2], 1, 1)
 
 
-class Tap(Sequential):
+class AuxHead(Sequential):
     """Passes its input on; while training, `logits` hold what the children made of it.
 
     Whoever computes the loss reads them after the forward pass, and adds `weight` times theirs.

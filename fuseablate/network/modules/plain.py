@@ -34,7 +34,7 @@ class StandardisedConv2d(nn.Conv2d):
         )
 
 
-class Subsample(nn.Module):
+class ZeroPadShortcut(nn.Module):
     """Every `stride`-th pixel, with `side` channels of zeros before and as many after."""
 
     def __init__(self, side: int, stride: int) -> None:

@@ -75,7 +75,7 @@ def _variants(judged: Judged, look: Look) -> dict[str, Any]:
             "df": analysis.df,
             "smallest_difference": judged.smallest,
             "seeds_needed": judged.needed,
-            "image_sd": {names[delta.variant]: delta.image_sd for delta in analysis.deltas},
+            "image_se": {names[delta.variant]: delta.image_se for delta in analysis.deltas},
         },
         "conclusion": conclusion(judged),
         "variants": [

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.io.terminal import change, fitted, named_table, short
-from fuseablate.report.comparison import Variant
+from fuseablate.report.comparison import ComparedVariant
 from fuseablate.report.judged import Judged
 from fuseablate.report.look import Look
 from fuseablate.report.screen.bars import MARKS, STYLES, interval, marked, reach_of
@@ -116,7 +116,7 @@ def verdict(delta: Delta | None, reach: float, drawn: bool) -> Text:
     return Text(" ").join((interval(delta, reach), mark)) if drawn else mark
 
 
-def _no_verdict(variant: Variant, why: str, wide: bool) -> Text:
+def _no_verdict(variant: ComparedVariant, why: str, wide: bool) -> Text:
     said = f"no verdict: {why}" if wide else variant.diverged.replace(" runs", "") or "no verdict"
     return Text(f"{MARKS['no verdict']} {said}", style=STYLES["no verdict"])
 

@@ -29,7 +29,7 @@ BLOCK = 1 << 20  # bytes copied at once
 
 
 @dataclass(frozen=True)
-class Entry:
+class FileEntry:
     """One file: its size in bytes, and the SHA-256 of its content in hex."""
 
     bytes: int
@@ -43,7 +43,7 @@ class Contents:
     format: int
     fuseablate: str
     created: str
-    files: Mapping[str, Entry]
+    files: Mapping[str, FileEntry]
 
     def to_json(self) -> str:
         """Return it as JSON."""

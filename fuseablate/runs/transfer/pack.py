@@ -26,7 +26,7 @@ from fuseablate.runs.transfer.contents import (
     CONTENTS,
     FORMAT,
     Contents,
-    Entry,
+    FileEntry,
     Meter,
     Summed,
     belongs,
@@ -82,7 +82,7 @@ class _Packer:
     writer: _Writer
     meter: Meter
     done: Exported
-    files: dict[str, Entry] = field(default_factory=dict)
+    files: dict[str, FileEntry] = field(default_factory=dict)
 
     def run(self, folder: Path, *, weights: bool, checkpoints: bool) -> None:
         for _ in range(2):  # a run may end, and its checkpoint go, between the look and the opening
@@ -135,7 +135,7 @@ class _Packer:
         self.writer.add(name, content, size)
         if content.missing:
             raise InputError(f"{name}: became shorter while it was exported; export again")
-        self.files[name] = Entry(size, content.sha256)
+        self.files[name] = FileEntry(size, content.sha256)
 
     def finish(self) -> None:
         """Write the list of all files, as the last of them."""

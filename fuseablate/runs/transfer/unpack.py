@@ -20,7 +20,7 @@ from fuseablate.io.lock import is_held
 from fuseablate.runs.record import Record
 from fuseablate.runs.store import DIGITS, NEWEST, PREVIOUS, RECORD, WEIGHTS, Store, read_record
 from fuseablate.runs.study_lock import held
-from fuseablate.runs.transfer.contents import CONTENTS, SMALL, Contents, Entry, Meter, Summed
+from fuseablate.runs.transfer.contents import CONTENTS, SMALL, Contents, FileEntry, Meter, Summed
 from fuseablate.runs.transfer.source import Source, source_at
 from fuseablate.runs.underway import DESCRIPTION, newest, reached
 
@@ -125,13 +125,15 @@ def _copy(path: Path, source: Source, staging: Path, meter: Meter) -> None:
             content.copy_to(copy)
             copy.flush()
             os.fsync(copy.fileno())
-        if content.missing or (listed is not None and listed[name] != Entry(size, content.sha256)):
+        if content.missing or (
+            listed is not None and listed[name] != FileEntry(size, content.sha256)
+        ):
             raise InputError(
                 f"{path}: {name}: is not what was exported (its SHA-256 differs); copy it again"
             )
 
 
-def _list(path: Path, source: Source) -> Mapping[str, Entry] | None:
+def _list(path: Path, source: Source) -> Mapping[str, FileEntry] | None:
     if CONTENTS not in source.files:
         if source.listed:
             raise InputError(f"{path}: has no {CONTENTS}; is it cut off? export again")

@@ -6,14 +6,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fuseablate.io.checked import Table
+from fuseablate.io.checked import Schema
 from fuseablate.layers import Cost
 from fuseablate.space import Amount, Parameter, Seeds
 
 Objective = Literal["accuracy", "macs", "params", "latency"]
 
 
-class Budget(Table):
+class Budget(Schema):
     """The most that a variant may cost; checked before it is trained."""
 
     macs: Amount | None = None
@@ -35,14 +35,14 @@ class Budget(Table):
         }
 
 
-class Finalists(Table):
+class Finalists(Schema):
     """What is trained anew, on fresh seeds, and tested: the best few, or the whole front."""
 
     best: Annotated[int, Field(ge=1)] | None = None
     seeds: Seeds
 
 
-class Search(Table):
+class Search(Schema):
     """How a space is searched.
 
     n_trials: the total, over all starts of the study; the whole space for `grid` (brute force)

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from fuseablate.io.checked import Table
+from fuseablate.io.checked import Schema
 from fuseablate.seeds import Looks, SeedPlan
 from fuseablate.space import Seeds
 
@@ -21,7 +21,7 @@ Count = Annotated[int, Field(ge=1, le=1000)]
 _LOOKS = ("first", "step", "most")
 
 
-class SeedTable(Table):
+class SeedTable(Schema):
     """Numbers of seeds; `reference` is by default what every variant has."""
 
     each: Count | None = None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from fuseablate.cost import Kind
-from fuseablate.io.checked import Table
+from fuseablate.io.checked import Schema
 from fuseablate.runs import MATTERS
 from fuseablate.space import Name, Text, Texts
 from fuseablate.spec import Edit, Size
@@ -25,7 +25,7 @@ _CLASSES = {"cifar100": 100, "cifar10": 10, "generated": 100}
 _GENERATED = ("classes", "train_images", "test_images")
 
 
-class Level(Table):
+class Level(Schema):
     """One level of a factor: another spec, edits, changes of the recipe, or some of these."""
 
     name: Name
@@ -45,7 +45,7 @@ class Level(Table):
         return self
 
 
-class Factor(Table):
+class Factor(Schema):
     """A named list of levels; the baseline, unsaid, is the first."""
 
     name: Name
@@ -59,7 +59,7 @@ class Factor(Table):
         return self
 
 
-class DataSource(Table):
+class DataSource(Schema):
     """Which data: a name, a size where the images have none of their own.
 
     `classes`, `train_images` and `test_images` (of each class) are for `generated` alone.
@@ -101,7 +101,7 @@ def _named_or_table(key: str) -> BeforeValidator:
     return BeforeValidator(lambda given: {key: given} if isinstance(given, str) else given)
 
 
-class StudyFile(Table):
+class StudyFile(Schema):
     """The keys of a study file."""
 
     title: Text

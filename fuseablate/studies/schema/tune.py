@@ -6,11 +6,11 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from fuseablate.io.checked import Table
+from fuseablate.io.checked import Schema
 from fuseablate.space import Parameter, Seeds
 
 
-class Tune(Table):
+class Tune(Schema):
     """How the recipe of each variant, the baseline's too, is tuned before they are compared.
 
     n_trials: how many recipes each variant tries; the same ones for all. seeds: with which they

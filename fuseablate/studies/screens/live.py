@@ -14,7 +14,7 @@ from rich.text import Text
 
 from fuseablate.io.escaping import plain
 from fuseablate.io.terminal import duration
-from fuseablate.runs import Board, Line, RunState
+from fuseablate.runs import RunState, RunStatus, StudyStatus
 
 PLAIN_EVERY = 60.0  # seconds between two lines of overall progress
 MARKS: dict[RunState, tuple[str, str]] = {
@@ -27,7 +27,7 @@ MARKS: dict[RunState, tuple[str, str]] = {
 }
 
 
-def board_table(board: Board) -> Group:
+def status_table(board: StudyStatus) -> Group:
     """Return the board: a row for each variant, a cell for each of its seeds."""
     seeds = list(dict.fromkeys(line.seed for line in board.lines))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
@@ -46,14 +46,14 @@ def board_table(board: Board) -> Group:
     return Group(Text(f"{board.study}: {board.title}", style="bold"), table, foot)
 
 
-def _cell(line: Line) -> Text:
+def _cell(line: RunStatus) -> Text:
     mark, style = MARKS[line.state]
     top1 = f" {line.val_top1:.1%}" if line.val_top1 is not None else ""
     epochs = f" {line.epoch}/{line.epochs}" if line.state == "running" else ""
     return Text(f"{mark}{epochs}{top1}", style=style)
 
 
-def summary(board: Board) -> str:
+def summary(board: StudyStatus) -> str:
     """Return the counts of all states and the time that is left, as one line."""
     states = [f"{board.count(state)} {state}" for state in MARKS if board.count(state)]
     eta, longest = board.eta(), board.longest()
@@ -63,7 +63,7 @@ def summary(board: Board) -> str:
     return f"{', '.join(states)} of {runs_of(board)} runs{left}"
 
 
-def runs_of(board: Board) -> str:
+def runs_of(board: StudyStatus) -> str:
     """Return how many runs a study has, and how many it may come to have: `6 (up to 18)`."""
     count = len(board.lines)
     return f"{count} (up to {count + board.possible})" if board.possible else f"{count}"
@@ -87,9 +87,9 @@ class LiveView:
     ) -> None:
         self._live.stop()
 
-    def update(self, board: Board) -> None:
+    def update(self, board: StudyStatus) -> None:
         """Draw the board."""
-        self._live.update(board_table(board))
+        self._live.update(status_table(board))
 
     def say(self, text: str) -> None:
         """Print a line above the table."""
@@ -113,7 +113,7 @@ class PlainView:
     ) -> None:
         """Nothing is left to clear."""
 
-    def update(self, board: Board) -> None:
+    def update(self, board: StudyStatus) -> None:
         """Print the summary once a minute."""
         if time.monotonic() - self._said >= PLAIN_EVERY:
             self._said = time.monotonic()

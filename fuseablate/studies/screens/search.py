@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fuseablate.io.terminal import duration, short
 from fuseablate.runs import Store
-from fuseablate.space import Gate, Refusal, Space, size_of
+from fuseablate.space import Admission, Refusal, Space, size_of
 from fuseablate.studies.plan import Plan
 from fuseablate.studies.schema import Search
 from fuseablate.studies.search.sampler import random_assignment, seed_of
@@ -33,7 +33,7 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     limits = search.budget.limits(cost) if search.budget else {}
     for name, limit in limits.items():
         out.print(f"Budget: at most {limit:,} {'MACs' if name == 'macs' else name}")
-    gate = Gate(space, plan.data.image_size, limits)
+    gate = Admission(space, plan.data.image_size, limits)
     found = sample(space, gate, seed_of(plan.digest, "sample"))
     allowed = SAMPLES - found["over budget"] - found["impossible"]
     out.print(
@@ -67,7 +67,7 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     )
 
 
-def sample(space: Space, gate: Gate, seed: int) -> Counter[Refusal]:
+def sample(space: Space, gate: Admission, seed: int) -> Counter[Refusal]:
     """Return how many of `SAMPLES` random assignments are refused, for each reason."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     refused: Counter[Refusal] = Counter()

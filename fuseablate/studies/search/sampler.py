@@ -27,8 +27,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fuseablate.errors import InputError
 from fuseablate.space import (
+    Admission,
     Categorical,
-    Gate,
     IntRange,
     Parameter,
     Space,
@@ -126,7 +126,12 @@ class Proposer:
     """
 
     def __init__(
-        self, search: Search, space: Space, gate: Gate, name: str, trials: Sequence[FrozenTrial]
+        self,
+        search: Search,
+        space: Space,
+        gate: Admission,
+        name: str,
+        trials: Sequence[FrozenTrial],
     ) -> None:
         self._search, self._space, self._gate, self._name = search, space, gate, name
         self._size = size_of(space)

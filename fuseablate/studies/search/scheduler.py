@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fuseablate.recipes import changes_of
 from fuseablate.runs import Record, RunState
-from fuseablate.space import Assignment, Gate, Space, recipe_of
+from fuseablate.space import Admission, Assignment, Space, recipe_of
 from fuseablate.spec import Spec
 from fuseablate.studies.design import Variant
 from fuseablate.studies.drive import Driver
@@ -72,7 +72,7 @@ class SearchWork:
         base = self._plan.design.reference
         size = self._plan.data.image_size
         limits = search.budget.limits(self._plan.cost(base)) if search.budget else {}
-        self._gate = Gate(space, size, limits)
+        self._gate = Admission(space, size, limits)
         earlier = trials.all()
         self._proposer = Proposer(search, space, self._gate, name, earlier)
         self._pruning = (

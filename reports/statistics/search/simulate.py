@@ -26,7 +26,7 @@ from optuna.trial import TrialState
 from scipy.stats import t
 
 from fuseablate.cost.costs import measure
-from fuseablate.space.admission import Gate
+from fuseablate.space.admission import Admission
 from fuseablate.space.census import take_census
 from fuseablate.space.space import Space
 from fuseablate.spec.catalog import load_spec
@@ -75,7 +75,7 @@ def accuracy(spec: Spec) -> float:
     """
     found = 40 + 10 * math.log2(measure(spec, SIZE).macs / 1e6)
     for place, row in enumerate(row for row in spec.rows if row.op in ("fuse", "mbconv")):
-        cells = row.cells()
+        cells = row.values()
         kernel = {3: 0.0, 5: 0.5, 7: 0.35}[int(str(cells["kernel"]))]
         found += kernel * (1.5 if place < 4 else 0.7)
         if cells["se"]:
@@ -95,7 +95,7 @@ def searched(sampler: str, objectives: Sequence[str], seed: int, trials: int) ->
         sampler=sampler, n_trials=trials, objectives=tuple(objectives),
         finalists={"best": best, "seeds": [9]},
     )  # fmt: skip
-    proposer = Proposer(table, space(), Gate(space(), SIZE, LIMITS), f"{sampler}-{seed}", [])
+    proposer = Proposer(table, space(), Admission(space(), SIZE, LIMITS), f"{sampler}-{seed}", [])
     found: list[tuple[int, float]] = []
     refused = 0
     for number in range(trials):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fuseablate.io.escaping import html
-from fuseablate.report.comparison import Comparison, Variant
+from fuseablate.report.comparison import ComparedVariant, Comparison
 from fuseablate.report.files.dots import Dot
 
 COSTS = {"macs": "MACs", "params": "Params", "latency": "Latency"}
@@ -80,5 +80,5 @@ def _buttons(what: str, titles: dict[str, str]) -> str:
     return "\n".join(each())
 
 
-def _equal(variant: Variant) -> str:
+def _equal(variant: ComparedVariant) -> str:
     return ' data-equal="yes"' if variant.iso_of else ""
