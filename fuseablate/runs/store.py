@@ -41,10 +41,10 @@ class Identified(Protocol):
     """What a run's name needs of the data: its identity and the (height, width) of an image."""
 
     @property
-    def identity(self) -> Mapping[str, Any]: ...  # noqa: D102
+    def identity(self) -> Mapping[str, Any]: ...
 
     @property
-    def image_size(self) -> tuple[int, int]: ...  # noqa: D102
+    def image_size(self) -> tuple[int, int]: ...
 
 
 def run_digest(spec: Spec, recipe: Recipe, data: Identified, seed: int) -> str:

@@ -19,7 +19,7 @@ from fuseablate.studies.plan import Plan, PlannedRun
 class Undecided(Protocol):
     """Which variants need more seeds, by their scores so far: test top-1 in percent, by seed."""
 
-    def __call__(  # noqa: D102
+    def __call__(
         self,
         scores: Mapping[str, Mapping[int, float]],
         reference: str,

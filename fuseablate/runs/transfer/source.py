@@ -29,10 +29,10 @@ class Source(Protocol):
     """
 
     @property
-    def listed(self) -> bool: ...  # noqa: D102
+    def listed(self) -> bool: ...
 
     @property
-    def files(self) -> Mapping[str, int]: ...  # noqa: D102
+    def files(self) -> Mapping[str, int]: ...
 
     def open(self, name: str) -> IO[bytes]:
         """Return a file at the beginning of what `name` holds, of which its size is to be read."""
