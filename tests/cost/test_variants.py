@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuseablate import variants as module
+from fuseablate.cost import variants as module
 from fuseablate.cost.costs import measure
 from fuseablate.cost.variants import Variants
 from fuseablate.errors import InputError

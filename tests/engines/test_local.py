@@ -358,7 +358,7 @@ def test_a_job_is_read_back_from_its_json(tmp_path: Path) -> None:
 
 
 def test_the_parents_side_does_not_import_torch() -> None:
-    modules = ", ".join(f"fuseablate.engines.base.{name}" for name in ("local", "plan", "worker"))
+    modules = ", ".join(f"fuseablate.engines.{name}" for name in ("local", "workers", "worker"))
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
 

@@ -23,8 +23,8 @@ from markdown_it import MarkdownIt
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate import escaping
 from fuseablate.commands.program import main
+from fuseablate.io import escaping
 from fuseablate.io.terminal import Screen
 from fuseablate.report.comparison import Comparison
 from fuseablate.report.files.formats import FORMATS
@@ -315,7 +315,7 @@ def test_names_of_w_and_b_hold_no_control_character() -> None:
 
 def test_nobody_goes_around_the_boundary() -> None:
     """Styles are `Text`, consoles are `Screen`s, and one module knows how to escape."""
-    package = Path(escaping.__file__).parent
+    package = Path(escaping.__file__).parents[1]
     around = re.compile(
         r"\[/\]|\[/?(?:bold|dim|red|green|yellow|cyan)\b[^\]]*\]|rich\.markup|\bConsole\(\)"
         r"|from html import|html\.escape|from xml|rich import print|out = Console\("
