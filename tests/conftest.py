@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.golden import Golden, check_golden
 from tests.helpers.paths import REPOSITORY
 
 # One thread a process: the networks of the tests are too small for more, and several processes of
@@ -14,6 +16,17 @@ from tests.helpers.paths import REPOSITORY
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The workers of pytest-xdist are told the width of its terminal, which is not what is tested.
 os.environ.pop("COLUMNS", None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the files of tests/golden anew"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    return partial(check_golden, update=request.config.getoption("--update-golden"))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 
 from fuseablate import InputError, load_spec, measure
 from fuseablate.commands.program import main
-from tests.helpers.paths import GOLDEN
+from tests.helpers.golden import Golden
 
 
 def printed(
@@ -35,9 +35,9 @@ def test_golden(
     words: tuple[str, ...],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    golden: Golden,
 ) -> None:
-    expected = (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
-    assert printed(capsys, monkeypatch, *words) == expected
+    golden(f"{name}.txt", printed(capsys, monkeypatch, *words))
 
 
 # What SE costs, by hand: 2 e^2 params a Fuse row, 2 x 576 x 144 in row 13, as many MACs.

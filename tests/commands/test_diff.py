@@ -12,7 +12,7 @@ from fuseablate import load_spec
 from fuseablate.commands.program import main
 from fuseablate.spec.difference import compare
 from fuseablate.spec.spec import to_toml
-from tests.helpers.paths import GOLDEN
+from tests.helpers.golden import Golden
 
 BASE = load_spec("fusenet")
 EDITS = "all.se=false 12.depth=2 9.kernel=3 dropout=0.1"
@@ -46,13 +46,13 @@ def test_golden(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    golden: Golden,
 ) -> None:
-    expected = (GOLDEN / f"{name}-{columns}.txt").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     other = Path("other.toml")  # on another divisor, on which no layer depends
     other.write_text(to_toml(dataclasses.replace(BASE, divisor=4)))
     b = str(other) if name == "diff-same" else "fusenet"
-    assert printed(capsys, monkeypatch, columns, "fusenet", b, *words) == expected
+    golden(f"{name}-{columns}.txt", printed(capsys, monkeypatch, columns, "fusenet", b, *words))
 
 
 def test_rows_cells_and_costs_by_hand() -> None:

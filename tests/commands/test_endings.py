@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fuseablate.commands.program import main
-from tests.fuzz import trained
+from tests.helpers.fuzz import trained
 
 COMMAND = [sys.executable, "-m", "fuseablate"]
 

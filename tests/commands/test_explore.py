@@ -19,7 +19,7 @@ from fuseablate.space.census import Census, drawn, take_census
 from fuseablate.space.census_table import Bin, edits_of, histogram
 from fuseablate.space.space import Space
 from fuseablate.studies.study import load_study
-from tests.helpers.paths import GOLDEN
+from tests.helpers.golden import Golden
 from tests.helpers.study_file import written
 
 SEARCH = """design = "search"
@@ -194,13 +194,13 @@ def test_golden(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    golden: Golden,
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     assert explore(tmp_path, SMALL, "--macs", "baseline", "--params", "2.7k") == 0
     out, err = capsys.readouterr()
     assert err == ""
-    text = out.replace(str(tmp_path), "DIR")
-    assert text == (GOLDEN / f"explore-{width}.txt").read_text(encoding="utf-8")
+    golden(f"explore-{width}.txt", out.replace(str(tmp_path), "DIR"))
 
 
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,10 +13,10 @@ from fuseablate.runs.record import Curves, Failure
 from fuseablate.runs.store import Store
 from fuseablate.runs.underway import Description
 from tests.helpers.paths import REPORTS
-from tests.runs.test_runs import DIGEST, put, record
+from tests.helpers.records import DIGEST, plain_record, put
 
 Capture = pytest.CaptureFixture[str]
-FAILED = record(
+FAILED = plain_record(
     "f" * 64, status="failed", val=None, test=None, curves=Curves(),
     failure=Failure(step=7, epoch=1, lr=0.1, loss="nan", part="training"),
 )  # fmt: skip
@@ -26,7 +26,7 @@ FAILED = record(
 def store(tmp_path: Path) -> Store:
     """Return a store with a run that ended, one that failed, one begun and one spoilt."""
     store = Store(tmp_path)
-    put(store, record())
+    put(store, plain_record())
     put(store, FAILED)
     with store.open("a" * 64) as folder:
         about = Description("a" * 64, "fusenet", "13.se=false", "quick", 9, "[/b]", 5)
@@ -83,7 +83,7 @@ def test_show(store: Store, capsys: Capture) -> None:
     for text in ("fusenet", "all.se=false", "top-1 75.00%", "a note", "record.json"):
         assert text in out
     assert "interrupted, epoch 0 of 9" in printed(store, capsys, "show", "aaaa")
-    assert printed(store, capsys, "show", "0123", "--json") == record().to_json()
+    assert printed(store, capsys, "show", "0123", "--json") == plain_record().to_json()
     assert "training loss nan in epoch 1, step 7" in printed(store, capsys, "show", "ffff")
     assert "not a record" in printed(store, capsys, "show", "bbbb", code=2)
     assert "has not ended" in printed(store, capsys, "show", "aaaa", "--json", code=2)

@@ -21,7 +21,7 @@ from fuseablate.show.lines import unfolded
 from fuseablate.show.notes import notes
 from fuseablate.spec.spec import Why
 from fuseablate.spec.table import InferredRow
-from tests.helpers.paths import GOLDEN
+from tests.helpers.golden import Golden
 
 
 def printed(
@@ -54,9 +54,9 @@ def test_golden(
     words: tuple[str, ...],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    golden: Golden,
 ) -> None:
-    expected = (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
-    assert printed(capsys, monkeypatch, columns, "show", "fusenet", *words) == expected
+    golden(f"{name}.txt", printed(capsys, monkeypatch, columns, "show", "fusenet", *words))
 
 
 # The source's cells that the wide table must print as they are, row by row.

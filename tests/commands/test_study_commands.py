@@ -16,6 +16,7 @@ from fuseablate.engines import local
 from fuseablate.engines.workers import usable_cores
 from fuseablate.runs.store import Store
 from tests.helpers.counting_worker import diary
+from tests.helpers.diaries import check_life
 from tests.helpers.study_process import (
     alive,
     exit_code,
@@ -25,7 +26,6 @@ from tests.helpers.study_process import (
     workers_of,
     write_study,
 )
-from tests.studies.test_kills import check_life
 
 Capture = pytest.CaptureFixture[str]
 

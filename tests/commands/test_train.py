@@ -18,6 +18,7 @@ from fuseablate.recipes.recipe import load_recipe
 from fuseablate.runs.store import Store
 from fuseablate.spec.spec import to_toml
 from fuseablate.studies.schema.study import DataSource
+from tests.helpers.image_folder import images
 from tests.helpers.paths import REPOSITORY
 from tests.helpers.small_run import small_spec
 
@@ -28,21 +29,6 @@ def small(tmp_path: Path) -> str:
     path = tmp_path / "small.toml"
     path.write_text(to_toml(small_spec()))
     return str(path)
-
-
-def images(root: Path, classes: int, count: int) -> None:
-    """Write a folder of images in torchvision's ImageFolder layout, one grey a class."""
-    from PIL import Image
-
-    for part in ("train", "test"):
-        for label in range(classes):
-            folder = root / part / f"class{label}"
-            folder.mkdir(parents=True)
-            for number in range(count):
-                grey = 40 * label + number
-                Image.new("RGB", (20, 24), (grey, 255 - grey, number)).save(
-                    folder / f"{number}.png"
-                )
 
 
 def test_train_follows_the_data_and_trains_nothing_twice(

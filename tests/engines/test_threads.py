@@ -11,7 +11,7 @@ from fuseablate.commands.program import main
 from fuseablate.engines.workers import usable_cores
 from fuseablate.runs.store import Store
 from fuseablate.spec.spec import to_toml
-from tests.commands.test_train import images
+from tests.helpers.image_folder import images
 from tests.helpers.small_run import small_spec
 
 RECIPE = 'epochs = 2\nbatch_size = 27\noptimizer = "sgd"\nlr = 0.05\n'

@@ -10,8 +10,8 @@ from random import Random
 
 import pytest
 
-from tests.fuzz import kinds, torch_kinds
-from tests.fuzz.running import check
+from tests.helpers.fuzz import kinds, torch_kinds
+from tests.helpers.fuzz.running import check
 
 CASES, USUAL = 1000, 250
 assert torch_kinds  # adds its kinds to the others

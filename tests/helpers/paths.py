@@ -7,4 +7,3 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 REPORTS = REPOSITORY / "reports"
 STUDY_FILES = REPOSITORY / "studies"
-GOLDEN = REPOSITORY / "tests" / "golden"

@@ -34,8 +34,8 @@ from fuseablate.report.screen.report import print_report
 from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import Store
 from fuseablate.tracking.names import job_type
-from tests.report.test_study import BASE, LEAN, STUDIES, comparison, planned
-from tests.report.test_study import study as study_of
+from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned
+from tests.helpers.comparisons import study as study_of
 
 HOSTILE = (
     "\x1b[31m\x9b2J\a\x1b]8;;http://x\x1b\\ \u202elanoitnevnoc\u2066 \r\n\x00 \udc80\ufffe\x7f\x85"

@@ -17,7 +17,7 @@ from fuseablate.report.files.formats import FORMATS
 from fuseablate.report.look import Look
 from fuseablate.report.screen.report import print_report
 from fuseablate.runs.manifest import Searched, Trial
-from tests.report.test_study import BASE, comparison, planned
+from tests.helpers.comparisons import BASE, comparison, planned
 
 
 def trials(*scores: float | str) -> tuple[Trial, ...]:

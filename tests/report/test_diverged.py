@@ -16,7 +16,7 @@ from fuseablate.report.judged import judge
 from fuseablate.report.look import Look
 from fuseablate.runs.manifest import PlannedVariant
 from fuseablate.runs.record import Failure, Record
-from tests.report.test_study import BASE, LEAN, comparison, planned, shown
+from tests.helpers.comparisons import BASE, LEAN, comparison, planned, shown
 
 FAILURE = Failure(step=7, epoch=1, lr=0.1, loss="nan", part="training")
 

@@ -21,9 +21,9 @@ from fuseablate.report.look import Look
 from fuseablate.runs.record import Record
 from fuseablate.runs.store import Store, content_digest
 from fuseablate.spec.spec import Spec
+from tests.helpers.comparisons import planned, shown, study
+from tests.helpers.records import record
 from tests.helpers.small_run import small_spec
-from tests.report.test_report import record
-from tests.report.test_study import planned, shown, study
 
 SIZE = (16, 16)
 DATA = {"name": "generated", "image_size": [16, 16]}

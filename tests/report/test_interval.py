@@ -18,7 +18,7 @@ from fuseablate.report.files.dots import dots_of
 from fuseablate.report.files.formats import FORMATS
 from fuseablate.report.judged import judge, views
 from fuseablate.report.look import Look
-from tests.report.test_study import STUDIES, shown, stored
+from tests.helpers.comparisons import STUDIES, shown, stored
 
 SEEDS = STUDIES["iso"]
 BOTH = dataclasses.replace(SEEDS, interval="both")

@@ -10,8 +10,8 @@ from fuseablate.report.comparison import of_records
 from fuseablate.report.files.formats import FORMATS
 from fuseablate.report.look import Look
 from fuseablate.report.machines import unlike
-from tests.report.test_report import record
-from tests.report.test_study import comparison, planned, shown
+from tests.helpers.comparisons import comparison, planned, shown
+from tests.helpers.records import record
 
 CPU = {"threads": 1, "device": "cpu", "device_name": "x86_64", "torch": "2.11.0"}
 GPU = {**CPU, "device": "cuda:1", "device_name": "NVIDIA H200", "torch": "2.15.0"}

@@ -22,8 +22,8 @@ from fuseablate.report.files.spec_cells import Cell, alone, compared, is_variant
 from fuseablate.report.look import Look
 from fuseablate.runs.record import Curves, Record
 from fuseablate.spec.catalog import load_spec
-from tests.report.test_report import failed, record
-from tests.report.test_study import BASE, LEAN, STUDIES, comparison, planned, stored
+from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, stored
+from tests.helpers.records import failed, record
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ODD = "<script>alert(1)</script> & \"x\" 'y' </title>"

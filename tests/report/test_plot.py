@@ -15,7 +15,7 @@ from fuseablate.commands.program import main
 from fuseablate.report.files.dots import COLOURS, dots_of
 from fuseablate.report.files.plot import NAMED, drawn
 from fuseablate.report.judged import views
-from tests.report.test_study import BASE, LEAN, STUDIES, comparison, planned, stored
+from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, stored
 
 
 def texts(svg: bytes) -> list[str]:

@@ -15,58 +15,11 @@ from fuseablate.io.terminal import Screen
 from fuseablate.report.comparison import of_records
 from fuseablate.report.screen.report import print_report
 from fuseablate.report.screen.variant_table import delta_text, mean_sd
-from fuseablate.runs.record import Curves, Failure, Record, Score, TestScore, pack_bits
 from fuseablate.runs.store import Store
 from fuseablate.spec.catalog import load_spec
 from fuseablate.stats import Delta, Interval
-from tests.helpers.paths import GOLDEN
-
-
-def record(seed: int, top1: float, *edits: str, **changes: object) -> Record:
-    spec = load_spec("fusenet").edit(*edits)
-    base = Record(
-        digest=f"{seed:x}{len(spec.label):02x}" * 20,
-        status="finished",
-        spec_name=spec.name,
-        label=spec.label,
-        edits=spec.edits,
-        spec=spec.to_dict(),
-        recipe_name="standard",
-        recipe={"epochs": 2, "lr": 0.1},
-        data_title="CIFAR-100",
-        data={"name": "cifar100", "image_size": [32, 32]},
-        class_names=("a", "b"),
-        seed=seed,
-        params=3_284_608 if not edits else 1_306_112,
-        macs=4_123_392 if not edits else 2_144_896,
-        curves=Curves(
-            (0.1, 0.0), (3.0, 2.5), (0.2, 0.3), (3.1, 2.6), (0.2, 0.3), (40.0, 42.0), (900.0, 950.0)
-        ),
-        val=Score(10, 2.6, top1 - 0.01, 0.7),
-        test=TestScore(2, 2.6, top1, 0.75, per_class=(0.5, 0.5), right=pack_bits([True, False])),
-        failure=None,
-        stopped_epoch=None,
-        environment={"threads": 1},
-        notes=(),
-        started="2026-01-01T00:00:00+00:00",
-        ended=f"2026-01-01T00:00:0{seed}+00:00",
-    )
-    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
-
-
-def failed(seed: int, *edits: str) -> Record:
-    failure = Failure(step=7, epoch=1, lr=0.1, loss="nan", part="training")
-    return record(seed, 0, *edits, status="failed", val=None, test=None, failure=failure)
-
-
-RECORDS = [
-    record(0, 0.40, "all.se=false"),
-    record(0, 0.40),
-    record(1, 0.42),
-    record(2, 0.44),
-    record(1, 0.39, "all.se=false"),
-    failed(2, "all.se=false"),
-]
+from tests.helpers.golden import Golden
+from tests.helpers.records import RECORDS, record
 
 
 def test_mean_and_sample_deviation_by_hand() -> None:
@@ -101,11 +54,11 @@ def test_two_labels_of_one_network_are_one_variant() -> None:
 
 
 @pytest.mark.parametrize("width", [80, 140])
-def test_report_as_a_reader_sees_it(width: int) -> None:
+def test_report_as_a_reader_sees_it(width: int, golden: Golden) -> None:
     out = Screen(width=width, record=True, file=io.StringIO(), color_system=None)
     print_report(of_records(RECORDS), out)
     text = "\n".join(line.rstrip() for line in out.export_text().splitlines()) + "\n"
-    assert text == (GOLDEN / f"report_{width}.txt").read_text()
+    golden(f"report_{width}.txt", text)
 
 
 def test_report_of_a_store_on_the_command_line(

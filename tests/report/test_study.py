@@ -4,179 +4,46 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import io
 import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from fuseablate.commands.program import main
-from fuseablate.io.terminal import Screen
-from fuseablate.report.comparison import Comparison, of_records, of_study
+from fuseablate.report.comparison import of_records
 from fuseablate.report.files.formats import FORMATS
 from fuseablate.report.judged import judge
 from fuseablate.report.look import COLUMNS, Look, read_columns
 from fuseablate.report.screen.bars import MARKS, interval
 from fuseablate.report.screen.pareto import Point, front
-from fuseablate.report.screen.report import print_report
 from fuseablate.report.screen.searched import hypervolumes, sparkline
 from fuseablate.runs.manifest import Manifest, PlannedVariant, Searched, Trial
-from fuseablate.runs.record import Record, TestScore, pack_bits
-from fuseablate.runs.store import Store
+from fuseablate.runs.record import Record
 from fuseablate.stats import Delta, Interval
-from tests.helpers.paths import GOLDEN
-from tests.report.test_report import record
-
-BASE = (3_284_608, 4_123_392)
-LEAN = (1_306_112, 2_144_896)
-
-
-def planned(
-    name: str, edits: str, cost: tuple[int, int], *tops: float, **more: object
-) -> tuple[PlannedVariant, list[Record]]:
-    """A variant with a run for each test top-1; one below zero has no record."""
-    runs, records = {}, []
-    for seed, top1 in enumerate(tops):
-        digest = _digest(name, seed)
-        runs[seed] = digest
-        if top1 >= 0:
-            right = pack_bits(at < round(1000 * top1) for at in range(1000))
-            one = record(seed, top1, digest=digest, params=cost[0], macs=cost[1])
-            assert one.test
-            test = {**vars_of(one.test), "images": 1000, "right": right}
-            records.append(_with_test(one, test))
-    variant = PlannedVariant(
-        names=(name,), edits=tuple(edits.split()), params=cost[0], macs=cost[1], runs=runs,
-        **{"levels": ({},), "recipe": "", **more},  # type: ignore[arg-type]
-    )  # fmt: skip
-    return variant, records
-
-
-def _digest(name: str, seed: int) -> str:
-    return hashlib.sha256(f"{name}/{seed}".encode(errors="surrogatepass")).hexdigest()
-
-
-def vars_of(score: object) -> dict[str, object]:
-    return {name: getattr(score, name) for name in ("loss", "top1", "top5", "per_class")}
-
-
-def _with_test(one: Record, test: Mapping[str, object]) -> Record:
-    return dataclasses.replace(one, test=TestScore(**test))  # type: ignore[arg-type]
-
-
-def study(
-    design: str, *made: tuple[PlannedVariant, list[Record]], **more: object
-) -> tuple[Manifest, dict[str, Record]]:
-    manifest = Manifest(
-        name="se", title="Squeeze-and-excitation", question="What does it buy?", design=design,
-        spec="fusenet", variants=tuple(variant for variant, _ in made),
-        **more,  # type: ignore[arg-type]
-    )  # fmt: skip
-    return manifest, {one.digest: one for _, records in made for one in records}
-
-
-def comparison(
-    design: str, *made: tuple[PlannedVariant, list[Record]], **more: object
-) -> Comparison:
-    manifest, records = study(design, *made, **more)
-    return of_study(manifest, records.get)
-
-
-REFERENCE = planned("baseline", "", BASE, 0.400, 0.410, 0.405)
-OFF = planned("se=off", "all.se=false", LEAN, 0.350, 0.362, 0.355)
-THREE = (REFERENCE, OFF, planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_000),
-                                 0.402, 0.406, 0.409))  # fmt: skip
-LEVELS = [
-    {"se": se, "kernel": kernel} for se in ("baseline", "off") for kernel in ("baseline", "3")
-]
-NOISE = ((0, 0.009, 0.004), (0.001, 0.008, 0.004))  # of a sum
-STUDIES = {
-    "one_factor": comparison("one-factor", *THREE),
-    "one_seed": comparison(
-        "one-factor",
-        planned("baseline", "", BASE, 0.40),
-        planned("se=off", "all.se=false", LEAN, 0.35),
-    ),
-    "no_spread": comparison(
-        "one-factor",
-        planned("baseline", "", BASE, 0.100, 0.100, 0.100),
-        planned("se=off", "all.se=false", LEAN, 0.100, 0.100, 0.100),
-        planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_000), 0.125, 0.125, 0.125),
-    ),
-    "missing": comparison(
-        "one-factor",
-        planned("baseline", "", BASE, 0.400, 0.410, 0.405),
-        planned("se=off", "all.se=false", LEAN, 0.350, -1, 0.357),
-        notes=("row 14: the edit changes nothing there",),
-    ),
-    "factorial": comparison(
-        "factorial",
-        *(
-            planned(
-                f"cell {at}", edits, BASE, *(base + step for step in NOISE[at % 2]),
-                levels=(LEVELS[at],),
-            )
-            for at, (edits, base) in enumerate(
-                [("", 0.40), ("fuse.kernel=3", 0.39), ("all.se=false", 0.35),
-                 ("all.se=false fuse.kernel=3", 0.345)]
-            )
-        ),
-        factors={"se": ("baseline", "off"), "kernel": ("baseline", "3")},
-    ),
-    "per_row": comparison(
-        "per-row",
-        planned("baseline", "", BASE, 0.400, 0.410, 0.405, levels=({"row": "baseline"},)),
-        *(
-            planned(f"row={row}", f"{row}.se=false", (3_000_000, 4_000_000),
-                    *(0.400 - loss + step / 1000 for step in (0, 9, 6)), levels=({"row": row},))
-            for row, loss in (("2", 0.002), ("5", 0.03), ("12", -0.004), ("13", 0.05))
-        ),
-    ),
-    "iso": comparison(
-        "one-factor",
-        REFERENCE,
-        OFF,
-        planned("se=off (iso MACs)", "all.se=false scale.width=x1.46", (2_500_000, 4_120_000),
-                0.392, 0.401, 0.395, iso_of="se=off"),
-    ),
-    "search": comparison(
-        "search",
-        planned("baseline", "", BASE, 0.400, 0.410, latency=1.25),
-        planned("trial 2", "fuse.kernel=3", (3_270_000, 4_010_000), 0.430, 0.441, latency=1.1),
-        search=Searched(
-            sampler="nsga2",
-            objectives=("accuracy", "latency"),
-            seeds=1,
-            trials=(
-                Trial(number=0, state="complete", seeds=1, top1=30.0, params=10, macs=200,
-                      latency=2.0, edits="all.se=false", finalist=False),
-                Trial(number=1, state="pruned", seeds=1, top1=None, params=10, macs=200,
-                      latency=1.5, edits="", finalist=False),
-                Trial(number=2, state="complete", seeds=1, top1=40.0, params=10, macs=100,
-                      latency=1.0, edits="fuse.kernel=3", finalist=True),
-            ),
-            refused={"over budget": 5, "impossible": 0, "repeated": 1},
-            importance={"kernel": 0.75, "se": 0.25},
-        ),
-    ),
-}  # fmt: skip
-
-
-def shown(found: Comparison, width: int, look: Look | None = None) -> str:
-    out = Screen(width=width, record=True, file=io.StringIO(), color_system=None)
-    print_report([found], out, look)
-    return "\n".join(line.rstrip() for line in out.export_text().splitlines()) + "\n"
+from tests.helpers.comparisons import (
+    BASE,
+    LEAN,
+    LEVELS,
+    STUDIES,
+    comparison,
+    digest_of,
+    planned,
+    shown,
+    stored,
+    study,
+)
+from tests.helpers.golden import Golden
+from tests.helpers.records import record
 
 
 @pytest.mark.parametrize("width", [80, 140])
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_study_as_a_reader_sees_it(name: str, width: int) -> None:
-    assert shown(STUDIES[name], width) == (GOLDEN / f"report_{name}_{width}.txt").read_text()
+def test_a_study_as_a_reader_sees_it(name: str, width: int, golden: Golden) -> None:
+    golden(f"report_{name}_{width}.txt", shown(STUDIES[name], width))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 110, 120, 140])
@@ -497,10 +364,9 @@ def test_the_hypervolume_by_hand() -> None:
 
 
 @pytest.mark.parametrize("form", ["csv", "markdown", "latex"])
-def test_written_forms_as_they_are(form: str) -> None:
+def test_written_forms_as_they_are(form: str, golden: Golden) -> None:
     ending = {"csv": "csv", "markdown": "md", "latex": "tex"}[form]
-    text = FORMATS[form]([STUDIES["one_factor"], STUDIES["iso"]], Look())
-    assert text == (GOLDEN / f"report.{ending}").read_text()
+    golden(f"report.{ending}", FORMATS[form]([STUDIES["one_factor"], STUDIES["iso"]], Look()))
 
 
 def test_csv_by_hand() -> None:
@@ -546,17 +412,6 @@ def test_latex_compiles_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "r.pdf").stat().st_size > 1000
 
 
-def stored(root: Path) -> None:
-    manifest, records = study("one-factor", *THREE)
-    for digest, one in records.items():
-        with Store(root).open(digest) as folder:
-            folder.write("record.json", one.to_json())
-    folder_ = root / "studies" / "se-01234567"
-    folder_.mkdir(parents=True)
-    manifest.save(folder_)
-    assert Manifest.load(folder_) == manifest
-
-
 def _shared_prefix(root: Path) -> str:
     """The first digit that most of the runs share: two at least, by the digests above."""
     first = [path.parent.name[0] for path in root.glob("*/record.json")]
@@ -569,7 +424,7 @@ def test_studies_and_runs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     for name in ("se", "se-01234567"):
         assert main(["report", name, *runs]) == 0
         assert "Squeeze-and-excitation" in capsys.readouterr().out
-    assert main(["report", _digest("se=off", 1)[:16], *runs]) == 0
+    assert main(["report", digest_of("se=off", 1)[:16], *runs]) == 0
     assert "36.20" in capsys.readouterr().out
     assert main(["report", *runs]) == 0
     assert "'fuseablate report NAME': se-01234567" in capsys.readouterr().out
@@ -579,7 +434,7 @@ def test_studies_and_runs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "6 more runs)" in error  # of nine, three are named
     assert main(["report", "studies/se.toml", "se", *runs]) == 0
     assert capsys.readouterr().out.count("What does it buy?") == 1
-    one = _digest("se=off", 1)
+    one = digest_of("se=off", 1)
     assert main(["report", one, one[:16], one[:8], *runs, "--json"]) == 0
     (alone,) = json.loads(capsys.readouterr().out)
     assert [len(variant["runs"]) for variant in alone["variants"]] == [1]

@@ -13,8 +13,8 @@ from fuseablate.report.look import Look
 from fuseablate.report.words import conclusion, statistics_lines
 from fuseablate.seeds import Looks, SeedPlan
 from fuseablate.stats import analyse
-from tests.report.test_report import record
-from tests.report.test_study import BASE, LEAN, REFERENCE, STUDIES, comparison, planned, shown
+from tests.helpers.comparisons import BASE, LEAN, REFERENCE, STUDIES, comparison, planned, shown
+from tests.helpers.records import record
 
 NEAR = planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_000), 0.402, 0.406, 0.409)
 

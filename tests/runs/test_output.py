@@ -15,8 +15,8 @@ from fuseablate.commands.program import main
 from fuseablate.errors import InputError
 from fuseablate.runs.output import check_output, write_output
 from fuseablate.runs.store import Store
-from tests.report.test_report import RECORDS
-from tests.studies.test_faults import fill, tmpfs
+from tests.helpers.disks import fill, tmpfs
+from tests.helpers.records import RECORDS
 
 
 @pytest.fixture

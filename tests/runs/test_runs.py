@@ -17,54 +17,16 @@ from hypothesis import strategies as st
 
 from fuseablate.errors import InputError
 from fuseablate.recipes.recipe import load_recipe
-from fuseablate.runs.record import Curves, Failure, Record, Score, TestScore, pack_bits, unpack_bits
+from fuseablate.runs.record import Curves, Failure, Record, Score, pack_bits, unpack_bits
 from fuseablate.runs.store import Store, run_digest
 from fuseablate.spec.catalog import load_spec
-
-DIGEST = "0123456789abcdef" * 4
+from tests.helpers.records import DIGEST, plain_record, put
 
 
 @dataclasses.dataclass(frozen=True)
 class Named:
     identity: dict[str, object] = dataclasses.field(default_factory=lambda: {"name": "x", "val": 5})
     image_size: tuple[int, int] = (32, 32)
-
-
-def record(digest: str = DIGEST, **changes: object) -> Record:
-    base = Record(
-        digest=digest,
-        status="finished",
-        spec_name="fusenet",
-        label="all.se=false",
-        edits=("all.se=false",),
-        spec={"rows": [{"id": "1", "op": "conv", "out": 16}], "name": "fusenet"},
-        recipe_name="quick",
-        recipe={"lr": 0.1, "epochs": 1, "schedule": {"kind": "cosine"}},
-        data_title="some images",
-        data={"name": "x", "mean": [0.1, 0.2], "image_size": [32, 32]},
-        class_names=("cat", "dog"),
-        seed=3,
-        params=10,
-        macs=20,
-        curves=Curves((0.1,), (2.0,), (0.25,), (1.5,), (0.5,), (3.0,), (100.0,)),
-        val=Score(4, 1.5, 0.5, 1.0),
-        test=TestScore(
-            4, 1.25, 0.75, 1.0, per_class=(0.75, None), right=pack_bits([True, False, True, True])
-        ),
-        failure=None,
-        stopped_epoch=None,
-        environment={"threads": 1, "git_revision": None},
-        notes=("a note",),
-        started="2025-01-01T00:00:00+00:00",
-        ended="2025-01-01T00:00:03+00:00",
-    )
-    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
-
-
-def put(store: Store, each: Record) -> Path:
-    with store.open(each.digest) as folder:
-        folder.write("record.json", each.to_json())
-    return store.folder(each.digest) / "record.json"
 
 
 def test_a_digest_follows_all_that_determines_a_result_and_no_title() -> None:
@@ -86,15 +48,15 @@ def test_a_digest_follows_all_that_determines_a_result_and_no_title() -> None:
 @pytest.mark.parametrize(
     "each",
     [
-        record(),
-        record(
+        plain_record(),
+        plain_record(
             status="failed",
             val=None,
             test=None,
             curves=Curves(),
             failure=Failure(step=7, epoch=1, lr=0.1, loss="nan", part="training"),
         ),
-        record(stopped_epoch=1, val=Score(1, 0.1, 1.0, 1.0)),
+        plain_record(stopped_epoch=1, val=Score(1, 0.1, 1.0, 1.0)),
     ],
 )
 def test_a_record_comes_back_as_it_was(each: Record, tmp_path: Path) -> None:
@@ -108,12 +70,12 @@ def test_a_record_comes_back_as_it_was(each: Record, tmp_path: Path) -> None:
 
 
 def test_a_curve_grows_by_an_epoch() -> None:
-    one = record().curves
+    one = plain_record().curves
     two = one.extended(lr=0.2, train_loss=1.0, train_top1=0.5, val_loss=1.0, val_top1=0.75,
                        seconds=2.0, images_per_second=150.0)  # fmt: skip
     assert (len(one), len(two)) == (1, 2)
     assert two.lr == (0.1, 0.2)
-    assert record(curves=two).seconds == 5.0
+    assert plain_record(curves=two).seconds == 5.0
 
 
 @given(st.lists(st.booleans(), max_size=50))
@@ -137,8 +99,8 @@ def test_a_store_knows_nothing_of_runs_that_have_not_ended(tmp_path: Path) -> No
 
 def test_records_come_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    late = record("f" * 64, ended="2025-01-03T00:00:00+00:00")
-    early = record("e" * 64, ended="2025-01-02T00:00:00+00:00")
+    late = plain_record("f" * 64, ended="2025-01-03T00:00:00+00:00")
+    early = plain_record("e" * 64, ended="2025-01-02T00:00:00+00:00")
     put(store, late)
     put(store, early)
     assert store.records() == [early, late]
@@ -148,7 +110,7 @@ def test_unreadable_records_are_skipped_with_a_line_each(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = Store(tmp_path)
-    good = record()
+    good = plain_record()
     put(store, good)
     spoilt = {
         "a": "{",
@@ -195,7 +157,7 @@ def test_a_damaged_record_is_skipped_in_one_line(
     keys: tuple[str | int, ...], value: object, message: str, tmp_path: Path
 ) -> None:
     store = Store(tmp_path)
-    path = put(store, record())
+    path = put(store, plain_record())
     table: Any = json.loads(path.read_text())
     at = table
     for key in keys[:-1]:
@@ -210,7 +172,7 @@ def test_a_damaged_record_is_skipped_in_one_line(
 
 def test_a_record_of_another_run_in_the_folder_is_refused(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    put(store, record())
+    put(store, plain_record())
     with pytest.raises(InputError, match=r"is the record of another run \(0123"):
         store.get("0123456789abcdef" + "0" * 48)
 
@@ -254,7 +216,7 @@ def test_the_default_root_is_runs_or_the_named_one(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_store_is_read_without_torch(tmp_path: Path) -> None:
-    put(Store(tmp_path), record())
+    put(Store(tmp_path), plain_record())
     code = (
         "import sys; from pathlib import Path; from fuseablate.runs.store import Store\n"
         "print(len(Store(Path(sys.argv[1])).records()), 'torch' in sys.modules)"

@@ -25,9 +25,9 @@ from fuseablate.runs.store import Store
 from fuseablate.runs.underway import newest
 from fuseablate.training import train
 from tests.helpers.paths import REPORTS
+from tests.helpers.records import DIGEST, plain_record, put
 from tests.helpers.small_run import Diary, small_data, small_recipe, small_spec, train_small
 from tests.helpers.study_process import run_arguments, write_study
-from tests.runs.test_runs import DIGEST, put, record
 
 Capture = pytest.CaptureFixture[str]
 ID = DIGEST[:16]
@@ -191,9 +191,9 @@ def test_a_study_goes_on_elsewhere_and_trains_nothing_twice(
 
 def test_a_differing_record_is_refused_and_nothing_is_put(tmp_path: Path, capsys: Capture) -> None:
     here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
-    put(here, record())
-    put(here, record("f" * 64))
-    put(there, record(started="2025-01-01T00:00:01+00:00"))
+    put(here, plain_record())
+    put(here, plain_record("f" * 64))
+    put(there, plain_record(started="2025-01-01T00:00:01+00:00"))
     moved(capsys, "export", tmp_path / "x.tar", "--runs", here.root)
     before = files(there.root)
     message = moved(capsys, "import", tmp_path / "x.tar", "--runs", there.root, code=2)
@@ -204,7 +204,7 @@ def test_a_differing_record_is_refused_and_nothing_is_put(tmp_path: Path, capsys
     assert there.get("f" * 64) == here.get("f" * 64)
     assert there.get(DIGEST) != here.get(DIGEST)
     bad, ended = Store(tmp_path / "bad"), Store(tmp_path / "bad").folder(DIGEST) / "record.json"
-    put(bad, record())
+    put(bad, plain_record())
     ended.write_text("{")  # hides no other run
     out = moved(capsys, "import", tmp_path / "x.tar", "--keep", "--runs", bad.root, code=1)
     assert f"run {ID}: {ended}: not a record" in out
@@ -215,7 +215,10 @@ def test_a_differing_record_is_refused_and_nothing_is_put(tmp_path: Path, capsys
 def test_a_run_that_was_tested_later_beats_its_untested_record(
     tmp_path: Path, capsys: Capture
 ) -> None:
-    untested, tested = record(untested=True, test=None), record(notes=(*record().notes, "tested"))
+    untested, tested = (
+        plain_record(untested=True, test=None),
+        plain_record(notes=(*plain_record().notes, "tested")),
+    )
     stores = [Store(tmp_path / name) for name in ("untested", "tested", "untested-too")]
     for store, each in zip(stores, (untested, tested, untested), strict=True):
         put(store, each)
@@ -228,7 +231,7 @@ def test_a_run_that_was_tested_later_beats_its_untested_record(
     out = moved(capsys, "import", old, "--runs", stores[1].root)
     assert "1 were here already" in out
     assert stores[1].get(DIGEST) == tested
-    put(stores[2], record(untested=True, test=None, started="2025-01-01T00:00:01+00:00"))
+    put(stores[2], plain_record(untested=True, test=None, started="2025-01-01T00:00:01+00:00"))
     moved(capsys, "import", new, "--runs", stores[2].root, code=2)  # another training
 
 
@@ -265,8 +268,8 @@ def test_a_record_beats_a_checkpoint_and_a_later_checkpoint_an_earlier_one(
 
 def test_a_run_that_a_process_holds_is_left_alone(tmp_path: Path, capsys: Capture) -> None:
     here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
-    put(here, record())
-    put(here, record("f" * 64))
+    put(here, plain_record())
+    put(here, plain_record("f" * 64))
     moved(capsys, "export", tmp_path / "x.tar", "--runs", here.root)
     with there.open(DIGEST):
         out = moved(capsys, "import", tmp_path / "x.tar", "--runs", there.root, code=1)
@@ -276,7 +279,7 @@ def test_a_run_that_a_process_holds_is_left_alone(tmp_path: Path, capsys: Captur
 
 
 def good() -> dict[str, bytes]:
-    return {f"{ID}/record.json": record().to_json().encode()}
+    return {f"{ID}/record.json": plain_record().to_json().encode()}
 
 
 @pytest.mark.parametrize(
@@ -298,7 +301,7 @@ def good() -> dict[str, bytes]:
             {"manifest.json": listed({**good(), f"{ID}/weights.pt": b""})["manifest.json"]}
             | good(), {}, "weights.pt: is not here; nothing is imported",
         ),
-        (listed({f"{'e' * 16}/record.json": record().to_json().encode()}), {},
+        (listed({f"{'e' * 16}/record.json": plain_record().to_json().encode()}), {},
          f"run eeeeeeeeeeeeeeee: record.json: is of another run ({ID})"),
         (listed({f"{ID}/record.json": b"[]"}), {}, f"run {ID}: record.json: "),
         (listed({f"{ID}/checkpoint.pt": b"no zip"}), {}, "checkpoint.pt: is no checkpoint"),
@@ -324,7 +327,7 @@ def test_every_truncation_and_every_flipped_byte_is_refused(
 ) -> None:
     whole = tar_of(tmp_path / "x.tar", listed(good())).read_bytes()
     spoilt = [whole[:size] for size in range(0, whole.rindex(b"}") + 1, 173)]
-    for at in range(0, len(record().to_json()), 97):
+    for at in range(0, len(plain_record().to_json()), 97):
         place = 512 + at
         spoilt.append(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
     for content in spoilt:
@@ -344,7 +347,7 @@ def test_a_header_that_claims_more_than_the_file_has(tmp_path: Path, capsys: Cap
 
 def test_links_in_a_folder_are_refused(tmp_path: Path, capsys: Capture) -> None:
     store = Store(tmp_path / "store")
-    put(store, record())
+    put(store, plain_record())
     linked = tmp_path / "linked"
     linked.mkdir()
     (linked / ID).symlink_to(store.folder(DIGEST))
@@ -362,7 +365,7 @@ def test_links_in_a_folder_are_refused(tmp_path: Path, capsys: Capture) -> None:
 
 def test_an_export_is_there_whole_or_not_at_all(tmp_path: Path, capsys: Capture) -> None:
     store = Store(tmp_path / "runs")
-    put(store, record())
+    put(store, plain_record())
     (tmp_path / "kept").mkdir()
     message = moved(capsys, "export", tmp_path / "kept", "--runs", store.root, code=2)
     assert "is there already" in message
@@ -382,7 +385,7 @@ def test_an_export_is_there_whole_or_not_at_all(tmp_path: Path, capsys: Capture)
 
 def test_no_export_lies_in_the_folder_of_a_run_or_a_study(tmp_path: Path, capsys: Capture) -> None:
     store = Store(tmp_path / "runs")
-    put(store, record())
+    put(store, plain_record())
     study = store.root / "studies" / "se-01234567"
     study.mkdir(parents=True)
     (study / "study.json").write_text("{}")
@@ -398,7 +401,7 @@ def test_no_export_lies_in_the_folder_of_a_run_or_a_study(tmp_path: Path, capsys
 
 def test_an_export_of_any_name_that_a_file_may_have(tmp_path: Path, capsys: Capture) -> None:
     store = Store(tmp_path / "runs")
-    put(store, record())
+    put(store, plain_record())
     longest = tmp_path / f"{'x' * 251}.tar"
     moved(capsys, "export", longest, "--runs", store.root)
     moved(capsys, "import", longest, "--runs", tmp_path / "there")
@@ -409,7 +412,7 @@ def test_an_export_of_any_name_that_a_file_may_have(tmp_path: Path, capsys: Capt
 
 def test_what_a_killed_import_left_is_removed_by_the_next(tmp_path: Path, capsys: Capture) -> None:
     store = Store(tmp_path / "here")
-    put(store, record())
+    put(store, plain_record())
     left = tmp_path / "runs" / ".import-0011aabb" / ID
     left.mkdir(parents=True)
     (left / "weights.pt").write_bytes(b"half")

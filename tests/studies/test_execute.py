@@ -15,7 +15,7 @@ from fuseablate.runs.store import Store
 from fuseablate.spec.spec import to_toml
 from fuseablate.studies.execute import as_begun
 from fuseablate.studies.screens.live import summary
-from tests.commands.test_train import images
+from tests.helpers.image_folder import images
 from tests.helpers.small_run import small_spec
 
 

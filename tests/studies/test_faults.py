@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import signal
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +19,8 @@ from fuseablate.io.lock import is_held
 from fuseablate.runs.store import Store
 from fuseablate.runs.study_lock import held
 from fuseablate.studies.trials import Trials, open_storage, open_study
+from tests.helpers.disks import fill, tmpfs
+from tests.helpers.equal_runs import check_equal, check_weights
 from tests.helpers.study_process import (
     exit_code,
     run_arguments,
@@ -30,7 +29,6 @@ from tests.helpers.study_process import (
     workers_of,
     write_study,
 )
-from tests.studies.test_kills import check_equal, check_weights
 
 EPOCHS = 30
 
@@ -69,26 +67,6 @@ def check_whole(runs: Path, whole: Path) -> None:
     for digest, one in ones.items():
         check_equal(one, others[digest])
         check_weights(Store(whole).folder(digest), Store(runs).folder(digest))
-
-
-@contextlib.contextmanager
-def tmpfs(folder: Path, options: str) -> Iterator[Path]:
-    """Mount a file system in memory; skip where this process may not."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
-    mounted = shutil.which("mount") and subprocess.run(mount, check=False, capture_output=True)
-    if not mounted or mounted.returncode:
-        pytest.skip("may not mount a tmpfs")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(path: Path) -> None:
-    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(512))
 
 
 def test_a_full_disk_ends_a_study_in_one_line_and_it_goes_on_later(

@@ -15,28 +15,23 @@ from pathlib import Path
 
 import optuna
 import pytest
-import torch
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from fuseablate.runs.record import Record
 from fuseablate.runs.store import Store
 from tests.helpers.counting_worker import diary
+from tests.helpers.diaries import IMAGES, check_life, read_diary
+from tests.helpers.equal_runs import check_equal, check_weights
 from tests.helpers.study_process import alive, start_study, wait_until, workers_of, write_study
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 
-IMAGES = 216  # trained on in an epoch: 54 of 60 images of each of 4 classes, 9 batches of 24
 TARGETS = ("a worker", "the workers", "the parent", "both")
 
 
 def run_study(study: Path, runs: Path) -> BaseProcess:
     return start_study(study, runs, Path(f"{runs}.log"), "tests.helpers.counting_worker")
-
-
-def read_diary(path: Path) -> list[tuple[str, int, int]]:
-    words = (line.split() for line in path.read_text().splitlines())
-    return [(word, int(pid), int(number)) for word, pid, number in words]
 
 
 def news(runs: Path) -> int:
@@ -130,45 +125,6 @@ def test_a_study_killed_again_and_again_ends_bit_equal(
     check_trials(trials(whole), trials(killed), ones)
     print(f"{killer.kills} kills, {killer.victims} workers; "
           f"{sum(again) / IMAGES:.1f} epochs trained twice of {epochs * len(ones)}")  # fmt: skip
-
-
-def check_equal(one: Record, other: Record) -> None:
-    for name in ("lr", "train_loss", "train_top1", "val_loss", "val_top1"):
-        assert getattr(one.curves, name) == getattr(other.curves, name)
-    for name in ("status", "spec", "recipe", "data", "seed", "params", "macs", "val", "test",
-                 "failure", "notes"):  # fmt: skip
-        assert getattr(one, name) == getattr(other, name), name
-    assert one.status == "finished"
-    assert one.notes == ()
-
-
-def check_weights(one: Path, other: Path) -> None:
-    for folder in (one, other):
-        assert {path.name for path in folder.iterdir()} == {"record.json", "weights.pt", "lock"}
-    tensors = torch.load(other / "weights.pt", weights_only=True)
-    for name, tensor in torch.load(one / "weights.pt", weights_only=True).items():
-        assert torch.equal(tensor, tensors[name]), name
-
-
-def check_life(path: Path, epochs: int) -> int:
-    """Check that a run was trained by one process at a time, each where the last one left off.
-
-    Return the number of images that it was trained on twice.
-    """
-    pids: list[int] = []
-    known = trained = 0
-    for word, pid, number in read_diary(path):
-        if word == "begin":
-            # One epoch later: its checkpoint was written when the kill came, and not yet noted.
-            assert number in (known, known + 1), "not from its last checkpoint"
-            pids.append(pid)
-        assert pid == pids[-1], "trained by two processes at once"
-        if word == "images":
-            trained += number
-        else:
-            known = number
-    assert known == epochs
-    return trained - epochs * IMAGES
 
 
 def trials(runs: Path) -> list[FrozenTrial]:

@@ -18,8 +18,8 @@ from fuseablate.space.fields import Value
 from fuseablate.space.space import Space, identity_of, recipe_of, size_of, spec_of
 from fuseablate.studies.design import expand
 from fuseablate.studies.outline import manifest_of, searched
+from tests.helpers.searches import BEST, HEAD_3, KERNELS, search, study_plan
 from tests.helpers.study_file import loaded, written
-from tests.studies.test_search import BEST, HEAD_3, KERNELS, search, study_plan
 
 LR = """
 [[search.parameters]]

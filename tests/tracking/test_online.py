@@ -17,7 +17,7 @@ import pytest
 
 from fuseablate.tracking import Tracker
 from fuseablate.tracking.delivered import Delivered
-from tests.tracking.test_tracking import (
+from tests.helpers.tracked_runs import (
     CURVES,
     STUDY,
     check_epochs,

@@ -25,8 +25,8 @@ from fuseablate.runs.store import RECORD, WEIGHTS, Store, read_record
 from fuseablate.spec.spec import to_toml
 from fuseablate.training import Silent, train
 from fuseablate.training.environment import threads_set
+from tests.helpers.records import failed, record
 from tests.helpers.small_run import CLASSES, small_data, small_recipe, small_spec
-from tests.report.test_report import failed, record
 
 
 @pytest.fixture(scope="module")

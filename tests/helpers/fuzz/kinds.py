@@ -11,8 +11,8 @@ from random import Random
 
 from fuseablate.recipes.recipe import FOLDER as RECIPES
 from fuseablate.spec.catalog import shipped_specs
-from tests.fuzz.running import run
-from tests.fuzz.spoiling import as_json, as_toml, spoil, spoilt_values
+from tests.helpers.fuzz.running import run
+from tests.helpers.fuzz.spoiling import as_json, as_toml, spoil, spoilt_values
 from tests.helpers.paths import REPOSITORY
 
 SE = REPOSITORY / "reports" / "se"

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from fuseablate.layers import Seq
-from tests.fuzz import trained
-from tests.fuzz.kinds import kind, of_json
-from tests.fuzz.spoiling import IN_ITS_PLACE, ODD, places, spoil
+from tests.helpers.fuzz import trained
+from tests.helpers.fuzz.kinds import kind, of_json
+from tests.helpers.fuzz.spoiling import IN_ITS_PLACE, ODD, places, spoil
 
 TENSORS: tuple[Any, ...] = (
     torch.zeros(1).expand(10**12),

@@ -19,7 +19,7 @@ from fuseablate.spec.catalog import load_spec
 from fuseablate.studies.plan import make_plan
 from fuseablate.studies.study import load_study
 from fuseablate.training import Silent, train
-from tests.fuzz.running import run
+from tests.helpers.fuzz.running import run
 
 SPEC = """
 input = 8

@@ -1,0 +1,43 @@
+"""Where tests lie, and what they may import."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import fuseablate
+from tests.helpers.paths import REPOSITORY
+
+TESTS = REPOSITORY / "tests"
+MODULES = sorted(TESTS.rglob("*.py"))
+PARTS = {path.stem for path in Path(fuseablate.__file__).parent.iterdir()}
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(TESTS)))
+def test_what_tests_share_lies_among_the_helpers(path: Path) -> None:
+    tests = {name for name in imported(path) if name.split(".")[0] == "tests"}
+    assert all(name.startswith("tests.helpers.") for name in tests)
+
+
+def test_every_test_lies_in_the_folder_of_a_part() -> None:
+    """Or of what all parts serve together: published networks, and any input at all."""
+    folders = {path.parent for path in TESTS.rglob("test_*.py")} - {TESTS}
+    assert {folder.parent for folder in folders} == {TESTS}
+    assert {folder.name for folder in folders} <= PARTS | {"published", "fuzz"}
+    assert {path.name for path in TESTS.glob("test_*.py")} == {"test_imports.py", "test_layout.py"}
+
+
+def test_helpers_hold_no_test_module() -> None:
+    assert not list((TESTS / "helpers").rglob("test_*.py"))
