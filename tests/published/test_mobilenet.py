@@ -1,4 +1,4 @@
-"""MobileNets against torchvision and timm; FuSeNet's derived tables by arithmetic."""
+"""MobileNets and MnasNets against torchvision and timm; FuSeNet's derived tables by arithmetic."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ from tests.helpers.references import proved, same_function, same_size
 TIMM: Callable[..., nn.Module] = timm.create_model  # which has no type hints
 MAKERS: dict[str, Callable[[], nn.Module]] = {
     "mobilenet_v1": lambda: TIMM("mobilenetv1_100", pretrained=False),
+    "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(weights=None),
     "mobilenet_v3_small": lambda: torchvision.models.mobilenet_v3_small(weights=None),
     "mobilenet_v3_large": lambda: torchvision.models.mobilenet_v3_large(weights=None),
+    "mnasnet0_5": lambda: torchvision.models.mnasnet0_5(weights=None),
+    "mnasnet0_75": lambda: torchvision.models.mnasnet0_75(weights=None),
+    "mnasnet1_0": lambda: torchvision.models.mnasnet1_0(weights=None),
+    "mnasnet1_3": lambda: torchvision.models.mnasnet1_3(weights=None),
 }
 
 
@@ -33,7 +38,11 @@ def test_the_same_size_as_the_reference(name: str) -> None:
 
 
 def test_the_published_params() -> None:
-    # MobileNetV3: torchvision's printed numbers; V1: the paper's table 8 says 4.2 million.
+    # V2, V3, MnasNet: torchvision's printed numbers; V1: the paper's table 8 says 4.2 million.
+    assert measure(load_spec("mobilenet_v2")).params == 3_504_872
+    assert round(measure(load_spec("mobilenet_v2")).macs / 1e6) == 301  # the paper's table 4: 300
+    for width, params in (("0_5", 2218512), ("0_75", 3170208), ("1_0", 4383312), ("1_3", 6282256)):
+        assert measure(load_spec(f"mnasnet{width}")).params == params
     assert measure(load_spec("mobilenet_v3_small")).params == 2_542_856
     assert measure(load_spec("mobilenet_v3_large")).params == 5_483_032
     assert round(measure(load_spec("mobilenet_v1")).params / 1e6, 1) == 4.2
