@@ -6,6 +6,7 @@ two agree (proof.py). Shapes are those of one image: `(C, H, W)` for a map, `(C,
 flattened. MACs are the multiply-accumulates of convolutions and linear layers, for one image.
 """
 
+from fuseablate.layers.activations import ACTIVATIONS, Activation
 from fuseablate.layers.combinators import (
     AuxHead,
     Children,
@@ -21,7 +22,6 @@ from fuseablate.layers.combinators import (
     seq,
 )
 from fuseablate.layers.primitives import (
-    ACTIVATIONS,
     Act,
     Conv,
     Dropout,
@@ -41,6 +41,7 @@ from fuseablate.layers.shapes import Cost, Layer, Pair, Shape, as_map, numel
 __all__ = [
     "ACTIVATIONS",
     "Act",
+    "Activation",
     "AuxHead",
     "Children",
     "Concat",

@@ -8,11 +8,6 @@ from typing import ClassVar
 from fuseablate.errors import InputError
 from fuseablate.layers.shapes import Cost, Pair, Shape, as_map, numel
 
-ACTIVATIONS = (
-    "relu", "relu6", "hswish", "swish", "gelu", "mish", "leaky_relu", "elu",
-    "sigmoid", "hsigmoid",
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Conv:

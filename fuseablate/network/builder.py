@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,19 +14,6 @@ from fuseablate.layers import Layer
 from fuseablate.network import modules
 from fuseablate.spec import Size, Spec
 from fuseablate.streams import stream
-
-ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
-    "relu": lambda: nn.ReLU(inplace=True),
-    "relu6": lambda: nn.ReLU6(inplace=True),
-    "hswish": lambda: nn.Hardswish(inplace=True),
-    "swish": lambda: nn.SiLU(inplace=True),
-    "gelu": nn.GELU,
-    "mish": lambda: nn.Mish(inplace=True),
-    "leaky_relu": lambda: nn.LeakyReLU(0.01, inplace=True),
-    "elu": lambda: nn.ELU(inplace=True),
-    "sigmoid": nn.Sigmoid,
-    "hsigmoid": nn.Hardsigmoid,
-}
 
 
 def _conv(conv: layers.Conv, kind: type[nn.Conv2d] = nn.Conv2d) -> nn.Module:
@@ -73,6 +61,12 @@ def _pool(pool: layers.Pool) -> nn.Module:
     )
 
 
+def _act(act: layers.Act) -> nn.Module:
+    activation = layers.ACTIVATIONS[act.kind]
+    module: type[nn.Module] = pkgutil.resolve_name(activation.module)
+    return module(inplace=True) if activation.inplace else module()
+
+
 def _linear(linear: layers.Linear) -> nn.Module:
     return nn.Linear(linear.cin, linear.cout, bias=linear.bias)
 
@@ -82,7 +76,7 @@ PRIMITIVES: Constructors = {
     layers.Conv: _plain_conv,
     layers.Linear: _linear,
     layers.Norm: _norm,
-    layers.Act: lambda act: ACTIVATIONS[act.kind](),
+    layers.Act: _act,
     layers.GlobalPool: lambda pool: nn.AdaptiveAvgPool2d(pool.size),
     layers.Pool: _pool,
     layers.Pad: lambda pad: nn.ZeroPad2d(pad.width),

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fuseablate.layers import Cost, numel
+from fuseablate.layers import ACTIVATIONS, Cost, numel
 from fuseablate.network.builder import build
 from fuseablate.spec import IMAGE_CHANNELS, InferredRow, Size, Spec
 
@@ -31,8 +31,8 @@ NOT_MACS = frozenset(
         "group_norm",
         "adaptive_avg_pool2d",
         *(f"aten::{name}{end}" for end in ("", "_") for name in (
-            "relu", "relu6", "hardtanh", "hardswish", "silu", "gelu", "mish", "leaky_relu",
-            "elu", "sigmoid", "hardsigmoid", "add", "mul", "max_pool2d", "avg_pool2d", "pad",
+            *(name for act in ACTIVATIONS.values() for name in act.operators),
+            "add", "mul", "max_pool2d", "avg_pool2d", "pad",
         )),
         "aten::clamp_min",
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fuseablate.errors import InputError
 from fuseablate.layers import (
+    ACTIVATIONS,
     Act,
     Conv,
     DropPath,
@@ -24,16 +25,17 @@ from fuseablate.ops.fields import Bool, Choice, Int, field
 from fuseablate.ops.row import Row, Settings
 from fuseablate.ops.widths import scaled
 
-NON_LINEARITIES = (
-    "relu", "relu6", "hswish", "swish", "gelu", "mish", "leaky_relu", "elu", "identity",
-)  # fmt: skip
-NL_ALIASES = (
-    ("silu", "swish"), ("hardswish", "hswish"), ("hard_swish", "hswish"),
-    ("leakyrelu", "leaky_relu"),
-)  # fmt: skip
-NL = Choice(NON_LINEARITIES, NL_ALIASES)
-NL_OR_SAME = Choice(("same", *NON_LINEARITIES), NL_ALIASES)
-GATES = Choice(("hsigmoid", "sigmoid"), (("hardsigmoid", "hsigmoid"), ("hard_sigmoid", "hsigmoid")))
+
+def activations(*, gates: bool) -> Choice:
+    """Return the rule of a field that names a non-linearity, or the gate of an SE module."""
+    named = {name: act for name, act in ACTIVATIONS.items() if act.gate == gates}
+    aliases = ((alias, name) for name, act in named.items() for alias in act.aliases)
+    return Choice(tuple(named) if gates else (*named, "identity"), tuple(aliases))
+
+
+NL = activations(gates=False)
+NL_OR_SAME = dataclasses.replace(NL, words=("same", *NL.words))
+GATES = activations(gates=True)
 NORM = Choice(("batch", "group", "none"))
 GROUPS = 32  # of group normalisation, as published (Wu and He, ECCV 2018)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from fuseablate.io.escaping import html
 from fuseablate.layers import (
+    ACTIVATIONS,
     Act,
     AuxHead,
     Concat,
@@ -30,7 +31,6 @@ from fuseablate.layers import (
     Sum,
     ZeroPadShortcut,
 )
-from fuseablate.show.table import NAMES
 
 FILLS = {"conv": "#dbe9f6", "block": "#e2f0d9", "pool": "#ededed", "head": "#fce4d6"}
 COMPUTES = (Conv, Linear)
@@ -174,7 +174,7 @@ def _word(layer: Layer) -> str:  # noqa: PLR0911
         case Norm():
             return "GN" if layer.groups else "BN"
         case Act():
-            return {"sigmoid": "Sigmoid", "hsigmoid": "H-Sigmoid", **NAMES}[layer.kind]
+            return ACTIVATIONS[layer.kind].title
         case GlobalPool():
             return "average pool" + ("" if layer.size == (1, 1) else f" to {layer.size[0]}")
         case Pool():

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import html
 from fuseablate.io.terminal import short
-from fuseablate.layers import AuxHead, Concat, Layer, Residual, Split, Sum, contains
+from fuseablate.layers import ACTIVATIONS, AuxHead, Concat, Layer, Residual, Split, Sum, contains
 from fuseablate.ops.pool import PoolRow, WindowPool
 from fuseablate.show.blocks import COMPUTES, Graph, draw, flat
 from fuseablate.show.lines import TableLine
-from fuseablate.show.table import NAMES
 from fuseablate.spec import Spec
 
 MOST_BLOCKS = 4  # kinds of blocks drawn in full
@@ -103,7 +102,7 @@ def _small(line: TableLine) -> str:
     extras = [NORMS[cells["norm"]]] if cells.get("norm") in NORMS else []
     extras += ["SE"] if cells.get("se") else []
     nl = cells.get("nl")
-    extras += [NAMES.get(nl, nl)] if nl and nl != "identity" else []
+    extras += [ACTIVATIONS[nl].title] if nl and nl != "identity" else []
     params = f"{short(line.cost.params)} params" if line.cost.params else ""
     row = f"row {line.row.id}"
     return " · ".join(part for part in (row, ", ".join(widths), " ".join(extras), params) if part)

@@ -10,24 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.io.terminal import short, size_text
-from fuseablate.layers import Cost
+from fuseablate.layers import ACTIVATIONS, Cost
 from fuseablate.ops.pool import WindowPool
 from fuseablate.show.lines import TableLine
 from fuseablate.show.notes import notes
 from fuseablate.spec import Size, Spec
 
 WIDE = 118  # columns from which every cell is written in full
-NAMES = {
-    "relu": "ReLU",
-    "relu6": "ReLU6",
-    "hswish": "H-Swish",
-    "swish": "Swish",
-    "gelu": "GELU",
-    "mish": "Mish",
-    "leaky_relu": "LReLU",
-    "elu": "ELU",
-    "identity": "none",
-}
 NORMS = {"batch": "BN", "group": "GN"}
 
 
@@ -153,7 +142,9 @@ def _se(line: TableLine) -> str:
 
 def _nl(line: TableLine) -> str:
     name = line.row.values().get("nl")
-    return NAMES.get(str(name), str(name)) if name else "-"
+    if name is None:
+        return "-"
+    return "none" if name == "identity" else ACTIVATIONS[name].title
 
 
 def _stride(line: TableLine) -> str:
