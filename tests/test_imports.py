@@ -22,12 +22,15 @@ FLOW = [
     "data", "runs", "stats", "space", "show", "training", "tracking", "report", "engines",
     "studies", "commands",
 ]  # fmt: skip
-TORCH = {"streams", "network", "data", "training"}
+TORCH = {"streams", "network", "training"}
 # The modules beside those that need torch.
-TORCH_MODULES = {"io.tensors", "runs.weights"}
+TORCH_MODULES = {
+    "io.tensors", "runs.weights", "data.parts", "data.batches", "data.transforms", "data.cifar",
+    "data.folder", "data.generated",
+}  # fmt: skip
 NO_TORCH = {
-    "errors", "seeds", "io", "layers", "ops", "spec", "cost", "recipes", "runs", "space", "show",
-    "commands",
+    "errors", "seeds", "io", "layers", "ops", "spec", "cost", "recipes", "data", "runs", "space",
+    "show", "commands",
 }  # fmt: skip
 
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from fuseablate.data import DATA_SETS, data_set, load_data
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
 from fuseablate.spec import Size, Spec, load_spec, parse_size
 
 if TYPE_CHECKING:
-    from fuseablate.data import Data
+    from fuseablate.data.parts import Data
     from fuseablate.runs import Store
 
 T = TypeVar("T")
@@ -101,7 +102,7 @@ def add_data(parser: argparse.ArgumentParser, default: str) -> None:
         "--data",
         default=default,
         metavar="NAME",
-        help=f"cifar100, cifar10, folder or generated (default: {default})",
+        help=f"one of {', '.join(DATA_SETS)} (default: {default})",
     )
     parser.add_argument(
         "--data-root",
@@ -126,6 +127,12 @@ def run_store(root: Path | None) -> Store:
     from fuseablate.runs import Store
 
     return Store(root) if root else Store.default()
+
+
+def loaded_data(args: argparse.Namespace, size: Size) -> Data:
+    """Return the data of `--data`; images that have no size of their own get the network's."""
+    needs_size = data_set(args.data).arguments["size"].default is None
+    return load_data(args.data, args.data_root, size=size[0] if needs_size else None)
 
 
 def fitted(spec: Spec, data: Data) -> Spec:

@@ -8,7 +8,14 @@ from typing import Any
 
 from rich.table import Table
 
-from fuseablate.commands.arguments import add_data, add_edits, edited_spec, fitted, whole
+from fuseablate.commands.arguments import (
+    add_data,
+    add_edits,
+    edited_spec,
+    fitted,
+    loaded_data,
+    whole,
+)
 from fuseablate.io.terminal import console
 
 
@@ -35,11 +42,10 @@ def run(args: argparse.Namespace) -> int:
 
     import torch
 
-    from fuseablate.data import load_data
     from fuseablate.training.benchmark import PlainLoop, ShippedLoop, timed
     from fuseablate.training.environment import threads_set
 
-    data = load_data(args.data, args.data_root)
+    data = loaded_data(args, spec.input)
     spec = fitted(spec, data)
     out = console()
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -13,6 +13,7 @@ from fuseablate.commands.arguments import (
     checked,
     edited_spec,
     fitted,
+    loaded_data,
     run_store,
     seeds,
     whole,
@@ -65,14 +66,12 @@ def run(args: argparse.Namespace) -> int:
     if args.epochs:
         recipe = recipe.with_epochs(args.epochs)
 
-    from fuseablate.data import load_data
     from fuseablate.training import train
     from fuseablate.training.environment import check_precision, choose_device
 
     device = choose_device(args.device)
     check_precision(recipe, device)
-    size = (args.input or spec.input)[0] if args.data == "folder" else None
-    data = load_data(args.data, args.data_root, size=size)
+    data = loaded_data(args, args.input or spec.input)
     spec = fitted(spec, data)
     if device.type == "cpu":
         print(cores_used(args.threads))

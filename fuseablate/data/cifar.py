@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -13,56 +14,46 @@ import torch
 from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import calculate_md5, extract_archive
 
-from fuseablate.data.parts import Data, Part, Triple, make_data, stratified_split
+from fuseablate.data.parts import Data, Part, make_data, stratified_split
+from fuseablate.data.sets import Request, Triple
 from fuseablate.errors import InputError
 
 OFFICIAL: Mapping[str, Any] = {"cifar100": CIFAR100, "cifar10": CIFAR10}
-TITLES = {"cifar100": "CIFAR-100", "cifar10": "CIFAR-10"}
 
 # The source's numbers, for CIFAR-10 too.
 MEAN: Triple = (0.4914, 0.4822, 0.4465)
 STD: Triple = (0.2023, 0.1994, 0.2010)
 
 
-def load_cifar(
-    name: str,
-    root: Path,
-    *,
-    split_seed: int = 0,
-    mean: Triple | None = None,
-    std: Triple | None = None,
-    download: bool = True,
-) -> Data:
+def load(request: Request) -> Data:
     """Return CIFAR-10 or CIFAR-100, its training set split 45,000 / 5,000.
 
-    `root` holds the official folder (`cifar-100-python`) or its archive, or is that folder
+    The root holds the official folder (`cifar-100-python`) or its archive, or is that folder
     itself. Where neither is there, the archive is downloaded, checked and unpacked apart, and
-    the folder appears in `root` whole. Files that are there are never replaced. The MD5 of all
+    the folder appears in the root whole. Files that are there are never replaced. The MD5 of all
     files, the test set's too, is checked now; the test images are read when asked for.
 
     Raise `InputError` for a missing, truncated or altered file, and for a failed download.
     """
-    root = root.expanduser()
+    name = request.dataset.name
+    assert request.root is not None
+    root = request.root.expanduser()
     if root.name == OFFICIAL[name].base_folder:
         root = root.parent
     if not (root / OFFICIAL[name].base_folder).exists():
-        _provide(name, root, download)
+        _provide(name, root, request.download)
     official = _open(name, root, train=True)
     whole = _part(official)
-    train, val = stratified_split(whole.labels, official.classes, split_seed)
-    if mean is None and std is None:
-        mean, std = MEAN, STD
+    train, val = stratified_split(whole.labels, official.classes, request.split_seed)
+    if request.mean is None and request.std is None:
+        request = replace(request, mean=MEAN, std=STD)
     return make_data(
-        name,
-        TITLES[name],
+        request,
         official.classes,
         train=whole.select(train),
         val=whole.select(val),
         read_test=lambda: _part(_open(name, root, train=False)),
         source={"name": name, "content": _expected_md5(name)},
-        split_seed=split_seed,
-        mean=mean,
-        std=std,
     )
 
 

@@ -18,31 +18,15 @@ from torch import Tensor
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import functional as F
 
-from fuseablate.data.parts import (
-    Data,
-    Part,
-    Progress,
-    Triple,
-    check_memory,
-    make_data,
-    stratified_split,
-)
+from fuseablate.data.parts import Data, Part, check_memory, make_data, stratified_split
+from fuseablate.data.sets import Request
 from fuseablate.errors import InputError
 from fuseablate.io.reading import read_bytes
 
 IMAGE_BYTES = 2**28  # of one file
 
 
-def load_folder(
-    root: Path,
-    size: int,
-    *,
-    split_seed: int = 0,
-    mean: Triple | None = None,
-    std: Triple | None = None,
-    memory_limit: int,
-    progress: Progress | None = None,
-) -> Data:
+def load(request: Request) -> Data:
     """Return the images of `root/train/CLASS/` and `root/test/CLASS/`, `size` x `size`.
 
     Where there is no `root/test`, `root/val` is the test set; beside a `root/test` it is not
@@ -57,33 +41,31 @@ def load_folder(
 
     Raise `InputError` for a missing folder, fewer than two classes, a class without images,
     test classes that are not the training classes, an image that can't be decoded, and a set of
-    more than `memory_limit` bytes.
+    more bytes than the memory's limit.
     """
-    root = root.expanduser()
-    if size < 1:
-        raise InputError(f"image size {size} must be at least 1 pixel")
+    assert request.root is not None
+    root, size = request.root.expanduser(), request.arguments["size"]
     only_val = (root / "val").is_dir() and not (root / "test").is_dir()
     train_set = _listing(root / "train")
     test_set = _listing(root / ("val" if only_val else "test"))
     _check_same_classes(train_set, test_set)
-    check_memory(f"{root}", len(train_set) + len(test_set), size, memory_limit)
+    check_memory(f"{root}", len(train_set) + len(test_set), size, request.memory_limit)
 
     labels = torch.tensor(train_set.targets)
-    train, val = stratified_split(labels, train_set.classes, split_seed)
+    train, val = stratified_split(labels, train_set.classes, request.split_seed)
     # The training images first, the validation images behind them: two views, no copy.
-    pixels, train_digest = _read(train_set, torch.cat([train, val]), size, progress)
-    test_digest = _digest(digest for _, digest in _decoded(test_set, size, progress))
+    pixels, train_digest = _read(train_set, torch.cat([train, val]), size)
+    test_digest = _digest(digest for _, digest in _decoded(test_set, size))
 
     def read_test() -> Part:
-        images, digest = _read(test_set, torch.arange(len(test_set)), size, progress)
+        images, digest = _read(test_set, torch.arange(len(test_set)), size)
         if digest != test_digest:
             raise InputError(f"{test_set.root}: the images have changed since they were checked")
         return Part(images, torch.tensor(test_set.targets))
 
     name = root.resolve().name
     return make_data(
-        name,
-        f"folder of images '{name}'",
+        request,
         train_set.classes,
         train=Part(pixels[: len(train)], labels[train]),
         val=Part(pixels[len(train) :], labels[val]),
@@ -93,9 +75,8 @@ def load_folder(
             "content": {"train": train_digest, "test": test_digest},
             "resize": "shorter side, bilinear, then centre crop",
         },
-        split_seed=split_seed,
-        mean=mean,
-        std=std,
+        name=name,
+        title=f"{request.dataset.title} '{name}'",
     )
 
 
@@ -134,23 +115,21 @@ def _check_same_classes(train_set: Any, test_set: Any) -> None:
             )
 
 
-def _read(listing: Any, order: Tensor, size: int, progress: Progress | None) -> tuple[Tensor, str]:
+def _read(listing: Any, order: Tensor, size: int) -> tuple[Tensor, str]:
     """Return the images, uint8 `(N, 3, size, size)`, in `order`, and the digest of all files."""
     pixels = np.empty((len(listing), size, size, 3), np.uint8)
     digests = []
     for place, (image, digest) in zip(
-        order.argsort().tolist(), _decoded(listing, size, progress), strict=True
+        order.argsort().tolist(), _decoded(listing, size), strict=True
     ):
         pixels[place] = image
         digests.append(digest)
     return torch.from_numpy(pixels).permute(0, 3, 1, 2), _digest(digests)
 
 
-def _decoded(
-    listing: Any, size: int, progress: Progress | None
-) -> Iterator[tuple[NDArray[np.uint8], str]]:
+def _decoded(listing: Any, size: int) -> Iterator[tuple[NDArray[np.uint8], str]]:
     """Yield each image, `(size, size, 3)`, with a line of its path in the part and its SHA-256."""
-    for done, (path, _) in enumerate(listing.samples, 1):
+    for path, _ in listing.samples:
         try:
             with warnings.catch_warnings(action="error"):  # of images of very many pixels
                 content = read_bytes(Path(path), IMAGE_BYTES)
@@ -164,8 +143,6 @@ def _decoded(
         cut = F.center_crop(F.resize(image, [size]), [size, size])
         inside = Path(path).relative_to(listing.root).as_posix()
         yield np.asarray(cut), f"{inside} {hashlib.sha256(content).hexdigest()}"
-        if progress:
-            progress(f"reading {listing.root}", done, len(listing))
 
 
 def _check_shape(pixels: tuple[int, int], size: int) -> None:

@@ -19,9 +19,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from fuseablate.errors import InputError, unknown
+from fuseablate.data.parts import Data, Part, check_memory, make_data, stratified_split
+from fuseablate.data.sets import Request
 
 VERSION = 1
 """Part of the data's identity: raised whenever a pixel changes."""
@@ -35,8 +37,6 @@ COLOURS = {
     "violet": (0.58, 0.34, 0.90),
 }
 PARTS = ("train", "test")
-MOST_CLASSES = len(SHAPES) * len(TEXTURES) * len(COLOURS)
-SMALLEST, LARGEST = 8, 512
 
 # What varies from image to image, uniformly between two bounds. Lengths are fractions of the
 # image's side. An angle is given by the tangent of its half: 0.1 is 11.4 degrees.
@@ -67,6 +67,30 @@ _PIXELS_AT_ONCE = 1 << 16  # keeps the working set in the processor's cache
 _Floats = NDArray[np.floating[Any]]
 
 
+def load(request: Request) -> Data:
+    """Return the generated set with so many training and test images of each class."""
+    size, classes = request.arguments["size"], request.arguments["classes"]
+    seed = request.arguments["seed"]
+    each = {part: request.arguments[f"{part}_images"] for part in PARTS}
+    check_memory("generated data", classes * sum(each.values()), size, request.memory_limit)
+
+    def read(part: str) -> Part:
+        images, labels = generate(classes, size, each[part], part, seed)
+        return Part(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels))
+
+    whole, names = read("train"), class_names(classes)
+    train, val = stratified_split(whole.labels, names, request.split_seed)
+    content = {key: value for key, value in request.arguments.items() if key != "size"}
+    return make_data(
+        request,
+        names,
+        train=whole.select(train),
+        val=whole.select(val),
+        read_test=lambda: read("test"),
+        source={"name": "generated", "content": {"generator": VERSION, **content}},
+    )
+
+
 def generate(
     classes: int, size: int, images_per_class: int, part: str, seed: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -75,15 +99,7 @@ def generate(
     N is `classes * images_per_class`. An image depends on `seed`, `part`, its class and its
     place in the class alone: more classes or more images per class add to the set, and change
     nothing in it. Training and test images are drawn from separate streams.
-
-    Raise `InputError` for a number out of its range or an unknown part.
     """
-    _check("classes", classes, 2, MOST_CLASSES)
-    _check("size", size, SMALLEST, LARGEST)
-    _check("images_per_class", images_per_class, 1)
-    _check("seed", seed, 0)
-    if part not in PARTS:
-        raise unknown("part of the generated data", part, PARTS)
     images = np.empty((classes, images_per_class, size, size, 3), np.uint8)
     step = max(1, _PIXELS_AT_ONCE // size**2)
     for label in range(classes):
@@ -102,17 +118,9 @@ def generate(
 
 def class_names(classes: int) -> tuple[str, ...]:
     """Return the name of each class, such as "ring, diagonal stripes, teal"."""
-    _check("classes", classes, 2, MOST_CLASSES)
     colours = tuple(COLOURS)
     factors = (_factors(label) for label in range(classes))
     return tuple(f"{SHAPES[s]}, {TEXTURES[t]}, {colours[c]}" for s, t, c in factors)
-
-
-def _check(name: str, value: int, least: int, most: int | None = None) -> None:
-    if value < least or (most is not None and value > most):
-        rule = f"at least {least}" if most is None else f"from {least} to {most}"
-        nearest = least if value < least else most
-        raise InputError(f"generated data: {name} = {value} must be {rule} (nearest: {nearest})")
 
 
 def _factors(label: int) -> tuple[int, int, int]:

@@ -10,13 +10,11 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from fuseablate.data.sets import Request, Triple
 from fuseablate.errors import InputError
 from fuseablate.streams import stream
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
-Triple: TypeAlias = tuple[float, float, float]
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is being read, how many images are done, and how many there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,36 +81,44 @@ class Data:
 
 
 def make_data(
-    name: str,
-    title: str,
+    request: Request,
     class_names: Sequence[str],
     *,
     train: Part,
     val: Part,
     read_test: Callable[[], Part],
     source: Mapping[str, JSON],
-    split_seed: int,
-    mean: Triple | None,
-    std: Triple | None,
+    name: str = "",
+    title: str = "",
 ) -> Data:
-    """Return the data set; `mean` and `std` that are not given are measured on `train`.
+    """Return the data set, whose mean and deviation are those asked for, or measured on `train`.
 
     `source` is the first part of the identity: what fixes the pixels and labels, such as
-    digests, or a generator's version and seed.
+    digests, or a generator's version and seed. `name` and `title` are the row's unless given.
     """
-    if mean is None and std is None:
+    if request.mean is None and request.std is None:
         mean, std = measured_statistics(train)
     else:
-        mean, std = _given_statistics(mean, std)
+        mean, std = _given_statistics(request.mean, request.std)
     identity: dict[str, JSON] = {
         **source,
-        "split_seed": split_seed,
+        "split_seed": request.split_seed,
         "val": len(val),
         "image_size": list(train.images.shape[2:]),
         "mean": list(mean),
         "std": list(std),
     }
-    return Data(name, title, tuple(class_names), train, val, mean, std, identity, read_test)
+    return Data(
+        name or request.dataset.name,
+        title or request.dataset.title,
+        tuple(class_names),
+        train,
+        val,
+        mean,
+        std,
+        identity,
+        read_test,
+    )
 
 
 def stratified_split(

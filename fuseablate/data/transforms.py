@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms import functional as torchvision
 
-from fuseablate.data.parts import Triple
+from fuseablate.data.sets import Triple
 
 
 def crop_padding(size: int) -> int:

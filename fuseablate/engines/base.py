@@ -26,10 +26,9 @@ class Job:
     """One run to be trained, as plain values that JSON can hold.
 
     `key` is the run's digest. `spec` is a `Spec.to_dict()`. `recipe` holds the fields of a
-    Recipe, its name among them. `data` holds arguments of `load_data`, or of `generated_data`
-    where `name` is `generated`. `runs` is the root of the run store. `threads` are torch's on
-    the CPU; the result of a run on a CPU depends on them. A run that is not `tested` ends without
-    reading the test set.
+    Recipe, its name among them. `data` holds arguments of `load_data`. `runs` is the root of the
+    run store. `threads` are torch's on the CPU; the result of a run on a CPU depends on them. A
+    run that is not `tested` ends without reading the test set.
     """
 
     key: str

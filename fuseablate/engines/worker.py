@@ -36,7 +36,7 @@ from fuseablate.errors import InputError, UnreadableError
 
 # torch takes seconds to import. It comes once the parent is watched: see main().
 if TYPE_CHECKING:
-    from fuseablate.data import Data
+    from fuseablate.data.parts import Data
     from fuseablate.runs import Curves, Record
 
 
@@ -137,12 +137,10 @@ def _data(arguments: str) -> Data:
 
     Nothing is downloaded: who named the run by its digest has had the data.
     """
-    from fuseablate.data import generated_data, load_data
+    from fuseablate.data import load_data
 
     table = json.loads(arguments)
     name, root = table.pop("name"), table.pop("root", None)
-    if name == "generated":
-        return generated_data(**{key: each for key, each in table.items() if each is not None})
     return load_data(name, root and Path(root), **table, download=False)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fuseablate.cost import measure
-from fuseablate.data import Data, generated_data, load_data
+from fuseablate.data import load_data
+from fuseablate.data.parts import Data
 from fuseablate.engines import Job
 from fuseablate.errors import InputError
 from fuseablate.layers import Cost
@@ -201,13 +202,10 @@ class Plan:
 
 def make_plan(study: Study, root: Path | None) -> Plan:
     """Load the data that lie in `root`, expand the design and name its runs."""
-    source = study.data.arguments()
-    if study.data.name == "generated":
-        data = generated_data(**{key: value for key, value in source.items() if key != "name"})
-    else:
-        where = root.absolute() if root else None
-        data = load_data(root=where, **source)
-        source = {**source, "root": str(where) if where else None}
+    where = root.absolute() if root else None
+    data = load_data(study.data.name, where, **study.data.arguments)
+    place = str(where) if where else None
+    source = {"name": study.data.name, "root": place, **study.data.arguments}
     design = expand(study, data.image_size, data.classes)
     plan = Plan(study, design, data, source, ()).comparing(design)
     if study.tune is None:

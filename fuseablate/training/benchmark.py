@@ -19,7 +19,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from fuseablate import layers
-from fuseablate.data import Data, TrainBatches
+from fuseablate.data.batches import TrainBatches
+from fuseablate.data.parts import Data
 from fuseablate.network import PRIMITIVES, build, initialise, to_module
 from fuseablate.spec import Spec
 from fuseablate.streams import stream

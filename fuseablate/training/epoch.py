@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from fuseablate.data import TrainBatches
+from fuseablate.data.batches import TrainBatches
 from fuseablate.network.modules import AuxHead
 from fuseablate.recipes import Recipe
 from fuseablate.runs import FailedPart, Failure

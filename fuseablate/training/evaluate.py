@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fuseablate.data import Data, Part, eval_batches
+from fuseablate.data.batches import eval_batches
+from fuseablate.data.parts import Data, Part
 from fuseablate.runs import Score, TestScore, pack_bits
 
 BATCH = 500

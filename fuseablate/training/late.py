@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from fuseablate.data import Data
+from fuseablate.data.parts import Data
 from fuseablate.errors import InputError
 from fuseablate.network import build
 from fuseablate.runs import RECORD, WEIGHTS, Record, RunFolder

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 
 from fuseablate.cost import measure
-from fuseablate.data import Data, TrainBatches
+from fuseablate.data.batches import TrainBatches
+from fuseablate.data.parts import Data
 from fuseablate.errors import InputError, UnreadableError
 from fuseablate.io.reading import MissingError
 from fuseablate.io.tensors import SpoiltError

@@ -14,6 +14,7 @@ import pytest
 
 from fuseablate.commands import quickstart
 from fuseablate.commands.program import main
+from fuseablate.io.checked import checked
 from fuseablate.recipes.recipe import load_recipe
 from fuseablate.runs.store import Store
 from fuseablate.spec.spec import to_toml
@@ -116,10 +117,10 @@ def test_quickstart_says_that_its_data_are_generated_and_compares_all_variants(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = quickstart.study()
-    assert whole.data.arguments() == {"name": "generated"}  # 100 classes of 32x32 images
+    assert whole.data == DataSource(name="generated")  # 100 classes of 32x32 images
     small = dataclasses.replace(
         whole,
-        data=DataSource(name="generated", train_images=4, test_images=1),
+        data=checked(DataSource, {"name": "generated", "train_images": 4, "test_images": 1}),
         recipe=load_recipe("quick").replace(epochs=1, batch_size=100),
     )
     monkeypatch.setattr(quickstart, "study", lambda: small)

@@ -7,7 +7,8 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
-from fuseablate.data import Data, Part, TrainBatches, eval_batches
+from fuseablate.data.batches import TrainBatches, eval_batches
+from fuseablate.data.parts import Data, Part
 from fuseablate.errors import InputError
 from fuseablate.streams import stream
 

@@ -227,7 +227,7 @@ def test_another_process_may_be_faster(
 
 def test_cifar_is_not_resized(root: Path) -> None:
     assert load_data("cifar100", root, size=32).image_size == (32, 32)
-    with pytest.raises(InputError, match=r"^cifar100: size = 64; its images are 32 x 32"):
+    with pytest.raises(InputError, match=r"^cifar100 data: size = 64: must be 32 \(nearest: 32\)$"):
         load_data("cifar100", root, size=64)
 
 

@@ -10,14 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuseablate.data import Part
 from fuseablate.data.parts import (
-    Triple,
+    Part,
     check_memory,
     make_data,
     measured_statistics,
     stratified_split,
 )
+from fuseablate.data.sets import DataSet, Request, Triple
 from fuseablate.errors import InputError
 
 HALF: Triple = (0.5, 0.5, 0.5)
@@ -94,17 +94,14 @@ def test_a_channel_without_variation_is_an_error() -> None:
 
 def make(mean: Triple | None = None, std: Triple | None = None) -> dict[str, object]:
     part = part_of(8)
+    row = DataSet("x", "X", "x", {})
     data = make_data(
-        "x",
-        "X",
+        Request(row, {}, None, 3, mean, std, memory_limit=0, download=False),
         ("a", "b"),
         train=part,
         val=part,
         read_test=lambda: part,
         source={"name": "x", "content": {"files": "abc"}},
-        split_seed=3,
-        mean=mean,
-        std=std,
     )
     return dict(data.identity)
 

@@ -15,7 +15,7 @@ from torchvision import transforms as tv
 from torchvision.transforms import functional as F
 
 from fuseablate.data import load_data
-from fuseablate.data.parts import Triple
+from fuseablate.data.sets import Triple
 from fuseablate.data.transforms import (
     augment,
     crop_and_flip,

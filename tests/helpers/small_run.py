@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fuseablate.data import Data, generated_data
+from fuseablate.data import load_data
+from fuseablate.data.parts import Data
 from fuseablate.recipes.recipe import Cosine, Recipe
 from fuseablate.runs.record import Curves
 from fuseablate.runs.store import Store
@@ -31,7 +32,9 @@ def small_spec() -> Spec:
 
 def small_data(train_images: int = 60) -> Data:
     """Return 54 of 60 images a class for training, 6 for validation, 10 for the test."""
-    return generated_data(CLASSES, 16, train_images=train_images, test_images=10)
+    return load_data(
+        "generated", size=16, classes=CLASSES, train_images=train_images, test_images=10
+    )
 
 
 def small_recipe(**changes: object) -> Recipe:

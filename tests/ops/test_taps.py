@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fuseablate.data import TrainBatches
+from fuseablate.data.batches import TrainBatches
 from fuseablate.spec.spec import Spec
 from fuseablate.streams import stream
 from fuseablate.training import Silent

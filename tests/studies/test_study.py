@@ -46,7 +46,7 @@ def test_a_study_is_read_with_its_baseline(tmp_path: Path) -> None:
     assert study.path == tmp_path / "mine.toml"
     assert (study.spec.name, study.spec.classes) == ("small", 4)
     assert study.seeds == SeedPlan(each=(0, 1), reference=(0, 1))
-    assert study.data.arguments() == {"name": "generated", "size": 16, "classes": 4}
+    assert study.data.arguments == {"size": 16, "classes": 4}
     assert (study.data.image_size, study.data.known_classes) == ((16, 16), 4)
     assert study.recipe == load_recipe("standard")
     assert study.factors[0].levels[0].edits == ("all.se=false",)
@@ -170,13 +170,17 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, body: str, said: str)
         ('"small.toml"', '"fusent"', "did you mean 'fusenet'?"),
         ('"small.toml"', '"other.toml"', "other.toml: cannot be read"),
         ('"generated"', '"generate"', "did you mean 'generated'?"),
-        ('"generated"', '"folder"', "data: classes: is for generated data alone"),
+        ('"generated"', '"folder"', "data: unknown argument of folder data 'classes'"),
         (
             '{ name = "generated", classes = 4, size = 16 }',
             '"folder"',
             'data = "folder": size: missing',
         ),
-        ('name = "generated", classes = 4', 'name = "cifar10"', "are 32 x 32; use 32"),
+        (
+            'name = "generated", classes = 4',
+            'name = "cifar10"',
+            "data: cifar10 data: size = 16: must be 32",
+        ),
         ("seeds", 'recipe = "standrd"\nseeds', "did you mean 'standard'?"),
         ("seeds", "recipe = { epochs = 0 }\nseeds", "recipe: epochs = 0: must be greater"),
         ("seeds", "recipe = { epoch = 9 }\nseeds", "recipe: unknown key 'epoch'; did you mean"),
@@ -214,16 +218,6 @@ def test_a_grid_needs_steps_and_no_number_of_trials(tmp_path: Path) -> None:
     edit = 'edit = "fuse.exp=x{}"\n'
     assert "parameter 'w': is continuous" in message(tmp_path, grid + wide + edit)
     loaded(tmp_path, grid + wide + "step = 0.5\n" + edit)
-
-
-def test_data_names_are_those_that_can_be_loaded() -> None:
-    from fuseablate.data import NAMES
-    from fuseablate.studies.schema.study import DataSource
-
-    for name in NAMES:
-        assert checked(DataSource, {"name": name, "size": 32}).name == name
-    kinds = str(DataSource.model_fields["name"].annotation)
-    assert kinds.count("'") == 2 * len(NAMES)
 
 
 def test_torch_is_not_imported() -> None:

@@ -10,7 +10,8 @@ import torch
 from scipy.special import log_softmax
 from torch import Tensor, nn
 
-from fuseablate.data import Data, Part, generated_data
+from fuseablate.data import load_data
+from fuseablate.data.parts import Data, Part
 from fuseablate.training.evaluate import evaluate, evaluate_test
 
 CPU = torch.device("cpu")
@@ -33,7 +34,7 @@ class Table(nn.Module):
 
 @pytest.fixture(scope="module")
 def data() -> Data:
-    return generated_data(CLASSES, 16, train_images=4, test_images=1)
+    return load_data("generated", size=16, classes=CLASSES, train_images=4, test_images=1)
 
 
 @pytest.fixture(scope="module")
@@ -72,5 +73,5 @@ def test_the_test_score_knows_each_class_and_each_image(
 
 
 def test_fewer_than_five_classes_have_a_top_5_of_one() -> None:
-    few = generated_data(3, 16, train_images=10, test_images=1)
+    few = load_data("generated", size=16, classes=3, train_images=10, test_images=1)
     assert evaluate(Table(torch.zeros(500, 3)), few.val, few, CPU).top5 == 1

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from fuseablate.cost.costs import measure
-from fuseablate.data import Data, Part, TrainBatches, eval_batches
+from fuseablate.data.batches import TrainBatches, eval_batches
+from fuseablate.data.parts import Data, Part
 from fuseablate.errors import InputError
 from fuseablate.network.builder import build
 from fuseablate.network.modules import Dropout

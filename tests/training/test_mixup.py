@@ -9,7 +9,7 @@ import scipy.stats
 import torch
 import torch.nn.functional as F
 
-from fuseablate.data import TrainBatches
+from fuseablate.data.batches import TrainBatches
 from fuseablate.network.builder import build
 from fuseablate.network.modules import Dropout
 from fuseablate.runs.store import Store

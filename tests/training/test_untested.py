@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from fuseablate.commands.program import main
-from fuseablate.data import Data, Part
+from fuseablate.data.parts import Data, Part
 from fuseablate.errors import InputError
 from fuseablate.report.comparison import of_records
 from fuseablate.report.files.formats import FORMATS

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from fuseablate.cost import Kind
+from fuseablate.data import data_set
 from fuseablate.io.checked import Schema
 from fuseablate.runs import MATTERS
 from fuseablate.space import Name, Text, Texts
@@ -21,8 +22,6 @@ RESERVED = ("baseline", "candidate")
 # Which keys a design needs besides those of all; it takes none of the other designs' keys.
 _NEEDS = {"per-row": ("rows", "edit"), "search": ("search",)}
 _OWN = ("factors", "rows", "edit", "search")
-_CLASSES = {"cifar100": 100, "cifar10": 10, "generated": 100}
-_GENERATED = ("classes", "train_images", "test_images")
 
 
 class Level(Schema):
@@ -60,41 +59,33 @@ class Factor(Schema):
 
 
 class DataSource(Schema):
-    """Which data: a name, a size where the images have none of their own.
+    """Which data: a row of the table of data sets, with the arguments of its own."""
 
-    `classes`, `train_images` and `test_images` (of each class) are for `generated` alone.
-    """
+    name: str
+    arguments: Mapping[str, Any] = {}
+    """Whole numbers, as many as are given; where the data lie is not among them."""
 
-    name: Literal["cifar100", "cifar10", "generated", "folder"]
-    size: Annotated[int, Field(ge=1)] | None = None
-    classes: Annotated[int, Field(ge=2)] | None = None
-    train_images: Annotated[int, Field(ge=1)] | None = None
-    test_images: Annotated[int, Field(ge=1)] | None = None
-
-    @model_validator(mode="after")
-    def _fits_the_source(self) -> Self:
-        if self.name == "folder" and self.size is None:
-            raise ValueError("size: missing; it must be given for a folder of images, such as 32")
-        if self.name.startswith("cifar") and self.size not in (None, 32):
-            raise ValueError(f"size = {self.size}: the images of {self.name} are 32 x 32; use 32")
-        for key in _GENERATED:
-            if self.name != "generated" and getattr(self, key) is not None:
-                raise ValueError(f"{key}: is for generated data alone; leave it out")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _arguments_apart(cls, table: Any) -> Any:
+        """Check the keys beside the name, which are the data set's, and gather them."""
+        if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
+            return table
+        own = {key: value for key, value in table.items() if key != "name"}
+        data_set(table["name"]).filled(own)
+        return {"name": table["name"], "arguments": own}
 
     @property
     def image_size(self) -> Size:
         """The size (H, W) of the images."""
-        return (self.size or 32, self.size or 32)
+        size = data_set(self.name).filled(self.arguments)["size"]
+        return (size, size)
 
     @property
     def known_classes(self) -> int | None:
         """How many classes the data have; None for a folder, whose files say it."""
-        return self.classes or _CLASSES.get(self.name)
-
-    def arguments(self) -> dict[str, Any]:
-        """Return what is given, as keyword arguments; where the data lie is not among them."""
-        return self.model_dump(exclude_none=True)
+        dataset = data_set(self.name)
+        return dataset.filled(self.arguments).get("classes", dataset.classes)
 
 
 def _named_or_table(key: str) -> BeforeValidator:
