@@ -5,19 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
-from fuseablate.cost import Kind, measure, nearness, rescaled
+from fuseablate.cost import BUDGETS, COSTS, SUMMARY, measure, nearness, rescaled
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import change, console, fitted, named_table
 from fuseablate.layers import Cost
 from fuseablate.spec import Size, Spec, load_spec
 
-COLUMNS = ("Input", "Params", "MACs", "Activations", "Size MB")
+SHOWN = {COSTS[name].heading: COSTS[name] for name in (*SUMMARY, "activations", "bytes")}
 
 
 def add(commands: Any) -> None:
@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
     add_input(parser)
     parser.add_argument(
         "--iso",
-        choices=get_args(Kind),
+        choices=BUDGETS,
         help="also rescale the edited spec in width to the unedited one's cost",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list")
@@ -70,7 +70,7 @@ def prove_all(specs: list[Spec], args: argparse.Namespace) -> int:
     return failed
 
 
-def as_json(spec: Spec, plain: Spec, size: Size | None, iso: Kind | None = None) -> dict[str, Any]:
+def as_json(spec: Spec, plain: Spec, size: Size | None, iso: str | None = None) -> dict[str, Any]:
     """Return one spec's costs for machines, with those of the unedited table beside them.
 
     With `iso` also those of the spec rescaled to the unedited one's cost.
@@ -79,24 +79,18 @@ def as_json(spec: Spec, plain: Spec, size: Size | None, iso: Kind | None = None)
         "spec": spec.name,
         "edits": list(spec.edits),
         "input": input_json(size or spec.input),
-        **fields(measure(spec, size)),
+        **measure(spec, size)._asdict(),
     }
     if spec.edits:
-        entry["unedited"] = fields(measure(plain, size))
+        entry["unedited"] = measure(plain, size)._asdict()
     if iso:
         fitted = rescaled(spec, iso, getattr(measure(plain, size), iso), size)
-        entry["iso"] = {"edits": list(fitted.edits), **fields(measure(fitted, size))}
+        entry["iso"] = {"edits": list(fitted.edits), **measure(fitted, size)._asdict()}
     return entry
 
 
-def fields(cost: Cost) -> dict[str, int]:
-    """Return the costs by name; all but params and bytes are for one image."""
-    names = ("params", "macs", "activations", "bytes", "norm", "pool", "elementwise")
-    return {name: getattr(cost, name) for name in names}
-
-
 def print_table(
-    specs: list[Spec], plain: list[Spec], size: Size | None, iso: Kind | None = None
+    specs: list[Spec], plain: list[Spec], size: Size | None, iso: str | None = None
 ) -> None:
     """Print a row for each spec, an edited one below its table with the changes in percent.
 
@@ -124,7 +118,7 @@ def print_table(
         return table
 
     out = console()
-    table, _ = fitted(make, COLUMNS, ("Size MB", "Activations", "Input"), out)
+    table, _ = fitted(make, ("Input", *SHOWN), (*list(SHOWN)[:1:-1], "Input"), out)
     out.print(table)
     for line in reached:
         out.print(line, soft_wrap=True)
@@ -133,16 +127,14 @@ def print_table(
 def changed(spec: Spec, base: Cost, size: Size | None) -> list[tuple[str, str, dict[str, str]]]:
     """Return the row of an edited spec, and one with its changes from `base` in percent."""
     cost = measure(spec, size)
-    names = ("params", "macs", "activations", "bytes")
-    changes = (change(getattr(cost, name), getattr(base, name)) for name in names)
+    changes = {head: change(kind.get(cost), kind.get(base)) for head, kind in SHOWN.items()}
     return [
         (f"  {spec.label}", "", cells(spec, size, cost)),
-        ("", "cyan", dict(zip(COLUMNS[1:], changes, strict=True))),
+        ("", "cyan", changes),
     ]
 
 
 def cells(spec: Spec, size: Size | None, cost: Cost) -> dict[str, str]:
     """Return a row of the table, by the names of its columns."""
     h, w = size or spec.input
-    values = (f"{cost.params:,}", f"{cost.macs:,}", f"{cost.activations:,}")
-    return dict(zip(COLUMNS, (f"{h}x{w}", *values, f"{cost.bytes / 1e6:.2f}"), strict=True))
+    return {"Input": f"{h}x{w}"} | {head: kind.full(kind.get(cost)) for head, kind in SHOWN.items()}

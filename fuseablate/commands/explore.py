@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from fuseablate.commands.arguments import add_input, input_json, whole
-from fuseablate.cost import measure
+from fuseablate.cost import BUDGETS, COSTS, measure, summary
 from fuseablate.errors import InputError
-from fuseablate.io.terminal import console, duration, short
+from fuseablate.io.terminal import console, duration
 from fuseablate.layers import Cost
 from fuseablate.spec import load_spec
 
@@ -36,11 +36,11 @@ def add(commands: Any) -> None:
         metavar="STUDY",
         help="a study file whose [search] table has the parameters",
     )
-    for name in ("macs", "params"):
+    for name in BUDGETS:
         parser.add_argument(
             f"--{name}",
             metavar="N",
-            help=f"the most {name.replace('macs', 'MACs')}: 4.2M, 950k, 4200000 or baseline "
+            help=f"the most {COSTS[name].unit}: 4.2M, 950k, 4200000 or baseline "
             "(without any budget here: that of the study)",
         )
     add_input(parser, "the size of the study's images")
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
                 f"Left out, as fields of the recipe cost nothing: {', '.join(left_out)}",
                 soft_wrap=True,
             )
-        out.print(f"Baseline: {short(base.params)} params, {short(base.macs)} MACs")
+        out.print(f"Baseline: {summary(base)}")
         print_census(census, spec, base, limits, out)
     if console(stderr=True).is_terminal:
         rate = f"{census.seen / seconds:,.0f} a second" if seconds else ""
@@ -149,13 +149,11 @@ def limits_of(args: argparse.Namespace, search: Search, base: Cost) -> dict[str,
     """Return the budget of the command line or, where it gives none, that of the study."""
     from fuseablate.space import amount
 
-    if args.macs is None and args.params is None:
+    asked = {name: text for name in BUDGETS if (text := getattr(args, name)) is not None}
+    if not asked:
         return search.budget.limits(base) if search.budget else {}
     limits = {}
-    for name in ("macs", "params"):
-        text = getattr(args, name)
-        if text is None:
-            continue
+    for name, text in asked.items():
         try:
             most = amount(text)
             if most == 0:

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from fuseablate.commands.arguments import input_json
-from fuseablate.cost import measure
+from fuseablate.cost import COSTS, SUMMARY, measure
 from fuseablate.errors import unknown
-from fuseablate.io.terminal import console, short
+from fuseablate.io.terminal import console
 from fuseablate.layers import Cost
 from fuseablate.spec import Spec, load_spec, shipped_specs
 
@@ -86,8 +86,7 @@ def as_json(entry: ListedSpec) -> dict[str, Any]:
         "title": spec.title,
         "rows": entry.rows,
         "blocks": len(spec.rows),
-        "params": entry.cost.params,
-        "macs": entry.cost.macs,
+        **{name: COSTS[name].get(entry.cost) for name in SUMMARY},
         "input": input_json(spec.input),
         "classes": spec.classes,
         "forms": entry.forms,
@@ -112,7 +111,8 @@ def entry_table(entries: list[ListedSpec], room: int = 0, *, full: bool = False)
     """Return the table; the source takes what room the numbers leave, if any."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("Name", no_wrap=True)
-    for name in ("Rows", "Params", "MACs", "Input", "Classes"):
+    kinds = [COSTS[name] for name in SUMMARY]
+    for name in ("Rows", *(kind.heading for kind in kinds), "Input", "Classes"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Forms", no_wrap=True)
     if room:
@@ -124,8 +124,7 @@ def entry_table(entries: list[ListedSpec], room: int = 0, *, full: bool = False)
         table.add_row(
             spec.name,
             str(entry.rows),
-            short(entry.cost.params),
-            short(entry.cost.macs),
+            *(kind.short(kind.get(entry.cost)) for kind in kinds),
             str(h) if h == w else f"{h}x{w}",
             str(spec.classes),
             " ".join(entry.forms) or "-",

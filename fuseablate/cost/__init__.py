@@ -7,16 +7,19 @@ at which it costs what another one does (`rescaled`).
 
 from __future__ import annotations
 
-from fuseablate.cost.costs import measure
-from fuseablate.cost.iso import NAMES, Kind, nearness, rescaled
+from fuseablate.cost.costs import BUDGETS, COSTS, SUMMARY, CostKind, measure, summary
+from fuseablate.cost.iso import nearness, rescaled
 from fuseablate.cost.variants import Counted, Variants
 
 __all__ = [
-    "NAMES",
+    "BUDGETS",
+    "COSTS",
+    "SUMMARY",
+    "CostKind",
     "Counted",
-    "Kind",
     "Variants",
     "measure",
     "nearness",
     "rescaled",
+    "summary",
 ]

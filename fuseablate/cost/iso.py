@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
-from fuseablate.cost.costs import measure
+from fuseablate.cost.costs import COSTS, measure
 from fuseablate.errors import InputError, NoChangeError
 from fuseablate.spec import Edit, Size, Spec
 from fuseablate.spec.scaling import WIDTH, wider
-
-Kind = Literal["macs", "params"]
-NAMES: dict[Kind, str] = {"macs": "MACs", "params": "params"}
 
 # Factors are whole numbers of 1/10,000, so that the edit's text says them exactly.
 ONE = 10_000
@@ -20,7 +16,7 @@ ONE = 10_000
 STEPS_AROUND = 6
 
 
-def rescaled(spec: Spec, what: Kind, target: int, size: Size | None = None) -> Spec:
+def rescaled(spec: Spec, what: str, target: int, size: Size | None = None) -> Spec:
     """Return `spec` with its width scaled so that it costs as near `target` as it can.
 
     The cost is that of one image of `size` (H, W), the table's own by default. All rows but the
@@ -31,7 +27,8 @@ def rescaled(spec: Spec, what: Kind, target: int, size: Size | None = None) -> S
         edit = Edit.parse(text)
         if (edit.rows, edit.field) == WIDTH:
             raise InputError(
-                f"edit '{text}': the width is solved for equal {NAMES[what]}; leave the edit out"
+                f"edit '{text}': the width is solved for equal {COSTS[what].unit}; leave the "
+                "edit out"
             )
     best = spec
     if not _counts(spec, ONE):
@@ -42,20 +39,20 @@ def rescaled(spec: Spec, what: Kind, target: int, size: Size | None = None) -> S
     return best
 
 
-def nearness(spec: Spec, what: Kind, target: int, size: Size | None = None) -> str:
+def nearness(spec: Spec, what: str, target: int, size: Size | None = None) -> str:
     """Return one line that says how near a rescaled spec comes to the cost that it should have."""
     cost = getattr(measure(spec, size), what)
     off = "equal" if cost == target else f"off by {100 * (cost / target - 1):+.2f} %"
     if abs(cost - target) > 0.01 * target:
         off += f", as near as channels on the divisor {spec.divisor} come"
-    return f"rescaled to {cost:,} {NAMES[what]} of {target:,}: {off}"
+    return f"rescaled to {cost:,} {COSTS[what].unit} of {target:,}: {off}"
 
 
-def _distance(spec: Spec, what: Kind, target: int, size: Size | None) -> int:
+def _distance(spec: Spec, what: str, target: int, size: Size | None) -> int:
     return abs(int(getattr(measure(spec, size), what)) - target)
 
 
-def _near(spec: Spec, what: Kind, target: int, size: Size | None) -> Iterator[Spec]:
+def _near(spec: Spec, what: str, target: int, size: Size | None) -> Iterator[Spec]:
     """Yield the spec at each step of its channel counts around the crossing of the target."""
     crossing = _crossing(spec, what, target, size)
     below, above = [crossing], [crossing]
@@ -68,7 +65,7 @@ def _near(spec: Spec, what: Kind, target: int, size: Size | None) -> Iterator[Sp
             yield one
 
 
-def _crossing(spec: Spec, what: Kind, target: int, size: Size | None) -> int:
+def _crossing(spec: Spec, what: str, target: int, size: Size | None) -> int:
     """Return a factor with which the spec costs at least the target, and a step less does not."""
 
     def reaches(factor: int) -> bool:

@@ -6,10 +6,20 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 
+from fuseablate.cost import COSTS, summary
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import html
-from fuseablate.io.terminal import short
-from fuseablate.layers import ACTIVATIONS, AuxHead, Concat, Layer, Residual, Split, Sum, contains
+from fuseablate.layers import (
+    ACTIVATIONS,
+    AuxHead,
+    Concat,
+    Cost,
+    Layer,
+    Residual,
+    Split,
+    Sum,
+    contains,
+)
 from fuseablate.ops.pool import PoolRow, WindowPool
 from fuseablate.show.blocks import COMPUTES, Graph, draw, flat
 from fuseablate.show.lines import TableLine
@@ -47,9 +57,9 @@ def to_svg(spec: Spec, lines: Sequence[TableLine]) -> bytes:
 
 def to_dot(spec: Spec, lines: Sequence[TableLine]) -> str:
     """Return the picture in Graphviz's language."""
-    total = sum(line.cost.params for line in lines), sum(line.cost.macs for line in lines)
+    total = Cost.total(line.cost for line in lines)
     name = f"{spec.name} {spec.label}".strip()
-    title = f"<b>{html(name)}</b><br/>{short(total[0])} params, {short(total[1])} MACs"
+    title = f"<b>{html(name)}</b><br/>{summary(total)}"
     if any(contains(line.last.layer, Sum) for line in lines):
         title += small_line("dashed: a shortcut that changes the shape")
     overview = ["subgraph cluster_rows {", "peripheries=0;", f"label=<{title}>;"]
@@ -103,7 +113,7 @@ def _small(line: TableLine) -> str:
     extras += ["SE"] if cells.get("se") else []
     nl = cells.get("nl")
     extras += [ACTIVATIONS[nl].title] if nl and nl != "identity" else []
-    params = f"{short(line.cost.params)} params" if line.cost.params else ""
+    params = COSTS["params"].counted(line.cost.params) if line.cost.params else ""
     row = f"row {line.row.id}"
     return " · ".join(part for part in (row, ", ".join(widths), " ".join(extras), params) if part)
 

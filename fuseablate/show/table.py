@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.io.terminal import short, size_text
+from fuseablate.cost import COSTS, SUMMARY, CostKind
+from fuseablate.io.terminal import size_text
 from fuseablate.layers import ACTIVATIONS, Cost
 from fuseablate.ops.pool import WindowPool
 from fuseablate.show.lines import TableLine
@@ -93,7 +94,6 @@ def print_totals(size: Size, total: Cost, out: Console) -> None:
 
 def columns_of(spec: Spec, lines: Sequence[TableLine], wide: bool) -> list[Column]:
     """Return the columns that a table may have, in order."""
-    number: Callable[[int], str] = (lambda n: f"{n:,}") if wide else short
     groups = any(line.row.values().get("norm") == "group" for line in lines)
 
     def title(line: TableLine) -> str:
@@ -112,6 +112,13 @@ def columns_of(spec: Spec, lines: Sequence[TableLine], wide: bool) -> list[Colum
 
         return Column(head or name, head or name, text, lambda line: _has(line, name), right=True)
 
+    def cost(kind: CostKind) -> Column:
+        number = kind.full if wide else kind.short
+        return Column(
+            kind.heading, kind.heading, lambda line: number(kind.get(line.cost)), right=True,
+            style="cyan",
+        )  # fmt: skip
+
     head = "Norm" if groups else "BN"
     return [
         Column("Row", "#", lambda line: line.label),
@@ -127,8 +134,7 @@ def columns_of(spec: Spec, lines: Sequence[TableLine], wide: bool) -> list[Colum
         Column("NL", "NL", _nl, lambda line: _has(line, "nl")),
         Column("stride", "s", _stride),
         Column("Output", "Output", lambda line: size_text(line.last.out_shape), style="cyan"),
-        Column("Params", "Params", lambda line: number(line.cost.params), right=True, style="cyan"),
-        Column("MACs", "MACs", lambda line: number(line.cost.macs), right=True, style="cyan"),
+        *(cost(COSTS[name]) for name in SUMMARY),
     ]
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from fuseablate.cost import Counted, Variants
+from fuseablate.cost import COSTS, Counted, Variants
 from fuseablate.errors import InputError
-from fuseablate.io.terminal import short
 from fuseablate.space.space import Assignment, Space, identity_of, recipe_of, spec_of, texts_of
 from fuseablate.spec import Size, Spec
 
@@ -74,9 +73,9 @@ class Admission:
             return f"none of it means a network: {self._reason}"
         said = []
         for name, limit in self.limits.items():
-            low, high = (getattr(cost, name) for cost in self._seen)
-            unit = "MACs" if name == "macs" else name
-            said.append(f"from {short(low)} to {short(high)} {unit} (budget: {short(limit)})")
+            kind = COSTS[name]
+            low, high = (kind.short(getattr(cost, name)) for cost in self._seen)
+            said.append(f"from {low} to {high} {kind.unit} (budget: {kind.short(limit)})")
         have = " and ".join(said) or f"{len(self._networks):,} designs"
         return f"the networks that were found have {have}"
 

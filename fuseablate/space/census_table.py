@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fuseablate.cost import COSTS
 from fuseablate.io.terminal import change, fitted, short
 from fuseablate.layers import Cost
 from fuseablate.space.census import Census, Found
 from fuseablate.spec import Spec
 
 BINS = 12
-UNITS = {"macs": "MACs", "params": "params"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def print_census(
         if name == "macs" or name in limits:
             costs = [cost[place] for cost in census.costs]
             out.print()
-            _print_histogram(costs, UNITS[name], limits.get(name), out)
+            _print_histogram(costs, COSTS[name].unit, limits.get(name), out)
     if not census.within:
         low = min(census.costs, key=lambda cost: cost[1])
         out.print(
@@ -131,7 +131,7 @@ def _print_counts(census: Census, limits: Mapping[str, int], out: Console) -> No
     rows.append(("Give a network", _share(census.networks, census.seen)))
     rows.append(("Distinct tables", f"{len(census.costs):,}"))
     if limits:
-        budget = " and ".join(f"{limit:,} {UNITS[name]}" for name, limit in limits.items())
+        budget = " and ".join(f"{limit:,} {COSTS[name].unit}" for name, limit in limits.items())
         rows.append(("Within budget", f"{_share(census.within, len(census.costs))}: {budget}"))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     for row in rows:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from fuseablate.cost import NAMES, Kind, measure, rescaled
+from fuseablate.cost import COSTS, measure, rescaled
 from fuseablate.errors import InputError
 from fuseablate.recipes import Recipe, changed, changes_of
 from fuseablate.runs import BASELINE
@@ -149,7 +149,7 @@ def _blamed(
 
 
 def _with_iso(
-    variants: Sequence[Variant], what: Kind, size: Size
+    variants: Sequence[Variant], what: str, size: Size
 ) -> tuple[tuple[Variant, ...], list[str]]:
     """Return the variants and each of another cost than the reference's rescaled, and notes.
 
@@ -166,9 +166,9 @@ def _with_iso(
         except InputError as error:
             raise error.within(f'iso = "{what}": {one.names[0]}') from None
         if spec is one.spec:
-            notes.append(f"{one.names[0]}: no width comes nearer to {target:,} {NAMES[what]}")
+            notes.append(f"{one.names[0]}: no width comes nearer to {target:,} {COSTS[what].unit}")
             continue
-        names = tuple(f"{name} (iso {NAMES[what]})" for name in one.names)
+        names = tuple(f"{name} (iso {COSTS[what].unit})" for name in one.names)
         iso.append(replace(one, names=names, spec=spec, iso_of=one.names[0]))
     return _distinct([*variants, *iso], size), notes
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fuseablate.cost import Kind
 from fuseablate.errors import InputError
 from fuseablate.io.checked import checked
 from fuseablate.io.reading import read_toml
@@ -56,7 +55,7 @@ class Study:
     rows: str | None = None
     edit: str | None = None
     search: Search | None = None
-    iso: Kind | None = None
+    iso: str | None = None
     tune: Tune | None = None
     matters: float = MATTERS
     threads: int = 1

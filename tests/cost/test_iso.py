@@ -8,7 +8,7 @@ import pytest
 
 from fuseablate import InputError, load_spec, measure
 from fuseablate.commands.program import main
-from fuseablate.cost.iso import Kind, nearness, rescaled
+from fuseablate.cost.iso import nearness, rescaled
 from fuseablate.errors import NoChangeError
 from fuseablate.spec.spec import Spec
 
@@ -81,7 +81,7 @@ def test_combinations_leave_out_a_width_that_changes_nothing() -> None:
 # --- Equal cost: the nearest among factors tried one by one, with the edit that users write ---
 
 
-def nearest_by_scan(spec: Spec, what: Kind, target: int, first: int, last: int) -> int:
+def nearest_by_scan(spec: Spec, what: str, target: int, first: int, last: int) -> int:
     """How near the target a factor from first to last thousandths comes."""
     off = []
     for thousandths in range(first, last):
@@ -105,7 +105,7 @@ def nearest_by_scan(spec: Spec, what: Kind, target: int, first: int, last: int) 
         (("divisor=24", "all.se=false"), "macs", 1000, 1700),
     ],
 )
-def test_no_factor_comes_nearer(edits: tuple[str, ...], what: Kind, first: int, last: int) -> None:
+def test_no_factor_comes_nearer(edits: tuple[str, ...], what: str, first: int, last: int) -> None:
     spec = BASE.edit(*edits, scaled_later=True)
     target = getattr(measure(BASE, SMALL), what)
     found = rescaled(spec, what, target, SMALL)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fuseablate.cost import BUDGETS
 from fuseablate.io.checked import Schema
 from fuseablate.layers import Cost
 from fuseablate.space import Amount, Parameter, Seeds
@@ -27,7 +28,7 @@ class Budget(Schema):
 
     def limits(self, baseline: Cost) -> dict[str, int]:
         """Return the limit of each cost that has one, by its name in `Cost`."""
-        given = {"macs": self.macs, "params": self.params}
+        given = {name: getattr(self, name) for name in BUDGETS}
         return {
             name: getattr(baseline, name) if amount == "baseline" else amount
             for name, amount in given.items()

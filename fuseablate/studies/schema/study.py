@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from fuseablate.cost import Kind
+from fuseablate.cost import BUDGETS
 from fuseablate.data import data_set
+from fuseablate.errors import unknown
 from fuseablate.io.checked import Schema
 from fuseablate.runs import MATTERS
 from fuseablate.space import Name, Text, Texts
@@ -106,13 +107,15 @@ class StudyFile(Schema):
     rows: Text | None = None
     edit: Text | None = None
     search: Search | None = None
-    iso: Kind | None = None
+    iso: str | None = None
     tune: Tune | None = None
     matters: Annotated[float, Field(gt=0, le=100)] = MATTERS
     threads: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")
     def _fits_the_design(self) -> Self:
+        if self.iso is not None and self.iso not in BUDGETS:
+            raise unknown("iso", self.iso, BUDGETS)
         needed = _NEEDS.get(self.design, ("factors",))
         for key in _OWN:
             if key in needed and not getattr(self, key):

@@ -8,7 +8,8 @@ import optuna
 from rich.console import Console
 from rich.text import Text
 
-from fuseablate.io.terminal import duration, short
+from fuseablate.cost import COSTS, summary
+from fuseablate.io.terminal import duration
 from fuseablate.runs import Store
 from fuseablate.space import Admission, Refusal, Space, size_of
 from fuseablate.studies.plan import Plan
@@ -29,10 +30,10 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     size = size_of(space)
     count = f"{size:,} distinct assignments" if size else "a continuous range among them"
     out.print(f"Space: {len(space.parameters)} parameters, {count}")
-    out.print(f"Baseline: {short(cost.params)} params, {short(cost.macs)} MACs")
+    out.print(f"Baseline: {summary(cost)}")
     limits = search.budget.limits(cost) if search.budget else {}
     for name, limit in limits.items():
-        out.print(f"Budget: at most {limit:,} {'MACs' if name == 'macs' else name}")
+        out.print(f"Budget: at most {limit:,} {COSTS[name].unit}")
     gate = Admission(space, plan.data.image_size, limits)
     found = sample(space, gate, seed_of(plan.digest, "sample"))
     allowed = SAMPLES - found["over budget"] - found["impossible"]
