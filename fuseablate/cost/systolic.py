@@ -1,0 +1,167 @@
+"""Cycles on a systolic array, layer by layer: an image that never waits for memory.
+
+The array is output-stationary: each of its cells makes one number of the output, and numbers of
+the input flow in from the left, weights from the top. A product of S x T by T x M is cut into
+tiles of rows x columns outputs, each of which takes T steps and those in which the numbers enter
+and leave. With a broadcast link for each row, a one-dimensional depthwise convolution has its
+lines dealt out to the rows, one weight reaching all columns at once (Selvam et al., FuSeConv,
+DATE 2021, and "ST-OS", arXiv 2108.11441, whose published speed-ups this gives).
+
+Norms, non-linearities, pooling, shifts and sums are free: they are done as numbers leave the array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from fuseablate.errors import InputError, unknown
+from fuseablate.io.checked import Schema, checked
+from fuseablate.io.reading import read_toml
+from fuseablate.layers import (
+    Act,
+    AuxHead,
+    Concat,
+    Conv,
+    Dropout,
+    DropPath,
+    Flatten,
+    Gate,
+    GlobalPool,
+    Layer,
+    Linear,
+    Norm,
+    Pad,
+    Pool,
+    Residual,
+    Scale,
+    Seq,
+    Shape,
+    Shift,
+    Split,
+    Sum,
+    ZeroPadShortcut,
+)
+
+Side = Annotated[int, Field(ge=1, le=4096)]
+
+
+class SystolicArray(Schema):
+    """A systolic array, as a hardware file writes it."""
+
+    rows: Side
+    columns: Side
+    broadcast: bool = False
+    """Whether each row has a link that brings one number to all of its cells at once."""
+    edges: Literal["shrunk", "whole"] = "shrunk"
+    """Whether a tile at the edge of the output is as small as what is left, or takes its time
+    as a whole one, as SCALE-Sim counts."""
+    clock_mhz: Annotated[float, Field(gt=0)] = 1000.0
+    title: str = ""
+    source: str = ""
+
+    def product(self, s: int, t: int, m: int) -> int:
+        """Return the cycles of a matrix product: S x T by T x M."""
+        down, across = -(-s // self.rows), -(-m // self.columns)
+        if self.edges == "whole":
+            return down * across * (t + self.rows + self.columns - 2)
+        # The sum over all tiles of t + r + q - 1, where r and q are what a tile has of S and M.
+        return down * across * (t - 1) + across * s + down * m
+
+    def lines(self, count: int, length: int, kernel: int, stride: int) -> int:
+        """Return the cycles of `count` lines of `length` (padded) under a kernel of one dimension.
+
+        Each line is a row of the array; with a stride only so many of them are filtered.
+        """
+        batches = math.ceil(count / self.rows) / stride
+        return math.ceil(batches * (self.columns + kernel) * math.ceil(length / self.columns))
+
+
+def shipped_hardware() -> dict[str, Path]:
+    """Return the hardware files that come with the package, by name."""
+    folder = resources.files("fuseablate.cost") / "hardware"
+    paths = sorted(Path(str(file)) for file in folder.iterdir() if file.name.endswith(".toml"))
+    return {path.stem: path for path in paths}
+
+
+def load_hardware(name: str | Path) -> SystolicArray:
+    """Return a shipped array by its name, or one from a TOML file by its path."""
+    path = Path(name)
+    if path.suffix != ".toml":
+        shipped = shipped_hardware()
+        if str(name) not in shipped:
+            raise unknown("hardware", name, shipped).within(
+                "hardware is a name or a path to a .toml"
+            )
+        path = shipped[str(name)]
+    try:
+        return checked(SystolicArray, read_toml(path))
+    except InputError as error:
+        raise error.within(str(path)) from None
+
+
+def cycles(layer: Layer, shape: Shape, array: SystolicArray) -> int:
+    """Return the cycles that a tree of layers takes for one image of `shape`."""
+    return _CYCLES[type(layer)](layer, shape, array)
+
+
+def _conv(conv: Conv, shape: Shape, array: SystolicArray) -> int:
+    _, high, wide = shape
+    (_, down, across), _ = conv.infer(shape)
+    (kh, kw), (ph, pw) = conv.kernel, conv.padding
+    if array.broadcast and conv.groups == conv.cin == conv.cout and (kh == 1) != (kw == 1):
+        if kh == 1:
+            return array.lines(high * conv.cin, wide + 2 * pw, kw, conv.stride[1])
+        return array.lines(wide * conv.cin, high + 2 * ph, kh, conv.stride[0])
+    inputs, filters = conv.cin // conv.groups, conv.cout // conv.groups
+    return conv.groups * array.product(down * across, kh * kw * inputs, filters)
+
+
+def _in_turn(layer: Any, shape: Shape, array: SystolicArray) -> int:
+    total = 0
+    for _, child in layer.children:
+        total += cycles(child, shape, array)
+        shape, _ = child.infer(shape)
+    return total
+
+
+def _side_by_side(layer: Any, shape: Shape, array: SystolicArray) -> int:
+    return sum(cycles(child, shape, array) for _, child in layer.children)
+
+
+def _split(split: Split, shape: Shape, array: SystolicArray) -> int:
+    part = (shape[0] // len(split.children), *shape[1:])
+    return _side_by_side(split, part, array)
+
+
+def _free(layer: Layer, shape: Shape, array: SystolicArray) -> int:
+    return 0
+
+
+_CYCLES: Mapping[type[Layer], Callable[[Any, Shape, SystolicArray], int]] = {
+    Conv: _conv,
+    Linear: lambda linear, shape, array: array.product(1, linear.cin, linear.cout),
+    Seq: _in_turn,
+    Residual: _in_turn,
+    Gate: _in_turn,
+    Concat: _side_by_side,
+    Sum: _side_by_side,
+    Split: _split,
+    AuxHead: _free,  # an image that is classified never runs it
+    Norm: _free,
+    Act: _free,
+    GlobalPool: _free,
+    Pool: _free,
+    Pad: _free,
+    ZeroPadShortcut: _free,
+    Shift: _free,
+    Scale: _free,
+    Flatten: _free,
+    Dropout: _free,
+    DropPath: _free,
+}
