@@ -10,6 +10,7 @@ import pytest
 
 from tests.helpers.golden import Golden, check_golden
 from tests.helpers.paths import REPOSITORY
+from tests.helpers.programs import Needs, needed_program
 
 # One thread a process: the networks of the tests are too small for more, and several processes of
 # many threads each slow one another down. Set before torch is imported; processes inherit it.
@@ -22,6 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the files of tests/golden anew"
     )
+    parser.addoption(
+        "--require-programs",
+        action="store_true",
+        help="fail, and do not skip, where a program that a test starts is not installed",
+    )
 
 
 @pytest.fixture
@@ -30,10 +36,17 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 
 
 @pytest.fixture(scope="session")
+def needs(request: pytest.FixtureRequest) -> Needs:
+    return partial(needed_program, required=request.config.getoption("--require-programs"))
+
+
+@pytest.fixture(scope="session")
 def cifar100_root() -> Path:
-    """Return the folder that holds `cifar-100-python`, or skip with the reason."""
+    """Return the folder that holds `cifar-100-python`; where none was named it may be absent."""
     named = os.environ.get("FUSEABLATE_DATA")
     root = Path(named) if named else REPOSITORY.parent / "shared" / "data"
     if not (root / "cifar-100-python" / "train").is_file():
-        pytest.skip(f"no CIFAR-100 in {root}; name its folder in FUSEABLATE_DATA")
+        (pytest.fail if named else pytest.skip)(
+            f"no CIFAR-100 in {root}; name its folder in FUSEABLATE_DATA"
+        )
     return root

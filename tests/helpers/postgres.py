@@ -13,14 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.helpers.programs import find_program
+
 PASSWORD = "s3cret/of@a:test"
 USER = "ablater"
-
-
-def program(name: str) -> str | None:
-    """Return where a program of the server is: Debian keeps them off the PATH."""
-    kept = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return shutil.which(name) or (str(kept[-1]) if kept else None)
 
 
 class Server:
@@ -48,11 +44,11 @@ class Server:
         )
 
     def _run(self, name: str, *arguments: str) -> None:
-        command = [program(name) or name, *arguments]
+        command = [find_program(name) or name, *arguments]
         subprocess.run(command, check=True, capture_output=True, user=self._user, cwd=self.folder)
 
     def start(self) -> None:
-        command = [program("postgres") or "postgres", "-D", str(self.folder / "data"), "-F",
+        command = [find_program("postgres") or "postgres", "-D", str(self.folder / "data"), "-F",
                    "-c", "listen_addresses=", "-k", str(self.folder)]  # fmt: skip
         self._process = subprocess.Popen(
             command, user=self._user, cwd=self.folder, stdout=subprocess.DEVNULL,

@@ -7,7 +7,6 @@ import dataclasses
 import io
 import json
 import re
-import shutil
 import subprocess
 import tomllib
 import unicodedata
@@ -36,6 +35,7 @@ from fuseablate.runs.store import Store
 from fuseablate.tracking.names import job_type
 from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned
 from tests.helpers.comparisons import study as study_of
+from tests.helpers.programs import Needs
 
 HOSTILE = (
     "\x1b[31m\x9b2J\a\x1b]8;;http://x\x1b\\ \u202elanoitnevnoc\u2066 \r\n\x00 \udc80\ufffe\x7f\x85"
@@ -266,14 +266,12 @@ def test_a_report_of_hostile_names_is_well_formed_in_every_form(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("program", ["pdflatex", "lualatex"])
-def test_latex_of_any_names_compiles(program: str, tmp_path: Path) -> None:
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
+def test_latex_of_any_names_compiles(program: str, tmp_path: Path, needs: Needs) -> None:
     named = dataclasses.replace(STUDIES["one_factor"], title="Größe, Ядро, 核, [x] “q” ő")
     text = FORMATS["latex"]([odd(), named], Look())
     assert "Größe, Ядро, 核" in text
     (tmp_path / "r.tex").write_text(text)
-    command = [program, "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
+    command = [needs(program), "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
 

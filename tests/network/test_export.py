@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -14,9 +16,6 @@ from fuseablate import InputError, Store, build, load_spec, load_weights
 from fuseablate.commands.program import main
 from fuseablate.network.onnx_file import onnx_file
 from tests.helpers.small_run import small_spec, train_small
-
-onnx = pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
 
 
 def logits(path: Path, images: torch.Tensor) -> torch.Tensor:

@@ -6,13 +6,13 @@ import dataclasses
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from fuseablate.commands.program import main
 from fuseablate.report.comparison import Comparison
@@ -23,9 +23,9 @@ from fuseablate.report.look import Look
 from fuseablate.runs.record import Curves, Record
 from fuseablate.spec.catalog import load_spec
 from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, stored
+from tests.helpers.programs import Needs
 from tests.helpers.records import failed, record
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ODD = "<script>alert(1)</script> & \"x\" 'y' </title>"
 
 
@@ -179,15 +179,12 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no Chromium is installed")
+def browser(needs: Needs) -> Iterator[Any]:
+    chromium = needs("chromium")
     rooted = os.geteuid() == 0  # Chromium's sandbox refuses to run as root
-    with playwright.sync_playwright() as started:
+    with sync_playwright() as started:
         opened = started.chromium.launch(
-            executable_path=found, args=["--no-sandbox"] if rooted else []
+            executable_path=chromium, args=["--no-sandbox"] if rooted else []
         )
         yield opened
         opened.close()

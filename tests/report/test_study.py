@@ -37,6 +37,7 @@ from tests.helpers.comparisons import (
     study,
 )
 from tests.helpers.golden import Golden
+from tests.helpers.programs import Needs
 from tests.helpers.records import record
 
 
@@ -403,10 +404,9 @@ def test_markup_and_special_characters_are_shown_as_they_are() -> None:
     assert r"{}[bold]x\_y\textbar{}z\&50\%\#" in FORMATS["latex"]([odd], Look())
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles_as_it_is(tmp_path: Path) -> None:
+def test_latex_compiles_as_it_is(tmp_path: Path, needs: Needs) -> None:
     (tmp_path / "r.tex").write_text(FORMATS["latex"](list(STUDIES.values()), Look()))
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
+    command = [needs("pdflatex"), "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "r.pdf").stat().st_size > 1000

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -27,8 +26,12 @@ from fuseablate.layers import (
 from fuseablate.show.blocks import Graph, draw
 from fuseablate.show.lines import folded, unfolded
 from fuseablate.show.picture import to_dot
+from tests.helpers.programs import Needs
 
-needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+
+@pytest.fixture
+def dot(needs: Needs) -> str:
+    return needs("dot")
 
 
 def clusters(name: str, *edits: str) -> list[str]:
@@ -102,7 +105,7 @@ def test_branches_and_a_head_at_the_side() -> None:
     }
 
 
-@needs_dot
+@pytest.mark.usefixtures("dot")
 @pytest.mark.parametrize("name", ["fusenet", "resnet18:cifar"])
 def test_the_file_is_an_svg(name: str, tmp_path: Path) -> None:
     path = tmp_path / "net.svg"
@@ -128,7 +131,7 @@ def test_without_graphviz_one_line_says_so(
     assert not path.exists()
 
 
-@needs_dot
+@pytest.mark.usefixtures("dot")
 def test_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "fusenet", "--svg", str(tmp_path / "no" / "net.svg")]) == 2
     assert "there is no folder" in capsys.readouterr().err

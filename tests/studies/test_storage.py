@@ -21,7 +21,8 @@ from fuseablate.io.escaping import masked
 from fuseablate.runs.store import Store
 from fuseablate.studies import remote
 from fuseablate.studies.trials import Trials, open_storage, open_study
-from tests.helpers.postgres import PASSWORD, Server, program, server
+from tests.helpers.postgres import PASSWORD, Server, server
+from tests.helpers.programs import Needs
 from tests.helpers.study_process import (
     exit_code,
     run_arguments,
@@ -30,14 +31,10 @@ from tests.helpers.study_process import (
     write_study,
 )
 
-pytestmark = pytest.mark.skipif(
-    not (program("initdb") and program("postgres")), reason="no PostgreSQL server is installed"
-)
-
 
 @pytest.fixture
-def database() -> Iterator[Server]:
-    pytest.importorskip("psycopg")
+def database(needs: Needs) -> Iterator[Server]:
+    needs("initdb")
     with server() as running:
         yield running
 
