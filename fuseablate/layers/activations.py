@@ -16,6 +16,8 @@ class Activation:
     """What torch calls it, without `aten::`, as fvcore counts operators."""
     inplace: bool = True
     """Whether the module can overwrite its input, and is told to."""
+    saves_result: bool = False
+    """Whether its backward pass reads what it put out, and not what came in."""
     gate: bool = False
     """Whether it ends in 0 to 1 and scales the channels of squeeze-and-excite; such a one is no
     non-linearity of a row."""
@@ -24,7 +26,7 @@ class Activation:
 
 
 ACTIVATIONS: Mapping[str, Activation] = {
-    "relu": Activation("ReLU", "torch.nn.ReLU", ("relu",)),
+    "relu": Activation("ReLU", "torch.nn.ReLU", ("relu",), saves_result=True),
     "relu6": Activation("ReLU6", "torch.nn.ReLU6", ("relu6", "hardtanh")),
     "hswish": Activation(
         "H-Swish", "torch.nn.Hardswish", ("hardswish",), aliases=("hardswish", "hard_swish")
@@ -33,12 +35,14 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "gelu": Activation("GELU", "torch.nn.GELU", ("gelu",), inplace=False),
     "mish": Activation("Mish", "torch.nn.Mish", ("mish",)),
     "leaky_relu": Activation(
-        "LReLU", "torch.nn.LeakyReLU", ("leaky_relu",), aliases=("leakyrelu",)
+        "LReLU", "torch.nn.LeakyReLU", ("leaky_relu",), saves_result=True, aliases=("leakyrelu",)
     ),
-    "elu": Activation("ELU", "torch.nn.ELU", ("elu",)),
+    "elu": Activation("ELU", "torch.nn.ELU", ("elu",), saves_result=True),
     "hsigmoid": Activation(
         "H-Sigmoid", "torch.nn.Hardsigmoid", ("hardsigmoid",), inplace=False, gate=True,
         aliases=("hardsigmoid", "hard_sigmoid"),
     ),
-    "sigmoid": Activation("Sigmoid", "torch.nn.Sigmoid", ("sigmoid",), inplace=False, gate=True),
+    "sigmoid": Activation(
+        "Sigmoid", "torch.nn.Sigmoid", ("sigmoid",), inplace=False, saves_result=True, gate=True
+    ),
 }  # fmt: skip

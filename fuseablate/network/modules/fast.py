@@ -21,6 +21,9 @@ class PointwiseConv2d(nn.Conv2d):
     faster than its convolution, backwards above all.
     """
 
+    # Autograd copies the whole map thrice where something is computed in place on a view.
+    returns_view = True
+
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, C', H, W)."""
         y = F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 
 class Sequential(nn.Sequential):
-    """Named children, one after another. The first never changes the input in place.
+    """Named children, one after another.
 
-    Others may read it: the other children of a `Concat`, say, or a backward pass.
+    The first never changes the input in place, which others may read: the other children of a
+    `Concat`, say, or a backward pass. Nor does one behind a module that returns a view.
     """
 
     def __init__(self, children: Iterable[tuple[str, nn.Module]]) -> None:
         super().__init__(OrderedDict(children))
-        if len(self) and hasattr(self[0], "inplace"):
-            vars(self[0])["inplace"] = False
+        for before, child in pairwise((None, *self)):
+            if hasattr(child, "inplace") and (before is None or hasattr(before, "returns_view")):
+                vars(child)["inplace"] = False
 
     def chain(self, x: Tensor) -> Tensor:
         """Return what the children make of `x`, one after another."""

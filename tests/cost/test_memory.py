@@ -1,0 +1,120 @@
+"""Peak memory against what torch's allocator on the CPU gives out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
+
+from fuseablate import InputError, build, load_spec, measure
+from fuseablate.cost.memory import inference_memory, training_memory
+from fuseablate.network.modules import AuxHead
+from fuseablate.spec import Spec, shipped_specs
+
+BATCH = 4
+SOME = {
+    "fusenet", "mobilenet_v2", "mobilenet_v3_small", "resnet20", "nin", "googlenet", "shiftnet",
+    "squeezenet1_1", "bit_r50x1",
+}  # fmt: skip
+EVERY = [
+    pytest.param(name, marks=() if name in SOME else pytest.mark.slow)
+    for name in shipped_specs()
+    if measure(load_spec(name)).params < 1e8
+]
+
+
+def peak(work: Callable[[], object]) -> int:
+    """Return the most bytes in use at once, but for those that no operator leaves behind."""
+    activities = [ProfilerActivity.CPU]
+    with profile(activities=activities, profile_memory=True, record_shapes=True) as profiled:
+        work()
+    events: list[tuple[int, int, int, tuple[int, int]]] = []
+
+    def walk(event: Any, operator: tuple[int, int] | None) -> None:
+        if operator is None and event.name.startswith("aten::"):
+            operator = event.start_time_ns, event.end_time_ns
+        if event.tag.name == "Allocation":
+            fields = event.extra_fields
+            events.append((event.start_time_ns, fields.ptr, fields.alloc_size, operator or (0, 0)))
+        for child in event.children:
+            walk(child, operator)
+
+    for root in profiled.profiler.kineto_results.experimental_event_tree():
+        walk(root, None)
+    events.sort()
+    live: dict[int, int] = {}
+    left_out: set[int] = set()
+    for place, (time, pointer, size, _) in enumerate(events):
+        if size > 0:
+            live[pointer] = place
+        elif (made := live.pop(pointer, None)) is None:
+            left_out.add(place)  # from before
+        elif events[made][3][0] <= time <= events[made][3][1]:
+            left_out |= {made, place}
+    now = most = 0
+    for place, event in enumerate(events):
+        if place not in left_out:
+            now += event[2]
+            most = max(most, now)
+    return most
+
+
+def size_of(spec: Spec) -> tuple[int, int]:
+    """Return 96x96 for the tables of large images, where they take it."""
+    if spec.input[0] <= 64:
+        return spec.input
+    try:
+        spec.infer((96, 96))
+        spec.check_trainable((96, 96))
+    except InputError:
+        return spec.input
+    return 96, 96
+
+
+def measured(spec: Spec) -> tuple[int, int]:
+    """Return the peaks of inference and of a training step, without weights and images."""
+    size = size_of(spec)
+    network = build(spec, size=size, fast=True).to(memory_format=torch.channels_last)
+    images = torch.randn(BATCH, 3, *size).contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(0, spec.classes, (BATCH,))
+    heads = [module for module in network.modules() if isinstance(module, AuxHead)]
+
+    def step() -> None:
+        loss = F.cross_entropy(network(images), labels)
+        for head in heads:
+            assert head.logits is not None
+            loss = loss + head.weight * F.cross_entropy(head.logits, labels)
+            head.logits = None
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    with torch.no_grad():
+        inference = peak(lambda: network.eval()(images))
+    network.train()
+    step()
+    network.zero_grad(set_to_none=True)
+    return inference, peak(step)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_within_a_tenth_of_what_torch_allocates(name: str) -> None:
+    spec = load_spec(name)
+    size = size_of(spec)
+    inference, training = measured(spec)
+    assert inference_memory(spec, size, BATCH).work == pytest.approx(inference, rel=0.02)
+    assert training_memory(spec, size, BATCH).work == pytest.approx(training, rel=0.02)
+
+
+def test_by_hand() -> None:
+    # Row 1 of FuSeNet for one image of 32x32: conv to 16x16x16, its norm, H-Swish in place, so
+    # that two maps of 4096 numbers are there at once; row 2 has none larger.
+    spec = load_spec("fusenet")
+    memory = inference_memory(spec, (32, 32))
+    assert memory.images == 4 * 3 * 32 * 32
+    assert memory.optimizer == 0
+    assert training_memory(spec, (32, 32), optimizer="adam").optimizer == 2 * 4 * 3_284_608
+    assert training_memory(spec, (32, 32)).optimizer == 4 * 3_284_608
+    assert training_memory(spec, (32, 32), 8).work > 4 * 3_284_608  # the gradients alone
