@@ -1,22 +1,31 @@
-"""Checked, frozen tables; what is wrong with one is said in one line.
+"""Tables read from files, checked and frozen; what is wrong with one is said in one line.
 
-What a user writes into a recipe or a study is checked by `checked`, so that both report the file,
-the key, the value, the rule and the nearest choice alike. Without torch.
+What a user writes (a recipe, a study) is a `Schema`, read by `checked`. What fuseablate itself
+wrote (records, manifests) is a dataclass, read by `read_as`; a rule over several of its fields is
+an `InputError` of its `__post_init__`. Both report the file, the key, the value, the rule and the
+nearest choice alike. Without torch.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from fuseablate.errors import InputError, unknown
-from fuseablate.io.reading import read_json
+from fuseablate.io.reading import JSON_BYTES, parse_json, read_bytes
 
 
 class Schema(BaseModel):
@@ -69,19 +78,51 @@ def checked_dataclass(kind: type[Dataclass], table: object) -> Dataclass:
         _ADAPTERS[kind] = TypeAdapter(kind)
     try:
         # As JSON, in which a list is a tuple and each key a text.
-        found = _ADAPTERS[kind].validate_json(json.dumps(table), strict=True)
+        instance = _ADAPTERS[kind].validate_json(json.dumps(table), strict=True)
     except ValidationError as error:
         raise InputError(_one_line(error.errors()[0], table)) from None
-    return cast("Dataclass", found)
+    return cast("Dataclass", instance)
 
 
-def read_as(kind: type[Dataclass], path: Path) -> Dataclass:
-    """Return a JSON file as a `kind`; an `InputError` names the file and what is wrong."""
-    table = read_json(path)
+def parse_as(
+    kind: type[Dataclass],
+    text: str | bytes,
+    what: str,
+    upgrade: Callable[[Any], Any] = lambda table: table,
+) -> Dataclass:
+    """Return JSON text as a `kind`; an `InputError` says why it is not `what`.
+
+    upgrade: returns a table of an older version as this one writes it, and anything else as it is.
+    """
     try:
-        return checked_dataclass(kind, table)
+        return checked_dataclass(kind, upgrade(parse_json(text)))
+    except InputError as error:
+        raise error.within(f"not {what}") from None
+
+
+def read_as(
+    kind: type[Dataclass],
+    path: Path,
+    what: str,
+    upgrade: Callable[[Any], Any] = lambda table: table,
+) -> Dataclass:
+    """Return the `kind` in a JSON file; an `InputError` names the file. See `parse_as`."""
+    content = read_bytes(path, JSON_BYTES)
+    try:
+        return parse_as(kind, content, what, upgrade)
     except InputError as error:
         raise error.within(str(path)) from None
+
+
+def only(version: int) -> AfterValidator:
+    """Return the rule for a field that holds the version of a file's form."""
+
+    def check(value: int) -> int:
+        if value != version:
+            raise InputError(f"this version of fuseablate reads {version}")
+        return value
+
+    return AfterValidator(check)
 
 
 def _one_line(error: ErrorDetails, table: Mapping[str, object]) -> str:
@@ -103,7 +144,7 @@ def _one_line(error: ErrorDetails, table: Mapping[str, object]) -> str:
         return str(unknown(key, value, re.findall(r"'([^']*)'", str(context["expected"]))))
     else:
         rule = error["msg"].replace("Input should", "must", 1).replace("valid tuple", "list")
-        rule = re.sub(r"valid dictionary.*", "table", rule)
+        rule = re.sub(r"(a valid dictionary.*|an object)$", "a table", rule)
     return f"{key} = {_as_toml(value)}: {rule}"
 
 

@@ -2,7 +2,7 @@
 
 A file is read within limits (size, nesting, lengths of numbers), so that none of them can cost
 the memory or the stack. Whatever is wrong is one line that begins with the file's name. Types are
-held against a declared model by `checked`.
+checked against a declared model by `fuseablate.io.checked`.
 """
 
 from __future__ import annotations
@@ -111,15 +111,6 @@ def read_toml(path: Path) -> dict[str, Any]:
     except ValueError as error:  # a number of thousands of digits, a date that there is not
         raise InputError(f"{path}: not valid TOML: {error}") from None
     return table
-
-
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file; an `InputError` names the file and says what is wrong."""
-    content = read_bytes(path, JSON_BYTES)
-    try:
-        return parse_json(content)
-    except InputError as error:
-        raise error.within(str(path)) from None
 
 
 def parse_json(text: str | bytes) -> Any:

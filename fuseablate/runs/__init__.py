@@ -20,7 +20,16 @@ from fuseablate.runs.manifest import (
     Tuned,
 )
 from fuseablate.runs.output import check_output, write_output
-from fuseablate.runs.record import Curves, FailedPart, Failure, Record, Score, TestScore, pack_bits
+from fuseablate.runs.record import (
+    Curves,
+    FailedPart,
+    Failure,
+    Record,
+    Score,
+    TestScore,
+    pack_bits,
+    read_record,
+)
 from fuseablate.runs.status import STATUS, RunState, RunStatus, StudyStatus
 from fuseablate.runs.store import (
     DIGITS,
@@ -30,11 +39,10 @@ from fuseablate.runs.store import (
     WEIGHTS,
     RunFolder,
     Store,
-    read_record,
     run_digest,
 )
 from fuseablate.runs.study_lock import held
-from fuseablate.runs.underway import DESCRIPTION, Description
+from fuseablate.runs.unfinished import DESCRIPTION, Description
 
 __all__ = [
     "BASELINE",

@@ -12,10 +12,10 @@ from typing import Literal, TypeAlias, get_args
 from fuseablate.errors import InputError, unknown
 from fuseablate.io.lock import is_held
 from fuseablate.runs.manifest import Manifest
-from fuseablate.runs.record import Record
+from fuseablate.runs.record import Record, read_record
 from fuseablate.runs.status import StudyStatus
-from fuseablate.runs.store import DIGITS, NEWEST, RECORD, Store, read_record
-from fuseablate.runs.underway import Description, newest
+from fuseablate.runs.store import DIGITS, NEWEST, RECORD, Store
+from fuseablate.runs.unfinished import Description, newest_checkpoint
 
 Status: TypeAlias = Literal[
     "finished", "untested", "failed", "running", "interrupted", "unreadable"
@@ -97,7 +97,7 @@ def stored_run(folder: Path) -> StoredRun:
         status: Status = "failed" if record.failure else "finished" if record.test else "untested"
         epoch = len(record.curves)
         return StoredRun(folder, status, held, record, None, record.digest, epoch, size, changed)
-    checkpoint, description = newest(folder), Description.load(folder)
+    checkpoint, description = newest_checkpoint(folder), Description.load(folder)
     known = checkpoint or description
     return StoredRun(
         folder,

@@ -14,8 +14,7 @@ from typing import Any
 
 from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
-from fuseablate.io.checked import checked_dataclass
-from fuseablate.io.reading import read_json
+from fuseablate.io.checked import read_as
 from fuseablate.seeds import SeedPlan
 
 MANIFEST = "study.json"
@@ -115,6 +114,10 @@ class Manifest:
     seeds: SeedPlan | None = None
     seen: tuple[SeedPlan, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not self.variants or not all(variant.names for variant in self.variants):
+            raise InputError("it has no variant, or one without a name")
+
     @property
     def planned_seeds(self) -> SeedPlan:
         """The seeds that were planned; in a manifest that does not say it, those of its runs."""
@@ -132,21 +135,10 @@ class Manifest:
     @classmethod
     def load(cls, folder: Path) -> Manifest:
         """Return the manifest of the study in `folder`; an `InputError` says why there is none."""
-        path = folder / MANIFEST
         try:
-            table = read_json(path)
-            try:
-                manifest = checked_dataclass(cls, _of_today(table))
-            except InputError as error:
-                raise error.within(str(path)) from None
-            if not manifest.variants or not all(each.names for each in manifest.variants):
-                raise InputError(f"{path}: it has no variant, or one without a name")
+            return read_as(cls, folder / MANIFEST, "a study's manifest", _of_today)
         except InputError as error:
-            raise InputError(
-                f"{path}: is no study's manifest: {str(error).removeprefix(f'{path}: ')}; "
-                "'fuseablate study run' writes it anew"
-            ) from None
-        return manifest
+            raise InputError(f"{error}; 'fuseablate study run' writes it anew") from None
 
 
 def _of_today(table: Any) -> Any:

@@ -98,4 +98,4 @@ class StudyStatus:
     @classmethod
     def load(cls, folder: Path) -> StudyStatus:
         """Return the board that the study's driver wrote last."""
-        return read_as(cls, folder / STATUS)
+        return read_as(cls, folder / STATUS, "a study's status")

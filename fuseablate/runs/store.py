@@ -24,9 +24,9 @@ from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.escaping import plain
 from fuseablate.io.lock import LOCK, take
-from fuseablate.io.reading import JSON_BYTES, MissingError, entries, read_bytes
+from fuseablate.io.reading import MissingError, entries
 from fuseablate.recipes import Recipe
-from fuseablate.runs.record import Record
+from fuseablate.runs.record import Record, read_record
 from fuseablate.spec import Spec
 
 # Raise when training comes to mean something else: older records are then trained anew.
@@ -193,15 +193,3 @@ class Store:
 
 def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(f"run folder {path}: cannot be written: {error.strerror}")
-
-
-def read_record(path: Path) -> Record:
-    """Return the record in a file; an `InputError` names the file and says what is wrong.
-
-    Where there is no file, it is a `MissingError`.
-    """
-    content = read_bytes(path, JSON_BYTES)
-    try:
-        return Record.from_json(content)
-    except InputError as error:
-        raise error.within(str(path)) from None

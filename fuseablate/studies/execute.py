@@ -115,7 +115,7 @@ def as_begun(folder: Path, workers: Workers) -> Workers:
     """
     path = folder / "plan.json"
     try:
-        threads = read_as(_Begun, path).threads
+        threads = read_as(_Begun, path, "what a study began with").threads
     except MissingError:
         write_atomically(path, json.dumps({"threads": workers.threads}) + "\n")
         return workers

@@ -34,10 +34,10 @@ from fuseablate.training import checkpoint
 from fuseablate.training.environment import check_precision, choose_device, describe, threads_set
 from fuseablate.training.epoch import DivergedError, train_epoch
 from fuseablate.training.evaluate import evaluate, evaluate_test
-from fuseablate.training.late import file_test
 from fuseablate.training.progress import Progress, suited_progress
 from fuseablate.training.schedule import has_stalled, learning_rate
 from fuseablate.training.state import State, now
+from fuseablate.training.untested import add_test_score
 
 UNFINISHED = (*checkpoint.SAVED, DESCRIPTION)  # what only an unfinished run needs
 
@@ -79,7 +79,7 @@ def train(
             folder.remove(*UNFINISHED)
             if record.serves(tested):
                 return record
-            return file_test(record, spec, data, folder, chosen)
+            return add_test_score(record, spec, data, folder, chosen)
         progress = progress or suited_progress()
         run = _Run(spec, recipe, data, seed, tested, digest, folder, chosen, progress)
         return run.carry_out()

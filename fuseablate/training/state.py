@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from fuseablate.errors import InputError
-from fuseablate.io.checked import checked_dataclass
 from fuseablate.io.tensors import SpoiltError
 from fuseablate.network import build
 from fuseablate.network.modules import Dropout
 from fuseablate.recipes import Recipe
 from fuseablate.runs import Curves
+from fuseablate.runs.unfinished import SavedValues
 from fuseablate.spec import Size, Spec
 from fuseablate.streams import stream
 from fuseablate.training.optim import EMA, make_optimizer
@@ -92,10 +91,10 @@ class State:
                 "to a run that was never interrupted",
             )
 
-    def _checked(self, saved: dict[str, Any]) -> _Plain:
+    def _checked(self, saved: dict[str, Any]) -> SavedValues:
         """Return the plain values of a saved state, whose tensors have the shapes of this one's."""
         try:
-            kept = checked_dataclass(_Plain, {key: saved.get(key) for key in _PLAIN})
+            kept = SavedValues.of(saved)
             mine = self.to_dict()
             for key in ("network", "average", "streams"):
                 if _shapes(saved.get(key)) != _shapes(mine[key]):
@@ -108,19 +107,7 @@ class State:
         return kept
 
 
-@dataclass(frozen=True)
-class _Plain:
-    """What of a saved state is no tensor."""
-
-    curves: Curves
-    notes: tuple[str, ...]
-    started: str
-    device: str
-    threads: Annotated[int, Field(ge=1)]
-
-
 FREE = {"lr", "fused", "foreach", "capturable"}  # settings that differ between machines, or change
-_PLAIN = tuple(field.name for field in fields(_Plain))
 
 
 def _shapes(value: object) -> object:

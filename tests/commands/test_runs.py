@@ -11,7 +11,7 @@ import pytest
 from fuseablate.commands.program import main
 from fuseablate.runs.record import Curves, Failure
 from fuseablate.runs.store import Store
-from fuseablate.runs.underway import Description
+from fuseablate.runs.unfinished import Description
 from tests.helpers.paths import REPORTS
 from tests.helpers.records import DIGEST, plain_record, put
 

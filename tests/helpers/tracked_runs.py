@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fuseablate.runs.record import Curves, Failure, Record, Score, TestScore
+from fuseablate.runs.record import Curves, Failure, Record, Score, TestScore, read_record
 from fuseablate.tracking import TrackedRun, Tracker
 
 STUDY = "5" * 64
@@ -57,7 +57,7 @@ def put(root: Path, key: str, epochs: int) -> Path:
 
 def put_failed(root: Path, key: str) -> Path:
     folder = put(root, key, 2)
-    record = Record.from_json((folder / "record.json").read_bytes())
+    record = read_record(folder / "record.json")
     failure = Failure(step=3, epoch=2, lr=0.1, loss="nan", part="training")
     failed = replace(record, status="failed", val=None, test=None, failure=failure)
     (folder / "record.json").write_text(failed.to_json())

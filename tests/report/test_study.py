@@ -454,7 +454,7 @@ def test_studies_and_runs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     whole = spoilt.read_text()
     spoilt.write_text("{")
     assert main(["report", "se", *runs]) == 2
-    assert "is no study's manifest" in capsys.readouterr().err
+    assert "not a study's manifest" in capsys.readouterr().err
     spoilt.write_text(json.dumps({**json.loads(whole), "variants": []}))
     assert main(["report", "se", *runs]) == 2
     assert "it has no variant" in capsys.readouterr().err

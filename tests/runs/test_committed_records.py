@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from fuseablate.recipes.recipe import Recipe
-from fuseablate.runs.record import Record
-from fuseablate.runs.store import DIGITS, RECORD, read_record, run_digest
+from fuseablate.runs.record import Record, read_record
+from fuseablate.runs.store import DIGITS, RECORD, run_digest
 from fuseablate.spec.catalog import load_spec
 from fuseablate.spec.spec import Spec
 from tests.helpers.paths import REPORTS

@@ -22,7 +22,7 @@ from fuseablate.commands.program import main
 from fuseablate.engines import local
 from fuseablate.runs.record import Curves
 from fuseablate.runs.store import Store
-from fuseablate.runs.underway import newest
+from fuseablate.runs.unfinished import newest_checkpoint
 from fuseablate.training import train
 from tests.helpers.paths import REPORTS
 from tests.helpers.records import DIGEST, plain_record, put
@@ -247,7 +247,7 @@ def test_a_record_beats_a_checkpoint_and_a_later_checkpoint_an_earlier_one(
     (folder,) = (path for path in stores[1].iterdir() if path.is_dir())
 
     def epochs_here() -> int:
-        found = newest(folder)
+        found = newest_checkpoint(folder)
         assert found is not None
         return found.epochs
 
@@ -305,8 +305,8 @@ def good() -> dict[str, bytes]:
          f"run eeeeeeeeeeeeeeee: record.json: is of another run ({ID})"),
         (listed({f"{ID}/record.json": b"[]"}), {}, f"run {ID}: record.json: "),
         (listed({f"{ID}/checkpoint.pt": b"no zip"}), {}, "checkpoint.pt: is no checkpoint"),
-        ({**good(), "manifest.json": b'{"format": 2}'}, {}, "format 2: this version reads 1"),
-        ({**good(), "manifest.json": b"[[["}, {}, "manifest.json: is no list of an export"),
+        ({**good(), "manifest.json": b'{"format": 2}'}, {}, "format = 2: this version of"),
+        ({**good(), "manifest.json": b"[[["}, {}, "manifest.json: not the list of an export"),
         ({**good(), "manifest.json": b'{"format": 1}'}, {}, "missing; it must be given"),
     ],
 )  # fmt: skip
@@ -425,8 +425,8 @@ def test_a_checkpoint_is_looked_at_without_running_what_it_names(tmp_path: Path)
     evil = tmp_path / "evil.pt"
     code = (
         "import sys, zipfile; from pathlib import Path\n"
-        "from fuseablate.runs.underway import reached\n"
-        "print(reached(Path(sys.argv[1])).epochs, 'torch' in sys.modules)"
+        "from fuseablate.runs.unfinished import read_checkpoint\n"
+        "print(read_checkpoint(Path(sys.argv[1])).epochs, 'torch' in sys.modules)"
     )
     words = [sys.executable, "-c", code]
     done = subprocess.run(
@@ -438,7 +438,8 @@ def test_a_checkpoint_is_looked_at_without_running_what_it_names(tmp_path: Path)
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.system, (f"touch {tmp_path / 'ran'}",)
 
-    torch.save({"run": DIGEST, "state": {"curves": {"lr": (1,)}, "evil": Evil()}}, evil)
+    state = {"curves": vars(plain_record().curves), "notes": (), "started": "", "device": "cpu"}
+    torch.save({"run": DIGEST, "state": {**state, "threads": 1, "evil": Evil()}}, evil)
     subprocess.run([*words, evil], capture_output=True, check=True)
     assert not (tmp_path / "ran").exists()
 

@@ -16,12 +16,13 @@ import torch
 from fuseablate.commands.program import main
 from fuseablate.data.parts import Data, Part
 from fuseablate.errors import InputError
+from fuseablate.io.checked import checked_dataclass
 from fuseablate.report.comparison import of_records
 from fuseablate.report.files.formats import FORMATS
 from fuseablate.report.judged import judge
 from fuseablate.report.look import Look
-from fuseablate.runs.record import Record
-from fuseablate.runs.store import RECORD, WEIGHTS, Store, read_record
+from fuseablate.runs.record import Record, read_record
+from fuseablate.runs.store import RECORD, WEIGHTS, Store
 from fuseablate.spec.spec import to_toml
 from fuseablate.training import Silent, train
 from fuseablate.training.environment import threads_set
@@ -152,11 +153,11 @@ def test_a_failed_run_has_nothing_to_be_tested(tmp_path: Path, data: Data) -> No
 def test_records_without_the_word_are_tested_ones(tmp_path: Path) -> None:
     table = json.loads(record(0, 0.4).to_json())
     del table["untested"]
-    assert Record.from_json(json.dumps(table)) == record(0, 0.4)
+    assert checked_dataclass(Record, table) == record(0, 0.4)
     with pytest.raises(InputError, match="needs val and test"):
-        Record.from_json(json.dumps({**table, "test": None}))
+        checked_dataclass(Record, {**table, "test": None})
     with pytest.raises(InputError, match="takes no test"):
-        Record.from_json(json.dumps({**table, "untested": True}))
+        checked_dataclass(Record, {**table, "untested": True})
 
 
 def untested(seed: int, top1: float, *edits: str) -> Record:

@@ -8,13 +8,11 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO, Annotated, Protocol
 
-from fuseablate.errors import InputError
-from fuseablate.io.checked import checked_dataclass
-from fuseablate.io.reading import parse_json
+from fuseablate.io.checked import only
 from fuseablate.runs.store import DIGITS, NEWEST, RECORD, WEIGHTS
-from fuseablate.runs.underway import DESCRIPTION
+from fuseablate.runs.unfinished import DESCRIPTION
 
 CONTENTS = "manifest.json"
 FORMAT = 1
@@ -40,7 +38,7 @@ class FileEntry:
 class Contents:
     """All files of an export by their names in the store, and what wrote them."""
 
-    format: int
+    format: Annotated[int, only(FORMAT)]
     fuseablate: str
     created: str
     files: Mapping[str, FileEntry]
@@ -48,19 +46,6 @@ class Contents:
     def to_json(self) -> str:
         """Return it as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
-
-    @classmethod
-    def from_json(cls, text: bytes) -> Contents:
-        """Return the list that `to_json` wrote; an `InputError` says why it is none."""
-        try:
-            table = parse_json(text)
-            if not isinstance(table, dict) or (version := table.get("format")) is None:
-                raise InputError("it has no format")
-            if version != FORMAT:
-                raise InputError(f"format {version}: this version reads {FORMAT}")
-            return checked_dataclass(cls, table)
-        except InputError as error:
-            raise InputError(f"{CONTENTS}: is no list of an export: {error}") from None
 
 
 def belongs(name: str) -> bool:

@@ -31,7 +31,7 @@ from fuseablate.runs.transfer.contents import (
     Summed,
     belongs,
 )
-from fuseablate.runs.underway import DESCRIPTION, newest
+from fuseablate.runs.unfinished import DESCRIPTION, newest_checkpoint
 
 TAR = ".tar"
 
@@ -107,7 +107,7 @@ class _Packer:
             if len(found) < len(wanted):
                 self.done.notes.append(f"run {run.id}: has no {WEIGHTS} here")
             return [(name, run.folder / name) for name in found]
-        checkpoint = newest(run.folder)
+        checkpoint = newest_checkpoint(run.folder)
         if not checkpoints or not checkpoint:
             why = "--checkpoints takes it along" if checkpoint else "it has no checkpoint yet"
             self.done.notes.append(f"run {run.id}: has not ended, and is left out; {why}")

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fuseablate.errors import InputError
+from fuseablate.io.checked import parse_as
 from fuseablate.io.lock import is_held
-from fuseablate.runs.record import Record
-from fuseablate.runs.store import DIGITS, NEWEST, PREVIOUS, RECORD, WEIGHTS, Store, read_record
+from fuseablate.runs.record import Record, read_record
+from fuseablate.runs.store import DIGITS, NEWEST, PREVIOUS, RECORD, WEIGHTS, Store
 from fuseablate.runs.study_lock import held
 from fuseablate.runs.transfer.contents import CONTENTS, SMALL, Contents, FileEntry, Meter, Summed
 from fuseablate.runs.transfer.source import Source, source_at
-from fuseablate.runs.underway import DESCRIPTION, newest, reached
+from fuseablate.runs.unfinished import DESCRIPTION, newest_checkpoint, read_checkpoint
 
 STAGING = ".import-"
 JOURNAL = "journal.log"
@@ -140,9 +141,10 @@ def _list(path: Path, source: Source) -> Mapping[str, FileEntry] | None:
         return None
     with source.open(CONTENTS) as file:
         try:
-            return Contents.from_json(file.read(source.files[CONTENTS])).files
+            text = file.read(source.files[CONTENTS])
+            return parse_as(Contents, text, "the list of an export").files
         except InputError as error:
-            raise error.within(str(path)) from None
+            raise error.within(f"{path}: {CONTENTS}") from None
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def _read(folder: Path, done: Imported) -> _Run | None:
             _check_digest(folder.name, RECORD, record.digest)
             return _Run(folder, record, 0)
         if (folder / NEWEST).exists():
-            checkpoint = reached(folder / NEWEST, whole=True)
+            checkpoint = read_checkpoint(folder / NEWEST, verify=True)
             _check_digest(folder.name, NEWEST, checkpoint.digest)
             return _Run(folder, None, checkpoint.epochs)
     except InputError as error:
@@ -225,7 +227,7 @@ def _put_run(run: _Run, store: Store, done: Imported) -> None:
             done.weights += _put(run, WEIGHTS, folder.path)
             done.records += _put(run, RECORD, folder.path)
             folder.remove(NEWEST, PREVIOUS, DESCRIPTION)
-        elif (mine := newest(folder.path)) and mine.epochs >= run.epochs:
+        elif (mine := newest_checkpoint(folder.path)) and mine.epochs >= run.epochs:
             done.here += 1
         else:
             _put(run, DESCRIPTION, folder.path)

@@ -9,14 +9,17 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from fuseablate.errors import InputError
-from fuseablate.io.checked import read_as
+from fuseablate.io.checked import checked_dataclass, read_as
+from fuseablate.runs.record import Curves
 from fuseablate.runs.store import NEWEST, PREVIOUS
 
 DESCRIPTION = "run.json"
-MOST = 1 << 26  # bytes of a checkpoint's own pickle, which holds no tensor's numbers
+PICKLE_BYTES = 1 << 26  # of a checkpoint's own pickle, which holds no tensor's numbers
 
 
 @dataclass(frozen=True)
@@ -32,25 +35,43 @@ class Description:
     seed: int
 
     def to_json(self) -> str:
-        """Return it as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
 
     @classmethod
     def load(cls, folder: Path) -> Description | None:
         """Return that of the run in `folder`; None where there is none that can be read."""
         try:
-            return read_as(cls, folder / DESCRIPTION)
+            return read_as(cls, folder / DESCRIPTION, "the description of a run")
         except InputError:
             return None
 
 
 @dataclass(frozen=True)
-class Reached:
-    """A checkpoint: the file, the digest of its run, the epochs done."""
+class SavedValues:
+    """What of the state in a checkpoint is no tensor."""
+
+    curves: Curves
+    notes: tuple[str, ...]
+    started: str
+    device: str
+    threads: Annotated[int, Field(ge=1)]
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> SavedValues:
+        """Return those of a saved state; an `InputError` says why it is none."""
+        names = (field.name for field in dataclasses.fields(cls))
+        return checked_dataclass(cls, {name: state.get(name) for name in names})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in a run's folder, as it is read without torch."""
 
     path: Path
     digest: str
+    """That of its run."""
     epochs: int
+    """How many are done."""
 
 
 class _Inert:
@@ -76,39 +97,35 @@ class _PlainValues(pickle.Unpickler):
         return None
 
 
-def reached(path: Path, *, whole: bool = False) -> Reached:
+def read_checkpoint(path: Path, *, verify: bool = False) -> Checkpoint:
     """Return how far a checkpoint has come; an `InputError` says that the file is none.
 
-    whole: whether all of the file is held against the sums that it has within.
+    verify: whether all of the file is checked against the sums that it has within.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            spoilt = archive.testzip() if whole else None
+            spoilt = archive.testzip() if verify else None
             if spoilt is not None:
                 raise ValueError(f"{spoilt} has a wrong checksum")
             name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
-            if archive.getinfo(name).file_size > MOST:
+            if archive.getinfo(name).file_size > PICKLE_BYTES:
                 raise ValueError("it is too large")
             with archive.open(name) as file:
-                return _reached(path, file)
+                content = _PlainValues(file).load()
+        digest, state = content["run"], content["state"]
+        if not isinstance(digest, str) or not isinstance(state, Mapping):
+            raise ValueError("it names no run")
+        return Checkpoint(path, digest, len(SavedValues.of(state).curves))
     except Exception as error:  # the unpickler raises what its bytes lead it to
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: is no checkpoint of a run: {said}") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: is no checkpoint of a run: {reason}") from None
 
 
-def _reached(path: Path, file: IO[bytes]) -> Reached:
-    content = _PlainValues(file).load()
-    curves = content["state"]["curves"]
-    if not isinstance(content["run"], str) or not isinstance(curves, Mapping):
-        raise ValueError("it names no run")
-    return Reached(path, content["run"], len(curves["lr"]))
-
-
-def newest(folder: Path) -> Reached | None:
+def newest_checkpoint(folder: Path) -> Checkpoint | None:
     """Return the newest checkpoint of a run's folder that can be read, None without one."""
     for name in (NEWEST, PREVIOUS):
         try:
-            return reached(folder / name)
+            return read_checkpoint(folder / name)
         except InputError:
             continue
     return None
