@@ -17,7 +17,7 @@ from fuseablate.commands.arguments import (
 )
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console
-from fuseablate.runs import check_output, write_output
+from fuseablate.runs import check_output, record_named, write_output
 
 RUN = re.compile(r"[0-9a-f]{4,64}")
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if RUN.fullmatch(args.what):
         if args.edits or args.seed is not None:
             raise InputError("a run is trained: it takes no --set and no --seed")
-        record = run_store(args.runs).find(args.what)
+        record = record_named(run_store(args.runs), args.what)
 
         from fuseablate.runs.weights import trained_network
 

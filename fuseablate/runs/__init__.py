@@ -8,7 +8,7 @@ for each run, named by the digest of what determines its result; and of each stu
 from __future__ import annotations
 
 from fuseablate.runs.identity import alike, differing, networks_of
-from fuseablate.runs.inventory import STATUSES, StoredRun, choose, stored_run, stored_runs
+from fuseablate.runs.lookup import Selection, record_named, run_named, select
 from fuseablate.runs.manifest import (
     BASELINE,
     MANIFEST,
@@ -41,6 +41,7 @@ from fuseablate.runs.store import (
     Store,
     run_digest,
 )
+from fuseablate.runs.stored import STATUSES, StoredRun, stored_run, stored_runs
 from fuseablate.runs.study_lock import held
 from fuseablate.runs.unfinished import DESCRIPTION, Description
 
@@ -68,6 +69,7 @@ __all__ = [
     "RunStatus",
     "Score",
     "Searched",
+    "Selection",
     "Store",
     "StoredRun",
     "StudyStatus",
@@ -76,13 +78,15 @@ __all__ = [
     "Tuned",
     "alike",
     "check_output",
-    "choose",
     "differing",
     "held",
     "networks_of",
     "pack_bits",
     "read_record",
+    "record_named",
     "run_digest",
+    "run_named",
+    "select",
     "stored_run",
     "stored_runs",
     "write_output",

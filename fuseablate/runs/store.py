@@ -141,33 +141,6 @@ class Store:
                 warn(f"skipped: {error}")
         return sorted(records, key=lambda record: (record.ended, record.digest))
 
-    def folder_of(self, name: str) -> Path:
-        """Return the folder of the run whose digest begins with `name`.
-
-        An InputError says that there is none, or more than one.
-        """
-        begins = name[:DIGITS]
-        paths = [path for path in entries(self.root) if path.name.startswith(begins)]
-        if len(paths) != 1:
-            many = ", ".join(path.name for path in paths)
-            said = f"stands for several runs ({many})" if paths else "there is no run of this id"
-            raise InputError(f"run '{name}' in {self.root}: {said}")
-        return paths[0]
-
-    def find(self, name: str) -> Record:
-        """Return the record of the run whose digest begins with `name`.
-
-        An InputError says that there is none, or more than one, or that it has not ended.
-        """
-        path = self.folder_of(name) / RECORD
-        try:
-            record = read_record(path)
-        except MissingError:
-            raise InputError(f"run {path.parent}: has not ended") from None
-        if not record.digest.startswith(name):
-            raise InputError(f"run '{name}' in {self.root}: there is no run of this id")
-        return record
-
     @contextmanager
     def open(self, digest: str) -> Iterator[RunFolder]:
         """Hold a run's folder, made where it is missing, alone among all processes.

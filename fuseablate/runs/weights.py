@@ -14,6 +14,7 @@ from fuseablate.errors import InputError
 from fuseablate.io.reading import MissingError
 from fuseablate.io.tensors import SpoiltError, load_tensors
 from fuseablate.network import build
+from fuseablate.runs.lookup import run_named
 from fuseablate.runs.record import Record
 from fuseablate.runs.store import NEWEST, WEIGHTS, Store
 from fuseablate.spec import Size, Spec
@@ -54,7 +55,7 @@ def weights_of(store: Store, what: str) -> tuple[Path, dict[str, Tensor]]:
     """
     if what.endswith(".pt") or Path(what).is_file():
         return Path(what), load_weights(what)
-    folder = store.folder_of(what)
+    folder = run_named(store, what)
     with suppress(MissingError):
         return folder / WEIGHTS, load_weights(folder / WEIGHTS)
     path = folder / NEWEST

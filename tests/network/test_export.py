@@ -133,7 +133,7 @@ def test_a_deep_network_of_standardised_weights_overflows_before_its_norms_have_
     ("words", "message"),
     [
         (("resnt18",), "did you mean 'resnet18'?"),
-        (("abcdef", "--runs", "nowhere"), "there is no run of this id"),
+        (("abcdef", "--runs", "nowhere"), "'abcdef': nowhere holds no run"),
         (("fusenet", "--onnx", "no/such/folder/x.onnx"), "there is no folder"),
         (("fusenet", "--set", "all.se=maybe"), "'maybe' is not true or false"),
     ],

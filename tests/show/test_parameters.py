@@ -99,7 +99,7 @@ def test_a_run_ended_or_not(
     assert "checkpoint.pt" in capsys.readouterr().out
     shutil.copytree(folder, root / f"{record.digest[:8]}00000000")
     assert main(words) == 2
-    assert "stands for several runs" in capsys.readouterr().err
+    assert "2 runs of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_run_ended_or_not(
         ((), "show needs a spec"),
         (("fusenet", "--weights", "x.pt"), "without a spec"),
         (("--weights", "x.pt"), "x.pt: cannot be read"),
-        (("--weights", "abc", "--runs", "none"), "there is no run of this id"),
+        (("--weights", "abc", "--runs", "none"), "'abc': none holds no run"),
     ],
 )
 def test_bad_input_is_one_line(

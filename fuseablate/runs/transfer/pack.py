@@ -19,9 +19,10 @@ from fuseablate import __version__
 from fuseablate.errors import InputError
 from fuseablate.io.atomic import NAMED
 from fuseablate.io.lock import is_held
-from fuseablate.runs.inventory import Chosen, StoredRun, stored_run
+from fuseablate.runs.lookup import Selection
 from fuseablate.runs.output import output_target
 from fuseablate.runs.store import NEWEST, RECORD, WEIGHTS
+from fuseablate.runs.stored import StoredRun, stored_run
 from fuseablate.runs.transfer.contents import (
     CONTENTS,
     FORMAT,
@@ -48,7 +49,7 @@ class Exported:
 
 
 def export_runs(
-    chosen: Chosen, target: Path, meter: Meter, *, weights: bool, checkpoints: bool
+    selection: Selection, target: Path, meter: Meter, *, weights: bool, checkpoints: bool
 ) -> Exported:
     """Write runs and studies to `target`: a tar file where it ends in .tar, else a new folder.
 
@@ -60,9 +61,9 @@ def export_runs(
     try:
         with _new_tar(target) if target.suffix == TAR else _new_folder(target) as writer:
             packer = _Packer(writer, meter, done)
-            for folder in chosen.runs:
+            for folder in selection.runs:
                 packer.run(folder, weights=weights, checkpoints=checkpoints)
-            for folder in chosen.studies:
+            for folder in selection.studies:
                 packer.study(folder)
             if not packer.files:
                 raise InputError("; ".join(["there is nothing to export", *done.notes]))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from fuseablate.errors import InputError
-from fuseablate.runs.inventory import RUN_FOLDER
+from fuseablate.runs.lookup import RUN_FOLDER
 from fuseablate.runs.transfer.contents import CONTENTS, belongs
 
 PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
