@@ -20,7 +20,7 @@ T = TypeVar("T")
 MOST_SEEDS, SEED_DIGITS = 10_000, 40
 
 
-def checked(read: Callable[[str], T]) -> Callable[[str], T]:
+def argument(read: Callable[[str], T]) -> Callable[[str], T]:
     """Return `read` as argparse wants it: an `InputError` becomes the flag's own error."""
 
     def convert(text: str) -> T:
@@ -49,7 +49,7 @@ def add_input(parser: argparse.ArgumentParser, default: str = "the table's") -> 
     """Declare `--input`."""
     parser.add_argument(
         "--input",
-        type=checked(parse_size),
+        type=argument(parse_size),
         metavar="N",
         help=f"input size, such as 32 or, height first, 224x160 (default: {default})",
     )
@@ -78,7 +78,7 @@ def whole(least: int) -> Callable[[str], int]:
             raise InputError(f"'{text[:40]}' is not a whole number of at least {least}")
         return int(text)
 
-    return checked(read)
+    return argument(read)
 
 
 def seeds(text: str) -> tuple[int, ...]:
@@ -135,7 +135,7 @@ def loaded_data(args: argparse.Namespace, size: Size) -> Data:
     return load_data(args.data, args.data_root, size=size[0] if needs_size else None)
 
 
-def fitted(spec: Spec, data: Data) -> Spec:
+def match_classes(spec: Spec, data: Data) -> Spec:
     """Return `spec` with as many classes as the data have, and say so; an edit is not overruled."""
     spec.check_size(data.image_size)
     if spec.classes == data.classes:

@@ -12,8 +12,8 @@ from fuseablate.commands.arguments import (
     add_data,
     add_edits,
     edited_spec,
-    fitted,
     loaded_data,
+    match_classes,
     whole,
 )
 from fuseablate.io.terminal import console
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from fuseablate.training.environment import threads_set
 
     data = loaded_data(args, spec.input)
-    spec = fitted(spec, data)
+    spec = match_classes(spec, data)
     out = console()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with threads_set(args.threads) as threads:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from fuseablate.commands.arguments import add_runs, checked, run_store
+from fuseablate.commands.arguments import add_runs, argument, run_store
 from fuseablate.errors import InputError, unknown
 from fuseablate.io.escaping import plain
 from fuseablate.io.reading import holders
@@ -60,7 +60,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--columns",
-        type=checked(read_columns),
+        type=argument(read_columns),
         default=(),
         metavar="NAMES",
         help=f"columns of the table after the variant's, in this order, separated by commas: "
@@ -69,7 +69,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--matters",
-        type=checked(points),
+        type=argument(points),
         metavar="POINTS",
         help="the smallest difference that matters (default: the study's, or 1.0)",
     )

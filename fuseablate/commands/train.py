@@ -10,10 +10,10 @@ from fuseablate.commands.arguments import (
     add_edits,
     add_input,
     add_runs,
-    checked,
+    argument,
     edited_spec,
-    fitted,
     loaded_data,
+    match_classes,
     run_store,
     seeds,
     whole,
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
         )
         parser.add_argument("--epochs", type=whole(1), metavar="N", help="instead of the recipe's")
         parser.add_argument(
-            "--seeds", type=checked(seeds), default=(0,), metavar="0,1,2", help="(default: 0)"
+            "--seeds", type=argument(seeds), default=(0,), metavar="0,1,2", help="(default: 0)"
         )
         parser.add_argument(
             "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     device = choose_device(args.device)
     check_precision(recipe, device)
     data = loaded_data(args, args.input or spec.input)
-    spec = fitted(spec, data)
+    spec = match_classes(spec, data)
     if device.type == "cpu":
         print(cores_used(args.threads))
     records = [

@@ -92,8 +92,6 @@ def markdown_code(text: str) -> str:
 
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
-
-
 _COMPUTED = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # a spreadsheet knows the wide ones as well
 
 
@@ -105,9 +103,7 @@ def csv_cell(value: object) -> object:
     if not isinstance(value, str):
         return "" if value is None else value
     line = plain(value)
-    computed = line.lstrip().startswith(
-        ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-    )
+    computed = line.lstrip().startswith(_COMPUTED)
     return f"'{line}" if computed and not _NUMBER.fullmatch(line) else line
 
 

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,7 @@ def content_digest(
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _to_stderr(message: str) -> None:
+def _warn(message: str) -> None:
     print(plain(f"warning: {message}"), file=sys.stderr)
 
 
@@ -121,15 +121,15 @@ class Store:
             raise InputError(f"{path}: is the record of another run ({record.digest}); move it")
         return record
 
-    def readable(self, digest: str, warn: Callable[[str], None] = _to_stderr) -> Record | None:
+    def readable(self, digest: str) -> Record | None:
         """Return the record of a run, or None where there is none to read; then it is warned of."""
         try:
             return self.get(digest)
         except InputError as error:
-            warn(f"skipped: {error}")
+            _warn(f"skipped: {error}")
             return None
 
-    def records(self, warn: Callable[[str], None] = _to_stderr) -> list[Record]:
+    def records(self) -> list[Record]:
         """Return all records, ordered by the time they ended; unreadable ones are warned of."""
         records = []
         for path in entries(self.root):
@@ -138,7 +138,7 @@ class Store:
             except MissingError:  # a run that has not ended, or none at all
                 continue
             except InputError as error:
-                warn(f"skipped: {error}")
+                _warn(f"skipped: {error}")
         return sorted(records, key=lambda record: (record.ended, record.digest))
 
     @contextmanager

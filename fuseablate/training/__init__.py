@@ -5,6 +5,6 @@ What a run has done is in its checkpoint, so that one that was killed goes on fr
 """
 
 from fuseablate.training.loop import train
-from fuseablate.training.progress import Plain, Progress, Silent, suited_progress
+from fuseablate.training.progress import LineProgress, Progress, SilentProgress, suited_progress
 
-__all__ = ["Plain", "Progress", "Silent", "suited_progress", "train"]
+__all__ = ["LineProgress", "Progress", "SilentProgress", "suited_progress", "train"]

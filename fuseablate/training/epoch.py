@@ -14,7 +14,7 @@ from fuseablate.runs import FailedPart, Failure
 from fuseablate.training.mixup import Targets, mixed
 from fuseablate.training.progress import Progress
 from fuseablate.training.schedule import learning_rate
-from fuseablate.training.state import State
+from fuseablate.training.state import TrainingState
 
 # How many steps run between two looks at the loss. A look costs an accelerator a wait for all
 # that it has been given; the losses are kept, so that the step of a NaN is known exactly.
@@ -34,7 +34,7 @@ class DivergedError(Exception):
 
 
 def train_epoch(
-    state: State, recipe: Recipe, batches: TrainBatches, progress: Progress
+    state: TrainingState, recipe: Recipe, batches: TrainBatches, progress: Progress
 ) -> tuple[float, float]:
     """Train for one more epoch; return the mean loss and the top-1 of its batches.
 

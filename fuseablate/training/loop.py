@@ -36,7 +36,7 @@ from fuseablate.training.epoch import DivergedError, train_epoch
 from fuseablate.training.evaluate import evaluate, evaluate_test
 from fuseablate.training.progress import Progress, suited_progress
 from fuseablate.training.schedule import has_stalled, learning_rate
-from fuseablate.training.state import State, now
+from fuseablate.training.state import TrainingState, now
 from fuseablate.training.untested import add_test_score
 
 UNFINISHED = (*checkpoint.SAVED, DESCRIPTION)  # what only an unfinished run needs
@@ -156,7 +156,7 @@ class _Run:
             self.seed,
         )
 
-    def _resumed(self) -> State:
+    def _resumed(self) -> TrainingState:
         """Return the state of the newest checkpoint that can be trusted, or a fresh one."""
         state, notes, threads = self._fresh(), [], torch.get_num_threads()
         for path in (self.folder.path / name for name in checkpoint.SAVED):
@@ -182,16 +182,16 @@ class _Run:
             self.progress.say(f"warning: {note}")
         return state
 
-    def _fresh(self) -> State:
+    def _fresh(self) -> TrainingState:
         size = self.data.image_size
-        return State(self.spec, self.recipe, self.seed, size, self.device)
+        return TrainingState(self.spec, self.recipe, self.seed, size, self.device)
 
-    def _ends(self, state: State) -> bool:
+    def _ends(self, state: TrainingState) -> bool:
         stop = self.recipe.early_stop
         stalled = stop is not None and has_stalled(stop, state.curves)
         return stalled or len(state.curves) == self.recipe.epochs
 
-    def _epoch(self, state: State, batches: TrainBatches) -> None:
+    def _epoch(self, state: TrainingState, batches: TrainBatches) -> None:
         """Train for an epoch, validate, and add both to the curves."""
         done, steps = len(state.curves), len(batches)
         started = time.perf_counter()
@@ -211,7 +211,7 @@ class _Run:
             images_per_second=steps * self.recipe.batch_size / (trained - started),
         )
 
-    def _finish(self, state: State) -> Record:
+    def _finish(self, state: TrainingState) -> Record:
         """Read the test set, once, if at all; file the record and the weights that it is of."""
         val = evaluate(state.eval_model, self.data.val, self.data, self.device)
         test = (
@@ -228,7 +228,7 @@ class _Run:
 
     def _file(
         self,
-        state: State,
+        state: TrainingState,
         val: Score | None = None,
         test: TestScore | None = None,
         failure: Failure | None = None,

@@ -39,7 +39,7 @@ class Progress(Protocol):
         """Leave the terminal as it was."""
 
 
-class Silent:
+class SilentProgress:
     """Shows no progress; what must be said goes to the standard error."""
 
     def begin(self, title: str, epochs: int, done: int, images: int) -> None:
@@ -59,7 +59,7 @@ class Silent:
         """Do nothing."""
 
 
-class Plain:
+class LineProgress:
     """One line an epoch on the standard output, each flushed."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Plain:
         """Do nothing."""
 
 
-class LiveProgress:
+class BarProgress:
     """Two bars on a terminal: the epoch with its loss and speed, the run with its accuracy.
 
     They fit into 80 columns, and each says how long is left.
@@ -159,4 +159,4 @@ def epoch_line(curves: Curves) -> str:
 def suited_progress() -> Progress:
     """Return bars where the standard output is a terminal, and plain lines elsewhere."""
     out = console()
-    return LiveProgress(out) if out.is_terminal else Plain()
+    return BarProgress(out) if out.is_terminal else LineProgress()

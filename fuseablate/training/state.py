@@ -27,7 +27,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-class State:
+class TrainingState:
     """A run at the end of an epoch: weights, optimizer, average, random streams, curves.
 
     The schedule's position is the number of epochs in the curves.

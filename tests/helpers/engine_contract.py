@@ -18,7 +18,7 @@ import torch
 from fuseablate.engines.base import ENDS, Engine, Event, Job
 from fuseablate.runs.record import Record
 from fuseablate.runs.store import Store, run_digest
-from fuseablate.training import Silent, train
+from fuseablate.training import SilentProgress, train
 from tests.helpers.small_run import CLASSES, small_data, small_recipe, small_spec
 
 SECONDS = 90  # how long a test waits for what should take seconds: machines can be busy
@@ -60,7 +60,7 @@ def directly(runs: Path, seed: int, **changes: object) -> Record:
         store=Store(runs),
         device="cpu",
         threads=1,
-        progress=Silent(),
+        progress=SilentProgress(),
     )
 
 

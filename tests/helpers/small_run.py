@@ -11,7 +11,7 @@ from fuseablate.recipes.recipe import Cosine, Recipe
 from fuseablate.runs.record import Curves
 from fuseablate.runs.store import Store
 from fuseablate.spec.spec import Spec
-from fuseablate.training import Silent, train
+from fuseablate.training import SilentProgress, train
 
 CLASSES = 4
 
@@ -52,7 +52,7 @@ def small_recipe(**changes: object) -> Recipe:
     return recipe.replace(**changes)
 
 
-class Diary(Silent):
+class Diary(SilentProgress):
     """A progress that writes what it is told to a file, a line at once."""
 
     def __init__(self, path: Path) -> None:

@@ -9,10 +9,10 @@ from torch import Tensor
 from fuseablate.data.batches import TrainBatches
 from fuseablate.spec.spec import Spec
 from fuseablate.streams import stream
-from fuseablate.training import Silent
+from fuseablate.training import SilentProgress
 from fuseablate.training.epoch import train_epoch
 from fuseablate.training.evaluate import evaluate
-from fuseablate.training.state import State
+from fuseablate.training.state import TrainingState
 from tests.helpers.small_run import CLASSES, small_data, small_recipe
 
 WEIGHT = 0.3
@@ -59,7 +59,7 @@ def test_a_step_trains_on_the_weighted_losses() -> None:
     recipe = small_recipe(
         batch_size=216, momentum=0.0, nesterov=False, weight_decay=0.0, schedule={"kind": "cosine"}
     )
-    state = State(tapped(), recipe, 5, (16, 16), torch.device("cpu"))
+    state = TrainingState(tapped(), recipe, 5, (16, 16), torch.device("cpu"))
     # The optimizer changes the weights in place, and a linear layer's first ones are small.
     with torch.no_grad():
         for name, tensor in state.network.named_parameters():
@@ -80,7 +80,7 @@ def test_a_step_trains_on_the_weighted_losses() -> None:
     expected = losses[0] + WEIGHT * losses[1]
     expected.backward()  # type: ignore[no-untyped-call]
 
-    loss, _ = train_epoch(state, recipe, batches(), Silent())
+    loss, _ = train_epoch(state, recipe, batches(), SilentProgress())
     assert abs(loss - expected.item()) < 1e-5
     assert abs(losses[1].item() - losses[0].item()) > 0.01
     for name, after in state.network.named_parameters():
@@ -94,8 +94,8 @@ def test_a_step_trains_on_the_weighted_losses() -> None:
 
 def test_a_score_leaves_the_head_out() -> None:
     data, recipe, cpu = small_data(), small_recipe(), torch.device("cpu")
-    with_head = State(tapped(), recipe, 5, (16, 16), cpu).network
-    without = State(tapped().edit("2.weight=0"), recipe, 5, (16, 16), cpu).network
+    with_head = TrainingState(tapped(), recipe, 5, (16, 16), cpu).network
+    without = TrainingState(tapped().edit("2.weight=0"), recipe, 5, (16, 16), cpu).network
     state = with_head.state_dict()
     without.load_state_dict({name: state[name] for name in without.state_dict()})
     assert len(without.state_dict()) < len(state)

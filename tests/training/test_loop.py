@@ -23,7 +23,7 @@ from fuseablate.runs.record import Curves, Record, TestScore
 from fuseablate.runs.store import Store
 from fuseablate.spec.spec import Spec
 from fuseablate.streams import stream
-from fuseablate.training import Silent, train
+from fuseablate.training import SilentProgress, train
 from fuseablate.training.environment import threads_set
 from tests.helpers.small_run import small_data, small_recipe, small_spec
 
@@ -57,7 +57,7 @@ def run(
         store=store,
         device="cpu",
         threads=1,
-        progress=Silent(),
+        progress=SilentProgress(),
     )
 
 
@@ -157,7 +157,7 @@ def test_the_weights_kept_are_those_that_were_tested(store: Store, data: Data) -
 def test_the_same_run_is_not_trained_again(store: Store, data: Data) -> None:
     first = run(store, data)
 
-    class Untouchable(Silent):
+    class Untouchable(SilentProgress):
         def begin(self, title: str, epochs: int, done: int, images: int) -> None:
             raise AssertionError("trained again")
 
@@ -184,7 +184,7 @@ def test_the_test_set_is_read_once_and_last(store: Store, data: Data) -> None:
         told.append("test")
         return data.test()
 
-    class Ears(Silent):
+    class Ears(SilentProgress):
         def epoch(self, curves: Curves) -> None:
             told.append("epoch")
 
@@ -240,7 +240,7 @@ def test_every_optimizer_and_schedule_trains(store: Store, data: Data) -> None:
     assert run(store, data, epochs=2, schedule=cycle).curves.lr[0] == pytest.approx(0.1 / 25)
 
 
-class Interrupted(Silent):
+class Interrupted(SilentProgress):
     def __init__(self) -> None:
         self.said: list[str] = []
 
@@ -262,7 +262,7 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(store: Store, data: D
     ]
     begun: list[int] = []
 
-    class Ears(Silent):
+    class Ears(SilentProgress):
         def begin(self, title: str, epochs: int, done: int, images: int) -> None:
             begun.append(done)
 
@@ -277,7 +277,7 @@ def test_a_run_goes_on_with_the_threads_that_it_began_with(
 ) -> None:
     whole, broken = Store(tmp_path / "whole"), Store(tmp_path / "broken")
     small = (small_spec(), small_recipe(), data, 0)
-    one = train(*small, store=whole, device="cpu", threads=began, progress=Silent())
+    one = train(*small, store=whole, device="cpu", threads=began, progress=SilentProgress())
     with pytest.raises(KeyboardInterrupt):
         train(*small, store=broken, device="cpu", threads=began, progress=Interrupted())
     progress = Interrupted()
@@ -310,7 +310,7 @@ def test_bad_input_is_refused_before_anything_is_written(
     message: str,
 ) -> None:
     with pytest.raises(InputError) as caught:
-        train(small_spec(), small_recipe(**changes), data, store=store, progress=Silent(),
+        train(small_spec(), small_recipe(**changes), data, store=store, progress=SilentProgress(),
               **{"seed": 0, "device": "cpu", **options})  # type: ignore[arg-type]  # fmt: skip
     assert str(caught.value).startswith(message)
     assert not store.root.exists()

@@ -14,9 +14,9 @@ from fuseablate.network.builder import build
 from fuseablate.network.modules import Dropout
 from fuseablate.runs.store import Store
 from fuseablate.streams import stream
-from fuseablate.training import Silent, train
+from fuseablate.training import SilentProgress, train
 from fuseablate.training.mixup import Targets, mixed
-from fuseablate.training.state import State
+from fuseablate.training.state import TrainingState
 from tests.helpers.small_run import small_data, small_recipe, small_spec
 
 
@@ -59,7 +59,7 @@ def test_a_run_with_mixup_is_the_plain_loop_written_out(tmp_path: Path) -> None:
     changes = {"epochs": 1, "schedule": {"kind": "cosine"}, "mixup": 0.5}
     record = train(
         small_spec(), small_recipe(**changes), data, 3,
-        store=Store(tmp_path), device="cpu", threads=1, progress=Silent(),
+        store=Store(tmp_path), device="cpu", threads=1, progress=SilentProgress(),
     )  # fmt: skip
     network = build(small_spec(), seed=3, size=(16, 16)).train()
     for module in network.modules():
@@ -90,12 +90,12 @@ def test_a_run_with_mixup_is_the_plain_loop_written_out(tmp_path: Path) -> None:
 
 def test_only_a_run_with_mixup_has_its_stream() -> None:
     cpu = torch.device("cpu")
-    without = State(small_spec(), small_recipe(), 5, (16, 16), cpu)
-    having = State(small_spec(), small_recipe(mixup=0.1), 5, (16, 16), cpu)
+    without = TrainingState(small_spec(), small_recipe(), 5, (16, 16), cpu)
+    having = TrainingState(small_spec(), small_recipe(mixup=0.1), 5, (16, 16), cpu)
     assert set(having.streams) - set(without.streams) == {"mixup"}
     for name, generator in without.streams.items():
         assert torch.equal(generator.get_state(), having.streams[name].get_state())
     torch.rand(3, generator=having.streams["mixup"])
-    again = State(small_spec(), small_recipe(mixup=0.1), 5, (16, 16), cpu)
+    again = TrainingState(small_spec(), small_recipe(mixup=0.1), 5, (16, 16), cpu)
     again.restore(having.to_dict())
     assert torch.equal(again.streams["mixup"].get_state(), having.streams["mixup"].get_state())

@@ -8,7 +8,13 @@ import pytest
 
 from fuseablate.io.terminal import Screen
 from fuseablate.runs.record import Curves
-from fuseablate.training.progress import LiveProgress, Plain, Progress, Silent, suited_progress
+from fuseablate.training.progress import (
+    BarProgress,
+    LineProgress,
+    Progress,
+    SilentProgress,
+    suited_progress,
+)
 
 CURVES = Curves((0.1,), (3.6891,), (0.11701,), (3.5,), (0.125,), (41.26,), (1091.4,))
 LINE = "lr 0.1  train 3.689 11.70%  val 3.500 12.50%  41.3 s  1,091 images/s"
@@ -23,8 +29,8 @@ def go(progress: Progress, done: int = 0) -> None:
 
 
 def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    go(Plain())
-    go(Plain(), done=3)
+    go(LineProgress())
+    go(LineProgress(), done=3)
     begin, epoch, said, again, *_ = capsys.readouterr().out.splitlines()
     assert begin == "fusenet all.se=false seed 0: 20 epochs, 45,000 images each"
     assert epoch == f"fusenet all.se=false seed 0: epoch 1/20  {LINE}"
@@ -36,7 +42,7 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_bars_on_a_terminal() -> None:
     file = io.StringIO()
-    go(LiveProgress(Screen(file=file, force_terminal=True, width=80)))
+    go(BarProgress(Screen(file=file, force_terminal=True, width=80)))
     shown = file.getvalue()
     assert shown.startswith("fusenet all.se=false seed 0\n")
     assert "epoch 2/20" in shown
@@ -47,7 +53,7 @@ def test_bars_on_a_terminal() -> None:
 
 def test_the_bars_loss_and_speed_fit_into_80_columns() -> None:
     file = io.StringIO()
-    live = LiveProgress(Screen(file=file, force_terminal=True, width=80))
+    live = BarProgress(Screen(file=file, force_terminal=True, width=80))
     live.begin("a title", 200, 99, 45_000)
     for _ in range(3):
         live.step(128, 4.6)
@@ -58,11 +64,11 @@ def test_the_bars_loss_and_speed_fit_into_80_columns() -> None:
 
 
 def test_silence_but_for_what_must_be_said(capsys: pytest.CaptureFixture[str]) -> None:
-    go(Silent())
+    go(SilentProgress())
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "a [warning]\n"
 
 
 def test_what_is_no_terminal_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert isinstance(suited_progress(), Plain)
+    assert isinstance(suited_progress(), LineProgress)

@@ -24,7 +24,7 @@ from fuseablate.report.look import Look
 from fuseablate.runs.record import Record, read_record
 from fuseablate.runs.store import RECORD, WEIGHTS, Store
 from fuseablate.spec.spec import to_toml
-from fuseablate.training import Silent, train
+from fuseablate.training import SilentProgress, train
 from fuseablate.training.environment import threads_set
 from tests.helpers.records import failed, record
 from tests.helpers.small_run import CLASSES, small_data, small_recipe, small_spec
@@ -41,7 +41,7 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-class Untrained(Silent):
+class Untrained(SilentProgress):
     def begin(self, title: str, epochs: int, done: int, images: int) -> None:
         raise AssertionError("trained again")
 
@@ -60,7 +60,7 @@ def unread(data: Data) -> Data:
 def run(store: Store, data: Data, tested: bool, again: bool = False, **changes: object) -> Record:
     return train(
         small_spec(), small_recipe(**changes), data, 0, store=store, device="cpu", threads=1,
-        tested=tested, progress=Untrained() if again else Silent(),
+        tested=tested, progress=Untrained() if again else SilentProgress(),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from fuseablate.runs.store import Store
 from fuseablate.spec.catalog import load_spec
 from fuseablate.studies.plan import make_plan
 from fuseablate.studies.study import load_study
-from fuseablate.training import Silent, train
+from fuseablate.training import SilentProgress, train
 from tests.helpers.fuzz.running import run
 
 SPEC = """
@@ -53,7 +53,7 @@ levels = [{ name = "elu", edits = ["1.nl=elu"] }]
 """
 
 
-class _Broken(Silent):
+class _Broken(SilentProgress):
     """Ends the run after its second epoch."""
 
     def epoch(self, curves: Curves) -> None:
@@ -82,7 +82,7 @@ def _made() -> tempfile.TemporaryDirectory[str]:
     plan = make_plan(load_study(root / "study.toml"), root / "data")
     for each in plan.runs:
         train(each.variant.spec, each.variant.recipe, plan.data, each.seed, store=store,
-              device="cpu", threads=1, progress=Silent())  # fmt: skip
+              device="cpu", threads=1, progress=SilentProgress())  # fmt: skip
     data = load_data("folder", root / "data", size=8)
     recipe = load_recipe(root / "recipe.toml")
     with pytest.raises(KeyboardInterrupt):
