@@ -146,12 +146,12 @@ def _render(shape: int, texture: int, colour: int, size: int, draws: _Floats) ->
     for bar in np.split(bars, _BARS, axis=1):
         _paint_bar(ground, bar, x, y)
     x, y = x - scene["x"], y - scene["y"]
-    distance = _distance(shape, *_turn(x, y, scene["tilt"]), scene["radius"])
+    distance = distance_to_outline(shape, *_turn(x, y, scene["tilt"]), scene["radius"])
     wave = _wave(texture, *_turn(x, y, scene["slant"]), scene, size)
     shade = scene["light"] * (scene["dark"] + (1 - scene["dark"]) * wave)
     paint = np.array(list(COLOURS.values())[colour], np.float32) + _JITTER * (2 * tint - 1)
     surface = shade[:, None] * paint[:, :, None, None]
-    return _mix(ground, surface, _inside(distance, size)[:, None])
+    return _mix(ground, surface, covered(distance, size)[:, None])
 
 
 def _middles(size: int) -> _Floats:
@@ -166,7 +166,7 @@ def _turn(x: _Floats, y: _Floats, half_tangent: _Floats) -> tuple[_Floats, _Floa
     return cosine * x + sine * y, cosine * y - sine * x
 
 
-def _distance(shape: int, x: _Floats, y: _Floats, radius: _Floats) -> _Floats:
+def distance_to_outline(shape: int, x: _Floats, y: _Floats, radius: _Floats) -> _Floats:
     """Return the distance to the outline, negative inside (too short beyond outer corners)."""
     across, down = np.abs(x), np.abs(y)
     distance: _Floats
@@ -225,11 +225,11 @@ def _paint_bar(ground: _Floats, bar: _Floats, x: _Floats, y: _Floats) -> None:
     left, top, turn, length, width = (column[:, None, None] for column in bar[:, :5].T)
     along, across = _turn(x - (left - 0.5), y - (top - 0.5), 2 * turn - 1)
     sides = np.abs(along) - (0.06 + 0.14 * length), np.abs(across) - (0.02 + 0.05 * width)
-    inside = _inside(np.maximum(*sides), ground.shape[-1])
+    inside = covered(np.maximum(*sides), ground.shape[-1])
     ground[...] = _mix(ground, bar[:, 5:, None, None], inside[:, None])
 
 
-def _inside(distance: _Floats, size: int) -> _Floats:
+def covered(distance: _Floats, size: int) -> _Floats:
     """Return how much of each pixel lies inside an outline, in [0, 1]."""
     cover: _Floats = np.clip(0.5 - size * distance, 0, 1)
     return cover

@@ -17,15 +17,8 @@ from fuseablate.engines.workers import usable_cores
 from fuseablate.runs.store import Store
 from tests.helpers.counting_worker import diary
 from tests.helpers.diaries import check_life
-from tests.helpers.study_process import (
-    alive,
-    exit_code,
-    run_arguments,
-    start_study,
-    wait_until,
-    workers_of,
-    write_study,
-)
+from tests.helpers.processes import alive, children_of, reads_proc, wait_until
+from tests.helpers.study_process import exit_code, run_arguments, start_study, write_study
 
 Capture = pytest.CaptureFixture[str]
 
@@ -214,7 +207,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path, capsys: Capture) -> None:
     )
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+@reads_proc
 def test_a_running_study_is_watched_kept_and_interrupted(tmp_path: Path, capsys: Capture) -> None:
     study = write_study(tmp_path, seeds=[0], epochs=5000)
     runs = tmp_path / "runs"
@@ -234,7 +227,7 @@ def status_text(runs: Path, capsys: Capture) -> str:
 def watch_and_interrupt(study: Path, runs: Path, parent: BaseProcess, capsys: Capture) -> None:
     assert wait_until(lambda: list(runs.glob("*/checkpoint.pt")))
     assert wait_until(lambda: "▶" in status_text(runs, capsys))  # the board has been written
-    workers = workers_of(parent.pid)
+    workers = children_of(parent.pid)
     assert workers
 
     for _ in range(3):  # a look does not disturb it

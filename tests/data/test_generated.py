@@ -149,8 +149,10 @@ def test_silhouettes_have_the_areas_of_their_formulas() -> None:
         "cross": 2 * 2.1 * 0.76 - 0.76**2,
     }
     for index, shape in enumerate(generated.SHAPES):
-        distance = generated._distance(index, axis[None, None, :], axis[None, :, None], radius)
-        cover = generated._inside(distance, side)
+        distance = generated.distance_to_outline(
+            index, axis[None, None, :], axis[None, :, None], radius
+        )
+        cover = generated.covered(distance, side)
         assert cover.sum() / side**2 == pytest.approx(areas[shape] * 0.3**2, rel=0.005), shape
 
 
@@ -158,7 +160,9 @@ def test_every_silhouette_is_its_own_mirror_image() -> None:
     axis = np.linspace(-0.5, 0.5, 51, dtype=np.float32)
     radius = np.full((1, 1, 1), 0.3, np.float32)
     for index in range(5):
-        distance = generated._distance(index, axis[None, None, :], axis[None, :, None], radius)
+        distance = generated.distance_to_outline(
+            index, axis[None, None, :], axis[None, :, None], radius
+        )
         np.testing.assert_allclose(distance, distance[..., ::-1], atol=1e-6)
 
 

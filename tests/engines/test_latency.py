@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fuseablate.engines.latency import measured
 from fuseablate.engines.local import LocalEngine
 from fuseablate.errors import InputError
 from fuseablate.spec.catalog import load_spec
+from tests.helpers.engine_contract import small_job
 
 
 def test_networks_are_measured_side_by_side_in_their_order() -> None:
@@ -22,10 +25,10 @@ def test_a_device_that_is_not_there_is_one_line() -> None:
         measured([load_spec("fusenet")], (32, 32), "nodevice")
 
 
-def test_an_engine_measures_only_while_it_has_no_job() -> None:
+def test_an_engine_measures_only_while_it_has_no_job(tmp_path: Path) -> None:
     engine = LocalEngine(["cpu"])
     try:
-        engine._tasks["a"] = None  # type: ignore[assignment]
+        engine.submit(small_job(tmp_path, 0))
         with pytest.raises(ValueError, match="while no run is trained"):
             engine.latencies([], (32, 32))
     finally:

@@ -30,8 +30,7 @@ from tests.helpers.engine_contract import (
     until_ended,
 )
 from tests.helpers.paths import REPOSITORY
-
-reads_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc")
+from tests.helpers.processes import alive, reads_proc
 
 
 class LocalBench:
@@ -250,13 +249,6 @@ def test_ctrl_c_is_the_parents_alone(tmp_path: Path, scripted: None) -> None:
         assert until_ended(engine, "a")[-1].kind == "stopped"
 
 
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 PARENT = """
     import os, sys, time
     from pathlib import Path
@@ -291,9 +283,9 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
         assert len(workers) == 2
         parent.kill()
         deadline = time.monotonic() + SECONDS
-        while any(is_running(pid) for pid in workers) and time.monotonic() < deadline:
+        while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
             time.sleep(0.02)
-        left = [pid for pid in workers if is_running(pid)]
+        left = [pid for pid in workers if alive(pid)]
         os.kill(keeper, signal.SIGKILL)
     assert left == []
 

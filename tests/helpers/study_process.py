@@ -6,8 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -105,28 +104,6 @@ def start(*arguments: object, output: Path, module: str | None = None) -> BasePr
     return process
 
 
-def workers_of(parent: int | None) -> list[int]:
-    """Return the processes that a process has started, and that have not ended."""
-    return [pid for pid in _processes() if _parent_and_state(pid)[0] == parent and alive(pid)]
-
-
-def alive(pid: int) -> bool:
-    """Return whether a process is there, and not just its exit status."""
-    return _parent_and_state(pid)[1] not in ("Z", "X", "")
-
-
-def _processes() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-
-
-def _parent_and_state(pid: int) -> tuple[int, str]:
-    try:
-        state, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0, ""
-    return int(parent), state
-
-
 def exit_code(process: BaseProcess, seconds: float = 240) -> int | None:
     """Return the exit code of a process that is about to end, on a busy machine too.
 
@@ -134,13 +111,3 @@ def exit_code(process: BaseProcess, seconds: float = 240) -> int | None:
     """
     process.join(seconds)
     return process.exitcode
-
-
-def wait_until(what: Callable[[], object], seconds: float = 120) -> bool:
-    """Wait until something is so; return whether it came to be."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fuseablate.runs.record import Curves, Failure, Record, Score, TestScore, read_record
-from fuseablate.tracking import TrackedRun, Tracker
+from fuseablate.tracking import TrackedRun
+from tests.helpers.processes import alive, command_of, processes, wait_until
 
 STUDY = "5" * 64
 CURVES = {
@@ -100,14 +99,16 @@ def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def wait_for(true: Callable[[], object], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
+def tracker_processes(root: Path) -> list[int]:
+    """Return the processes of trackers that write below a folder, each as long as it is there."""
+    return [
+        pid
+        for pid in processes()
+        if {"fuseablate.tracking.process", str(root / "wandb")} <= set(command_of(pid))
+        and alive(pid)
+    ]
 
 
-def process_of(tracker: Tracker) -> int:
-    wait_for(lambda: tracker._process is not None)
-    assert tracker._process is not None
-    return tracker._process.pid
+def process_of(root: Path) -> int:
+    assert wait_until(lambda: tracker_processes(root))
+    return tracker_processes(root)[0]

@@ -21,14 +21,8 @@ from fuseablate.runs.study_lock import held
 from fuseablate.studies.trials import Trials, open_storage, open_study
 from tests.helpers.disks import fill, tmpfs
 from tests.helpers.equal_runs import check_equal, check_weights
-from tests.helpers.study_process import (
-    exit_code,
-    run_arguments,
-    start_study,
-    wait_until,
-    workers_of,
-    write_study,
-)
+from tests.helpers.processes import children_of, wait_until
+from tests.helpers.study_process import exit_code, run_arguments, start_study, write_study
 
 EPOCHS = 30
 
@@ -83,7 +77,7 @@ def test_a_full_disk_ends_a_study_in_one_line_and_it_goes_on_later(
             assert code in (1, 2), text
             assert "No space left on device" in text
             assert "Traceback" not in text
-            assert not workers_of(parent.pid)
+            assert not children_of(parent.pid)
 
             # Started again it says the same, at once.
             again = start_study(study, runs, tmp_path / "again")
@@ -146,7 +140,7 @@ def test_deleted_checkpoints_cost_no_more_than_their_epochs(
     runs = tmp_path / "runs"
     parent = start_study(study, runs, tmp_path / "log")
     assert wait_until(lambda: list(runs.glob("*/checkpoint.previous.pt")))
-    workers = workers_of(parent.pid)
+    workers = children_of(parent.pid)
     for pid in (parent.pid or 0, *workers):
         os.kill(pid, signal.SIGKILL)
     parent.join()

@@ -23,9 +23,10 @@ from fuseablate.runs.store import Store
 from tests.helpers.counting_worker import diary
 from tests.helpers.diaries import IMAGES, check_life, read_diary
 from tests.helpers.equal_runs import check_equal, check_weights
-from tests.helpers.study_process import alive, start_study, wait_until, workers_of, write_study
+from tests.helpers.processes import alive, children_of, reads_proc, wait_until
+from tests.helpers.study_process import start_study, write_study
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+pytestmark = reads_proc
 
 TARGETS = ("a worker", "the workers", "the parent", "both")
 
@@ -66,7 +67,7 @@ class Killer:
             f"{time.monotonic() - began:.1f} s after the last one"
         )
         target = self.moments.choice(TARGETS)
-        workers = workers_of(self.parent.pid)
+        workers = children_of(self.parent.pid)
         if target == "a worker":
             workers = workers[:1] if self.moments.random() < 0.5 else workers[-1:]
         elif target == "both":

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import optuna
 import pytest
+from optuna.storages import BaseStorage, get_storage
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
@@ -22,14 +23,9 @@ from fuseablate.runs.store import Store
 from fuseablate.studies import remote
 from fuseablate.studies.trials import Trials, open_storage, open_study
 from tests.helpers.postgres import PASSWORD, Server, server
+from tests.helpers.processes import wait_until
 from tests.helpers.programs import Needs
-from tests.helpers.study_process import (
-    exit_code,
-    run_arguments,
-    start,
-    wait_until,
-    write_study,
-)
+from tests.helpers.study_process import exit_code, run_arguments, start, write_study
 
 
 @pytest.fixture
@@ -125,30 +121,39 @@ def test_a_server_that_stays_away_ends_it_in_one_line_and_it_goes_on_later(
     assert done <= {record.digest for record in Store(runs).records()}
 
 
+class Unheard:
+    """A storage that does what it is asked; then the connection breaks in place of an answer."""
+
+    def __init__(self, storage: BaseStorage, names: set[str], server: Server) -> None:
+        self.storage, self.names, self.server = storage, names, server
+
+    def __getattr__(self, name: str) -> object:
+        call = getattr(self.storage, name)
+        if name not in self.names:
+            return call
+
+        def unheard(*args: object, **options: object) -> None:
+            self.names.remove(name)
+            call(*args, **options)
+            self.server.stop()
+            self.server.start()
+            raise OperationalError("", None, OSError("the connection is lost"))
+
+        return unheard
+
+
 def test_a_call_whose_answer_was_lost_is_not_made_twice(
     database: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    lost = {"create_new_trial", "set_trial_state_values"}
     monkeypatch.setattr(remote, "WAITS", (0.1, 0.2))
-    storage = open_storage(database.url, Path())
-    trials = Trials(open_study("mine", storage))
-    backend = storage._backend  # type: ignore[attr-defined]
-    for name in ("create_new_trial", "set_trial_state_values"):
-        real, lost = getattr(backend, name), [True]
-
-        # The server does it; then the connection breaks in the place of an answer.
-        def call(
-            *args: object, real: object = real, lost: list[bool] = lost, **options: object
-        ) -> object:
-            answer = real(*args, **options)  # type: ignore[operator]
-            if lost.pop() if lost else False:
-                database.stop()
-                database.start()
-                raise OperationalError("", None, OSError("the connection is lost"))
-            return answer
-
-        monkeypatch.setattr(backend, name, call)
+    monkeypatch.setattr(
+        remote, "get_storage", lambda backend: Unheard(get_storage(backend), lost, database)
+    )
+    trials = Trials(open_study("mine", open_storage(database.url, Path())))
     trials.start("a", {}, {})
     trials.finish("a", TrialState.COMPLETE, [0.5], {})
+    assert not lost
     assert trials_of(database) == [("a", TrialState.COMPLETE)]
 
 

@@ -35,8 +35,9 @@ from fuseablate.studies.trials import open_storage
 from fuseablate.studies.tuning.recipes import sequence
 from fuseablate.tracking import Tracker
 from tests.helpers.instant_engine import InstantEngine, NoTracker, Quiet
+from tests.helpers.processes import wait_until
 from tests.helpers.study_file import HEAD, factor, written
-from tests.helpers.study_process import exit_code, run_arguments, start, wait_until, write_study
+from tests.helpers.study_process import exit_code, run_arguments, start, write_study
 
 HEAD_3 = HEAD.replace("seeds", 'recipe = { base = "standard", epochs = 3 }\nseeds')
 DESIGN = 'design = "one-factor"\n' + factor("se", "off: 2.se=false")

@@ -17,6 +17,7 @@ import pytest
 
 from fuseablate.tracking import Tracker
 from fuseablate.tracking.delivered import Delivered
+from tests.helpers.processes import wait_until
 from tests.helpers.tracked_runs import (
     CURVES,
     STUDY,
@@ -25,7 +26,6 @@ from tests.helpers.tracked_runs import (
     inspect,
     put,
     tracked,
-    wait_for,
 )
 
 Answer = Callable[[str, dict[str, Any]], dict[str, Any]]
@@ -161,7 +161,7 @@ def test_a_resumed_run_continues_and_no_epoch_is_sent_twice(
         tracker.started(run)
         for epoch in (1, 2):
             tracker.epoch(run.key, curves(epoch))
-        wait_for(lambda: len(server.rows.get(name, ())) == 3)  # the spec, and two epochs
+        assert wait_until(lambda: len(server.rows.get(name, ())) == 3)  # the spec, and two epochs
         tracker.close(0)  # kills the tracker process
 
         second = Tracker("online", "study", STUDY, tmp_path)
@@ -201,7 +201,7 @@ def test_a_bad_server_costs_no_time_and_no_data(
             timed(tracker.epoch, run.key, curves(epoch))
         timed(tracker.finished, run.key, put(tmp_path, run.key, 4))
         files = "run-*" if "later" in trouble else "offline-run-*"
-        wait_for(lambda: list(tmp_path.glob(f"wandb/{files}/*.wandb")))
+        assert wait_until(lambda: list(tmp_path.glob(f"wandb/{files}/*.wandb")))
         started = time.monotonic()
         lines = tracker.close(6)
         assert time.monotonic() - started < 30  # and not for ever

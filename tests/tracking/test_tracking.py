@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fuseablate.tracking import Tracker
+from tests.helpers.processes import reads_proc, wait_until
 from tests.helpers.tracked_runs import (
     CURVES,
     SPEC,
@@ -25,7 +26,7 @@ from tests.helpers.tracked_runs import (
     put_failed,
     summary,
     tracked,
-    wait_for,
+    tracker_processes,
 )
 
 
@@ -35,7 +36,7 @@ def _no_login(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-def test_every_run_is_complete_in_its_file(tmp_path: Path) -> None:
+def test_every_run_is_complete_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     live, stored = tracked("a" * 64), tracked("b" * 64, seed=2)
     tracker = Tracker("offline", "a study", STUDY, tmp_path, weights=True)
     tracker.started(live)
@@ -78,8 +79,9 @@ def test_every_run_is_complete_in_its_file(tmp_path: Path) -> None:
     again.started(live)
     again.finished(live.key, put(tmp_path, live.key, 4))
     again.tables({"comparison": (["variant", "top-1"], [["se=off", 0.21]])})
-    assert again._process is None  # all is there: no tracker is started
-    assert again.close(1) == ()
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", None)  # all is there: no tracker is started
+        assert again.close(1) == ()
 
 
 def test_a_pruned_run_is_ended_with_its_epochs(tmp_path: Path) -> None:
@@ -95,16 +97,17 @@ def test_a_pruned_run_is_ended_with_its_epochs(tmp_path: Path) -> None:
     assert [each["exit"]["exit_code"] for each in records if each["type"] == "exit"] == [0]
 
 
+@reads_proc
 def test_a_killed_tracker_is_replaced_and_nothing_is_doubled(tmp_path: Path) -> None:
     run = tracked("c" * 64)
     tracker = Tracker("offline", "study", STUDY, tmp_path)
     tracker.started(run)
     tracker.epoch(run.key, curves(2))
-    wait_for(lambda: len(list(tmp_path.glob("wandb/offline-run-*/*.wandb"))) == 1)
-    first = process_of(tracker)
+    assert wait_until(lambda: len(list(tmp_path.glob("wandb/offline-run-*/*.wandb"))) == 1)
+    first = process_of(tmp_path)
     os.kill(first, signal.SIGKILL)
     tracker.epoch(run.key, curves(3))
-    wait_for(lambda: process_of(tracker) != first)
+    assert wait_until(lambda: tracker_processes(tmp_path) not in ([], [first]))
     tracker.finished(run.key, put(tmp_path, run.key, 4))
     assert tracker.close(60) == ()
     check_epochs(inspect(tmp_path, run.key), 4)
@@ -121,17 +124,18 @@ tracker.started(run)
 tracker.epoch(run.key, curves(2))
 while not list(Path(sys.argv[1]).glob("wandb/offline-run-*/*.wandb")):
     time.sleep(0.05)
-print(process_of(tracker), flush=True)
+print(process_of(Path(sys.argv[1])), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@reads_proc
 def test_a_killed_parent_leaves_no_tracker_and_the_next_start_completes(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PARENT, str(tmp_path)]
     parent = subprocess.run(command, check=False, capture_output=True, text=True, timeout=180)
     assert parent.returncode == -signal.SIGKILL, parent.stderr
     orphan = Path("/proc") / parent.stdout.strip()
-    wait_for(lambda: not orphan.exists() or " Z " in (orphan / "stat").read_text())
+    assert wait_until(lambda: not orphan.exists() or " Z " in (orphan / "stat").read_text())
 
     run = tracked("d" * 64)
     check_epochs(inspect(tmp_path, run.key), 2)
@@ -143,11 +147,12 @@ def test_a_killed_parent_leaves_no_tracker_and_the_next_start_completes(tmp_path
     check_epochs(inspect(tmp_path, run.key), 4)
 
 
+@reads_proc
 def test_a_stopped_tracker_holds_nobody_up(tmp_path: Path) -> None:
     tracker = Tracker("offline", "study", STUDY, tmp_path)
     run = tracked("e" * 64)
     tracker.started(run)
-    os.kill(process_of(tracker), signal.SIGSTOP)
+    os.kill(process_of(tmp_path), signal.SIGSTOP)
     big = {name: values * 20000 for name, values in CURVES.items()}  # more than a pipe holds
     times = []
     for _ in range(100):

@@ -17,6 +17,7 @@ from fuseablate.io.tensors import SpoiltError
 from fuseablate.runs.record import Curves, Record
 from fuseablate.runs.store import RunFolder, Store
 from fuseablate.training import checkpoint, train
+from tests.helpers.processes import reads_proc
 from tests.helpers.small_run import Diary, small_data, small_recipe, small_spec
 
 RUN, OTHER = "a" * 64, "b" * 64
@@ -187,7 +188,7 @@ HINDRANCES = [
     folder_in_its_place,
     pytest.param(
         little_memory,
-        marks=pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux only"),
+        marks=reads_proc,
     ),
 ]
 

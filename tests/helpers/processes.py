@@ -1,0 +1,50 @@
+"""The processes of this machine, as /proc lists them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+reads_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+
+
+def processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+
+
+def children_of(parent: int | None) -> list[int]:
+    """Return the processes that a process has started, and that have not ended."""
+    return [pid for pid in processes() if _parent_and_state(pid)[0] == parent and alive(pid)]
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process is there, and not just its exit status."""
+    return _parent_and_state(pid)[1] not in ("Z", "X", "")
+
+
+def command_of(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
+
+
+def _parent_and_state(pid: int) -> tuple[int, str]:
+    try:
+        state, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0, ""
+    return int(parent), state
+
+
+def wait_until(what: Callable[[], object], seconds: float = 120) -> bool:
+    """Wait until something is so; return whether it came to be."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
