@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import fuseablate
+from tests.helpers.paths import REPOSITORY
 
 PACKAGE = Path(fuseablate.__file__).parent
 HEAVY = {"torch", "torchvision", "fvcore", "numpy", "optuna", "wandb", "matplotlib"}
@@ -86,6 +88,12 @@ def test_the_reader_of_imports_reads() -> None:
 def test_the_plan_names_every_part() -> None:
     here = {name.partition(".")[0] for name in MODULES} - {"", "__main__"}
     assert here == set(FLOW)
+
+
+def test_the_readme_lists_the_parts_in_their_order() -> None:
+    design = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("## Design")[2]
+    rows = [line.split("|")[1] for line in design.splitlines() if line.startswith("| `")]
+    assert re.findall(r"`(\w+)/?`", " ".join(rows)) == FLOW
 
 
 @pytest.mark.parametrize("name", [n for n in MODULES if n.split(".")[0] in NO_TORCH])
