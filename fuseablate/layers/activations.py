@@ -14,10 +14,11 @@ class Activation:
     """The dotted name of its torch module, imported when a network is built."""
     operators: tuple[str, ...]
     """What torch calls it, without `aten::`, as fvcore counts operators."""
-    inplace: bool = True
-    """Whether the module can overwrite its input, and is told to."""
     saves_result: bool = False
-    """Whether its backward pass reads what it put out, and not what came in."""
+    """Whether its backward pass reads what it put out, and not what came in. Such a module is told
+    to overwrite its input where it can; another would have to copy it first."""
+    inplace: bool = False
+    """Whether the module is told to overwrite its input."""
     gate: bool = False
     """Whether it ends in 0 to 1 and scales the channels of squeeze-and-excite; such a one is no
     non-linearity of a row."""
@@ -26,23 +27,24 @@ class Activation:
 
 
 ACTIVATIONS: Mapping[str, Activation] = {
-    "relu": Activation("ReLU", "torch.nn.ReLU", ("relu",), saves_result=True),
+    "relu": Activation("ReLU", "torch.nn.ReLU", ("relu",), saves_result=True, inplace=True),
     "relu6": Activation("ReLU6", "torch.nn.ReLU6", ("relu6", "hardtanh")),
     "hswish": Activation(
         "H-Swish", "torch.nn.Hardswish", ("hardswish",), aliases=("hardswish", "hard_swish")
     ),
     "swish": Activation("Swish", "torch.nn.SiLU", ("silu",), aliases=("silu",)),
-    "gelu": Activation("GELU", "torch.nn.GELU", ("gelu",), inplace=False),
+    "gelu": Activation("GELU", "torch.nn.GELU", ("gelu",)),
     "mish": Activation("Mish", "torch.nn.Mish", ("mish",)),
     "leaky_relu": Activation(
-        "LReLU", "torch.nn.LeakyReLU", ("leaky_relu",), saves_result=True, aliases=("leakyrelu",)
+        "LReLU", "torch.nn.LeakyReLU", ("leaky_relu",), saves_result=True, inplace=True,
+        aliases=("leakyrelu",),
     ),
-    "elu": Activation("ELU", "torch.nn.ELU", ("elu",), saves_result=True),
+    "elu": Activation("ELU", "torch.nn.ELU", ("elu",), saves_result=True, inplace=True),
     "hsigmoid": Activation(
-        "H-Sigmoid", "torch.nn.Hardsigmoid", ("hardsigmoid",), inplace=False, gate=True,
+        "H-Sigmoid", "torch.nn.Hardsigmoid", ("hardsigmoid",), gate=True,
         aliases=("hardsigmoid", "hard_sigmoid"),
     ),
     "sigmoid": Activation(
-        "Sigmoid", "torch.nn.Sigmoid", ("sigmoid",), inplace=False, saves_result=True, gate=True
+        "Sigmoid", "torch.nn.Sigmoid", ("sigmoid",), saves_result=True, gate=True
     ),
 }  # fmt: skip
