@@ -6,27 +6,32 @@ import argparse
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
 from rich.table import Table
 
 from fuseablate.commands.arguments import add_runs, run_store, whole
 from fuseablate.errors import InputError
-from fuseablate.io.escaping import plain
+from fuseablate.io.escaping import masked, plain
 from fuseablate.io.lock import is_held
 from fuseablate.io.reading import holders
 from fuseablate.io.terminal import console, duration
 from fuseablate.runs import STATUS, Store, StudyStatus, held
 
+if TYPE_CHECKING:
+    from fuseablate.engines import Workers
+    from fuseablate.studies.plan import Plan
+
 
 def add(commands: Any) -> None:
-    """Declare the command and what it does."""
     study = commands.add_parser("study", help="run, watch, list and remove ablation studies")
     actions = study.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     run = actions.add_parser("run", help="run a study, or go on with it")
-    run.add_argument("file", type=Path, help="the study's .toml")
+    run.add_argument(
+        "file", type=Path, metavar="STUDY", help="its .toml, or the name of a study that is shipped"
+    )
     run.add_argument("--data-root", type=Path, metavar="DIR", help="where the data lie")
     run.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
     run.add_argument("--workers", type=whole(1), metavar="W", help="worker processes on the CPU")
@@ -66,17 +71,17 @@ def add(commands: Any) -> None:
 
 def run_study(args: argparse.Namespace) -> int:
     """Run a study to its end and print its report; 1 where a run has no result."""
-    from fuseablate.engines import gpu_numbers, plan_workers
-    from fuseablate.studies import load_study
+    from fuseablate.engines import choose_workers, gpu_numbers
+    from fuseablate.studies import load_study, shipped_study
     from fuseablate.tracking import resolve_mode
 
-    study = load_study(args.file)
+    is_name = args.file.suffix != ".toml" and not args.file.exists()
+    study = load_study(shipped_study(str(args.file)) if is_name else args.file)
     gpus = gpu_numbers(args.gpus) if args.gpus else None
-    workers = plan_workers(args.workers, gpus, args.per_gpu, args.threads or study.threads)
-    mode, line = resolve_mode(args.wandb)
+    workers = choose_workers(args.workers, gpus, args.per_gpu, args.threads or study.threads)
+    tracking, line = resolve_mode(args.wandb)
     store = run_store(args.runs)
 
-    from fuseablate.studies.execute import execute
     from fuseablate.studies.plan import make_plan
     from fuseablate.studies.screens.plan import print_plan
 
@@ -86,7 +91,32 @@ def run_study(args: argparse.Namespace) -> int:
         return 0
     if line:
         print(plain(line))
-    return execute(plan, store, workers, mode, retries=args.retries, storage=args.storage)
+    return run_to_report(
+        plan, store, workers, tracking=tracking, retries=args.retries, storage=args.storage
+    )
+
+
+def run_to_report(
+    plan: Plan, store: Store, workers: Workers, *, storage: str | None = None, **options: Any
+) -> int:
+    """Carry a plan out on this machine and print its report; 1 where a run has no result.
+
+    `options` are those of `execute`.
+    """
+    from fuseablate.engines import ENGINES
+    from fuseablate.report import of_study
+    from fuseablate.report.screen import print_report
+    from fuseablate.studies.execute import execute
+    from fuseablate.studies.screens.live import suited_view
+
+    out = console()
+    with suited_view(out) as view:
+        result = execute(plan, store, workers, view, ENGINES["local"], storage=storage, **options)
+    print_report([of_study(result.manifest, store.get)], out)
+    folder = plan.folder(store)
+    trials = masked(storage) if storage else folder / "journal.log"
+    out.print(f"Folder: {folder}; Optuna: optuna-dashboard {trials}", style="dim")
+    return 0 if result.complete else 1
 
 
 def study_folders(store: Store) -> list[Path]:
@@ -112,19 +142,18 @@ def show_status(args: argparse.Namespace) -> int:
 
     folder = find_study(run_store(args.runs), args.name)
     out = console()
-    board = StudyStatus.load(folder)
+    status = StudyStatus.load(folder)
     if out.is_terminal and is_held(folder):
-        with Live(status_table(board), console=out, refresh_per_second=4) as live:
+        with Live(status_table(status), console=out, refresh_per_second=4) as live:
             while is_held(folder):
                 time.sleep(0.5)
-                board = StudyStatus.load(folder)
-                live.update(status_table(board))
+                status = StudyStatus.load(folder)
+                live.update(status_table(status))
     else:
-        out.print(status_table(board))
-        state = "running" if is_held(folder) else "ended" if board.ended else "interrupted"
-        ago = max(0.0, time.time() - board.updated)  # the clock may have been put back
-        out.print(f"{state}, last change {duration(ago)} ago")
-    for note in board.notes:
+        out.print(status_table(status))
+        ago = max(0.0, time.time() - status.updated)  # the clock may have been put back
+        out.print(f"{_state(folder, status)}, last change {duration(ago)} ago")
+    for note in status.notes:
         out.print(note, style="yellow")
     return 0
 
@@ -139,18 +168,21 @@ def list_studies(args: argparse.Namespace) -> int:
         table.add_column(name, overflow="fold")
     for folder in study_folders(store):
         try:
-            board = StudyStatus.load(folder)
+            status = StudyStatus.load(folder)
         except InputError as error:  # one spoilt file must not hide the other studies
             table.add_row(folder.name, str(error), "unreadable", "?")
             continue
-        state = "running" if is_held(folder) else "ended" if board.ended else "interrupted"
-        done = f"{board.count('done', 'failed')} of {runs_of(board)}"
-        table.add_row(folder.name, board.title, state, done)
+        done = f"{status.count('done', 'failed')} of {runs_of(status)}"
+        table.add_row(folder.name, status.title, _state(folder, status), done)
     if table.row_count:
         console().print(table)
     else:
         print(plain(f"{store.root}: holds no study"))
     return 0
+
+
+def _state(folder: Path, status: StudyStatus) -> str:
+    return "running" if is_held(folder) else "ended" if status.ended else "interrupted"
 
 
 def remove_study(args: argparse.Namespace) -> int:

@@ -5,26 +5,27 @@ In come jobs; out come events that say what became of them, in the contract of `
 
 from __future__ import annotations
 
-from fuseablate.engines.base import ENDS, Engine, Event, EventKind, Job
-from fuseablate.engines.local import LocalEngine
+from fuseablate.engines.base import ENDS, Engine, Event, EventKind, Job, StartEngine
+from fuseablate.engines.table import ENGINES
 from fuseablate.engines.workers import (
     Workers,
+    choose_workers,
     gpu_numbers,
     most_workers,
-    plan_workers,
     usable_cores,
 )
 
 __all__ = [
     "ENDS",
+    "ENGINES",
     "Engine",
     "Event",
     "EventKind",
     "Job",
-    "LocalEngine",
+    "StartEngine",
     "Workers",
+    "choose_workers",
     "gpu_numbers",
     "most_workers",
-    "plan_workers",
     "usable_cores",
 ]

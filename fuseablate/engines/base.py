@@ -1,4 +1,4 @@
-"""Engines: where the runs of a study are trained. Without torch.
+"""The contract of engines: where the runs of a study are trained. Without torch.
 
 An engine takes jobs, and tells what became of them as events. Whatever it goes through, a job
 ends in exactly one of the events `finished`, `failed`, `stopped` and `lost`, or in none where
@@ -7,11 +7,12 @@ the engine is closed first; its run then goes on from its checkpoint when it is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
+from fuseablate.engines.workers import Workers
 from fuseablate.spec import Size, Spec
 
 EventKind: TypeAlias = Literal[
@@ -23,48 +24,42 @@ ENDS: tuple[EventKind, ...] = ("finished", "failed", "stopped", "lost")
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be trained, as plain values that JSON can hold.
-
-    `key` is the run's digest. `spec` is a `Spec.to_dict()`. `recipe` holds the fields of a
-    Recipe, its name among them. `data` holds arguments of `load_data`. `runs` is the root of the
-    run store. `threads` are torch's on the CPU; the result of a run on a CPU depends on them. A
-    run that is not `tested` ends without reading the test set.
-    """
+    """One run to be trained, as plain values that JSON can hold."""
 
     key: str
+    """The run's digest."""
     spec: Mapping[str, Any]
+    """A `Spec.to_dict()`."""
     recipe: Mapping[str, Any]
+    """The fields of a `Recipe`, its name among them."""
     data: Mapping[str, Any]
+    """Arguments of `load_data`."""
     seed: int
     runs: str
+    """The root of the run store."""
     threads: int
+    """Torch's on the CPU, which the result of a run there depends on."""
     tested: bool = True
-
-    def to_json(self) -> str:
-        """Return the job as one line of JSON."""
-        return json.dumps(vars(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Job:
-        """Return the job that `to_json` wrote."""
-        return cls(**json.loads(text))
+    """Whether the test set is read in the end."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a job: its key, and the worker it happened in ("" outside of one).
+    """What happened to a job.
 
     started: a try begins; `text` says after which epoch. epoch: an epoch was trained and its
-    checkpoint saved; `curves` are all so far, as `vars(Curves)` in JSON. finished, failed: the
-    record is in the store, with that status. stopped: ended by `stop`, its checkpoint kept.
-    retried: a try broke off, as `text` says, and another one follows. lost: given up, as `text`
-    says. said: `text` is for the user.
+    checkpoint saved. finished, failed: the record is in the store, with that status. stopped:
+    ended by `stop`, its checkpoint kept. retried: a try broke off, as `text` says, and another one
+    follows. lost: given up, as `text` says. said: `text` is for the user.
     """
 
     kind: EventKind
     key: str
+    """The job's."""
     worker: str
+    """Where it happened; empty outside of a worker."""
     curves: Mapping[str, Any] | None = None
+    """Of an epoch: those of all epochs so far, as `vars(Curves)` in JSON."""
     text: str = ""
 
 
@@ -95,3 +90,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """End all workers at once; runs keep their last checkpoint. A second call does nothing."""
+
+
+class StartEngine(Protocol):
+    """Starts an engine, such as its class."""
+
+    def __call__(self, workers: Workers, *, retries: int, log: Path | None) -> Engine:
+        """Return an engine with so many workers, which may start when they are first needed.
+
+        `retries` is how often in a row a run is tried again after a try that reached no new
+        checkpoint. `log` is the file that the workers' own prints and errors are appended to
+        (None: the standard error).
+        """

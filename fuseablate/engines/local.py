@@ -17,19 +17,20 @@ from typing import Any
 from fuseablate.engines.base import Event, EventKind, Job
 from fuseablate.engines.latency import measured
 from fuseablate.engines.process import WorkerProcess
+from fuseablate.engines.workers import Workers
 from fuseablate.spec import Size, Spec
 
 
 @dataclass(eq=False)
 class _Task:
-    """A job on its way. `due` is when it may begin; `failures` are tries without a checkpoint."""
+    """A job on its way."""
 
     job: Job
-    due: float = 0.0
-    epochs: int = 0
-    failures: int = 0
-    advanced: bool = False
-    held: bool = False
+    due: float = 0.0  # when it may begin
+    epochs: int = 0  # of its newest checkpoint
+    failures: int = 0  # tries in a row that reached no new checkpoint
+    advanced: bool = False  # whether this try has reached one
+    held: bool = False  # whether it was said that another process trains it
     stopping: bool = False
 
     def reached(self, epochs: int) -> None:
@@ -46,33 +47,30 @@ class _Slot:
     device: str
     process: WorkerProcess | None = None
     task: _Task | None = None
-    run: int = 0
+    run: int = 0  # the number of the try, by which a late `stop` does not reach the next run
 
 
 class LocalEngine:
     """An Engine that trains on the devices of this machine.
 
-    `per_device` runs share each device. `retries` is how often in a row a run is tried again
-    after a try that reached no new checkpoint; a worker that dies, and an error that is not the
-    input's, end a try. `log` is the file that workers' own prints and errors are appended to
-    (None: the standard error).
-
-    A run that another process is training is looked at again every `held_seconds`, until it has
-    a record or is free; meanwhile other jobs take its place. Where K runs share a GPU and its
-    memory is full, one worker fewer runs on it from then on, which is said and is no try.
+    A worker that dies, and an error that is not the input's, end a try. A run that another process
+    is training is looked at again every `held_seconds`, until it has a record or is free; meanwhile
+    other jobs take its place. Where K runs share a GPU and its memory is full, one worker fewer
+    runs on it from then on, which is said and is no try.
     """
 
     def __init__(
         self,
-        devices: Sequence[str],
-        per_device: int = 1,
+        workers: Workers,
         *,
         retries: int = 2,
         log: Path | None = None,
         held_seconds: float = 3.0,
     ) -> None:
-        self._slots = [
-            _Slot(f"{device}/{index}", device) for index in range(per_device) for device in devices
+        self._slots = [  # one on each device before a second on any
+            _Slot(f"{device}/{index}", device)
+            for index in range(workers.per_device)
+            for device in workers.devices
         ]
         self._retries, self._log, self._held_seconds = retries, log, held_seconds
         self._tasks: dict[str, _Task] = {}

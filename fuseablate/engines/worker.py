@@ -44,7 +44,7 @@ class _StoppedError(Exception):
     """The parent wants the run to end here; its checkpoint is saved."""
 
 
-class Inbox:
+class Orders:
     """What the parent has sent: jobs, and the number of the last run that is to stop."""
 
     def __init__(self, source: IO[str], parent: int) -> None:
@@ -70,12 +70,12 @@ class Inbox:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A progress that the parent hears of, and that ends the run where the parent says so."""
+class ParentProgress:
+    """A training `Progress` that the parent hears of; it ends the run where the parent says so."""
 
     target: IO[str]
     number: int
-    inbox: Inbox
+    orders: Orders
 
     def tell(self, kind: str, **content: object) -> None:
         """Send the parent a message."""
@@ -92,7 +92,7 @@ class Told:
     def epoch(self, curves: Curves) -> None:
         """Tell of an epoch, whose checkpoint is saved, and end the run if it is to stop."""
         self.tell("epoch", curves=vars(curves))
-        if self.inbox.stop == self.number:
+        if self.orders.stop == self.number:
             raise _StoppedError
 
     def say(self, message: str) -> None:
@@ -103,7 +103,7 @@ class Told:
         """Tell nothing."""
 
 
-def _train(job: Job, device: str, progress: Told) -> Record:
+def _train(job: Job, device: str, progress: ParentProgress) -> Record:
     import torch
 
     from fuseablate.io.checked import checked
@@ -163,22 +163,22 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def carry_out(job: Job, device: str, told: Told) -> None:
+def carry_out(job: Job, device: str, progress: ParentProgress) -> None:
     """Train a run, and tell what became of it."""
     try:
-        record = _train(job, device, told)
+        record = _train(job, device, progress)
     except _StoppedError:
-        told.tell("stopped")
+        progress.tell("stopped")
     except UnreadableError as error:  # it may be readable at the next try
-        told.tell("broken", text=str(error))
+        progress.tell("broken", text=str(error))
     except InputError as error:
-        told.tell("held" if _is_held(job) else "refused", text=str(error))
+        progress.tell("held" if _is_held(job) else "refused", text=str(error))
     except Exception as error:
         traceback.print_exc()
         kind = "memory" if device != "cpu" and _is_out_of_memory(error) else "broken"
-        told.tell(kind, text=" ".join(f"{type(error).__name__}: {error}".split()))
+        progress.tell(kind, text=" ".join(f"{type(error).__name__}: {error}".split()))
     else:
-        told.tell(record.status)
+        progress.tell(record.status)
 
 
 def free_memory() -> None:
@@ -204,7 +204,7 @@ def main() -> None:
     os.close(null)
     os.dup2(2, 1)
     try:
-        serve(Inbox(source, parent), target, device)
+        serve(Orders(source, parent), target, device)
     except SystemExit:
         # Without Python's own end, which would wait for the threads that read.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -216,11 +216,11 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit
 
 
-def serve(inbox: Inbox, target: IO[str], device: str) -> NoReturn:
+def serve(orders: Orders, target: IO[str], device: str) -> NoReturn:
     """Train one run after another."""
     while True:
-        number, job = inbox.jobs.get()
-        carry_out(job, device, Told(target, number, inbox))
+        number, job = orders.jobs.get()
+        carry_out(job, device, ParentProgress(target, number, orders))
         if device != "cpu":
             free_memory()
 

@@ -11,15 +11,17 @@ from fuseablate.errors import InputError
 
 @dataclass(frozen=True)
 class Workers:
-    """`per_device` workers on each of the devices; a run has so many threads on the CPU."""
+    """How many workers there are, and where."""
 
     devices: tuple[str, ...]
+    """As torch names them, such as `cpu` or `cuda:0`."""
     per_device: int
     threads: int
+    """Of a run, on the CPU."""
 
     @property
     def count(self) -> int:
-        """Return the number of workers on all devices."""
+        """The number of workers on all devices."""
         return len(self.devices) * self.per_device
 
 
@@ -41,7 +43,7 @@ def gpu_numbers(text: str) -> tuple[int, ...]:
     return numbers
 
 
-def plan_workers(
+def choose_workers(
     workers: int | None = None,
     gpus: Sequence[int] | None = None,
     per_gpu: int | None = None,
@@ -50,9 +52,9 @@ def plan_workers(
     cores: int | None = None,
     count_gpus: Callable[[], int] | None = None,
 ) -> Workers:
-    """Return the plan that the flags `--workers`, `--gpus` and `--per-gpu` ask for.
+    """Return the workers that the flags `--workers`, `--gpus` and `--per-gpu` ask for.
 
-    With none of them, or with `per_gpu` alone, one worker (or `per_gpu`) is planned on each GPU;
+    With none of them, or with `per_gpu` alone, there is one worker (or `per_gpu`) on each GPU;
     without a GPU as many as the cores of the CPU can serve. `threads` are those of a run, which
     its result on a CPU depends on: they never follow from the number of workers. Many workers of
     one thread train more than one worker of many threads, so that is the default. `cores` and

@@ -121,6 +121,11 @@ def size_text(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, (*shape[1:], shape[0])))
 
 
+def counted(count: int, noun: str) -> str:
+    """Write a number of things: `1 epoch`, `20 epochs`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def change(after: float, before: float) -> str:
     """Return a relative change in percent, or nothing where there is none."""
     if after == before:

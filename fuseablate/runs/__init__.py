@@ -30,7 +30,7 @@ from fuseablate.runs.record import (
     pack_bits,
     read_record,
 )
-from fuseablate.runs.status import STATUS, RunState, RunStatus, StudyStatus
+from fuseablate.runs.status import STATUS, RunState, RunStatus, StudyStatus, held
 from fuseablate.runs.store import (
     DIGITS,
     NEWEST,
@@ -42,7 +42,6 @@ from fuseablate.runs.store import (
     run_digest,
 )
 from fuseablate.runs.stored import STATUSES, StoredRun, stored_run, stored_runs
-from fuseablate.runs.study_lock import held
 from fuseablate.runs.unfinished import DESCRIPTION, Description
 
 __all__ = [

@@ -1,19 +1,24 @@
-"""The board of a running study: the state of each run, as the terminal and other processes see it.
+"""A study that is being run: who holds its folder, and the state of each of its runs.
 
-The driver writes it to `status.json` in the study's folder; `study status` reads it there.
+The driver writes the status to `status.json` in the study's folder; `study status` reads it there.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.checked import read_as
+from fuseablate.io.lock import LOCK, take
 
 RunState = Literal["waiting", "running", "done", "failed", "lost", "pruned"]
 STATUS = "status.json"
@@ -21,43 +26,42 @@ STATUS = "status.json"
 
 @dataclass
 class RunStatus:
-    """One run: its state, epochs done and asked for, its newest validation top-1 (0 to 1)."""
+    """How far a run is."""
 
     variant: str
     seed: int
     digest: str
     epochs: int
+    """How many it is to have."""
     state: RunState = "waiting"
     epoch: int = 0
+    """How many it has."""
     val_top1: float | None = None
-    seconds: float = 0.0  # of an epoch, the median
+    """The newest validation top-1, 0 to 1."""
+    seconds: float = 0.0
+    """Of an epoch, the median."""
     worker: str = ""
 
 
 @dataclass
 class StudyStatus:
-    """All runs of a study, by the order of the plan.
-
-    possible: how many more there may be, by the looks that are planned.
-    """
+    """How far a study is."""
 
     study: str
     title: str
     pid: int
     workers: int
     lines: list[RunStatus]
+    """Of all runs, by the order of the plan."""
     possible: int = 0
+    """How many more runs there may be, by the looks that are planned."""
     notes: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.time)
     updated: float = 0.0
 
-    def line(self, digest: str) -> RunStatus:
-        """Return the line of a run."""
-        return next(line for line in self.lines if line.digest == digest)
-
     def count(self, *states: RunState) -> int:
         """Return how many runs are in one of the states."""
-        return sum(line.state in states for line in self.lines)
+        return sum(run.state in states for run in self.lines)
 
     @property
     def ended(self) -> bool:
@@ -66,36 +70,64 @@ class StudyStatus:
 
     def eta(self) -> float | None:
         """Return the seconds that are left, by the epochs measured; None before the first."""
-        usual = self._usual()
+        usual = self._epoch_seconds()
         if usual is None:
             return None
-        by_variant = {line.variant: line.seconds for line in self.lines if line.seconds}
+        by_variant = {run.variant: run.seconds for run in self.lines if run.seconds}
         left = sum(
-            (line.epochs - line.epoch) * (line.seconds or by_variant.get(line.variant, usual))
-            for line in self.lines
-            if line.state in ("waiting", "running")
+            (run.epochs - run.epoch) * (run.seconds or by_variant.get(run.variant, usual))
+            for run in self.lines
+            if run.state in ("waiting", "running")
         )
         return left / max(1, min(self.workers, self.count("waiting", "running")))
 
     def longest(self) -> float | None:
         """Return the seconds that are left where all runs that are possible are asked for."""
-        eta, usual = self.eta(), self._usual()
+        eta, usual = self.eta(), self._epoch_seconds()
         if eta is None or usual is None:
             return None
-        epochs = statistics.median(line.epochs for line in self.lines)
+        epochs = statistics.median(run.epochs for run in self.lines)
         return eta + self.possible * epochs * usual / self.workers
 
-    def _usual(self) -> float | None:
+    def _epoch_seconds(self) -> float | None:
         """Return the seconds of an epoch, of the median run; None before the first."""
-        measured = [line.seconds for line in self.lines if line.seconds]
+        measured = [run.seconds for run in self.lines if run.seconds]
         return statistics.median(measured) if measured else None
 
     def save(self, folder: Path) -> None:
-        """Write the board where other processes find it."""
+        """Write the status where other processes find it."""
         self.updated = time.time()
         write_atomically(folder / STATUS, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> StudyStatus:
-        """Return the board that the study's driver wrote last."""
+        """Return the status that the study's driver wrote last."""
         return read_as(cls, folder / STATUS, "a study's status")
+
+
+@contextmanager
+def held(folder: Path, study: str) -> Iterator[None]:
+    """Hold a study's folder alone among all processes; the lock goes with the process.
+
+    An InputError says that another process holds it, or what the system refused meanwhile, such
+    as a write to a full disk or to a read-only folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOCK).open("a+b", buffering=0) as lock:
+            if not take(lock):
+                lock.seek(0)
+                raise InputError(
+                    f"study {study}: process {lock.read().decode().strip() or '?'} is running it; "
+                    f"watch it with 'fuseablate study status {folder.name}'"
+                )
+            lock.truncate(0)
+            lock.write(str(os.getpid()).encode())
+            yield
+    except BrokenPipeError:  # no fault of the folder: the reader of the output has left
+        raise
+    except OSError as error:
+        raise InputError(
+            f"study {study}: {error.filename or folder}: {error.strerror or error}; "
+            "what is done is kept, and the same command goes on from there"
+        ) from None

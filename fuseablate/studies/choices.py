@@ -7,6 +7,7 @@ A choice is called by its `factor=level` pairs, joined by commas. `baseline`, `c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 
@@ -18,27 +19,39 @@ from fuseablate.studies.fractional import aliases, fractional
 from fuseablate.studies.schema import Factor, Level
 
 MOST_VARIANTS = 4096
-Chosen = Mapping[str, Level]
-"""The level of each factor that is not at the baseline."""
-Named = tuple[str, Chosen]
 
 
-def _one_factor(factors: Sequence[Factor]) -> list[Named]:
+@dataclass(frozen=True)
+class Choice:
+    """What a design chooses for one of its variants."""
+
+    name: str
+    levels: Mapping[str, Level]
+    """The level of each factor that is not at the baseline."""
+
+    @classmethod
+    def of(cls, levels: Mapping[str, Level]) -> Choice:
+        """Return the choice that is called by its levels."""
+        pairs = (f"{factor}={level.name}" for factor, level in levels.items())
+        return cls(",".join(pairs) or BASELINE, levels)
+
+
+def _one_factor(factors: Sequence[Factor]) -> list[Choice]:
     alone = [{factor.name: level} for factor in factors for level in factor.levels]
-    return [(_name(chosen), chosen) for chosen in ({}, *alone)]
+    return [Choice.of(levels) for levels in ({}, *alone)]
 
 
-def _leave_one_out(factors: Sequence[Factor]) -> list[Named]:
+def _leave_one_out(factors: Sequence[Factor]) -> list[Choice]:
     """Return the candidate, the candidate without each factor, and the baseline for context."""
     candidate = {factor.name: factor.levels[0] for factor in factors}
     without = [
-        (f"without-{out}", {name: level for name, level in candidate.items() if name != out})
+        Choice(f"without-{out}", {name: level for name, level in candidate.items() if name != out})
         for out in candidate
     ]
-    return [("candidate", candidate), *without, (BASELINE, {})]
+    return [Choice("candidate", candidate), *without, Choice(BASELINE, {})]
 
 
-def _factorial(factors: Sequence[Factor]) -> list[Named]:
+def _factorial(factors: Sequence[Factor]) -> list[Choice]:
     count = prod(len(factor.levels) + 1 for factor in factors)
     if count > MOST_VARIANTS:
         raise InputError(
@@ -48,7 +61,7 @@ def _factorial(factors: Sequence[Factor]) -> list[Named]:
     return [_combined(factors, levels) for levels in product(*((None, *f.levels) for f in factors))]
 
 
-def fractional_factorial(factors: Sequence[Factor]) -> tuple[list[Named], list[str]]:
+def fractional_factorial(factors: Sequence[Factor]) -> tuple[list[Choice], list[str]]:
     """Return the runs of the design, and the notes that say what is aliased."""
     runs = fractional(len(factors))
     aliased = aliases([factor.name for factor in factors], runs)
@@ -59,36 +72,36 @@ def fractional_factorial(factors: Sequence[Factor]) -> tuple[list[Named], list[s
         if aliased
         else f"resolution V, {share}: main effects and two-factor interactions are all clear"
     )
-    named = [
+    choices = [
         _combined(
             factors,
             [f.levels[0] if sign > 0 else None for f, sign in zip(factors, run, strict=True)],
         )
         for run in runs
     ]
-    return named, [note, *aliased]
+    return choices, [note, *aliased]
 
 
-BY_FACTORS: Mapping[str, Callable[[Sequence[Factor]], list[Named]]] = {
+BY_FACTORS: Mapping[str, Callable[[Sequence[Factor]], list[Choice]]] = {
     "one-factor": _one_factor,
     "leave-one-out": _leave_one_out,
     "factorial": _factorial,
 }
 
 
-def per_row(spec: Spec, rows: str, edit: str, size: Size) -> tuple[list[Named], list[str]]:
+def per_row(spec: Spec, rows: str, edit: str, size: Size) -> tuple[list[Choice], list[str]]:
     """Return the baseline and the edit on each row, and the rows that are left out."""
-    named: list[Named] = [(BASELINE, {})]
+    choices = [Choice(BASELINE, {})]
     left_out = []
     for row in select(spec.rows, rows):
         text = f"{_alone(spec, row)}.{edit}"
         if reason := _without_effect(spec, row, text, size):
             left_out.append(reason)
         else:
-            named.append((text, {"row": Level(name=row.name, edits=(text,))}))
-    if len(named) == 1:
+            choices.append(Choice(text, {"row": Level(name=row.name, edits=(text,))}))
+    if len(choices) == 1:
         raise InputError(f"no row of '{rows}' can take the edit: {left_out[0]}")
-    return named, left_out
+    return choices, left_out
 
 
 def _alone(spec: Spec, row: Row) -> str:
@@ -99,7 +112,7 @@ def _alone(spec: Spec, row: Row) -> str:
 def _without_effect(spec: Spec, row: Row, text: str, size: Size) -> str:
     field = Edit.parse(text).field
     if field in row.rules() and field not in row.values():
-        return f"edit '{text}': has no such cell; the table shows '-'"
+        return f"edit '{text}': has no such field; the table shows '-'"
     try:
         same = spec.edit(text).digest(size) == spec.digest(size)
     except InputError as error:
@@ -107,11 +120,6 @@ def _without_effect(spec: Spec, row: Row, text: str, size: Size) -> str:
     return f"edit '{text}': gives the network of the baseline" if same else ""
 
 
-def _combined(factors: Sequence[Factor], levels: Sequence[Level | None]) -> Named:
+def _combined(factors: Sequence[Factor], levels: Sequence[Level | None]) -> Choice:
     pairs = zip(factors, levels, strict=True)
-    chosen = {factor.name: level for factor, level in pairs if level is not None}
-    return _name(chosen), chosen
-
-
-def _name(chosen: Chosen) -> str:
-    return ",".join(f"{factor}={level.name}" for factor, level in chosen.items()) or BASELINE
+    return Choice.of({factor.name: level for factor, level in pairs if level is not None})

@@ -15,29 +15,36 @@ from fuseablate.cost import COSTS, measure, rescaled
 from fuseablate.errors import InputError
 from fuseablate.recipes import Recipe, changed, changes_of
 from fuseablate.runs import BASELINE
-from fuseablate.space import Space
+from fuseablate.space import Assignment, Parameter, Space
 from fuseablate.spec import Size, Spec
-from fuseablate.studies.choices import BY_FACTORS, Chosen, Named, fractional_factorial, per_row
+from fuseablate.studies.choices import BY_FACTORS, Choice, fractional_factorial, per_row
+from fuseablate.studies.schema import Level
 from fuseablate.studies.study import Study
 
 
 @dataclass(frozen=True)
 class Variant:
-    """The baseline with some levels chosen.
-
-    names: more than one where several choices give the same network and recipe. levels: for each
-    of these choices the level of each factor, `baseline` where it is untouched; a per-row design
-    has one, `row`. A variant that is also another one rescaled has the levels of its own alone.
-    iso_of: the first name of the variant that this one is, rescaled to the reference's cost.
-    untuned: the recipe before it was tuned; None where it was not.
-    """
+    """The baseline with some levels chosen: a network and how it is trained."""
 
     names: tuple[str, ...]
+    """More than one where several choices give the same network and recipe."""
     levels: tuple[Mapping[str, str], ...]
+    """For each of these choices the level of each factor, `baseline` where it is untouched.
+
+    A per-row design has one factor, `row`. A variant that is also another one rescaled has the
+    levels of its own alone.
+    """
     spec: Spec
     recipe: Recipe
     iso_of: str | None = None
+    """The name of the variant that this one is, rescaled to the reference's cost."""
     untuned: Recipe | None = None
+    """The recipe before it was tuned; None where it was not."""
+
+    @property
+    def name(self) -> str:
+        """The first of its names, for use; no two variants of a study have the same."""
+        return self.names[0]
 
     @property
     def given(self) -> Recipe:
@@ -52,17 +59,16 @@ class Variant:
 
 @dataclass(frozen=True)
 class Design:
-    """What a study trains.
-
-    reference: what the others are compared to. variants: all, the reference first. left_out:
-    rows that a per-row design passes over, each with the reason. notes: what the reader of the
-    results must know, such as the aliases of a fractional design.
-    """
+    """What a study trains."""
 
     reference: Variant
+    """What the others are compared with."""
     variants: tuple[Variant, ...]
+    """All of them, the reference first."""
     left_out: tuple[str, ...] = ()
+    """What is not compared, such as rows that a per-row design passes over: with the reason."""
     notes: tuple[str, ...] = ()
+    """What the reader of the results must know, such as the aliases of a fractional design."""
 
 
 def expand(study: Study, size: Size, classes: int | None = None) -> Design:
@@ -85,34 +91,40 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
     notes: list[str] = []
     if study.search:
         Space.of(base.spec, study.search.parameters, base.recipe)
-        named: list[Named] = [(BASELINE, {})]
+        choices = [Choice(BASELINE, {})]
     elif study.rows and study.edit:
-        named, left_out = per_row(base.spec, study.rows, study.edit, size)
+        choices, left_out = per_row(base.spec, study.rows, study.edit, size)
     elif study.design == "fractional":
-        named, notes = fractional_factorial(study.factors)
+        choices, notes = fractional_factorial(study.factors)
     else:
-        named = BY_FACTORS[study.design](study.factors)
-    variants = _distinct([_variant(base, one, study, size) for one in named], size)
+        choices = BY_FACTORS[study.design](study.factors)
+    variants = _distinct([_variant(base, choice, study, size) for choice in choices], size)
     if study.iso:
         variants, nearest = _with_iso(variants, study.iso, size)
         notes += nearest
     return Design(variants[0], variants, tuple(left_out), tuple(notes))
 
 
-def _variant(base: Variant, named: Named, study: Study, size: Size) -> Variant:
-    name, chosen = named
+def levels_of(parameters: Sequence[Parameter], params: Assignment) -> dict[str, str]:
+    """Return the values of parameters as the levels of a variant."""
+    by_name = {parameter.name: parameter for parameter in parameters}
+    return {name: by_name[name].text(value) for name, value in params.items()}
+
+
+def _variant(base: Variant, choice: Choice, study: Study, size: Size) -> Variant:
     factors = ["row"] if study.rows else [factor.name for factor in study.factors]
-    levels = {f: chosen[f].name if f in chosen else BASELINE for f in factors}
+    levels = {f: choice.levels[f].name if f in choice.levels else BASELINE for f in factors}
     try:
-        spec, recipe = _made(base, chosen, study.specs, size)
+        spec, recipe = _applied(base, choice.levels, study.specs, size)
     except InputError as error:
-        raise _blamed(base, chosen, study.specs, size) or error from None
-    return Variant((name,), (levels,), spec, recipe)
+        raise _blamed(base, choice.levels, study.specs, size) or error from None
+    return Variant((choice.name,), (levels,), spec, recipe)
 
 
-def _made(
-    base: Variant, chosen: Chosen, specs: Mapping[str, Spec], size: Size
+def _applied(
+    base: Variant, chosen: Mapping[str, Level], specs: Mapping[str, Spec], size: Size
 ) -> tuple[Spec, Recipe]:
+    """Return the baseline's spec and recipe with the levels of the factors chosen."""
     others = [level.spec for level in chosen.values() if level.spec]
     if len(others) > 1:
         raise InputError("both name a spec; keep one of them")
@@ -134,13 +146,17 @@ def _made(
 
 
 def _blamed(
-    base: Variant, chosen: Chosen, specs: Mapping[str, Spec], size: Size
+    base: Variant, chosen: Mapping[str, Level], specs: Mapping[str, Spec], size: Size
 ) -> InputError | None:
-    """Return the error of the fewest levels that fail, naming them."""
+    """Return the error of the fewest levels that fail, naming them.
+
+    Levels that each are possible may conflict with each other, and an error of all of them says
+    not which.
+    """
     for count in range(1, len(chosen) + 1):
         for few in combinations(chosen.items(), count):
             try:
-                _made(base, dict(few), specs, size)
+                _applied(base, dict(few), specs, size)
             except InputError as error:
                 names = " and ".join(f"{factor}={level.name}" for factor, level in few)
                 what = "level" if count == 1 else "levels that do not go together:"
@@ -158,33 +174,33 @@ def _with_iso(
     """
     target = getattr(measure(variants[0].spec, size), what)
     iso, notes = [], []
-    for one in variants[1:]:
-        if getattr(measure(one.spec, size), what) == target:
+    for variant in variants[1:]:
+        if getattr(measure(variant.spec, size), what) == target:
             continue
         try:
-            spec = rescaled(one.spec, what, target, size)
+            spec = rescaled(variant.spec, what, target, size)
         except InputError as error:
-            raise error.within(f'iso = "{what}": {one.names[0]}') from None
-        if spec is one.spec:
-            notes.append(f"{one.names[0]}: no width comes nearer to {target:,} {COSTS[what].unit}")
+            raise error.within(f'iso = "{what}": {variant.name}') from None
+        if spec is variant.spec:
+            notes.append(f"{variant.name}: no width comes nearer to {target:,} {COSTS[what].unit}")
             continue
-        names = tuple(f"{name} (iso {COSTS[what].unit})" for name in one.names)
-        iso.append(replace(one, names=names, spec=spec, iso_of=one.names[0]))
+        names = tuple(f"{name} (iso {COSTS[what].unit})" for name in variant.names)
+        iso.append(replace(variant, names=names, spec=spec, iso_of=variant.name))
     return _distinct([*variants, *iso], size), notes
 
 
 def _distinct(variants: Sequence[Variant], size: Size) -> tuple[Variant, ...]:
     """Return the variants with those merged that are the same network and recipe."""
-    found: dict[tuple[str, str], Variant] = {}
-    for one in variants:
+    distinct: dict[tuple[str, str], Variant] = {}
+    for variant in variants:
         try:
-            network = one.spec.digest(size)
+            network = variant.spec.digest(size)
         except InputError as error:
-            raise error.within(f"{one.names[0]} at {size[0]}x{size[1]}") from None
-        key = network, json.dumps(one.recipe.to_dict(), sort_keys=True)
-        if (first := found.get(key)) is None:
-            found[key] = one
+            raise error.within(f"{variant.name} at {size[0]}x{size[1]}") from None
+        key = network, json.dumps(variant.recipe.to_dict(), sort_keys=True)
+        if (first := distinct.get(key)) is None:
+            distinct[key] = variant
             continue
-        levels = one.levels if first.iso_of == one.iso_of else ()
-        found[key] = replace(first, names=first.names + one.names, levels=first.levels + levels)
-    return tuple(found.values())
+        levels = first.levels + (variant.levels if first.iso_of == variant.iso_of else ())
+        distinct[key] = replace(first, names=first.names + variant.names, levels=levels)
+    return tuple(distinct.values())

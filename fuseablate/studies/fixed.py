@@ -1,52 +1,88 @@
-"""The work of variants that are known from the start: a design, or the finalists of a search."""
+"""Runs that are known beforehand: those of a design, look by look, or of a search's finalists."""
 
 from __future__ import annotations
 
 import statistics
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
+from fuseablate import stats
 from fuseablate.runs import Record, RunState, Store
+from fuseablate.studies.design import Design
+from fuseablate.studies.driver import Driver
+from fuseablate.studies.looks import Undecided, runs_due
+from fuseablate.studies.manifest import Outcome, manifest_of
 from fuseablate.studies.plan import Plan, PlannedRun
-from fuseablate.studies.trials import SEEDS, Trials
+from fuseablate.studies.trials import SEEDS, Trials, open_study
 
 Runs = Sequence[PlannedRun]
+
+
+def compare(
+    driver: Driver, plan: Plan, storage: BaseStorage, undecided: Undecided = stats.undecided
+) -> Outcome:
+    """Train the variants of a plan, look by look where looks are planned.
+
+    The manifest is saved before the runs of each look: a report of a study under way shows what is
+    asked for by then.
+    """
+    study = open_study(driver.folder.name, storage)
+    work = FixedWork(plan, driver.store, Trials(study, _distributions(plan.design)))
+    due = runs_due(plan, driver.store.get, undecided)
+    if all(run.record(driver.store) for run in due.runs):
+        driver.view.say(f"finished: all {len(due.runs)} runs are in the store, none is trained")
+    said = ""
+    while True:
+        driver.expect(due.runs, possible=len(due.later))
+        manifest = manifest_of(plan, due.runs)
+        manifest.save(driver.folder)
+        if due.said != said:
+            driver.view.say(said := due.said)
+        if not work.add(due.runs, due.later):  # all are trained, or some were given up
+            return Outcome(manifest, due.runs)
+        driver.run(work)
+        due = runs_due(plan, driver.store.get, undecided)
 
 
 class FixedWork:
     """Runs in a given order, those that the store holds first; a trial for each variant.
 
-    `more`, asked whenever all have ended, returns the runs that there are to be by then; the
-    same ones where there is nothing to add. A variant's trial is filed when its last run is.
+    A variant's trial is filed when its last run has ended: Optuna lets no trial change after that.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        runs: Runs,
-        store: Store,
-        trials: Trials,
-        more: Callable[[], Runs] | None = None,
-    ) -> None:
-        self._plan, self._store, self._trials, self._more = plan, store, trials, more
-        self._top1: dict[str, dict[int, float | None]] = {}
-        self._asked: dict[str, set[str]] = {}
-        self._going = 0  # runs that have begun and not ended
+    def __init__(self, plan: Plan, store: Store, trials: Trials, runs: Runs = ()) -> None:
+        self._plan, self._store, self._trials = plan, store, trials
+        self._top1: dict[str, dict[int, float | None]] = {}  # by variant and seed
+        self._asked: dict[str, set[str]] = {}  # digests by variant
+        self._unsettled: set[str] = set()  # variants that a later look may give more runs
         self._waiting: deque[PlannedRun] = deque()
-        self._add(runs)
+        self.add(runs)
+
+    def add(self, runs: Runs, later: Runs = ()) -> bool:
+        """Take in those of the runs that are new; return whether there are any.
+
+        The trials of variants with runs in `later`, which may yet be asked for, are not filed.
+        """
+        self._unsettled = {run.variant.name for run in later}
+        known = set().union(*self._asked.values())
+        new = [run for run in runs if run.digest not in known]
+        for run in new:
+            self._asked.setdefault(run.variant.name, set()).add(run.digest)
+        for name, variant in {run.variant.name: run.variant for run in new}.items():
+            seeds = len(self._asked[name])
+            self._trials.start(name, variant.levels[0], self._plan.attributes(variant), seeds=seeds)
+        for name in self._asked:
+            self._file(name)
+        self._waiting.extend(sorted(new, key=lambda run: run.record(self._store) is None))
+        return bool(new)
 
     def next(self) -> PlannedRun | None:
         """Return the next run."""
-        if not self._waiting and not self._going and self._more:
-            added = self._add(self._more())
-            for name in self._asked.keys() - added:
-                self._file(name)
-        if not self._waiting:
-            return None
-        self._going += 1
-        return self._waiting.popleft()
+        return self._waiting.popleft() if self._waiting else None
 
     def epoch(self, run: PlannedRun, val_top1: Sequence[float]) -> bool:
         """Let every run go on to its end."""
@@ -54,31 +90,15 @@ class FixedWork:
 
     def ended(self, run: PlannedRun, state: RunState, record: Record | None) -> None:
         """File the trial of the variant whose last run has ended; a lost run may yet come."""
-        self._going -= 1
-        if record is None:
-            return
-        name = run.variant.names[0]
-        self._top1.setdefault(name, {})[run.seed] = record.val.top1 if record.val else None
-        if not self._more:
-            self._file(name)
-
-    def _add(self, runs: Runs) -> set[str]:
-        """Take in the runs that are new, and return the names of their variants."""
-        known = set().union(*self._asked.values())
-        new = [run for run in runs if run.digest not in known]
-        for run in new:
-            self._asked.setdefault(run.variant.names[0], set()).add(run.digest)
-        variants = {run.variant.names[0]: run.variant for run in new}
-        for name, variant in variants.items():
-            seeds = len(self._asked[name])
-            self._trials.start(name, variant.levels[0], self._plan.attributes(variant), seeds=seeds)
-        self._waiting.extend(sorted(new, key=lambda run: run.record(self._store) is None))
-        return set(variants)
+        if record is not None:
+            top1 = record.val.top1 if record.val else None
+            self._top1.setdefault(run.variant.name, {})[run.seed] = top1
+            self._file(run.variant.name)
 
     def _file(self, name: str) -> None:
         """File the trial of a variant, unless one of its runs is still to come."""
         top1 = self._top1.get(name, {})
-        if len(top1) < len(self._asked[name]):
+        if name in self._unsettled or len(top1) < len(self._asked[name]):
             return
         values = [value for _, value in sorted(top1.items()) if value is not None]
         self._trials.finish(
@@ -87,3 +107,12 @@ class FixedWork:
             [statistics.mean(values)] if values else None,
             {SEEDS: f"{len(values)} of {len(top1)}", "val top-1": values},
         )
+
+
+def _distributions(design: Design) -> dict[str, BaseDistribution]:
+    """Return each factor as a parameter, with the levels of each variant's first combination."""
+    factors: dict[str, dict[str, None]] = {}
+    for variant in design.variants:
+        for factor, level in variant.levels[0].items():
+            factors.setdefault(factor, {})[level] = None
+    return {factor: CategoricalDistribution(list(levels)) for factor, levels in factors.items()}

@@ -29,21 +29,20 @@ class Undecided(Protocol):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The runs that are asked for by now, seed by seed.
-
-    later: those that the looks to come may ask for. said: what came of the last look, as a
-    line; empty before the first.
-    """
+class Due:
+    """The runs that are asked for by now."""
 
     runs: tuple[PlannedRun, ...]
+    """Seed by seed, those before among them."""
     later: tuple[PlannedRun, ...] = ()
+    """Those that the looks to come may ask for."""
     said: str = ""
+    """What came of the last look, as a line; empty before the first."""
 
 
-def asked(
+def runs_due(
     plan: Plan, get: Callable[[str], Record | None], undecided: Undecided = stats.undecided
-) -> Asked:
+) -> Due:
     """Return the runs that the study asks for; `get` returns the record of a digest.
 
     Without planned looks these are the runs of the plan. A variant with a run that diverged gets
@@ -52,29 +51,29 @@ def asked(
     """
     looks = plan.seeds.looks
     if looks is None:
-        return Asked(plan.runs)
+        return Due(plan.runs)
     reference, *going = plan.design.variants
-    counts = {variant.names[0]: looks.first for variant in plan.design.variants}
+    counts = {variant.name: looks.first for variant in plan.design.variants}
     runs: tuple[PlannedRun, ...] = ()
     said = ""
     for size in looks.sizes:
-        counts |= {one.names[0]: size for one in (reference, *going)}
+        counts |= {variant.name: size for variant in (reference, *going)}
         runs = plan.counted(counts)
-        found = [get(run.digest) for run in runs]
-        records = [one for one in found if one and (one.test or one.failure)]
+        read = [get(run.digest) for run in runs]
+        records = [record for record in read if record and (record.test or record.failure)]
         if len(records) < len(runs):
-            most = plan.counted(counts | {one.names[0]: looks.most for one in (reference, *going)})
-            known = {run.digest for run in runs}
-            return Asked(runs, tuple(run for run in most if run.digest not in known), said)
+            most = counts | {variant.name: looks.most for variant in (reference, *going)}
+            asked = {run.digest for run in runs}
+            later = tuple(run for run in plan.counted(most) if run.digest not in asked)
+            return Due(runs, later, said)
         if size == looks.most:
             break
-        scores = _scores(runs, records)
-        open_ = _open(plan, scores, undecided)
-        going = [variant for variant in going if variant.names[0] in open_]
+        unclear = _unclear(plan, looks, _scores(runs, records), undecided)
+        going = [variant for variant in going if variant.name in unclear]
         said = f"look at {size} seeds: {len(going)} of {len(counts) - 1} variants need more"
         if not going:
             break
-    return Asked(runs, said=said)
+    return Due(runs, said=said)
 
 
 def _scores(runs: Sequence[PlannedRun], records: Sequence[Record]) -> dict[str, dict[int, float]]:
@@ -82,30 +81,31 @@ def _scores(runs: Sequence[PlannedRun], records: Sequence[Record]) -> dict[str, 
     scores: dict[str, dict[int, float]] = {}
     failed: set[str] = set()
     for run, record in zip(runs, records, strict=True):
-        name = run.variant.names[0]
         if record.test:
-            scores.setdefault(name, {})[run.seed] = 100 * record.test.top1
+            scores.setdefault(run.variant.name, {})[run.seed] = 100 * record.test.top1
         else:
-            failed.add(name)
+            failed.add(run.variant.name)
     return {name: by_seed for name, by_seed in scores.items() if name not in failed}
 
 
-def _open(plan: Plan, scores: Mapping[str, Mapping[int, float]], undecided: Undecided) -> set[str]:
+def _unclear(
+    plan: Plan, looks: Looks, scores: Mapping[str, Mapping[int, float]], undecided: Undecided
+) -> set[str]:
     """Return the variants that need more seeds: those as they are, and those at equal cost.
 
     The report compares each of the two groups with the reference by itself, and so does this.
     """
-    looks, reference = plan.seeds.looks, plan.design.reference.names[0]
-    if looks is None or reference not in scores:
+    reference = plan.design.reference.name
+    if reference not in scores:
         return set()
-    found: set[str] = set()
+    unclear: set[str] = set()
     for rescaled in (False, True):
         group = {
-            name: scores[name]
+            variant.name: scores[variant.name]
             for variant in plan.design.variants[1:]
-            if (name := variant.names[0]) in scores and (variant.iso_of is not None) is rescaled
+            if variant.name in scores and (variant.iso_of is not None) is rescaled
         }
         if group:
-            every = {reference: scores[reference], **group}
-            found.update(undecided(every, reference, looks, plan.study.matters))
-    return found - {reference}
+            both = {reference: scores[reference], **group}
+            unclear.update(undecided(both, reference, looks, plan.study.matters))
+    return unclear - {reference}

@@ -21,27 +21,26 @@ from fuseablate.runs import Manifest, Record, Store, run_digest
 from fuseablate.seeds import SeedPlan
 from fuseablate.studies.design import Design, Variant, expand
 from fuseablate.studies.study import Study
-from fuseablate.studies.tuning.recipes import Tried, tried
+from fuseablate.studies.tuning.recipes import RecipeTrial, recipes_to_try
 
 _NOT_SAMPLED = {"n_trials", "finalists", "compare_random"}  # keys of a search
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a study, by the digest that names it in the store.
-
-    One that is not `tested` is trained to choose by: the test set is not read with it.
-    """
+    """One run of a study."""
 
     variant: Variant
     seed: int
     digest: str
+    """What names it in the store."""
     tested: bool = True
+    """Whether the test set is read; not with a run that is trained to choose by."""
 
     @property
     def name(self) -> str:
         """The variant's first name and the seed."""
-        return f"{self.variant.names[0]} seed {self.seed}"
+        return f"{self.variant.name} seed {self.seed}"
 
     def record(self, store: Store) -> Record | None:
         """Return its record; None where it has not ended, or has yet to be tested."""
@@ -51,19 +50,23 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study on its data: `source` are the arguments that load them, `runs` seed by seed.
-
-    Those of a study with planned looks are the runs of the first look; those of a search are the
-    ones that are known before it: the baseline on the fresh seeds. `tried` are the recipes of a
-    tuned study, whose runs have the study's own until it is tuned.
-    """
+    """A study on its data: which runs it needs."""
 
     study: Study
     design: Design
     data: Data
     source: Mapping[str, Any]
+    """The arguments that load the data."""
     runs: tuple[PlannedRun, ...]
-    tried: tuple[Tried, ...] = ()
+    """Seed by seed.
+
+    With planned looks the runs of the first look; of a search those that are known before it: the
+    baseline on the fresh seeds. Those of a tuned study have the study's recipe until it is tuned.
+    """
+    recipes: tuple[RecipeTrial, ...] = ()
+    """What each variant of a tuned study tries."""
+    seen: tuple[SeedPlan, ...] = ()
+    """Plans of seeds before this one, under which results were seen."""
 
     @property
     def seeds(self) -> SeedPlan:
@@ -108,8 +111,8 @@ class Plan:
     def _is_in(self, folder: Path) -> bool:
         """Whether the manifest of a folder has the runs of these variants, of whatever seeds.
 
-        That of a search does not say what was sampled, nor that of a tuned study what was tried,
-        and so they prove nothing.
+        That of a search does not say what was sampled, nor that of a tuned study what was tried:
+        they tell nothing.
         """
         with suppress(InputError):
             manifest = Manifest.load(folder)
@@ -121,9 +124,9 @@ class Plan:
                 and manifest.name == self.study.name
                 and len(planned) == len(self.design.variants)
                 and all(
-                    {run.seed: run.digest for run in self.planned([variant], tuple(one.runs))}
-                    == one.runs
-                    for variant, one in zip(self.design.variants, planned, strict=True)
+                    {run.seed: run.digest for run in self.planned([variant], tuple(known.runs))}
+                    == known.runs
+                    for variant, known in zip(self.design.variants, planned, strict=True)
                 )
             )
         return False
@@ -147,8 +150,8 @@ class Plan:
         self, variants: Sequence[Variant], seeds: Sequence[int], *, tested: bool = True
     ) -> tuple[PlannedRun, ...]:
         """Return the runs of the variants, seed by seed."""
-        seeding = dict.fromkeys(map(_first, variants), seeds)
-        return _planned(seeding, variants, self.data, tested)
+        by_name = {variant.name: seeds for variant in variants}
+        return _planned(by_name, variants, self.data, tested)
 
     def counted(self, counts: Mapping[str, int]) -> tuple[PlannedRun, ...]:
         """Return the runs of all variants, seed by seed: so many seeds, by a variant's name."""
@@ -157,8 +160,8 @@ class Plan:
 
     def comparing(self, design: Design) -> Plan:
         """Return the plan of a design's variants, each with the seeds of the study."""
-        seeds: dict[str, Sequence[int]] = {_first(one): self.seeds.each for one in design.variants}
-        seeds[_first(design.reference)] = self.seeds.reference
+        seeds = {variant.name: self.seeds.each for variant in design.variants}
+        seeds[design.reference.name] = self.seeds.reference
         return replace(self, design=design, runs=_planned(seeds, design.variants, self.data))
 
     def job(self, run: PlannedRun, store: Store, threads: int) -> Job:
@@ -212,13 +215,10 @@ def make_plan(study: Study, root: Path | None) -> Plan:
         return plan
     try:
         recipes = [variant.recipe for variant in design.variants]
-        return replace(plan, tried=tried(study.tune, design.reference.spec, recipes))
+        tried = recipes_to_try(study.tune, design.reference.spec, recipes)
+        return replace(plan, recipes=tried)
     except InputError as error:
         raise error.within(f"{study.path}: tune") from None
-
-
-def _first(variant: Variant) -> str:
-    return variant.names[0]
 
 
 def _planned(
@@ -232,5 +232,5 @@ def _planned(
         PlannedRun(variant, seed, run_digest(variant.spec, variant.recipe, data, seed), tested)
         for seed in dict.fromkeys(seed for some in seeds.values() for seed in some)
         for variant in variants
-        if seed in seeds[_first(variant)]
+        if seed in seeds[variant.name]
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,8 +21,11 @@ EXTRA = "pip install 'fuseablate[postgresql]'"
 USUAL = "postgresql+psycopg://USER@HOST/DATABASE"
 
 
-def open_remote(url: str) -> BaseStorage:
-    """Return the storage of a URL, or say in a line why it cannot be had; no password is said."""
+def open_remote(url: str, say: Callable[[str], None]) -> BaseStorage:
+    """Return the storage of a URL; an `InputError` says why it cannot be opened, no password.
+
+    `say` is told where its server is waited for.
+    """
     if "//" not in url or url.split() != [url]:  # nobody knows which part of it is secret
         raise InputError(f"--storage: what it names is no URL of a database, such as {USUAL}")
     where = f"--storage {masked(url)}"
@@ -40,7 +42,7 @@ def open_remote(url: str) -> BaseStorage:
         raise InputError(f"{where}: is no URL of a database, such as {USUAL}") from None
     except Exception as error:  # whatever the driver and Optuna's look at the tables trip over
         raise InputError(f"{where}: {reason(error, url)}") from None
-    remote: BaseStorage = Remote(backend, url)
+    remote: BaseStorage = Remote(backend, url, say)
     return remote
 
 
@@ -60,24 +62,23 @@ def secrets(url: str) -> set[str]:
     A password with a character that should have been written as %40 or the like is cut by who
     reads the URL: its parts are secrets, too.
     """
-    found = {text for match in SECRET.finditer(url) for text in match.groups() if text}
-    found |= {part for text in found for part in re.split("[@:/?#&]", text)}
-    meant = {read(text) for text in found for read in (unquote, unquote_plus)}
-    return (found | meant) - {""}
+    written = {text for match in SECRET.finditer(url) for text in match.groups() if text}
+    written |= {part for text in written for part in re.split("[@:/?#&]", text)}
+    meant = {decode(text) for text in written for decode in (unquote, unquote_plus)}
+    return (written | meant) - {""}
 
 
 class Patience:
     """Calls a storage again where its server is gone for a while.
 
-    After the last wait of `WAITS` an InputError says so. Every call may be made twice: that a
-    server did what was asked of it just before its connection broke is looked for. `say` is
-    told when the waiting begins.
+    After the last wait of `WAITS` an InputError says so. A call may be made twice: the server may
+    have done what was asked just before its connection broke, which the methods `_<name>_again`
+    look for where it matters.
     """
 
-    def __init__(self, backend: RDBStorage, url: str) -> None:
+    def __init__(self, backend: RDBStorage, url: str, say: Callable[[str], None]) -> None:
         self._backend = get_storage(backend)  # with Optuna's cache
-        self._url = url
-        self.say: Callable[[str], None] = _to_stderr
+        self._url, self._say = url, say
 
     def _call(self, name: str, *args: Any, **options: Any) -> Any:
         call, again = getattr(self._backend, name), getattr(self, f"_{name}_again", None)
@@ -94,7 +95,7 @@ class Patience:
                         "and the same command goes on from there"
                     ) from None
                 if wait == WAITS[0]:
-                    self.say(f"{where}; trying again for {sum(WAITS):.0f} seconds")
+                    self._say(f"{where}; trying again for {sum(WAITS):.0f} seconds")
                 time.sleep(wait)
                 call = again or call
         raise AssertionError
@@ -137,7 +138,3 @@ def _is_lost(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
-
-
-def _to_stderr(message: str) -> None:
-    print(plain(message), file=sys.stderr)

@@ -1,6 +1,6 @@
 """Studies: a study file, read and checked, with its baseline. Without torch.
 
-The keys of the file are in `tables.py`; what a design makes of a study is in `design.py`.
+The keys of the file are in `schema`; what a design makes of a study is in `design`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fuseablate.errors import InputError
+from fuseablate.errors import InputError, unknown
 from fuseablate.io.checked import checked
 from fuseablate.io.reading import read_toml
 from fuseablate.recipes import Recipe, changed, load_recipe
@@ -25,41 +25,51 @@ from fuseablate.studies.schema import (
     Search,
     StudyFile,
     Tune,
-    plan_of,
+    seed_plan,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A study file, read: `name` is its stem, `path` where it lies.
-
-    `spec` and `recipe` are those of the baseline; `specs` are those that levels put in its place,
-    by what the file calls them. `rows` and `edit` are those of a per-row
-    design, `search` that of a search; None for the others. iso: the cost in which each variant
-    is also trained rescaled to the reference's; None where they are trained as they are alone.
-    tune: how each variant's recipe is tuned; None where all have the study's. matters: the
-    smallest difference in top-1 that matters, in points. threads: those of a run on the CPU, which
-    its result there depends on.
-    """
+    """A study file, read."""
 
     name: str
+    """The stem of the file."""
     path: Path
     title: str
     question: str
     spec: Spec
+    """The baseline's, and so is the recipe."""
     data: DataSource
     recipe: Recipe
     seeds: SeedPlan
     design: DesignName
     factors: tuple[Factor, ...] = ()
     rows: str | None = None
+    """Of a per-row design, and so is the edit."""
     edit: str | None = None
     search: Search | None = None
     iso: str | None = None
+    """The cost in which each variant is also trained rescaled to the reference's."""
     tune: Tune | None = None
+    """How each variant's recipe is tuned; None where all have the study's."""
     matters: float = MATTERS
+    """The smallest difference in top-1 that matters, in points."""
     threads: int = 1
+    """Of a run on the CPU, whose result there depends on them."""
     specs: Mapping[str, Spec] = field(default_factory=dict)
+    """Those that levels put in the baseline's place, by what the file calls them."""
+
+
+def shipped_study(name: str) -> Path:
+    """Return where a study that comes with the package lies."""
+    here = Path(__file__)
+    # A wheel has them in the package; a checkout, an editable install too, at its top level.
+    folder = next(filter(Path.is_dir, (here.with_name("shipped"), here.parents[2] / "studies")))
+    path = folder / f"{name}.toml"
+    if not path.is_file():
+        raise unknown("study", name, sorted(study.stem for study in folder.glob("*.toml")))
+    return path
 
 
 def load_study(path: Path) -> Study:
@@ -87,7 +97,7 @@ def load_study(path: Path) -> Study:
         raise error.within(f"{path}: recipe") from None
     own = ("spec", "recipe")  # these two are read from files of their own
     given = {key: getattr(file, key) for key in StudyFile.model_fields if key not in own}
-    given["seeds"] = plan_of(file.seeds)
+    given["seeds"] = seed_plan(file.seeds)
     return Study(name=path.stem, path=path, spec=spec, recipe=recipe, specs=specs, **given)
 
 

@@ -7,20 +7,25 @@ values, for its samplers and for optuna-dashboard. Without torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.storages import BaseStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fuseablate.errors import InputError
 from fuseablate.io.reading import MissingError, read_bytes
-from fuseablate.studies.design import Design
+from fuseablate.space import Categorical, IntRange, Parameter
 
 JOURNAL_BYTES = 2**30
 KEY = "variant"  # the user attribute that names a trial's variant
@@ -28,16 +33,17 @@ SEEDS = "seeds"  # that of a trial that has ended: how many have a result, as in
 Direction = Literal["maximize", "minimize"]
 
 
-def open_storage(url: str | None, folder: Path) -> BaseStorage:
+def open_storage(url: str | None, folder: Path, say: Callable[[str], None] = print) -> BaseStorage:
     """Return the storage of that URL, or the journal file in the study's folder.
 
-    The journal file takes parallel writers, which SQLite does not.
+    The journal file takes parallel writers, which SQLite does not. `say` is told where a server
+    is waited for.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url is not None:
         from fuseablate.studies.remote import open_remote
 
-        return open_remote(url)
+        return open_remote(url, say)
     # Optuna's lock is a link to this path, and its waiters never notice a stale link to nothing.
     journal = folder.absolute() / "journal.log"
     _mend(journal)
@@ -86,6 +92,18 @@ def open_study(
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def distribution_of(parameter: Parameter) -> BaseDistribution:
+    """Return a parameter as Optuna has it."""
+    if isinstance(parameter, Categorical):
+        return CategoricalDistribution(list(parameter.values()))
+    if isinstance(parameter, IntRange):
+        high = parameter.values()[-1]
+        return IntDistribution(parameter.low, int(high), log=parameter.log, step=parameter.step)
+    values = parameter.values()
+    top = float(values[-1]) if values else parameter.high
+    return FloatDistribution(parameter.low, top, log=parameter.log, step=parameter.step)
 
 
 class Trials:
@@ -167,12 +185,3 @@ class Trials:
         for name, each in attributes.items():
             self.study._storage.set_trial_user_attr(trial._trial_id, name, each)
         self._by_variant[variant] = self.study.tell(trial.number, values, state=state)
-
-
-def distributions_of(design: Design) -> dict[str, BaseDistribution]:
-    """Return each factor as a parameter, with the levels of each variant's first combination."""
-    factors: dict[str, dict[str, None]] = {}
-    for variant in design.variants:
-        for factor, level in variant.levels[0].items():
-            factors.setdefault(factor, {})[level] = None
-    return {factor: CategoricalDistribution(list(levels)) for factor, levels in factors.items()}

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from fuseablate.commands import quickstart
 from fuseablate.commands.program import main
 from fuseablate.io.checked import checked
-from fuseablate.recipes.recipe import load_recipe
 from fuseablate.runs.store import Store
 from fuseablate.spec.spec import to_toml
+from fuseablate.studies import Study, load_study
 from fuseablate.studies.schema.study import DataSource
 from tests.helpers.image_folder import images
 from tests.helpers.paths import REPOSITORY
@@ -116,21 +115,27 @@ def test_baseline_is_the_published_table() -> None:
 def test_quickstart_says_that_its_data_are_generated_and_compares_all_variants(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = quickstart.study()
-    assert whole.data == DataSource(name="generated")  # 100 classes of 32x32 images
+    shipped = load_study(REPOSITORY / "studies" / "quickstart.toml")
+    data = {"name": "generated", "classes": 20, "train_images": 10, "test_images": 1}
     small = dataclasses.replace(
-        whole,
-        data=checked(DataSource, {"name": "generated", "train_images": 4, "test_images": 1}),
-        recipe=load_recipe("quick").replace(epochs=1, batch_size=100),
+        shipped,
+        data=checked(DataSource, data),
+        recipe=shipped.recipe.replace(epochs=1, batch_size=100),
     )
-    monkeypatch.setattr(quickstart, "study", lambda: small)
+
+    def load(path: Path) -> Study:
+        assert path.resolve() == shipped.path.resolve()
+        return small
+
+    monkeypatch.setattr("fuseablate.studies.load_study", load)
     assert main(["quickstart", "--runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("The data are generated")
+    assert out.startswith("The data are generated: 20 classes")
+    assert "done, 1 epoch, validation" in out
     table = out[out.index("Variant") : out.index("Runs")]
     for variant in ("baseline", "all.se=false", "fuse.variant=half", "fuse.op=mbconv"):
         assert variant in table
-    assert len(Store(tmp_path).records()) == 4
+    assert len(Store(tmp_path).records()) == 8
 
 
 def test_readme_example_runs_as_it_stands(tmp_path: Path) -> None:

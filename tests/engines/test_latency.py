@@ -8,6 +8,7 @@ import pytest
 
 from fuseablate.engines.latency import measured
 from fuseablate.engines.local import LocalEngine
+from fuseablate.engines.workers import Workers
 from fuseablate.errors import InputError
 from fuseablate.spec.catalog import load_spec
 from tests.helpers.engine_contract import small_job
@@ -26,7 +27,7 @@ def test_a_device_that_is_not_there_is_one_line() -> None:
 
 
 def test_an_engine_measures_only_while_it_has_no_job(tmp_path: Path) -> None:
-    engine = LocalEngine(["cpu"])
+    engine = LocalEngine(Workers(("cpu",), 1, 1))
     try:
         engine.submit(small_job(tmp_path, 0))
         with pytest.raises(ValueError, match="while no run is trained"):

@@ -18,7 +18,7 @@ import torch
 
 from fuseablate.engines import Engine, Job, process, worker
 from fuseablate.engines.local import LocalEngine
-from fuseablate.engines.workers import Workers, gpu_numbers, plan_workers, usable_cores
+from fuseablate.engines.workers import Workers, choose_workers, gpu_numbers, usable_cores
 from fuseablate.errors import InputError
 from tests.helpers.engine_contract import (
     SECONDS,
@@ -33,9 +33,13 @@ from tests.helpers.paths import REPOSITORY
 from tests.helpers.processes import alive, reads_proc
 
 
+def on(*devices: str, each: int = 1) -> Workers:
+    return Workers(devices, each, threads=1)
+
+
 class LocalBench:
     def start(self, workers: int, retries: int = 2) -> Engine:
-        return LocalEngine(["cpu"], workers, retries=retries, held_seconds=0.2)
+        return LocalEngine(on("cpu", each=workers), retries=retries, held_seconds=0.2)
 
     def kill(self, engine: Engine, worker: str) -> None:
         os.kill(cast("LocalEngine", engine).pids[worker], signal.SIGKILL)
@@ -104,7 +108,7 @@ class TestTries:
     def test_a_broken_try_is_told_and_followed_by_another(
         self, tmp_path: Path, step: list[Any], text: str
     ) -> None:
-        with closing(LocalEngine(["cpu"], log=tmp_path / "log")) as engine:
+        with closing(LocalEngine(on("cpu"), log=tmp_path / "log")) as engine:
             engine.submit(scripted_job(tmp_path, "a", [step], FINISHED))
             events = until_ended(engine, "a")
         assert [(event.kind, event.text) for event in events] == [
@@ -116,7 +120,7 @@ class TestTries:
     def test_an_error_ends_a_worker_on_a_gpu_alone(
         self, tmp_path: Path, device: str, survives: bool
     ) -> None:
-        with closing(LocalEngine([device])) as engine:
+        with closing(LocalEngine(on(device))) as engine:
             broken = [["tell", "broken", {"text": "x"}]]
             engine.submit(scripted_job(tmp_path, "a", broken, [["wait"], ["tell", "stopped"]]))
             before = engine.pids
@@ -129,7 +133,7 @@ class TestTries:
         die = ["tell", "broken", {"text": "x"}]
         # Two tries without a checkpoint, one with, and again two without: none is one too many.
         tries = [[die], [die], [epochs(1), die], [die], [die], FINISHED]
-        with closing(LocalEngine(["cpu"], retries=2)) as engine:
+        with closing(LocalEngine(on("cpu"), retries=2)) as engine:
             engine.submit(scripted_job(tmp_path, "a", *tries))
             seen = kinds(until_ended(engine, "a"), "a")
         assert seen == [*["retried"] * 2, "epoch", *["retried"] * 3, "finished"]
@@ -138,7 +142,7 @@ class TestTries:
         die = ["tell", "broken", {"text": "x"}]
         going_on = ["tell", "started", {"done": 1, "epochs": 3}]
         tries = [[epochs(2), die], [going_on, epochs(2), die], [going_on, epochs(2), die]]
-        with closing(LocalEngine(["cpu"], retries=1)) as engine:
+        with closing(LocalEngine(on("cpu"), retries=1)) as engine:
             engine.submit(scripted_job(tmp_path, "a", *tries))
             *_, last = until_ended(engine, "a")
         assert (last.kind, last.text) == (
@@ -147,14 +151,14 @@ class TestTries:
         )
 
     def test_no_retries_means_one_try(self, tmp_path: Path) -> None:
-        with closing(LocalEngine(["cpu"], retries=0)) as engine:
+        with closing(LocalEngine(on("cpu"), retries=0)) as engine:
             engine.submit(scripted_job(tmp_path, "a", [["exit", 1]]))
             (event,) = until_ended(engine, "a")
         assert event.kind == "lost"
         assert "given up after 1 try " in event.text
 
     def test_a_run_that_is_to_stop_is_not_tried_again(self, tmp_path: Path) -> None:
-        with closing(LocalEngine(["cpu"])) as engine:
+        with closing(LocalEngine(on("cpu"))) as engine:
             engine.submit(scripted_job(tmp_path, "a", [epochs(1), ["wait"], ["exit", 1]]))
             until(engine, "epoch", "a")
             engine.stop("a")
@@ -163,14 +167,14 @@ class TestTries:
 
     def test_prints_do_not_disturb_the_messages(self, tmp_path: Path) -> None:
         log = tmp_path / "log"
-        with closing(LocalEngine(["cpu"], log=log)) as engine:
+        with closing(LocalEngine(on("cpu"), log=log)) as engine:
             engine.submit(scripted_job(tmp_path, "a", [["print", "on out", "on err"], *FINISHED]))
             (event,) = until_ended(engine, "a")
         assert event.kind == "finished"
         assert log.read_text().splitlines() == ["on out", "on err"]
 
     def test_a_worker_that_dies_idle_is_replaced_in_silence(self, tmp_path: Path) -> None:
-        with closing(LocalEngine(["cpu"])) as engine:
+        with closing(LocalEngine(on("cpu"))) as engine:
             engine.submit(scripted_job(tmp_path, "a", FINISHED))
             until_ended(engine, "a")
             os.kill(engine.pids["cpu/0"], signal.SIGKILL)
@@ -185,7 +189,7 @@ class TestTries:
 class TestSharedGpu:
     def test_out_of_memory_lets_fewer_share(self, tmp_path: Path) -> None:
         full = ["tell", "memory", {"text": "OutOfMemoryError: x"}]
-        with closing(LocalEngine(["cuda:0", "cuda:1"], 3, retries=0)) as engine:
+        with closing(LocalEngine(on("cuda:0", "cuda:1", each=3), retries=0)) as engine:
             assert engine.free == 6
             for key in "abcdef":
                 tries = [[full], FINISHED] if key == "c" else [FINISHED]
@@ -205,7 +209,7 @@ class TestSharedGpu:
 
     def test_a_run_alone_on_its_gpu_has_its_tries(self, tmp_path: Path) -> None:
         full = [["tell", "memory", {"text": "OutOfMemoryError: x"}]]
-        with closing(LocalEngine(["cuda:0"], 2, retries=1)) as engine:
+        with closing(LocalEngine(on("cuda:0", each=2), retries=1)) as engine:
             engine.submit(scripted_job(tmp_path, "a", full, full, full))
             events = until_ended(engine, "a")
             assert engine.free == 1
@@ -217,7 +221,7 @@ def test_events_do_not_depend_on_how_the_bytes_arrive(
     tmp_path: Path, scripted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "_PIECE", 3)
-    with closing(LocalEngine(["cpu"])) as engine:
+    with closing(LocalEngine(on("cpu"))) as engine:
         engine.submit(scripted_job(tmp_path, "a", [epochs(1), epochs(2), *FINISHED]))
         assert kinds(until_ended(engine, "a"), "a") == ["epoch", "epoch", "finished"]
 
@@ -225,7 +229,7 @@ def test_events_do_not_depend_on_how_the_bytes_arrive(
 @reads_proc
 def test_close_leaves_no_process_and_no_open_file(tmp_path: Path, scripted: None) -> None:
     descriptors = set(Path("/proc/self/fd").iterdir())
-    engine = LocalEngine(["cpu"], 2)
+    engine = LocalEngine(on("cpu", each=2))
     for key in "ab":
         engine.submit(scripted_job(tmp_path, key, [epochs(1), ["wait"]]))
     events_until(engine, lambda events: len(events) == 2)
@@ -239,7 +243,7 @@ def test_close_leaves_no_process_and_no_open_file(tmp_path: Path, scripted: None
 
 
 def test_ctrl_c_is_the_parents_alone(tmp_path: Path, scripted: None) -> None:
-    with closing(LocalEngine(["cpu"])) as engine:
+    with closing(LocalEngine(on("cpu"))) as engine:
         waits = [epochs(1), ["wait"], ["tell", "stopped"]]
         engine.submit(scripted_job(tmp_path, "a", waits))
         until(engine, "epoch", "a")
@@ -253,10 +257,11 @@ PARENT = """
     import os, sys, time
     from pathlib import Path
     from fuseablate.engines.local import LocalEngine
+    from fuseablate.engines.workers import Workers
     from tests.helpers.engine_contract import small_job
 
     if __name__ == "__main__":
-        engine = LocalEngine(["cpu"], 2)
+        engine = LocalEngine(Workers(("cpu",), 2, 1))
         engine.submit(small_job(Path(sys.argv[1]), 0, epochs=1000))
         while not any(event.kind == "epoch" for event in engine.poll(1)):
             pass
@@ -298,8 +303,8 @@ class Parent:
 
     def __init__(self, stop: int = 0) -> None:
         self.written = io.StringIO()
-        inbox = cast("worker.Inbox", type("Inbox", (), {"stop": stop})())
-        self.told = worker.Told(self.written, 1, inbox)
+        orders = cast("worker.Orders", type("Orders", (), {"stop": stop})())
+        self.progress = worker.ParentProgress(self.written, 1, orders)
 
     def heard(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.written.getvalue().splitlines()]
@@ -321,12 +326,12 @@ class Parent:
 def test_what_a_worker_tells_of_an_error(
     error: Exception, device: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(job: Job, device: str, progress: worker.Told) -> None:
+    def fail(job: Job, device: str, progress: worker.ParentProgress) -> None:
         raise error
 
     monkeypatch.setattr(worker, "_train", fail)
     parent = Parent()
-    worker.carry_out(small_job(tmp_path, 0), device, parent.told)
+    worker.carry_out(small_job(tmp_path, 0), device, parent.progress)
     (message,) = parent.heard()
     assert message["kind"] == kind
     assert str(error).split()[-1:] == message["text"].split()[-1:] or not str(error)
@@ -337,16 +342,10 @@ def test_what_a_worker_tells_of_an_error(
 def test_a_worker_heeds_the_stop_of_its_own_run(tmp_path: Path, stop: int, last: str) -> None:
     parent = Parent(stop)
     threads = torch.get_num_threads()
-    worker.carry_out(small_job(tmp_path, 0, epochs=2), "cpu", parent.told)
+    worker.carry_out(small_job(tmp_path, 0, epochs=2), "cpu", parent.progress)
     torch.set_num_threads(threads)
     kinds = [message["kind"] for message in parent.heard()]
     assert kinds == ["started", *["epoch"] * (1 if stop == 1 else 2), last]
-
-
-def test_a_job_is_read_back_from_its_json(tmp_path: Path) -> None:
-    job = small_job(tmp_path, 3)
-    assert Job.from_json(job.to_json()) == job
-    assert "\n" not in job.to_json()
 
 
 def test_the_parents_side_does_not_import_torch() -> None:
@@ -363,26 +362,26 @@ def no_gpu() -> int:
 
 
 def test_by_default_each_core_has_a_worker() -> None:
-    assert plan_workers(cores=6, count_gpus=no_gpu) == Workers(("cpu",), 6, 1)
-    assert plan_workers(count_gpus=no_gpu).count == usable_cores()
+    assert choose_workers(cores=6, count_gpus=no_gpu) == Workers(("cpu",), 6, 1)
+    assert choose_workers(count_gpus=no_gpu).count == usable_cores()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5, 8])
 def test_the_threads_of_a_run_do_not_follow_from_the_workers(workers: int) -> None:
-    assert plan_workers(workers, cores=8) == Workers(("cpu",), workers, 1)
+    assert choose_workers(workers, cores=8) == Workers(("cpu",), workers, 1)
 
 
 @pytest.mark.parametrize(("threads", "workers"), [(1, 8), (2, 4), (3, 2), (5, 1), (8, 1), (9, 1)])
 def test_as_many_workers_as_the_cores_can_serve(threads: int, workers: int) -> None:
-    found = plan_workers(threads=threads, cores=8, count_gpus=no_gpu)
+    found = choose_workers(threads=threads, cores=8, count_gpus=no_gpu)
     assert found == Workers(("cpu",), workers, threads)
 
 
 def test_gpus_are_shared() -> None:
-    assert plan_workers(cores=16, count_gpus=lambda: 2) == Workers(("cuda:0", "cuda:1"), 1, 1)
-    plan = plan_workers(gpus=(1,), per_gpu=3, threads=4, cores=16, count_gpus=lambda: 2)
+    assert choose_workers(cores=16, count_gpus=lambda: 2) == Workers(("cuda:0", "cuda:1"), 1, 1)
+    plan = choose_workers(gpus=(1,), per_gpu=3, threads=4, cores=16, count_gpus=lambda: 2)
     assert plan == Workers(("cuda:1",), 3, 4)
-    plan = plan_workers(per_gpu=4, cores=2, count_gpus=lambda: 2)
+    plan = choose_workers(per_gpu=4, cores=2, count_gpus=lambda: 2)
     assert plan == Workers(("cuda:0", "cuda:1"), 4, 1)
     assert plan.count == 8
 
@@ -421,7 +420,7 @@ def test_gpus_are_shared() -> None:
 )
 def test_a_plan_that_cannot_be_is_refused(flags: dict[str, Any], gpus: int, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        plan_workers(**flags, cores=4, count_gpus=lambda: gpus)
+        choose_workers(**flags, cores=4, count_gpus=lambda: gpus)
     assert str(caught.value) == message
 
 

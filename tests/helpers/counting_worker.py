@@ -23,7 +23,7 @@ def diary(runs: str | Path) -> Path:
 
 
 @dataclass(frozen=True)
-class Counted(worker.Told):
+class Counted(worker.ParentProgress):
     path: Path
 
     def note(self, word: Word, number: int) -> None:
@@ -44,10 +44,12 @@ class Counted(worker.Told):
         super().epoch(curves)
 
 
-def carry_out(job: Job, device: str, told: worker.Told) -> None:
+def carry_out(job: Job, device: str, progress: worker.ParentProgress) -> None:
     folder = diary(job.runs)
     folder.mkdir(exist_ok=True)
-    trained(job, device, Counted(told.target, told.number, told.inbox, folder / job.key))
+    trained(
+        job, device, Counted(progress.target, progress.number, progress.orders, folder / job.key)
+    )
 
 
 if __name__ == "__main__":

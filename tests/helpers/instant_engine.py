@@ -6,14 +6,18 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from fuseablate.cost.costs import measure
 from fuseablate.engines.base import Event, EventKind, Job
+from fuseablate.engines.workers import Workers
 from fuseablate.runs.record import Curves, Failure, Record, Score, TestScore
 from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import RECORD, Store
 from fuseablate.spec.spec import Spec
-from fuseablate.tracking import TrackedRun
+from fuseablate.studies.driver import Driver
+from fuseablate.studies.plan import Plan
+from fuseablate.tracking import TrackedRun, Tracker
 
 Curve = Callable[[Spec, int], Sequence[float | None]]  # None: the loss is not finite
 
@@ -24,6 +28,7 @@ class InstantEngine:
     slots: int = 1
     lose: Callable[[Job], bool] = lambda job: False
     by_job: Callable[[Job], Sequence[float | None]] | None = None  # in place of `curve`
+    stop_after: int | None = None  # runs, after which the study is interrupted
     trained: list[Job] = field(default_factory=list)
     most: int = 0
     timed: list[str] = field(default_factory=list)
@@ -37,6 +42,8 @@ class InstantEngine:
     def submit(self, job: Job) -> None:
         assert job.key not in self._active
         assert self.free
+        if len(self.trained) == self.stop_after:
+            raise KeyboardInterrupt
         self.trained.append(job)
         self._active[job.key] = (job, Spec.from_dict(job.spec), [])
         self.most = max(self.most, len(self._active))
@@ -131,8 +138,16 @@ class Quiet:
 
     said: list[str] = field(default_factory=list)
 
-    def update(self, board: StudyStatus) -> None:
-        json.dumps(board.notes)
+    def update(self, status: StudyStatus) -> None:
+        json.dumps(status.notes)
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+
+def driver_of(plan: Plan, runs: Path, engine: InstantEngine) -> Driver:
+    """Return a driver of a plan, whose tracker is a `NoTracker` and whose view is `Quiet`."""
+    store = Store(runs)
+    plan.folder(store).mkdir(parents=True, exist_ok=True)
+    tracker = cast(Tracker, NoTracker())
+    return Driver(plan, store, engine, tracker, Quiet(), Workers(("cpu",), engine.slots, 1))

@@ -14,14 +14,14 @@ from pathlib import Path
 from fuseablate.engines import Job, worker
 
 
-def carry_out(job: Job, device: str, told: worker.Told) -> None:
+def carry_out(job: Job, device: str, progress: worker.ParentProgress) -> None:
     count = Path(job.runs) / job.key
     tries = int(count.read_text()) if count.exists() else 0
     count.write_text(str(tries + 1))
     for word, *values in job.spec["tries"][tries]:
         match word:
             case "tell":
-                told.tell(values[0], **(values[1] if values[1:] else {}))
+                progress.tell(values[0], **(values[1] if values[1:] else {}))
             case "exit":
                 os._exit(values[0])
             case "signal":
@@ -31,7 +31,7 @@ def carry_out(job: Job, device: str, told: worker.Told) -> None:
                 print(values[0], flush=True)
                 print(values[1], file=sys.stderr, flush=True)
             case "wait":
-                while told.inbox.stop != told.number:
+                while progress.orders.stop != progress.number:
                     time.sleep(0.01)
 
 

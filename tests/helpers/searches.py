@@ -9,17 +9,17 @@ from typing import cast
 
 from fuseablate.io.terminal import Screen
 from fuseablate.report.screen.searched import print_searched
+from fuseablate.runs.manifest import Searched
 from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import Store
 from fuseablate.spec.spec import Spec
-from fuseablate.studies.drive import Driver, new_board
-from fuseablate.studies.outline import searched
+from fuseablate.studies.driver import Driver
+from fuseablate.studies.execute import carry_out
+from fuseablate.studies.manifest import Outcome
 from fuseablate.studies.plan import Plan, PlannedRun, make_plan
-from fuseablate.studies.search.finalists import run_search
 from fuseablate.studies.study import load_study
-from fuseablate.studies.trials import Trials, open_storage
-from fuseablate.tracking import Tracker
-from tests.helpers.instant_engine import Curve, InstantEngine, NoTracker, Quiet
+from fuseablate.studies.trials import Trials, open_storage, open_study
+from tests.helpers.instant_engine import Curve, InstantEngine, NoTracker, Quiet, driver_of
 from tests.helpers.study_file import HEAD, written
 
 HEAD_3 = HEAD.replace("seeds", 'recipe = { base = "standard", epochs = 3 }\nseeds')
@@ -45,26 +45,55 @@ def rising(spec: Spec, seed: int) -> list[float]:
 
 @dataclass
 class Ended:
-    plan: Plan
-    store: Store
+    driver: Driver
     engine: InstantEngine
-    board: StudyStatus
-    view: Quiet
-    tracker: NoTracker
-    trials: Trials
-    runs: tuple[PlannedRun, ...]
+    outcome: Outcome
+
+    @property
+    def plan(self) -> Plan:
+        return self.driver.plan
+
+    @property
+    def store(self) -> Store:
+        return self.driver.store
+
+    @property
+    def status(self) -> StudyStatus:
+        return self.driver.status
+
+    @property
+    def view(self) -> Quiet:
+        return cast(Quiet, self.driver.view)
+
+    @property
+    def tracker(self) -> NoTracker:
+        return cast(NoTracker, self.driver.tracker)
+
+    @property
+    def runs(self) -> tuple[PlannedRun, ...]:
+        return self.outcome.runs
+
+    @property
+    def trials(self) -> Trials:
+        """Those of the search."""
+        return self.trials_of("")
+
+    def trials_of(self, suffix: str) -> Trials:
+        folder = self.driver.folder
+        return Trials(open_study(folder.name + suffix, open_storage(None, folder)))
 
     @property
     def params(self) -> list[dict[str, object]]:
         return [trial.params for trial in self.trials.all()]
 
+    @property
+    def searched(self) -> Searched:
+        assert self.outcome.manifest.search
+        return self.outcome.manifest.search
+
     def printed(self) -> str:
-        search = self.plan.study.search
-        assert search
         out = Screen(file=io.StringIO(), width=140)
-        print_searched(
-            searched(search, self.trials, self.runs, len(self.plan.study.seeds.each)), out
-        )
+        print_searched(self.searched, out)
         assert isinstance(out.file, io.StringIO)
         return out.file.getvalue()
 
@@ -77,26 +106,11 @@ def study_plan(folder: Path, search: str, parameters: str = KERNELS, head: str =
 def search(
     plan: Plan, folder: Path, curve: Curve = rising, stop_after: int | None = None, **engine: object
 ) -> Ended:
-    """Run a search; `stop_after` runs it is killed."""
-    fake = InstantEngine(curve, **engine)  # type: ignore[arg-type]
-    store = Store(folder / "runs")
-    where = plan.folder(store)
-    where.mkdir(parents=True, exist_ok=True)
-    board, view, tracker = new_board(plan, 1), Quiet(), NoTracker()
-    driver = Driver(plan, store, fake, cast(Tracker, tracker), view, board, 1)
-    if stop_after is not None:
-        submit = fake.submit
-
-        def killed(job: object) -> None:
-            if len(fake.trained) == stop_after:
-                raise KeyboardInterrupt
-            submit(job)  # type: ignore[arg-type]
-
-        fake.submit = killed  # type: ignore[method-assign]
-    table = plan.study.search
-    assert table
-    trials, runs = run_search(driver, table, open_storage(None, where), where.name)
-    return Ended(plan, store, fake, board, view, tracker, trials, runs)
+    """Run a search; after `stop_after` runs it is killed."""
+    fake = InstantEngine(curve, stop_after=stop_after, **engine)  # type: ignore[arg-type]
+    driver = driver_of(plan, folder / "runs", fake)
+    outcome = carry_out(driver, open_storage(None, driver.folder))
+    return Ended(driver, fake, outcome)
 
 
 BEST = "finalists = { best = 2, seeds = [9] }"

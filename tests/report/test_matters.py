@@ -10,7 +10,7 @@ from fuseablate.commands.program import main
 from fuseablate.errors import InputError
 from fuseablate.report.comparison import of_study
 from fuseablate.runs.manifest import Manifest
-from fuseablate.studies.outline import manifest_of
+from fuseablate.studies.manifest import manifest_of
 from fuseablate.studies.plan import make_plan
 from tests.helpers.paths import REPORTS
 from tests.helpers.study_file import factor, loaded

@@ -123,8 +123,8 @@ def test_per_row_leaves_out_rows_without_effect_and_names_them(tmp_path: Path) -
     ]  # fmt: skip
     assert len(design.left_out) == 3
     assert design.left_out[0] == "edit '2.se=true': changes nothing: se is true already"
-    assert design.left_out[1].startswith("edit '4.se=true': has no such cell")
-    assert design.left_out[2].startswith("edit '5.se=true': has no such cell")
+    assert design.left_out[1].startswith("edit '4.se=true': has no such field")
+    assert design.left_out[2].startswith("edit '5.se=true': has no such field")
 
 
 def test_per_row_leaves_out_rows_that_refuse(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.helpers.image_folder import images
 from tests.helpers.small_run import small_spec
 
 
-def board(*lines: RunStatus) -> StudyStatus:
+def status(*lines: RunStatus) -> StudyStatus:
     return StudyStatus("se", "SE", pid=1, workers=2, lines=list(lines))
 
 
@@ -27,17 +27,17 @@ def test_a_study_goes_on_with_the_threads_that_it_began_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fuseablate.studies.execute.usable_cores", lambda: 8)
-    assert as_begun(tmp_path, Workers(("cpu",), 2, 4)) == Workers(("cpu",), 2, 4)
+    assert as_begun(tmp_path, Workers(("cpu",), 2, 4), print) == Workers(("cpu",), 2, 4)
     # Eight workers of one thread are asked for; with four threads each, 8 cores serve two.
-    assert as_begun(tmp_path, Workers(("cpu",), 8, 1)) == Workers(("cpu",), 2, 4)
-    assert as_begun(tmp_path, Workers(("cpu",), 1, 8)) == Workers(("cpu",), 1, 4)
-    assert as_begun(tmp_path, Workers(("cuda:0",), 3, 1)) == Workers(("cuda:0",), 3, 4)
+    assert as_begun(tmp_path, Workers(("cpu",), 8, 1), print) == Workers(("cpu",), 2, 4)
+    assert as_begun(tmp_path, Workers(("cpu",), 1, 8), print) == Workers(("cpu",), 1, 4)
+    assert as_begun(tmp_path, Workers(("cuda:0",), 3, 1), print) == Workers(("cuda:0",), 3, 4)
 
 
 def test_a_spoilt_plan_is_named(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text("{")
     with pytest.raises(InputError, match=r"plan\.json: not valid JSON: .*; remove it"):
-        as_begun(tmp_path, Workers(("cpu",), 1, 1))
+        as_begun(tmp_path, Workers(("cpu",), 1, 1), print)
 
 
 def test_list_shows_the_others_beside_a_spoilt_study(
@@ -45,7 +45,7 @@ def test_list_shows_the_others_beside_a_spoilt_study(
 ) -> None:
     for name in ("good-1", "bad-2"):
         (tmp_path / "studies" / name).mkdir(parents=True)
-    board(RunStatus("baseline", 0, "d", 4, state="done")).save(tmp_path / "studies" / "good-1")
+    status(RunStatus("baseline", 0, "d", 4, state="done")).save(tmp_path / "studies" / "good-1")
     (tmp_path / "studies" / "bad-2" / "status.json").write_text(json.dumps({"x": 1}))
     assert main(["study", "list", "--runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out
@@ -63,9 +63,9 @@ def test_the_time_left_by_hand() -> None:
         RunStatus("b", 0, "3", 4),
         RunStatus("c", 0, "4", 4, state="done", epoch=4, seconds=20),
     )
-    assert board(*lines).eta() == 60
-    assert summary(board(*lines)) == "2 waiting, 1 running, 1 done of 4 runs, 1m00s left"
-    assert board(RunStatus("a", 0, "1", 4)).eta() is None
+    assert status(*lines).eta() == 60
+    assert summary(status(*lines)) == "2 waiting, 1 running, 1 done of 4 runs, 1m00s left"
+    assert status(RunStatus("a", 0, "1", 4)).eta() is None
 
 
 STUDY = """

@@ -16,8 +16,8 @@ from fuseablate.commands.program import main
 from fuseablate.engines.workers import usable_cores
 from fuseablate.errors import InputError
 from fuseablate.io.lock import is_held
+from fuseablate.runs.status import held
 from fuseablate.runs.store import Store
-from fuseablate.runs.study_lock import held
 from fuseablate.studies.trials import Trials, open_storage, open_study
 from tests.helpers.disks import fill, tmpfs
 from tests.helpers.equal_runs import check_equal, check_weights

@@ -11,7 +11,7 @@ from fuseablate.cost.costs import measure
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import Screen
 from fuseablate.runs.store import Store
-from fuseablate.studies.outline import manifest_of
+from fuseablate.studies.manifest import manifest_of
 from fuseablate.studies.plan import make_plan
 from fuseablate.studies.screens.plan import print_plan
 from tests.helpers.study_file import HEAD, expanded, factor, loaded

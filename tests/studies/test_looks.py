@@ -24,16 +24,14 @@ from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import Store
 from fuseablate.seeds import Looks
 from fuseablate.spec.spec import Spec
-from fuseablate.studies.drive import Driver, new_board
-from fuseablate.studies.execute import Looking
-from fuseablate.studies.fixed import FixedWork
-from fuseablate.studies.looks import Undecided, asked
+from fuseablate.studies.driver import Driver
+from fuseablate.studies.fixed import compare
+from fuseablate.studies.looks import Undecided, runs_due
 from fuseablate.studies.plan import Plan, make_plan
 from fuseablate.studies.screens.live import runs_of, summary
 from fuseablate.studies.screens.plan import print_plan
-from fuseablate.studies.trials import Trials, distributions_of, open_storage, open_study
-from fuseablate.tracking import Tracker
-from tests.helpers.instant_engine import InstantEngine, NoTracker, Quiet
+from fuseablate.studies.trials import Trials, open_storage, open_study
+from tests.helpers.instant_engine import InstantEngine, Quiet, driver_of
 from tests.helpers.study_file import HEAD, factor, loaded
 
 LOOKS = "{ first = 2, step = 2, most = 5 }"
@@ -83,14 +81,31 @@ def level(spec: Spec, seed: int) -> list[float | None]:
 
 
 @dataclass
-class Study:
-    plan: Plan
-    store: Store
+class Looked:
+    driver: Driver
     engine: InstantEngine
-    board: StudyStatus
-    said: list[str]
     calls: Calls
-    trials: Trials
+
+    @property
+    def store(self) -> Store:
+        return self.driver.store
+
+    @property
+    def plan(self) -> Plan:
+        return self.driver.plan
+
+    @property
+    def status(self) -> StudyStatus:
+        return self.driver.status
+
+    @property
+    def said(self) -> list[str]:
+        return cast(Quiet, self.driver.view).said
+
+    @property
+    def trials(self) -> Trials:
+        folder = self.driver.folder
+        return Trials(open_study(folder.name, open_storage(None, folder)))
 
     @property
     def trained(self) -> dict[str, list[int]]:
@@ -102,7 +117,7 @@ class Study:
 
     @property
     def manifest(self) -> Manifest:
-        return Manifest.load(self.plan.folder(self.store))
+        return Manifest.load(self.driver.folder)
 
 
 def run(
@@ -112,31 +127,16 @@ def run(
     stop_after: int | None = None,
     judge: Undecided | None = None,
     **engine: object,
-) -> Study:
+) -> Looked:
     """Run a study; after `stop_after` runs it is killed."""
-    fake = InstantEngine(curve, **engine)  # type: ignore[arg-type]
-    store = Store(root)
-    folder = plan.folder(store)
-    folder.mkdir(parents=True, exist_ok=True)
-    board, view = new_board(plan, 2), Quiet()
-    driver = Driver(plan, store, fake, cast(Tracker, NoTracker()), view, board, 1)
-    submit = fake.submit
-
-    def killed(job: object) -> None:
-        if len(fake.trained) == stop_after:
-            raise KeyboardInterrupt
-        submit(job)  # type: ignore[arg-type]
-
-    fake.submit = killed  # type: ignore[method-assign]
-    storage = open_storage(None, folder)
-    trials = Trials(open_study("mine", storage), distributions_of(plan.design))
+    fake = InstantEngine(curve, stop_after=stop_after, **engine)  # type: ignore[arg-type]
+    driver = driver_of(plan, root, fake)
     calls: Calls = []
-    look = Looking(driver, (), judge or Judge(calls))
     try:
-        driver.run(FixedWork(plan, look(), store, trials, look))
+        compare(driver, plan, open_storage(None, driver.folder), judge or Judge(calls))
     except KeyboardInterrupt:
         assert stop_after is not None
-    return Study(plan, store, fake, board, view.said, calls, trials)
+    return Looked(driver, fake, calls)
 
 
 ALL = {"": [0, 1, 2, 3, 4], "3.kernel=3": [0, 1], "3.kernel=7": [0, 1, 2, 3, 4],
@@ -151,8 +151,8 @@ def test_the_unclear_and_the_reference_get_more_until_the_most(tmp_path: Path) -
     four = two | {"baseline": 4, "f=k7": 4}
     assert [call for call in done.calls if call == (two, "baseline", looks, 2.0)]
     assert done.calls[-1] == (four, "baseline", looks, 2.0)
-    assert not done.board.possible
-    assert summary(done.board) == "14 done of 14 runs"
+    assert not done.status.possible
+    assert summary(done.status) == "14 done of 14 runs"
     assert [line for line in done.said if line.startswith("look")] == [
         "look at 2 seeds: 1 of 3 variants need more",
         "look at 4 seeds: 1 of 3 variants need more",
@@ -163,7 +163,7 @@ def test_it_ends_at_the_first_look_where_all_is_clear(tmp_path: Path) -> None:
     body = 'design = "one-factor"\n' + factor("f", "k3: 3.kernel=3", "wide: 2.exp=32")
     done = run(plan_of(tmp_path, body), tmp_path / "runs")
     assert done.trained == {"": [0, 1], "3.kernel=3": [0, 1], "2.exp=32": [0, 1]}
-    assert summary(done.board) == "6 done of 6 runs"
+    assert summary(done.status) == "6 done of 6 runs"
 
 
 @pytest.mark.parametrize("slots", [1, 3])
@@ -182,23 +182,24 @@ def test_killed_after_any_run_it_ends_the_same(tmp_path: Path, slots: int) -> No
         assert values == {one.user_attrs["variant"]: one.value for one in whole.trials.all()}
 
 
-def test_the_board_and_the_manifest_say_how_far_it_is(tmp_path: Path) -> None:
+def test_the_status_and_the_manifest_say_how_far_it_is(tmp_path: Path) -> None:
     # After the first look, 8 of 8 runs: the second asks for 2 more of k7 and the baseline, and
     # one more of each may follow.
     stopped = run(plan_of(tmp_path), tmp_path / "runs", stop_after=9)
-    assert runs_of(stopped.board) == "12 (up to 14)"
+    assert runs_of(stopped.status) == "12 (up to 14)"
     assert [len(one.runs) for one in stopped.manifest.variants] == [4, 2, 4, 2]
     assert stopped.manifest.seeds == stopped.plan.study.seeds
     assert of_study(stopped.manifest, stopped.store.get).looks == Looks(2, 2, 5)
     early = run(plan_of(tmp_path), tmp_path / "other", stop_after=3)
-    assert runs_of(early.board) == "8 (up to 20)"
-    line = early.board.lines[0]
+    assert runs_of(early.status) == "8 (up to 20)"
+    early.status.workers = 2
+    line = early.status.lines[0]
     line.seconds, line.epochs, line.epoch = 10.0, 1, 1
-    for other in early.board.lines[1:]:
+    for other in early.status.lines[1:]:
         other.seconds, other.epochs, other.epoch, other.state = 0.0, 1, 0, "waiting"
     # 7 to do of 10 s, and 12 more that may be: 19 of them on two workers.
-    assert summary(early.board) == "7 waiting, 1 done of 8 (up to 20) runs, 35s left (up to 1m35s)"
-    early.board.save(tmp_path)
+    assert summary(early.status) == "7 waiting, 1 done of 8 (up to 20) runs, 35s left (up to 1m35s)"
+    early.status.save(tmp_path)
     assert StudyStatus.load(tmp_path).possible == 12
     table = json.loads((tmp_path / "status.json").read_text())
     del table["possible"]
@@ -229,7 +230,7 @@ def test_a_lost_run_holds_the_look_up_until_it_is_there(tmp_path: Path) -> None:
     lost = plan.runs[-1].digest
     first = run(plan, tmp_path / "runs", lose=lambda job: job.key == lost)
     assert first.calls == []
-    assert first.board.count("lost") == 1
+    assert first.status.count("lost") == 1
     assert run(plan, tmp_path / "runs").trained == ALL
 
 
@@ -262,7 +263,7 @@ def test_decisions_are_the_records_and_not_what_else_the_store_holds(tmp_path: P
     plan, store = plan_of(tmp_path), Store(tmp_path / "runs")
     run(plan_of(tmp_path, seeds="{ first = 5, step = 1, most = 6 }"), store.root)
     noted = Judge([])
-    now = asked(plan, store.get, noted)
+    now = runs_due(plan, store.get, noted)
     assert noted.calls[0][0] == {"baseline": 2, "f=k3": 2, "f=k7": 2, "f=wide": 2}
     counts = Counter(run.variant.names[0] for run in now.runs)
     assert counts == {"baseline": 5, "f=k3": 2, "f=k7": 5, "f=wide": 2}
@@ -273,14 +274,7 @@ def test_seeds_that_are_added_to_a_finished_study_are_another_trial(tmp_path: Pa
     store = Store(tmp_path / "runs")
 
     def filed(seeds: str) -> list[tuple[str, str, float]]:
-        plan = plan_of(tmp_path, seeds=seeds)
-        folder = plan.folder(store)
-        folder.mkdir(parents=True, exist_ok=True)
-        storage = open_storage(None, folder)
-        trials = Trials(open_study("mine", storage), distributions_of(plan.design))
-        board, fake = new_board(plan, 1), InstantEngine(level)
-        driver = Driver(plan, store, fake, cast(Tracker, NoTracker()), Quiet(), board, 1)
-        driver.run(FixedWork(plan, plan.runs, store, trials))
+        trials = run(plan_of(tmp_path, seeds=seeds), store.root).trials
         return [
             (one.user_attrs["variant"], one.user_attrs["seeds"], round(one.values[0], 9))
             for one in trials.study.trials

@@ -18,15 +18,10 @@ from fuseablate.errors import InputError
 from fuseablate.io.terminal import Screen, duration
 from fuseablate.report.comparison import of_records
 from fuseablate.report.screen.report import print_report
+from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import RECORD, Store
 from fuseablate.spec.spec import Spec
-from fuseablate.studies.drive import Driver
-from fuseablate.studies.outline import searched
-from fuseablate.studies.plan import Plan
 from fuseablate.studies.screens.search import print_search_plan
-from fuseablate.studies.search.finalists import random_search
-from fuseablate.studies.trials import Trials, open_storage
-from fuseablate.tracking import Tracker
 from tests.helpers.instant_engine import write_record
 from tests.helpers.searches import BEST, HEAD_3, KERNELS, Ended, kernels, rising, search, study_plan
 
@@ -62,7 +57,7 @@ def test_a_finite_space_is_tried_once_and_then_the_search_ends(
     assert sorted(tried) == sorted(product((3, 5, 7), repeat=2))
     assert all(trial.state == TrialState.COMPLETE for trial in ended.trials.all())
     assert len(trial_keys(ended)) == len(set(trial_keys(ended))) == 9 * 2
-    assert any("9 assignments is exhausted" in note for note in ended.board.notes)
+    assert any("9 assignments is exhausted" in note for note in ended.status.notes)
     by_hand = {(a, b): (a + b) / 20 + 0.0005 for a, b in tried}  # type: ignore[operator]
     for trial, both in zip(ended.trials.all(), tried, strict=True):
         assert trial.values == pytest.approx([by_hand[both]])
@@ -71,7 +66,7 @@ def test_a_finite_space_is_tried_once_and_then_the_search_ends(
     assert names[:2] == [[3, 5], [7, 7]]
     assert sorted(names[2]) == [5, 7]
     assert {run.seed for run in ended.runs} == {9}
-    assert ended.board.count("done") == len(ended.board.lines) == 9 * 2 + 3
+    assert ended.status.count("done") == len(ended.status.lines) == 9 * 2 + 3
 
 
 def test_the_total_counts_over_restarts_and_a_finished_search_trains_nothing(
@@ -83,8 +78,8 @@ def test_the_total_counts_over_restarts_and_a_finished_search_trains_nothing(
     again = search(few, tmp_path)
     assert again.engine.trained == []
     assert again.params == first.params
-    assert len(again.board.lines) == 3 * 2 + 3
-    assert again.board.ended
+    assert len(again.status.lines) == 3 * 2 + 3
+    assert again.status.ended
     # What the store holds is shown to the tracker again.
     assert sorted(again.tracker.ended) == sorted(first.tracker.ended)
     more = study_plan(tmp_path, f"n_trials = 5\n{BEST}")
@@ -198,7 +193,7 @@ def test_a_rare_affordable_part_of_a_finite_space_is_found_whole(
     every = product((3, 5, 7), (3, 5, 7), range(8, 65))
     tried = [(one["kernel.2"], one["kernel.3"], one["width"]) for one in ended.params]
     assert sorted(tried) == [one for one in every if macs(*one) <= most]
-    assert any("513 assignments is exhausted" in note for note in ended.board.notes)
+    assert any("513 assignments is exhausted" in note for note in ended.status.notes)
 
 
 def test_refused_samples_teach_tpe_and_leave_no_trial(tmp_path: Path) -> None:
@@ -276,7 +271,10 @@ def test_latency_is_measured_once_a_network_while_no_run_is_trained(tmp_path: Pa
         assert trial.values[1] == measure(spec, (16, 16)).macs / 1e6
     # Two trials are begun at a time. Of seven runs two seeds each, six ended trials' and one
     # of the fourth's were trained, so that the first process measured four.
-    assert sorted(ended.engine.timed) == sorted(edits[4:])
+    assert sorted(ended.engine.timed[:5]) == sorted(edits[4:])
+    # In the end the finalists and the baseline, all together.
+    front = {run.variant.spec.label for run in ended.runs}
+    assert sorted(ended.engine.timed[5:]) == sorted(front)
     assert f"{ended.trials.all()[0].values[1]:.2f}" in ended.printed()
 
 
@@ -302,7 +300,7 @@ def test_hopeless_first_seeds_are_pruned(tmp_path: Path, prune: str, objectives:
     pruned = [trial for trial in ended.trials.all() if trial.state == TrialState.PRUNED]
     assert len(pruned) >= 5
     assert min(trial.number for trial in pruned) >= 5
-    assert ended.board.count("pruned") == len(pruned) == len(ended.tracker.cut)
+    assert ended.status.count("pruned") == len(pruned) == len(ended.tracker.cut)
     for trial in pruned:
         assert trial.values is None
         assert 1 <= len(trial.user_attrs["curve"]) < 9
@@ -314,7 +312,7 @@ def test_hopeless_first_seeds_are_pruned(tmp_path: Path, prune: str, objectives:
     }
     again = search(plan, tmp_path, curve=falling)
     assert again.engine.trained == []
-    assert again.board.count("pruned") == len(pruned)
+    assert again.status.count("pruned") == len(pruned)
 
 
 def test_a_trial_that_ends_after_its_first_seed_makes_no_claim(tmp_path: Path) -> None:
@@ -350,7 +348,7 @@ def test_runs_that_diverge_or_are_lost(tmp_path: Path) -> None:
     }
     assert by_kernels[7, 7].state == TrialState.FAIL
     assert by_kernels[5, 5].state == TrialState.RUNNING
-    assert ended.board.count("lost") == 1
+    assert ended.status.count("lost") == 1
     assert "1 failed, 1 not ended" in ended.printed()
     assert [7, 7] not in [kernels(run.variant.spec) for run in ended.runs]
     again = search(plan, tmp_path, curve=diverging)
@@ -426,25 +424,14 @@ def test_the_time_of_a_search_counts_a_whole_front(tmp_path: Path) -> None:
     assert f"At most {duration((8 * 2 + 5) * 3)} on 1 workers" in out.file.getvalue()
 
 
-def compared(plan: Plan, folder: Path, **more: object) -> tuple[Ended, Trials]:
-    """Run a search and then the random trials beside it."""
-    ended = search(plan, folder, untied, **more)  # type: ignore[arg-type]
-    driver = Driver(
-        plan, ended.store, ended.engine, cast(Tracker, ended.tracker), ended.view, ended.board, 1
-    )
-    where = plan.folder(ended.store)
-    assert plan.study.search
-    storage = open_storage(None, where)
-    return ended, random_search(driver, plan.study.search, storage, where.name)
-
-
 def test_random_trials_beside_a_search(tmp_path: Path) -> None:
     table = f'n_trials = 12\nbudget = {{ macs = "57k" }}\n{BEST}'
     alone = study_plan(tmp_path, table, KERNELS + WIDTH)
     plan = study_plan(tmp_path, f"compare_random = true\n{table}", KERNELS + WIDTH)
     assert plan.digest == alone.digest  # begun without them, a search may be given them later
     search(alone, tmp_path, untied)
-    ended, random = compared(plan, tmp_path)
+    ended = search(plan, tmp_path, untied)
+    random = ended.trials_of("-random")
     # What is trained now are the random trials alone, and of those only what the search had not.
     names = [trial.user_attrs["variant"] for trial in random.all()]
     assert names == [f"random trial {number}" for number in range(12)]
@@ -457,16 +444,32 @@ def test_random_trials_beside_a_search(tmp_path: Path) -> None:
     # Neither the search nor its finalists know of them.
     assert len(ended.trials) == len(ended.trials.study.trials) == 12
     assert not {name for run in ended.runs for name in run.variant.names} & set(names)
-    table_ = plan.study.search
-    assert table_
-    did = searched(table_, ended.trials, ended.runs, 2, random)
+    did = ended.searched
     assert [one.top1 for one in did.random] == [100 * one.values[0] for one in random.all()]
     assert len(did.trials) == len(did.random) == 12
     assert not any(one.finalist for one in did.random)
-    again, same = compared(plan, tmp_path)
+    again = search(plan, tmp_path, untied)
     assert again.engine.trained == []
-    assert [one.params for one in same.all()] == [one.params for one in random.all()]
-    assert again.board.ended
+    assert [one.params for one in again.trials_of("-random").all()] == [
+        one.params for one in random.all()
+    ]
+    assert again.status.ended
+
+
+def test_random_trials_are_the_studys_before_they_are_come_to_again(tmp_path: Path) -> None:
+    """A search that is given more trials, and killed, still says which random ones it had."""
+    table = f"compare_random = true\n{BEST}"
+    few = study_plan(tmp_path, f"n_trials = 3\n{table}", KERNELS + WIDTH)
+    ended = search(few, tmp_path, untied)
+    assert len(ended.searched.random) == 3
+    more = study_plan(tmp_path, f"n_trials = 6\n{table}", KERNELS + WIDTH)
+    with pytest.raises(KeyboardInterrupt):
+        search(more, tmp_path, untied, stop_after=1)
+    status = StudyStatus.load(ended.driver.folder)
+    names = {f"random trial {number}" for number in range(3)}
+    shared = {run.digest for run in ended.status.lines if run.variant in names}
+    assert shared <= {run.digest for run in status.lines}
+    assert shared
 
 
 @pytest.mark.parametrize("sampler", ["random", "grid"])
@@ -496,7 +499,7 @@ def test_other_spaces_are_other_studies(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_ten_thousand_trials_cost_less_than_twenty_milliseconds_each(tmp_path: Path) -> None:
-    """Everything but the training: sampling, the gate, the journal, the store, the board."""
+    """Everything but the training: sampling, admission, the journal, the store, the status."""
     count = 10_000
     wide = WIDTH.replace("64", "1000") + WIDTH.replace('"width"', '"other"').replace(
         "3.exp", "2.exp"

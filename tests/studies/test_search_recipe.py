@@ -17,7 +17,6 @@ from fuseablate.runs.store import run_digest
 from fuseablate.space.fields import Value
 from fuseablate.space.space import Space, identity_of, recipe_of, size_of, spec_of
 from fuseablate.studies.design import expand
-from fuseablate.studies.outline import manifest_of, searched
 from tests.helpers.searches import BEST, HEAD_3, KERNELS, search, study_plan
 from tests.helpers.study_file import loaded, written
 
@@ -148,9 +147,7 @@ def test_a_search_over_rates_ends_with_its_best(tmp_path: Path) -> None:
     assert "Edits and recipe" in text
     rated = next(line for line in text.splitlines() if "PED-ANOVA" in line)
     assert rated.split(": ")[1].startswith("rate ")
-    assert plan.study.search
-    did = searched(plan.study.search, ended.trials, ended.runs, 1)
-    manifest = manifest_of(plan, ended.runs, did)
+    manifest = ended.outcome.manifest
     assert f"lr={rate:g}" in manifest.variants[1].recipe
     assert not manifest.variants[1].recipe.startswith("standard")
     # Started again, it trains nothing and finds the same.

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from fuseablate.runs.manifest import Manifest
 from fuseablate.runs.store import Store, run_digest
 from fuseablate.seeds import Looks, SeedPlan, unplanned
 from fuseablate.stats.allocation import best_reference, narrowed
-from fuseablate.studies.outline import manifest_of, seen_before
+from fuseablate.studies.manifest import manifest_of, seen_before
 from fuseablate.studies.plan import Plan, make_plan
 from fuseablate.studies.screens.plan import seeds_said
 from fuseablate.studies.study import load_study
@@ -294,7 +295,8 @@ def test_the_manifest_keeps_what_was_changed_after_results(tmp_path: Path) -> No
         plan = planned(tmp_path, seeds)
         folder = plan.folder(store)
         folder.mkdir(parents=True, exist_ok=True)
-        manifest_of(plan, plan.runs, seen=seen_before(plan, folder, store)).save(folder)
+        plan = replace(plan, seen=seen_before(plan, folder, store))
+        manifest_of(plan, plan.runs).save(folder)
         return Manifest.load(folder)
 
     assert begun("[0, 1]").seen == ()

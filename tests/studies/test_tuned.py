@@ -25,16 +25,15 @@ from fuseablate.errors import InputError
 from fuseablate.report.comparison import of_study
 from fuseablate.runs.manifest import Manifest
 from fuseablate.runs.store import Store
-from fuseablate.studies.drive import Driver, new_board
+from fuseablate.studies.driver import Driver
 from fuseablate.studies.execute import carry_out
-from fuseablate.studies.outline import manifest_of
+from fuseablate.studies.manifest import Outcome, manifest_of
 from fuseablate.studies.plan import Plan, PlannedRun, make_plan
 from fuseablate.studies.screens.plan import print_plan
 from fuseablate.studies.study import load_study
 from fuseablate.studies.trials import open_storage
 from fuseablate.studies.tuning.recipes import sequence
-from fuseablate.tracking import Tracker
-from tests.helpers.instant_engine import InstantEngine, NoTracker, Quiet
+from tests.helpers.instant_engine import InstantEngine, Quiet, driver_of
 from tests.helpers.processes import wait_until
 from tests.helpers.study_file import HEAD, factor, written
 from tests.helpers.study_process import exit_code, run_arguments, start, write_study
@@ -77,18 +76,24 @@ def make(folder: Path, body: str = DESIGN + TUNE, head: str = HEAD_3) -> Plan:
 
 @dataclass
 class Ended:
-    plan: Plan
-    store: Store
-    engine: InstantEngine
     driver: Driver
-    view: Quiet
-    runs: Sequence[PlannedRun]
+    engine: InstantEngine
+    outcome: Outcome
 
-    def printed(self) -> str:
-        out = Console(file=io.StringIO(), width=200)
-        print_plan(make_plan(self.plan.study, None), self.store, 1, out)
-        assert isinstance(out.file, io.StringIO)
-        return out.file.getvalue()
+    @property
+    def runs(self) -> Sequence[PlannedRun]:
+        return self.outcome.runs
+
+    @property
+    def said(self) -> list[str]:
+        return cast(Quiet, self.driver.view).said
+
+
+def printed(plan: Plan, store: Store) -> str:
+    out = Console(file=io.StringIO(), width=200)
+    print_plan(make_plan(plan.study, None), store, 1, out)
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
 
 
 def carry(
@@ -96,27 +101,12 @@ def carry(
     folder: Path,
     by_job: Callable[[Job], Sequence[float | None]] = by_rate,
     stop_after: int | None = None,
-    **engine: object,
+    lose: Callable[[Job], bool] = lambda job: False,
 ) -> Ended:
-    """Run a study; `stop_after` runs it is killed."""
-    fake = InstantEngine(lambda spec, seed: [], by_job=by_job, **engine)  # type: ignore[arg-type]
-    store = Store(folder / "runs")
-    where = plan.folder(store)
-    where.mkdir(parents=True, exist_ok=True)
-    view = Quiet()
-    tracker = cast(Tracker, NoTracker())
-    driver = Driver(plan, store, fake, tracker, view, new_board(plan, 1), 1)
-    if stop_after is not None:
-        submit = fake.submit
-
-        def killed(job: Job) -> None:
-            if len(fake.trained) == stop_after:
-                raise KeyboardInterrupt
-            submit(job)
-
-        fake.submit = killed  # type: ignore[method-assign]
-    runs, _ = carry_out(driver, open_storage(None, where), where.name, ())
-    return Ended(plan, store, fake, driver, view, runs)
+    """Run a study; after `stop_after` runs it is killed."""
+    fake = InstantEngine(lambda spec, seed: [], by_job=by_job, lose=lose, stop_after=stop_after)
+    driver = driver_of(plan, folder / "runs", fake)
+    return Ended(driver, fake, carry_out(driver, open_storage(None, driver.folder)))
 
 
 def test_each_variant_tries_the_same_recipes_and_is_compared_at_its_best(tmp_path: Path) -> None:
@@ -136,7 +126,7 @@ def test_each_variant_tries_the_same_recipes_and_is_compared_at_its_best(tmp_pat
     for run in ended.runs:
         assert run.variant.recipe.lr == nearest(run.variant.names[0])
     assert sorted(job.key for job in final) == sorted(run.digest for run in ended.runs)
-    assert [line.state for line in ended.driver.board.lines] == ["done"] * (8 + 4)
+    assert [line.state for line in ended.driver.status.lines] == ["done"] * (8 + 4)
     again = carry(plan, tmp_path)
     assert not again.engine.trained
     assert [run.digest for run in again.runs] == [run.digest for run in ended.runs]
@@ -181,8 +171,8 @@ def test_a_variant_that_has_tried_fewer_recipes_is_not_compared(tmp_path: Path) 
     ended = carry(plan, tmp_path, lose=lambda job: job.recipe["lr"] == RATES[2])
     assert not ended.runs
     assert not any(job.tested for job in ended.engine.trained)
-    assert "the tuning is not whole" in ended.view.said[-1]
-    assert "0 of 2" in ended.printed()
+    assert "the tuning is incomplete" in ended.said[-1]
+    assert "0 of 2" in printed(plan, ended.driver.store)
     assert len(carry(plan, tmp_path).runs) == 4
 
 
@@ -205,7 +195,7 @@ def test_a_variant_without_a_recipe_is_left_out_and_said(tmp_path: Path) -> None
     plan = make(tmp_path)
     ended = carry(plan, tmp_path, without(off=True))
     assert {run.variant.names[0] for run in ended.runs} == {"baseline"}
-    manifest = manifest_of(ended.driver.plan, ended.runs)
+    manifest = ended.outcome.manifest
     assert "se=off: none of its 4 recipes was trained to the end" in manifest.notes[0]
     (tmp_path / "other").mkdir()
     with pytest.raises(InputError, match="baseline: none of its 4 recipes") as error:
@@ -219,7 +209,7 @@ def test_levels_of_the_recipe_are_kept_and_tuned(tmp_path: Path) -> None:
     ended = carry(plan, tmp_path)
     other = ended.runs[1].variant
     assert (other.recipe.weight_decay, other.recipe.lr) == (0.0, nearest("baseline"))
-    manifest = manifest_of(ended.driver.plan, ended.runs)
+    manifest = ended.outcome.manifest
     assert manifest.variants[1].recipe == "weight_decay=0.0"
     assert manifest.variants[1].tuned == f"lr={nearest('baseline'):g}"
 
@@ -260,17 +250,17 @@ def test_another_tuning_is_another_study(tmp_path: Path) -> None:
     assert len({plain.digest, one.digest, make(tmp_path).digest}) == 2
     more = make(tmp_path, DESIGN + TUNE.replace("n_trials = 4", "n_trials = 5"))
     assert more.digest != one.digest
-    assert more.tried[:4] == one.tried
+    assert more.recipes[:4] == one.recipes
 
 
 def test_the_plan_counts_what_is_to_be_tuned_and_compared(tmp_path: Path) -> None:
     plan = make(tmp_path)
-    before = Ended(plan, Store(tmp_path / "runs"), *[cast(object, None)] * 4).printed()  # type: ignore[arg-type]
+    before = printed(plan, Store(tmp_path / "runs"))
     line = "Tuning: 8 runs, 4 recipes for each of 2 variants, seeds: 1, judged by validation; 8 to"
     assert line in before
     assert "4 runs of" in before
     assert "12 to do with the tuning on 1 workers" in before
-    after = carry(plan, tmp_path).printed()
+    after = printed(plan, carry(plan, tmp_path).driver.store)
     assert f"2.se=false lr={nearest('se=off'):g}" in after
     assert "2 of 2" in after
     assert "0 to do with the tuning" in after
@@ -281,7 +271,7 @@ def test_the_plan_counts_no_looks_at_the_variants_before_they_are_tuned(tmp_path
     carry(make(tmp_path, DESIGN, HEAD_3.replace("[0, 1]", "[0, 1, 2]")), tmp_path)
     looks = HEAD_3.replace("[0, 1]", "{ first = 2, step = 1, most = 4 }")
     plan = make(tmp_path, DESIGN + TUNE, looks)
-    before = Ended(plan, Store(tmp_path / "runs"), *[cast(object, None)] * 4).printed()  # type: ignore[arg-type]
+    before = printed(plan, Store(tmp_path / "runs"))
     assert "4 to 8 runs of" in before
     assert "12 to 16 to do with the tuning" in before
 
@@ -292,10 +282,8 @@ def test_the_report_says_with_which_recipe_each_is_compared(tmp_path: Path) -> N
     pending = of_study(manifest_of(plan, ()), store.get)
     assert pending.notes == ("The variants are being tuned: nothing is compared yet.",)
     assert [len(variant.seeds) for variant in pending.variants] == [0, 0]
-    ended = carry(plan, tmp_path)
-    where = plan.folder(store)
-    manifest_of(ended.driver.plan, ended.runs).save(where)
-    comparison = of_study(Manifest.load(where), store.get)
+    carry(plan, tmp_path)
+    comparison = of_study(Manifest.load(plan.folder(store)), store.get)
     rates = [nearest(name) for name in BEST]
     assert [variant.label for variant in comparison.variants] == [
         f"baseline lr={rates[0]:g}", f"2.se=false lr={rates[1]:g}"

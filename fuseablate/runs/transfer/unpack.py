@@ -6,7 +6,6 @@ then, and only where nothing contradicts what the store has, is anything put in 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -17,10 +16,10 @@ from pathlib import Path
 
 from fuseablate.errors import InputError
 from fuseablate.io.checked import parse_as
-from fuseablate.io.lock import is_held
+from fuseablate.io.lock import is_held, take
 from fuseablate.runs.record import Record, read_record
+from fuseablate.runs.status import held
 from fuseablate.runs.store import DIGITS, NEWEST, PREVIOUS, RECORD, WEIGHTS, Store
-from fuseablate.runs.study_lock import held
 from fuseablate.runs.transfer.contents import CONTENTS, SMALL, Contents, FileEntry, Meter, Summed
 from fuseablate.runs.transfer.source import Source, source_at
 from fuseablate.runs.unfinished import DESCRIPTION, newest_checkpoint, read_checkpoint
@@ -93,11 +92,7 @@ def _staging(root: Path) -> Iterator[Path]:
 def _locked(folder: Path) -> Iterator[bool]:
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
+        yield take(handle)
     finally:
         os.close(handle)
 

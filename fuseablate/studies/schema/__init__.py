@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuseablate.studies.schema.search import Search
-from fuseablate.studies.schema.seeds import plan_of
+from fuseablate.studies.schema.seeds import seed_plan
 from fuseablate.studies.schema.study import DataSource, DesignName, Factor, Level, StudyFile
 from fuseablate.studies.schema.tune import Tune
 
@@ -15,5 +15,5 @@ __all__ = [
     "Search",
     "StudyFile",
     "Tune",
-    "plan_of",
+    "seed_plan",
 ]

@@ -59,7 +59,7 @@ Seeding = Annotated[
 ]
 
 
-def plan_of(given: tuple[int, ...] | SeedTable) -> SeedPlan:
+def seed_plan(given: tuple[int, ...] | SeedTable) -> SeedPlan:
     """Return what a study file's `seeds` mean."""
     if not isinstance(given, SeedTable):
         return SeedPlan.of(given)

@@ -15,7 +15,7 @@ from fuseablate.runs import MATTERS
 from fuseablate.space import Name, Text, Texts
 from fuseablate.spec import Edit, Size
 from fuseablate.studies.schema.search import Search
-from fuseablate.studies.schema.seeds import Seeding, plan_of
+from fuseablate.studies.schema.seeds import Seeding, seed_plan
 from fuseablate.studies.schema.tune import Tune
 
 DesignName = Literal["one-factor", "leave-one-out", "factorial", "fractional", "per-row", "search"]
@@ -138,7 +138,7 @@ class StudyFile(Schema):
         return self
 
     def _has_fresh_seeds(self, search: Search) -> None:
-        seeds = plan_of(self.seeds)
+        seeds = seed_plan(self.seeds)
         if seeds.looks or seeds.reference != seeds.each:
             raise ValueError(
                 'seeds: design = "search" takes the same for all trials, without planned looks; '
@@ -158,7 +158,7 @@ class StudyFile(Schema):
             raise ValueError(
                 'tune: design = "search" takes none; put fields of the recipe among its parameters'
             )
-        every = plan_of(self.seeds).every
+        every = seed_plan(self.seeds).every
         if both := every & set(self.tune.seeds):
             raise ValueError(
                 f"tune.seeds: {min(both)} is a seed of the comparison too; recipes are chosen on "

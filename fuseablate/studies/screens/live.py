@@ -27,46 +27,46 @@ MARKS: dict[RunState, tuple[str, str]] = {
 }
 
 
-def status_table(board: StudyStatus) -> Group:
-    """Return the board: a row for each variant, a cell for each of its seeds."""
-    seeds = list(dict.fromkeys(line.seed for line in board.lines))
+def status_table(status: StudyStatus) -> Group:
+    """Return a table with a row for each variant and a column for each seed, and the summary."""
+    seeds = list(dict.fromkeys(run.seed for run in status.lines))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Variant", overflow="fold", min_width=10)
     for seed in seeds:
         table.add_column(f"seed {seed}", no_wrap=True)
-    cells: dict[str, dict[int, Text]] = {}
-    for line in board.lines:
-        cells.setdefault(line.variant, {})[line.seed] = _cell(line)
-    for variant, mine in cells.items():
-        table.add_row(variant, *(mine.get(seed, Text("")) for seed in seeds))
-    done = sum(line.epoch for line in board.lines)
-    asked = sum(line.epochs for line in board.lines if line.state not in ("failed", "lost"))
+    by_variant: dict[str, dict[int, Text]] = {}
+    for run in status.lines:
+        by_variant.setdefault(run.variant, {})[run.seed] = _run_text(run)
+    for variant, by_seed in by_variant.items():
+        table.add_row(variant, *(by_seed.get(seed, Text("")) for seed in seeds))
+    done = sum(run.epoch for run in status.lines)
+    asked = sum(run.epochs for run in status.lines if run.state not in ("failed", "lost"))
     foot = Table.grid(padding=(0, 2, 0, 0))
-    foot.add_row(ProgressBar(total=max(asked, 1), completed=done, width=20), summary(board))
-    return Group(Text(f"{board.study}: {board.title}", style="bold"), table, foot)
+    foot.add_row(ProgressBar(total=max(asked, 1), completed=done, width=20), summary(status))
+    return Group(Text(f"{status.study}: {status.title}", style="bold"), table, foot)
 
 
-def _cell(line: RunStatus) -> Text:
-    mark, style = MARKS[line.state]
-    top1 = f" {line.val_top1:.1%}" if line.val_top1 is not None else ""
-    epochs = f" {line.epoch}/{line.epochs}" if line.state == "running" else ""
+def _run_text(run: RunStatus) -> Text:
+    mark, style = MARKS[run.state]
+    top1 = f" {run.val_top1:.1%}" if run.val_top1 is not None else ""
+    epochs = f" {run.epoch}/{run.epochs}" if run.state == "running" else ""
     return Text(f"{mark}{epochs}{top1}", style=style)
 
 
-def summary(board: StudyStatus) -> str:
+def summary(status: StudyStatus) -> str:
     """Return the counts of all states and the time that is left, as one line."""
-    states = [f"{board.count(state)} {state}" for state in MARKS if board.count(state)]
-    eta, longest = board.eta(), board.longest()
-    left = f", {duration(eta)} left" if eta and not board.ended else ""
-    if left and longest and board.possible:
+    states = [f"{status.count(state)} {state}" for state in MARKS if status.count(state)]
+    eta, longest = status.eta(), status.longest()
+    left = f", {duration(eta)} left" if eta and not status.ended else ""
+    if left and longest and status.possible:
         left += f" (up to {duration(longest)})"
-    return f"{', '.join(states)} of {runs_of(board)} runs{left}"
+    return f"{', '.join(states)} of {runs_of(status)} runs{left}"
 
 
-def runs_of(board: StudyStatus) -> str:
+def runs_of(status: StudyStatus) -> str:
     """Return how many runs a study has, and how many it may come to have: `6 (up to 18)`."""
-    count = len(board.lines)
-    return f"{count} (up to {count + board.possible})" if board.possible else f"{count}"
+    count = len(status.lines)
+    return f"{count} (up to {count + status.possible})" if status.possible else f"{count}"
 
 
 class LiveView:
@@ -87,9 +87,9 @@ class LiveView:
     ) -> None:
         self._live.stop()
 
-    def update(self, board: StudyStatus) -> None:
-        """Draw the board."""
-        self._live.update(status_table(board))
+    def update(self, status: StudyStatus) -> None:
+        """Draw the table."""
+        self._live.update(status_table(status))
 
     def say(self, text: str) -> None:
         """Print a line above the table."""
@@ -113,11 +113,11 @@ class PlainView:
     ) -> None:
         """Nothing is left to clear."""
 
-    def update(self, board: StudyStatus) -> None:
+    def update(self, status: StudyStatus) -> None:
         """Print the summary once a minute."""
         if time.monotonic() - self._said >= PLAIN_EVERY:
             self._said = time.monotonic()
-            print(summary(board), flush=True)
+            print(summary(status), flush=True)
 
     def say(self, text: str) -> None:
         """Print the line."""

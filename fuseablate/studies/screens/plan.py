@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from fuseablate.cost import nearness
-from fuseablate.io.terminal import change, duration, short
+from fuseablate.io.terminal import change, counted, duration, short
 from fuseablate.recipes import changes_of
 from fuseablate.runs import Store
 from fuseablate.stats.allocation import best_reference, narrowed
-from fuseablate.studies.looks import Asked, asked
-from fuseablate.studies.plan import Plan
+from fuseablate.studies.looks import Due, runs_due
+from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.screens.search import print_search_plan
-from fuseablate.studies.tuning.tuned import Tuning
+from fuseablate.studies.tuning.tuning import Tuning
 
 
 def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
@@ -29,36 +31,14 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     if tuning:
         untuned = [run for run in tuning.runs if run.record(store) is None]
         plan = tuning.tuned_plan(store) or plan
-    get = (lambda digest: None) if untuned else store.get  # no run is one of the tuned variants
+    # While recipes are still to be tried, none of the runs that are compared is known.
+    due = runs_due(plan, (lambda digest: None) if untuned else store.get)
+    undone = [run for run in due.runs if untuned or run.record(store) is None]
+    out.print(_variants(plan, due, undone))
     design = plan.design
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("Variant", overflow="fold")
-    table.add_column("Edits and recipe", overflow="fold")
-    for name in ("Params", "change", "MACs", "change", "Done"):
-        table.add_column(name, justify="right", no_wrap=True)
-    base = plan.cost(design.reference)
-    now = asked(plan, get)
-    undone = [run for run in now.runs if untuned or run.record(store) is None]
-    for variant in design.variants:
-        cost = plan.cost(variant)
-        mine = [run for run in now.runs if run.variant is variant]
-        later = sum(run.variant is variant for run in now.later)
-        done = sum(run not in undone for run in mine)
-        recipe = changes_of(variant.given, design.reference.given)
-        other = variant.spec.name if variant.spec.name != study.spec.name else ""
-        table.add_row(
-            " = ".join(variant.names),
-            " ".join(filter(None, (other, *variant.spec.edits, recipe, variant.tuned))) or "-",
-            short(cost.params),
-            change(cost.params, base.params),
-            short(cost.macs),
-            change(cost.macs, base.macs),
-            f"{done} of {len(mine)}" + f" to {len(mine) + later}" * bool(later),
-        )
-    out.print(table)
     for variant in design.variants if study.iso else ():
         if study.iso and variant.iso_of is not None:
-            cost = getattr(base, study.iso)
+            cost = getattr(plan.cost(design.reference), study.iso)
             line = nearness(variant.spec, study.iso, cost, plan.data.image_size)
             out.print(f"{variant.iso_of}: {line}", soft_wrap=True)
     for note in (*design.left_out, *design.notes):
@@ -73,22 +53,51 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
         )
     out.print(seeds_said(plan), soft_wrap=True)
     records, todo = store.records(), [*untuned, *undone]
-    spans = [plan.seconds_left(records, each) for each in (todo, [*todo, *now.later])]
+    spans = [plan.seconds_left(records, runs) for runs in (todo, [*todo, *due.later])]
     times = [f"about {duration(seconds / workers)}" for seconds in spans if seconds is not None]
     if not times:
         times = ["unknown before the first run on these data"]
     out.print(
-        f"{_span(len(now.runs), now)} runs of {plan.data.title}, {study.recipe.epochs} epochs "
-        f"each by the baseline's recipe ({study.recipe.name}); {_span(len(todo), now)} to do"
+        f"{_span(len(due.runs), due)} runs of {plan.data.title}, "
+        f"{counted(study.recipe.epochs, 'epoch')} each by the baseline's recipe "
+        f"({study.recipe.name}); {_span(len(todo), due)} to do"
         f"{' with the tuning' if tuning else ''} on {workers} workers: "
         f"{' to '.join(dict.fromkeys(times))}",
         soft_wrap=True,
     )
 
 
-def _span(count: int, now: Asked) -> str:
+def _variants(plan: Plan, due: Due, undone: Sequence[PlannedRun]) -> Table:
+    """Return a table of the variants: what they change, what they cost and what is done of them."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("Variant", overflow="fold")
+    table.add_column("Edits and recipe", overflow="fold")
+    for name in ("Params", "change", "MACs", "change", "Done"):
+        table.add_column(name, justify="right", no_wrap=True)
+    reference = plan.design.reference
+    base = plan.cost(reference)
+    for variant in plan.design.variants:
+        cost = plan.cost(variant)
+        runs = [run for run in due.runs if run.variant is variant]
+        later = sum(run.variant is variant for run in due.later)
+        done = sum(run not in undone for run in runs)
+        recipe = changes_of(variant.given, reference.given)
+        other = variant.spec.name if variant.spec.name != plan.study.spec.name else ""
+        table.add_row(
+            " = ".join(variant.names),
+            " ".join(filter(None, (other, *variant.spec.edits, recipe, variant.tuned))) or "-",
+            short(cost.params),
+            change(cost.params, base.params),
+            short(cost.macs),
+            change(cost.macs, base.macs),
+            f"{done} of {len(runs)}" + f" to {len(runs) + later}" * bool(later),
+        )
+    return table
+
+
+def _span(count: int, due: Due) -> str:
     """Return a number of runs, and where looks are to come the most that it may grow to."""
-    return f"{count} to {count + len(now.later)}" if now.later else f"{count}"
+    return f"{count} to {count + len(due.later)}" if due.later else f"{count}"
 
 
 def seeds_said(plan: Plan) -> str:
@@ -109,7 +118,7 @@ def seeds_said(plan: Plan) -> str:
     best = best_reference(each, others)
     if best == each:
         return f"Seeds: {each} of each variant"
-    more = f"{best - each} more run" + "s" * (best > each + 1)
+    more = counted(best - each, "more run")
     others_seeds = "" if seeds.each == tuple(range(each)) else f", which are 0 to {best - 1}"
     return (
         f"Seeds: {each} of each variant; with {best} of the reference, {more}, all intervals would "

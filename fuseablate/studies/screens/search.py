@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fuseablate.cost import COSTS, summary
-from fuseablate.io.terminal import duration
+from fuseablate.io.terminal import counted, duration
 from fuseablate.runs import Store
 from fuseablate.space import Admission, Refusal, Space, size_of
 from fuseablate.studies.plan import Plan
@@ -34,13 +34,13 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     limits = search.budget.limits(cost) if search.budget else {}
     for name, limit in limits.items():
         out.print(f"Budget: at most {limit:,} {COSTS[name].unit}")
-    gate = Admission(space, plan.data.image_size, limits)
-    found = sample(space, gate, seed_of(plan.digest, "sample"))
-    allowed = SAMPLES - found["over budget"] - found["impossible"]
+    admission = Admission(space, plan.data.image_size, limits)
+    refused = sample(space, admission, seed_of(plan.digest, "sample"))
+    allowed = SAMPLES - refused["over budget"] - refused["impossible"]
     out.print(
         f"Of {SAMPLES:,} samples {allowed / SAMPLES:.1%} can be trained: "
-        f"{found['over budget'] / SAMPLES:.1%} are over the budget, "
-        f"{found['impossible'] / SAMPLES:.1%} give no network; {gate.holds()}",
+        f"{refused['over budget'] / SAMPLES:.1%} are over the budget, "
+        f"{refused['impossible'] / SAMPLES:.1%} give no network; {admission.holds()}",
         soft_wrap=True,
     )
     trials = min(search.n_trials or size or 0, size or search.n_trials or 0)
@@ -49,13 +49,13 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     who = f"the best {best}" if best else "the front"
     out.print(
         f"Trials: {trials:,} in all by {search.sampler}, {seeds} seeds each, "
-        f"{plan.study.recipe.epochs} epochs, pruning: {search.prune}; "
+        f"{counted(plan.study.recipe.epochs, 'epoch')}, pruning: {search.prune}; "
         f"finalists: {who} and the baseline, {fresh} fresh seeds each",
         soft_wrap=True,
     )
     if search.compare_random:
         out.print(f"For comparison {trials:,} random trials, none of which can be a finalist")
-    judged = min(best or trials, trials) + 1  # a whole front, at the most
+    judged = min(best or trials, trials) + 1  # a front may hold all trials
     random = trials if search.compare_random else 0
     runs = [plan.runs[0]] * ((trials + random) * seeds + judged * fresh)
     seconds = plan.seconds_left(store.records(), runs)
@@ -68,14 +68,14 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     )
 
 
-def sample(space: Space, gate: Admission, seed: int) -> Counter[Refusal]:
+def sample(space: Space, admission: Admission, seed: int) -> Counter[Refusal]:
     """Return how many of `SAMPLES` random assignments are refused, for each reason."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     refused: Counter[Refusal] = Counter()
     # Networks need to be told apart only where there is no budget to speak of.
-    look = gate.refuses if gate.limits else gate.admit
+    judge = admission.refuses if admission.limits else admission.admit
     for _ in range(SAMPLES):
-        verdict = look(random_assignment(space, study.ask()))
+        verdict = judge(random_assignment(space, study.ask()))
         if isinstance(verdict, str):
             refused[verdict] += 1
     return refused

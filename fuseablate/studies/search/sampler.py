@@ -28,9 +28,6 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from fuseablate.errors import InputError
 from fuseablate.space import (
     Admission,
-    Categorical,
-    IntRange,
-    Parameter,
     Space,
     Value,
     assignments,
@@ -40,7 +37,7 @@ from fuseablate.space import (
 )
 from fuseablate.spec import Spec
 from fuseablate.studies.schema import Search
-from fuseablate.studies.trials import Direction
+from fuseablate.studies.trials import Direction, distribution_of
 
 PATIENCE = 50  # refused samples in a row until something else than the sampler is asked
 MOST_LISTED = 100_000  # assignments of a space that is listed and tried one by one
@@ -76,18 +73,6 @@ class Proposal:
 def directions_of(search: Search) -> list[Direction]:
     """Return what each objective is to be: accuracy high, costs low."""
     return ["maximize" if name == "accuracy" else "minimize" for name in search.objectives]
-
-
-def distribution_of(parameter: Parameter) -> BaseDistribution:
-    """Return a parameter as Optuna has it."""
-    if isinstance(parameter, Categorical):
-        return CategoricalDistribution(list(parameter.values()))
-    if isinstance(parameter, IntRange):
-        high = parameter.values()[-1]
-        return IntDistribution(parameter.low, int(high), log=parameter.log, step=parameter.step)
-    values = parameter.values()
-    top = float(values[-1]) if values else parameter.high
-    return FloatDistribution(parameter.low, top, log=parameter.log, step=parameter.step)
 
 
 def random_assignment(space: Space, trial: optuna.Trial) -> dict[str, Value]:
@@ -129,11 +114,11 @@ class Proposer:
         self,
         search: Search,
         space: Space,
-        gate: Admission,
+        admission: Admission,
         name: str,
         trials: Sequence[FrozenTrial],
     ) -> None:
-        self._search, self._space, self._gate, self._name = search, space, gate, name
+        self._search, self._space, self._admission, self._name = (search, space, admission, name)
         self._size = size_of(space)
         if search.sampler == "grid" and self._size and self._size > MOST_LISTED:
             raise InputError(
@@ -171,7 +156,7 @@ class Proposer:
             while refused.total() < PATIENCE:
                 params, place = self._from_sampler()
                 system = dict(self._memory.get_trials(deepcopy=False)[place].system_attrs)
-                verdict = self._gate.admit(params)
+                verdict = self._admission.admit(params)
                 if not isinstance(verdict, str):
                     self._numbers[number] = place
                     return self._proposal(params, verdict, refused, system, taught)
@@ -181,7 +166,7 @@ class Proposer:
                     self._teach(params)
                     taught.append(params)
         for other in self._others(seed):
-            verdict = self._gate.admit(other)
+            verdict = self._admission.admit(other)
             if not isinstance(verdict, str):
                 self._numbers[number] = self._add(
                     create_trial(
@@ -193,7 +178,7 @@ class Proposer:
                 )
                 return self._proposal(other, verdict, refused, system, taught)
             refused[verdict] += 1
-        raise SpaceEndError(f"{self._end(refused)}; {self._gate.holds()}")
+        raise SpaceEndError(f"{self._end(refused)}; {self._admission.holds()}")
 
     def tell(self, number: int, state: TrialState, values: Sequence[float] | None) -> None:
         """Let the sampler know what became of a trial."""

@@ -17,8 +17,8 @@ from fuseablate.recipes import changes_of
 from fuseablate.runs import Record, RunState
 from fuseablate.space import Admission, Assignment, Space, recipe_of
 from fuseablate.spec import Spec
-from fuseablate.studies.design import Variant
-from fuseablate.studies.drive import Driver
+from fuseablate.studies.design import Variant, levels_of
+from fuseablate.studies.driver import Driver
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.schema import Search
 from fuseablate.studies.search.pruning import Pruning
@@ -52,8 +52,7 @@ class SearchWork:
     """Samples trials up to the total, and files their means over the seeds.
 
     Where seeds may be saved (pruning, `first_seed_only`), a trial's other seeds wait for its
-    first; else they are trained at once. A trial with a seed that diverges has failed. `called`
-    is what a trial's variant is called before its number.
+    first; else they are trained at once. A trial with a seed that diverges has failed.
     """
 
     def __init__(
@@ -66,15 +65,16 @@ class SearchWork:
         *,
         called: str = "trial",
     ) -> None:
-        self._driver, self._search, self._space, self._trials = driver, search, space, trials
+        """`name` is that of the Optuna study; a variant is `called` so, before its number."""
+        self._driver, self._search, self._space, self.trials = driver, search, space, trials
         self._plan: Plan = driver.plan
         self._called = called
         base = self._plan.design.reference
         size = self._plan.data.image_size
         limits = search.budget.limits(self._plan.cost(base)) if search.budget else {}
-        self._gate = Admission(space, size, limits)
+        self._admission = Admission(space, size, limits)
         earlier = trials.all()
-        self._proposer = Proposer(search, space, self._gate, name, earlier)
+        self._proposer = Proposer(search, space, self._admission, name, earlier)
         self._pruning = (
             Pruning(search.prune, self._plan.study.recipe.epochs, name)
             if search.prune != "none"
@@ -87,9 +87,10 @@ class SearchWork:
         self._over = False
         ended: list[PlannedRun] = []
         running: list[PlannedRun] = []
-        for one in earlier:
-            (ended if one.state.is_finished() else running).extend(self._resumed(one))
+        for trial in earlier:
+            (ended if trial.state.is_finished() else running).extend(self._resumed(trial))
         self._queue = deque([*ended, *running])
+        driver.expect(self._queue)
 
     def next(self) -> PlannedRun | None:
         """Return the next run of a trial, or the first one of a new trial."""
@@ -132,7 +133,7 @@ class SearchWork:
         is trained: it is asked for only while no worker runs.
         """
         total = self._search.n_trials
-        begun = len(self._trials)
+        begun = len(self.trials)
         most = count if total is None else min(count, total - begun)
         proposals: list[Proposal] = []
         while not self._over and len(proposals) < most:
@@ -153,7 +154,7 @@ class SearchWork:
             self._begin(proposal, latency)
 
     def _begin(self, proposal: Proposal, latency: float | None) -> None:
-        number = len(self._trials)
+        number = len(self.trials)
         variant = self._variant(number, proposal.params, proposal.spec)
         attributes: dict[str, Any] = {
             **self._plan.attributes(variant),
@@ -163,7 +164,7 @@ class SearchWork:
             **({LISTED: proposal.listed} if proposal.listed else {}),
             **({} if latency is None else {"latency": latency}),
         }
-        self._trials.start(variant.names[0], proposal.params, attributes, proposal.system)
+        self.trials.start(variant.name, proposal.params, attributes, proposal.system)
         self._queue += self._added(number, variant).runs[: 1 if self._staged else None]
 
     def _resumed(self, earlier: FrozenTrial) -> Sequence[PlannedRun]:
@@ -172,7 +173,7 @@ class SearchWork:
         base = self._space.spec
         # The edits that had an effect: to find them anew takes many times as long.
         spec = base.edit(*attributes["edits"].split()[len(base.edits) :])
-        self._gate.remember(earlier.params, attributes[NETWORK])
+        self._admission.remember(earlier.params, attributes[NETWORK])
         variant = self._variant(earlier.number, earlier.params, spec)
         trial = self._added(earlier.number, variant)
         trial.ended = earlier.state.is_finished()
@@ -180,9 +181,9 @@ class SearchWork:
             return trial.runs[: 1 if self._staged else None]
         if earlier.state == TrialState.PRUNED:
             trial.curve = attributes[CURVE]
-            line = self._driver.line(trial.runs[0])
-            line.state, line.epoch = "pruned", len(trial.curve)
-            line.val_top1 = trial.curve[-1]
+            status = self._driver.status_of(trial.runs[0])
+            status.state, status.epoch = "pruned", len(trial.curve)
+            status.val_top1 = trial.curve[-1]
             self.ended(trial.runs[0], "pruned", None)
             return ()
         trained = trial.runs[: seeds_of(earlier)]
@@ -191,8 +192,7 @@ class SearchWork:
         return trained
 
     def _variant(self, number: int, params: Assignment, spec: Spec) -> Variant:
-        known = {one.name: one for one in self._space.parameters}
-        levels = {name: known[name].text(value) for name, value in params.items()}
+        levels = levels_of(self._space.parameters, params)
         recipe = recipe_of(self._space, params) or self._plan.study.recipe
         return Variant((f"{self._called} {number}",), (levels,), spec, recipe)
 
@@ -209,19 +209,19 @@ class SearchWork:
         """End a trial whose result is known, or let its other seeds be trained."""
         top1 = [trial.top1[run.seed] for run in trial.runs if run.seed in trial.top1]
         values = [value for value in top1 if value is not None]
-        told = {TOP1: top1} if len(top1) > 1 else {}
+        attributes = {TOP1: top1} if len(top1) > 1 else {}
         if state == "pruned":
             self._finish(trial, TrialState.PRUNED, None, {CURVE: list(trial.curve)})
         elif len(values) < len(top1) and (self._staged or len(top1) == len(trial.runs)):
-            self._finish(trial, TrialState.FAIL, None, told)
+            self._finish(trial, TrialState.FAIL, None, attributes)
         elif len(top1) == len(trial.runs):
             result = self._values(trial, statistics.mean(values))
             self._full.append(self._signed(result))
-            self._finish(trial, TrialState.COMPLETE, result, told)
+            self._finish(trial, TrialState.COMPLETE, result, attributes)
         elif self._staged and len(top1) == 1:
             result = self._values(trial, values[0])
             if self._search.first_seed_only and self._is_beaten(self._signed(result)):
-                self._finish(trial, TrialState.COMPLETE, result, told)
+                self._finish(trial, TrialState.COMPLETE, result, attributes)
             else:
                 self._queue.extendleft(reversed(trial.runs[1:]))
 
@@ -233,11 +233,11 @@ class SearchWork:
         attributes: Mapping[str, Any],
     ) -> None:
         trial.ended = True
-        self._trials.finish(trial.variant.names[0], state, values, attributes)
+        self.trials.finish(trial.variant.name, state, values, attributes)
         self._proposer.tell(trial.number, state, values)
 
     def _values(self, trial: _Trial, top1: float) -> list[float]:
-        costs = self._trials[trial.variant.names[0]].user_attrs
+        costs = self.trials[trial.variant.name].user_attrs
         return [top1 if name == "accuracy" else costs[name] for name in self._search.objectives]
 
     def _signed(self, values: Sequence[float]) -> tuple[float, ...]:

@@ -22,29 +22,30 @@ DRAWS = 100  # for each trial, until no more recipes are looked for
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A recipe that each variant tries: the parameters' values, and what they change."""
+class RecipeTrial:
+    """A recipe that each variant tries."""
 
     params: Assignment
     changes: Mapping[str, Any]
+    """What the parameters' values change of the recipe."""
 
 
-def tried(tune: Tune, spec: Spec, recipes: Sequence[Recipe]) -> tuple[Tried, ...]:
+def recipes_to_try(tune: Tune, spec: Spec, recipes: Sequence[Recipe]) -> tuple[RecipeTrial, ...]:
     """Return the `n_trials` distinct changes that each of the variants' recipes takes.
 
     Raise `InputError` for a value that the first of the recipes refuses, and where there are not
     so many.
     """
     parameters = Space.of(spec, tune.parameters, recipes[0]).parameters
-    found: dict[str, Tried] = {}
+    distinct: dict[str, RecipeTrial] = {}
     refused = ""
     for _, shares in zip(range(DRAWS * tune.n_trials), sequence(len(parameters)), strict=False):
         params = _params(parameters, shares)
         changes = {
             key: value
-            for one in parameters
-            if one.name in params
-            for key, value in one.changes(params[one.name]).items()
+            for parameter in parameters
+            if parameter.name in params
+            for key, value in parameter.changes(params[parameter.name]).items()
         }
         try:
             for recipe in recipes:
@@ -52,11 +53,11 @@ def tried(tune: Tune, spec: Spec, recipes: Sequence[Recipe]) -> tuple[Tried, ...
         except InputError as error:
             refused = f"; the last that was refused: {error}"
             continue
-        found.setdefault(json.dumps(changes, sort_keys=True), Tried(params, changes))
-        if len(found) == tune.n_trials:
-            return tuple(found.values())
+        distinct.setdefault(json.dumps(changes, sort_keys=True), RecipeTrial(params, changes))
+        if len(distinct) == tune.n_trials:
+            return tuple(distinct.values())
     raise InputError(
-        f"n_trials = {tune.n_trials}: the parameters give {len(found)} recipes that differ "
+        f"n_trials = {tune.n_trials}: the parameters give {len(distinct)} recipes that differ "
         f"and that all variants take{refused}"
     )
 

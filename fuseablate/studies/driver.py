@@ -9,32 +9,36 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from fuseablate.engines import Engine, Event
+from fuseablate.engines import Engine, Event, Workers
+from fuseablate.io.terminal import counted
 from fuseablate.runs import Record, RunState, RunStatus, Store, StudyStatus
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.tracking import TrackedRun, Tracker
 
-SAVE_EVERY = 0.5  # seconds between two writes of the board, at the least
-SHARE = 20  # a board that takes a second is written every twenty seconds
+SAVE_EVERY = 0.5  # seconds between two writes of the status, at the least
+SHARE = 20  # a status that takes a second to write is written every twenty seconds
 
 
 class View(Protocol):
     """What shows a study to its user."""
 
-    def update(self, board: StudyStatus) -> None:
-        """Show the board as it is now."""
+    def update(self, status: StudyStatus) -> None:
+        """Show the study as it is now."""
 
     def say(self, text: str) -> None:
         """Show a line that stays."""
 
 
 class Work(Protocol):
-    """Which runs there are to train, in which order, and what their results mean."""
+    """Which runs there are to train, in which order, and what their results mean.
+
+    The driver asks for runs while the engine is free, and tells of each what becomes of it.
+    """
 
     def next(self) -> PlannedRun | None:
         """Return a run to begin now; None where there is none, or none before another ends."""
@@ -55,16 +59,17 @@ class Driver:
     engine: Engine
     tracker: Tracker
     view: View
-    board: StudyStatus
-    threads: int
+    workers: Workers
     folder: Path = field(init=False)
-    _due: float = 0.0
+    status: StudyStatus = field(init=False)
+    _due: float = 0.0  # when the status is to be written next
     _active: dict[str, PlannedRun] = field(default_factory=dict)
-    _lines: dict[str, RunStatus] = field(default_factory=dict)
+    _statuses: dict[str, RunStatus] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder = self.plan.folder(self.store)
-        self._lines = {line.digest: line for line in self.board.lines}
+        study = self.plan.study
+        self.status = StudyStatus(study.name, study.title, os.getpid(), self.workers.count, [])
 
     def run(self, work: Work) -> None:
         """Have every run of the work trained that the store does not hold."""
@@ -84,51 +89,58 @@ class Driver:
         """Whether no run is being trained."""
         return not self._active
 
-    def line(self, run: PlannedRun) -> RunStatus:
-        """Return the run's line of the board, added where it is new."""
-        if run.digest not in self._lines:
-            line = RunStatus(run.variant.names[0], run.seed, run.digest, run.variant.recipe.epochs)
-            self._lines[run.digest] = line
-            self.board.lines.append(line)
-        return self._lines[run.digest]
+    def expect(self, runs: Iterable[PlannedRun], *, possible: int = 0) -> None:
+        """Show runs as waiting where they are new; `possible` more may be asked for later."""
+        for run in runs:
+            self.status_of(run)
+        self.status.possible = possible
+        self._show(now=True)
+
+    def status_of(self, run: PlannedRun) -> RunStatus:
+        """Return the status of a run, waiting where it is new."""
+        if run.digest not in self._statuses:
+            status = RunStatus(run.variant.name, run.seed, run.digest, run.variant.recipe.epochs)
+            self._statuses[run.digest] = status
+            self.status.lines.append(status)
+        return self._statuses[run.digest]
 
     def note(self, text: str) -> None:
         """Say what the user should know, now and in `study status`."""
-        self.board.notes.append(text)
+        self.status.notes.append(text)
         self.view.say(text)
 
     def _begin(self, run: PlannedRun, work: Work) -> None:
-        self.line(run)
-        self.tracker.started(self.tracked(run))
+        self.status_of(run)
+        self.tracker.started(self._tracked(run))
         if (record := run.record(self.store)) is not None:
             self._ended(run, record, work)
         else:
-            self.engine.submit(self.plan.job(run, self.store, self.threads))
+            self.engine.submit(self.plan.job(run, self.store, self.workers.threads))
             self._active[run.digest] = run
 
     def _ended(self, run: PlannedRun, record: Record, work: Work) -> None:
-        line = self.line(run)
-        line.state = "done" if record.status == "finished" else "failed"
-        line.epoch, line.worker = len(record.curves), ""
-        line.val_top1 = record.val.top1 if record.val else None
-        line.seconds = statistics.median(record.curves.seconds or (0.0,))
+        status = self.status_of(run)
+        status.state = "done" if record.status == "finished" else "failed"
+        status.epoch, status.worker = len(record.curves), ""
+        status.val_top1 = record.val.top1 if record.val else None
+        status.seconds = statistics.median(record.curves.seconds or (0.0,))
         if record.failure:
             self.note(f"{run.name}: failed, {record.failure.part} loss {record.failure.loss} at "
                       f"step {record.failure.step}")  # fmt: skip
         self.tracker.finished(run.digest, self.store.folder(run.digest))
-        work.ended(run, line.state, record)
+        work.ended(run, status.state, record)
 
     def _handle(self, event: Event, work: Work) -> None:
         if event.key not in self._active:
             self.note(event.text)
             return
         run = self._active[event.key]
-        line = self.line(run)
+        status = self.status_of(run)
         match event.kind:
             case "started":
-                line.state, line.worker = "running", event.worker
+                status.state, status.worker = "running", event.worker
             case "epoch":
-                self._epoch(run, line, event, work)
+                self._epoch(run, status, event, work)
             case "finished" | "failed":
                 record = self.store.get(event.key)
                 assert record is not None, "an engine says finished when the record is there"
@@ -137,27 +149,26 @@ class Driver:
                 self._ended(run, record, work)
             case "stopped" | "lost":
                 # A run is stopped only where its work said so.
-                line.state, line.worker = "pruned" if event.kind == "stopped" else "lost", ""
+                status.state, status.worker = "pruned" if event.kind == "stopped" else "lost", ""
                 del self._active[event.key]
                 if event.kind == "lost":
                     self.note(f"{run.name}: given up: {event.text}")
                 else:
                     self.tracker.pruned(run.digest)
-                work.ended(run, line.state, None)
+                work.ended(run, status.state, None)
             case "retried" | "said":
                 self.note(f"{run.name}: {event.text}")
 
-    def _epoch(self, run: PlannedRun, line: RunStatus, event: Event, work: Work) -> None:
+    def _epoch(self, run: PlannedRun, status: RunStatus, event: Event, work: Work) -> None:
         curves = event.curves or {}
-        line.epoch = len(curves["lr"])
-        line.val_top1 = curves["val_top1"][-1]
-        line.seconds = statistics.median(curves["seconds"])
+        status.epoch = len(curves["lr"])
+        status.val_top1 = curves["val_top1"][-1]
+        status.seconds = statistics.median(curves["seconds"])
         self.tracker.epoch(event.key, curves)
         if work.epoch(run, curves["val_top1"]):
             self.engine.stop(event.key)
 
-    def tracked(self, run: PlannedRun) -> TrackedRun:
-        """Return a run as W&B shall show it."""
+    def _tracked(self, run: PlannedRun) -> TrackedRun:
         cost = self.plan.cost(run.variant)
         return TrackedRun(
             key=run.digest,
@@ -173,19 +184,10 @@ class Driver:
     def _show(self, now: bool = False) -> None:
         began = time.monotonic()
         if now or began > self._due:
-            self.board.save(self.folder)
-            self.view.update(self.board)
+            self.status.save(self.folder)
+            self.view.update(self.status)
             ended = time.monotonic()
             self._due = ended + max(SAVE_EVERY, SHARE * (ended - began))
-
-
-def new_board(plan: Plan, workers: int) -> StudyStatus:
-    """Return the board of a plan, all of whose runs wait; those of a tuned study come later."""
-    lines = [
-        RunStatus(run.variant.names[0], run.seed, run.digest, run.variant.recipe.epochs)
-        for run in (() if plan.study.tune else plan.runs)
-    ]
-    return StudyStatus(plan.study.name, plan.study.title, os.getpid(), workers, lines)
 
 
 def _result(run: PlannedRun, record: Record) -> str:
@@ -193,6 +195,6 @@ def _result(run: PlannedRun, record: Record) -> str:
         return f"{run.name}: failed"
     speed = statistics.median(record.curves.images_per_second)
     return (
-        f"{run.name}: done, {len(record.curves)} epochs, validation top-1 "
+        f"{run.name}: done, {counted(len(record.curves), 'epoch')}, validation top-1 "
         f"{record.val.top1:.2%}, {speed:,.0f} images/s"
     )

@@ -15,40 +15,37 @@ from optuna.storages import BaseStorage
 from fuseablate.errors import InputError
 from fuseablate.recipes import changed
 from fuseablate.runs import Store
-from fuseablate.studies.design import Variant
-from fuseablate.studies.drive import Driver
-from fuseablate.studies.fixed import FixedWork
+from fuseablate.studies.design import Variant, levels_of
+from fuseablate.studies.driver import Driver
+from fuseablate.studies.fixed import FixedWork, compare
+from fuseablate.studies.manifest import Outcome, manifest_of
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.schema import Tune
-from fuseablate.studies.search.sampler import distribution_of
-from fuseablate.studies.trials import Trials, open_study
+from fuseablate.studies.trials import Trials, distribution_of, open_study
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """What the variants of a plan try: `candidates`, by the first name of a variant.
-
-    A candidate is the variant with one of the recipes, `<name> recipe <number>`, from 1.
-    """
+    """What the variants of a plan try."""
 
     plan: Plan
     tune: Tune
     candidates: Mapping[str, tuple[Variant, ...]]
+    """By a variant's name: the variant with each recipe, `<name> recipe <number>`, from 1."""
 
     @classmethod
     def of(cls, plan: Plan, tune: Tune) -> Tuning:
         """Return the tuning that a study file asks for."""
-        parameters = {one.name: one for one in tune.parameters}
         candidates = {
-            variant.names[0]: tuple(
+            variant.name: tuple(
                 replace(
                     variant,
-                    names=(f"{variant.names[0]} recipe {number}",),
-                    levels=({name: parameters[name].text(v) for name, v in one.params.items()},),
-                    recipe=changed(variant.recipe, one.changes),
+                    names=(f"{variant.name} recipe {number}",),
+                    levels=(levels_of(tune.parameters, trial.params),),
+                    recipe=changed(variant.recipe, trial.changes),
                     untuned=variant.recipe,
                 )
-                for number, one in enumerate(plan.tried, 1)
+                for number, trial in enumerate(plan.recipes, 1)
             )
             for variant in plan.design.variants
         }
@@ -68,16 +65,15 @@ class Tuning:
 
         None as long as one of the variant's runs has not ended.
         """
-        found: dict[str, list[float | None]] = {}
+        top1: dict[str, list[float | None]] = {}
         for run in self.runs_of(name):
             record = run.record(store)
             if record is None:
                 return None
-            top1 = record.val.top1 if record.val else None
-            found.setdefault(run.variant.names[0], []).append(top1)
+            top1.setdefault(run.variant.name, []).append(record.val.top1 if record.val else None)
         return {
             candidate: statistics.mean(value for value in values if value is not None)
-            for candidate, values in found.items()
+            for candidate, values in top1.items()
             if None not in values
         }
 
@@ -90,19 +86,18 @@ class Tuning:
         """
         variants, left_out = [], []
         for variant in self.plan.design.variants:
-            name = variant.names[0]
-            scores = self.scores(name, store)
+            scores = self.scores(variant.name, store)
             if scores is None:
                 return None
             if not scores:
                 left_out.append(
-                    f"{name}: none of its {self.tune.n_trials} recipes was trained to the end on "
-                    "all seeds; it is not compared"
+                    f"{variant.name}: none of its {self.tune.n_trials} recipes was trained to the "
+                    "end on all seeds; it is not compared"
                 )
                 continue
-            best = max(scores, key=lambda candidate: scores[candidate])
-            (chosen,) = (each for each in self.candidates[name] if each.names[0] == best)
-            variants.append(replace(variant, recipe=chosen.recipe, untuned=variant.recipe))
+            candidates = {candidate.name: candidate for candidate in self.candidates[variant.name]}
+            best = candidates[max(scores, key=lambda name: scores[name])]
+            variants.append(replace(variant, recipe=best.recipe, untuned=variant.recipe))
         reference = self.plan.design.reference
         if not variants or variants[0].names != reference.names:
             raise InputError(
@@ -118,37 +113,28 @@ class Tuning:
         return self.plan.comparing(design)
 
 
-def tuned(plan: Plan, store: Store) -> Plan | None:
-    """Return what is compared: the plan, each variant tuned where the study asks for it.
+def tune_and_compare(driver: Driver, tune: Tune, storage: BaseStorage) -> Outcome:
+    """Have the recipes of all variants trained, and compare each variant at its best.
 
-    None where the tuning has not ended.
-    """
-    tune = plan.study.tune
-    return Tuning.of(plan, tune).tuned_plan(store) if tune else plan
-
-
-def run_tuning(driver: Driver, tune: Tune, storage: BaseStorage, name: str) -> Plan | None:
-    """Have the recipes of all variants trained, and return the tuned plan.
-
-    `name` is that of the Optuna study; the recipes are trials of another one, `<name>-tuning`.
-    None where a run was given up: a variant that has tried fewer recipes is not compared.
+    Where a run of the tuning was given up nothing is compared: a variant that has tried fewer
+    recipes would be at a disadvantage. The recipes are trials of an Optuna study of their own.
     """
     plan = driver.plan
     tuning = Tuning.of(plan, tune)
-    distributions = {one.name: distribution_of(one) for one in tune.parameters}
-    trials = Trials(open_study(f"{name}-tuning", storage), distributions)
+    untuned = Outcome(manifest_of(plan, ()), ())
+    if tuning.tuned_plan(driver.store) is None:  # else the manifest of the comparison may be there
+        untuned.manifest.save(driver.folder)
+    distributions = {parameter.name: distribution_of(parameter) for parameter in tune.parameters}
+    trials = Trials(open_study(f"{driver.folder.name}-tuning", storage), distributions)
     for candidates in tuning.candidates.values():
-        for one, what in zip(candidates, plan.tried, strict=True):
-            trials.start(one.names[0], what.params, plan.attributes(one))
-    for run in tuning.runs:
-        driver.line(run)
-    driver.run(FixedWork(plan, tuning.runs, driver.store, trials))
-    found = tuning.tuned_plan(driver.store)
-    if found is None:
-        driver.note("the tuning is not whole, and nothing is compared; start the study again")
-        return None
-    for variant in found.design.variants:
-        driver.note(f"{variant.names[0]}: tuned to {variant.tuned}")
-    for run in found.runs:
-        driver.line(run)
-    return found
+        for candidate, trial in zip(candidates, plan.recipes, strict=True):
+            trials.start(candidate.name, trial.params, plan.attributes(candidate))
+    driver.expect(tuning.runs)
+    driver.run(FixedWork(plan, driver.store, trials, tuning.runs))
+    tuned = tuning.tuned_plan(driver.store)
+    if tuned is None:
+        driver.note("the tuning is incomplete, and nothing is compared; start the study again")
+        return untuned
+    for variant in tuned.design.variants:
+        driver.note(f"{variant.name}: tuned to {variant.tuned}")
+    return compare(driver, tuned, storage)
