@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
+import tomllib
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from fuseablate.engines.workers import usable_cores
 from fuseablate.runs.store import Store
 from tests.helpers.counting_worker import diary
 from tests.helpers.diaries import check_life
+from tests.helpers.paths import REPOSITORY
 from tests.helpers.processes import alive, children_of, reads_proc, wait_until
 from tests.helpers.study_process import exit_code, run_arguments, start_study, write_study
 
@@ -207,6 +211,34 @@ def test_a_missing_file_is_one_line(tmp_path: Path, capsys: Capture) -> None:
     )
 
 
+def test_a_shipped_study_is_called_by_its_name(tmp_path: Path, capsys: Capture) -> None:
+    runs = ["--runs", str(tmp_path / "runs"), "--dry-run"]
+    assert main(["study", "run", "quickstart", *runs]) == 0
+    by_name = capsys.readouterr().out
+    assert main(["study", "run", str(REPOSITORY / "studies" / "quickstart.toml"), *runs]) == 0
+    assert capsys.readouterr().out == by_name
+    assert main(["study", "run", "quickstrat", *runs]) == 2
+    assert "unknown study 'quickstrat'; did you mean 'quickstart'?" in capsys.readouterr().err
+
+
+def test_an_installed_package_has_the_shipped_studies(tmp_path: Path) -> None:
+    """Laid out as the build says: a wheel holds the package and what is forced into it."""
+    build = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    wheel = build["targets"]["wheel"]
+    for package in wheel["packages"]:
+        shutil.copytree(REPOSITORY / package, tmp_path / package)
+    for source, target in wheel["force-include"].items():
+        shutil.copytree(REPOSITORY / source, tmp_path / target)
+    done = subprocess.run(
+        [sys.executable, "-m", "fuseablate", "study", "run", "quickstart", "--dry-run"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Does everything work?" in done.stdout
+    assert "8 runs of generated" in done.stdout
+
+
 @reads_proc
 def test_a_running_study_is_watched_kept_and_interrupted(tmp_path: Path, capsys: Capture) -> None:
     study = write_study(tmp_path, seeds=[0], epochs=5000)
@@ -226,8 +258,8 @@ def status_text(runs: Path, capsys: Capture) -> str:
 
 def watch_and_interrupt(study: Path, runs: Path, parent: BaseProcess, capsys: Capture) -> None:
     assert wait_until(lambda: list(runs.glob("*/checkpoint.pt")))
-    assert wait_until(lambda: "▶" in status_text(runs, capsys))  # the board has been written
-    workers = children_of(parent.pid)
+    assert wait_until(lambda: "▶" in status_text(runs, capsys))  # the status has been written
+    workers = workers_of(parent.pid)
     assert workers
 
     for _ in range(3):  # a look does not disturb it
