@@ -8,16 +8,31 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from fuseablate.io.checked import checked_dataclass
+from fuseablate.io.reading import parse_json
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A line of the journal."""
+
+    key: str
+    what: str
+    """Which version of what has that key, such as `record`."""
+    mode: Literal["online", "offline"]
+
 
 class Delivered:
-    """What was delivered of a study; `what` names a version of it, such as `record`."""
+    """What was delivered of a study."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._entries: set[tuple[str, str, str]] = set()
+        self._deliveries: set[Delivery] = set()
         self.reload()
 
     def reload(self) -> None:
@@ -27,23 +42,22 @@ class Delivered:
         except (OSError, UnicodeDecodeError):
             return
         for line in text.splitlines():
-            try:
-                entry = json.loads(line)
-                self._entries.add((entry["key"], entry["what"], entry["mode"]))
-            except (ValueError, KeyError, TypeError):
-                continue
+            with suppress(ValueError):  # an `InputError` too
+                self._deliveries.add(checked_dataclass(Delivery, parse_json(line)))
 
     def has(self, key: str, what: str, mode: str) -> bool:
         """Say whether nothing is left to do in `mode`; what is online need not be a file."""
-        modes = {"online"} if mode == "online" else {"online", "offline"}
-        return any((key, what, each) in self._entries for each in modes)
+        if Delivery(key, what, "online") in self._deliveries:
+            return True
+        return mode == "offline" and Delivery(key, what, "offline") in self._deliveries
 
     def add(self, key: str, what: str, mode: Literal["online", "offline"]) -> None:
         """Append a line, on the disk when this returns."""
-        line = json.dumps({"key": key, "what": what, "mode": mode})
+        delivery = Delivery(key, what, mode)
+        line = json.dumps(asdict(delivery))
         with self._path.open("a", encoding="utf-8") as file:
             # On a line of its own also where the one before was cut off.
             file.write(f"{line}\n" if file.tell() == 0 else f"\n{line}\n")
             file.flush()
             os.fsync(file.fileno())
-        self._entries.add((key, what, mode))
+        self._deliveries.add(delivery)

@@ -1,6 +1,6 @@
 """The tracker process: `python -m fuseablate.tracking.process FOLDER MODE PROJECT`.
 
-It reads words on runs, a line of JSON each, from its standard input, and brings W&B up to
+It reads updates on runs, a line of JSON each, from its standard input, and brings W&B up to
 them. It ends after a `close`, or when the parent has died, in bounded time either way.
 """
 
@@ -28,32 +28,32 @@ QUIET = {"WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
 
 
 class Inbox:
-    """The latest word on each run, in the order of arrival; a thread fills it."""
+    """The latest update on each run, in the order of arrival; a thread fills it."""
 
     def __init__(self, lines: Iterable[bytes]) -> None:
-        self._words: dict[str, dict[str, Any]] = {}
+        self._updates: dict[str, dict[str, Any]] = {}
         self._ended = False
         self._wake = threading.Condition()
         threading.Thread(target=self._read, args=(lines,), daemon=True).start()
 
     def next(self) -> dict[str, Any] | None:
-        """Return the next word, or None when there will be no more."""
+        """Return the next update, or None when there will be no more."""
         with self._wake:
-            self._wake.wait_for(lambda: self._words or self._ended)
-            return self._words.pop(next(iter(self._words))) if self._words else None
+            self._wake.wait_for(lambda: self._updates or self._ended)
+            return self._updates.pop(next(iter(self._updates))) if self._updates else None
 
     def _read(self, lines: Iterable[bytes]) -> None:
         seconds = ORPHAN_SECONDS
         for line in lines:
             try:
-                word = json.loads(line)
+                update = json.loads(line)
             except ValueError:
                 continue  # cut off by the parent's death
-            if "close" in word:
-                seconds = word["close"]
+            if "close" in update:
+                seconds = update["close"]
                 break
             with self._wake:
-                self._words[word["key"]] = word
+                self._updates[update["key"]] = update
                 self._wake.notify()
         # From here, as the main thread may be waiting for a server that never answers.
         end = threading.Timer(seconds, _exit, (CUT_SHORT,))
@@ -71,7 +71,7 @@ def _exit(code: int) -> None:
 
 
 def main(folder: Path, mode: Mode, project: str) -> None:
-    """Bring W&B up to the words on the standard input, until it ends."""
+    """Bring W&B up to the updates on the standard input, until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # W&B's stop button interrupts the main thread
     os.nice(NICENESS)
     # The pipe moves to where wandb's processes do not inherit it.
@@ -86,9 +86,9 @@ def main(folder: Path, mode: Mode, project: str) -> None:
     from fuseablate.tracking.session import Session, UnreachableError
 
     session = Session(mode, project, folder)
-    while (word := inbox.next()) is not None:
+    while (update := inbox.next()) is not None:
         try:
-            session.take(word)
+            session.take(update)
         except UnreachableError:
             # wandb-core holds the ids of runs that it could not begin: only a new one is rid of it.
             traceback.print_exc()

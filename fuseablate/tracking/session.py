@@ -1,4 +1,4 @@
-"""W&B runs brought up to the words on them. Only the tracker process imports this: wandb."""
+"""W&B runs brought up to the updates on them. Only the tracker process imports this: wandb."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from fuseablate.runs import RECORD, Record, read_record
 from fuseablate.tracking.delivered import Delivered
 from fuseablate.tracking.login import Mode
 
-Word = Mapping[str, Any]
+Update = Mapping[str, Any]
+"""Of a run, or the tables, all that there is to log by now; the keys are those of `Tracker`."""
 METRICS = {
     "lr": "lr",
     "train_loss": "train/loss",
@@ -49,12 +50,13 @@ class UnreachableError(Exception):
 
 
 @dataclass
-class LiveRun:
-    """A W&B run that is being written; `next_epoch` is the first that it lacks."""
+class OpenRun:
+    """A W&B run that is being written."""
 
     run: wandb.Run
     mode: Literal["online", "offline"]
     next_epoch: int
+    """The first that it lacks."""
 
 
 class Session:
@@ -70,117 +72,115 @@ class Session:
         self._project = project
         self._folder = folder
         self._delivered = Delivered(folder / "delivered.jsonl")
-        self._live: dict[str, LiveRun] = {}
+        self._open_runs: dict[str, OpenRun] = {}
         self._ended: set[tuple[str, str]] = set()
         self._ending: list[threading.Thread] = []
         self._writing = threading.Lock()
         known = wandb.Settings.model_fields
         self._settings = {key: value for key, value in SETTINGS.items() if key in known}
 
-    def take(self, word: Word) -> None:
-        """Log what is new in `word`; end the run where it has come to its end."""
-        key = word["key"]
-        if (key, word["what"]) in self._ended:
+    def take(self, update: Update) -> None:
+        """Log what is new in `update`; end the run where it has come to its end."""
+        key = update["key"]
+        if (key, update["what"]) in self._ended:
             return
-        live = self._live.get(key) or self._open(word)
-        self._live[key] = live
-        if "folder" in word:
-            record = read_record(Path(word["folder"]) / RECORD)
-            _log(live, vars(record.curves))
-            self._end(word, live, record)
-        elif "tables" in word:
-            tables = {name: wandb.Table(*table) for name, table in word["tables"].items()}
-            live.run.log(tables, step=live.next_epoch, commit=True)
-            live.next_epoch += 1
-            self._end(word, live, None)
-        elif "curves" in word:
-            _log(live, word["curves"])
-            if "ended" in word:
-                self._end(word, live, None)
+        opened = self._open_runs.get(key) or self._open(update)
+        self._open_runs[key] = opened
+        if "folder" in update:
+            record = read_record(Path(update["folder"]) / RECORD)
+            _log(opened, vars(record.curves))
+            self._end(update, opened, record)
+        elif "tables" in update:
+            tables = {name: wandb.Table(*table) for name, table in update["tables"].items()}
+            opened.run.log(tables, step=opened.next_epoch, commit=True)
+            opened.next_epoch += 1
+            self._end(update, opened, None)
+        elif "curves" in update:
+            _log(opened, update["curves"])
+            if "ended" in update:
+                self._end(update, opened, None)
 
     def close(self) -> None:
         """Wait for the runs that are ending; leave those that have not ended to be resumed."""
-        for live in self._live.values():
-            thread = threading.Thread(target=live.run.finish, args=(1,), daemon=True)
+        for opened in self._open_runs.values():
+            thread = threading.Thread(target=opened.run.finish, args=(1,), daemon=True)
             thread.start()
             self._ending.append(thread)
         for thread in self._ending:
             thread.join()
 
-    def _open(self, word: Word) -> LiveRun:
+    def _open(self, update: Update) -> OpenRun:
         if self._online:
-            before = set(self._folder.glob(f"run-*-{word['id']}"))
+            before = set(self._folder.glob(f"run-*-{update['id']}"))
             try:
-                return self._init(word, "online")
+                return self._init(update, "online")
             except Exception as error:  # no server, no right, no login: whatever it is
-                for empty in set(self._folder.glob(f"run-*-{word['id']}")) - before:
+                for empty in set(self._folder.glob(f"run-*-{update['id']}")) - before:
                     shutil.rmtree(empty, ignore_errors=True)
                 raise UnreachableError from error
-        self._remove_file(word)
-        return self._init(word, "offline")
+        self._remove_file(update)
+        return self._init(update, "offline")
 
-    def _init(self, word: Word, mode: Literal["online", "offline"]) -> LiveRun:
+    def _init(self, update: Update, mode: Literal["online", "offline"]) -> OpenRun:
         run = wandb.init(
             project=self._project,
-            id=word["id"],
-            group=word["group"],
-            job_type=word["job_type"],
-            name=word["name"],
-            config=word["config"],
+            id=update["id"],
+            group=update["group"],
+            job_type=update["job_type"],
+            name=update["name"],
+            config=update["config"],
             resume="allow",
             allow_val_change=True,
             settings=wandb.Settings(mode=mode, **self._settings),
         )
         run.define_metric("epoch")
         run.define_metric("*", step_metric="epoch")
-        live = LiveRun(run, mode, run.step)
-        if live.next_epoch == 0:
-            # Step 0 is no epoch: it holds the spec, where the word has one.
-            if spec := word["config"].get("spec"):
+        opened = OpenRun(run, mode, run.step)
+        if opened.next_epoch == 0:
+            # Step 0 is no epoch: it holds the spec, where the update has one.
+            if spec := update["config"].get("spec"):
                 _log_spec(run, spec)
-            live.next_epoch = 1
-        return live
+            opened.next_epoch = 1
+        return opened
 
-    def _end(self, word: Word, live: LiveRun, record: Record | None) -> None:
-        del self._live[word["key"]]
-        self._ended.add((word["key"], word["what"]))
-        thread = threading.Thread(target=self._finish, args=(word, live, record), daemon=True)
+    def _end(self, update: Update, opened: OpenRun, record: Record | None) -> None:
+        del self._open_runs[update["key"]]
+        self._ended.add((update["key"], update["what"]))
+        thread = threading.Thread(target=self._finish, args=(update, opened, record), daemon=True)
         thread.start()
         self._ending.append(thread)
 
-    def _finish(self, word: Word, live: LiveRun, record: Record | None) -> None:
+    def _finish(self, update: Update, opened: OpenRun, record: Record | None) -> None:
         """Finish a run, which takes as long as the server likes, and note its delivery."""
         try:
             if record is not None:
-                live.run.summary.update(_summary(record, word.get("tested", True)))
-                if word["what"] == "record+weights" and record.status == "finished":
-                    _add_weights(live.run, word)
-            elif "ended" in word:
-                live.run.summary.update({"status": word["ended"]})
-            path = live.run.path
-            live.run.finish(exit_code=1 if record and record.status == "failed" else 0)
-            if live.mode == "online" and not _confirmed(path, live.next_epoch - 1):
+                opened.run.summary.update(_summary(record, update.get("tested", True)))
+            elif "ended" in update:
+                opened.run.summary.update({"status": update["ended"]})
+            path = opened.run.path
+            opened.run.finish(exit_code=1 if record and record.status == "failed" else 0)
+            if opened.mode == "online" and not _confirmed(path, opened.next_epoch - 1):
                 print(f"{path}: sent, but the server does not confirm it", flush=True)
                 return
             with self._writing:
-                self._delivered.add(word["key"], word["what"], live.mode)
-            if live.mode == "online":
-                self._remove_file(word)
+                self._delivered.add(update["key"], update["what"], opened.mode)
+            if opened.mode == "online":
+                self._remove_file(update)
         except Exception:
             traceback.print_exc()
 
-    def _remove_file(self, word: Word) -> None:
+    def _remove_file(self, update: Update) -> None:
         """Remove what was written of a run offline, all of which is written or sent anew."""
-        for folder in self._folder.glob(f"offline-run-*-{word['id']}"):
+        for folder in self._folder.glob(f"offline-run-*-{update['id']}"):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _log(live: LiveRun, curves: Mapping[str, Any]) -> None:
-    for epoch in range(live.next_epoch, len(curves["lr"]) + 1):
+def _log(opened: OpenRun, curves: Mapping[str, Any]) -> None:
+    for epoch in range(opened.next_epoch, len(curves["lr"]) + 1):
         values = {name: curves[key][epoch - 1] for key, name in METRICS.items()}
         # Without `commit`, wandb keeps a step back until the next one is logged.
-        live.run.log({"epoch": epoch, **values}, step=epoch, commit=True)
-        live.next_epoch = epoch + 1
+        opened.run.log({"epoch": epoch, **values}, step=epoch, commit=True)
+        opened.next_epoch = epoch + 1
 
 
 def _summary(record: Record, tested: bool) -> dict[str, Any]:
@@ -198,29 +198,21 @@ def _summary(record: Record, tested: bool) -> dict[str, Any]:
     return summary
 
 
-def _log_spec(run: wandb.Run, spec: Word) -> None:
+def _log_spec(run: wandb.Run, spec: Mapping[str, Any]) -> None:
     try:
         run.log({"spec": _spec_table(spec)}, step=0, commit=True)
     except Exception:  # a table asks the server first; the config has the spec as well
         traceback.print_exc()
 
 
-def _spec_table(spec: Word) -> wandb.Table:
+def _spec_table(spec: Mapping[str, Any]) -> wandb.Table:
     columns = list(dict.fromkeys(key for row in spec["rows"] for key in row))
-    texts = [[_cell(row.get(column)) for column in columns] for row in spec["rows"]]
+    texts = [[_text(row.get(column)) for column in columns] for row in spec["rows"]]
     return wandb.Table(columns, texts)
 
 
-def _cell(value: object) -> str:
+def _text(value: object) -> str:
     return "" if value is None else str(value)  # a column of a W&B Table has one type
-
-
-def _add_weights(run: wandb.Run, word: Word) -> None:
-    artifact = wandb.Artifact(f"weights-{word['id']}", type="model")
-    # The store never changes the file: no copy of it is needed.
-    path = Path(word["folder"]) / "weights.pt"
-    artifact.add_file(str(path), policy="mutable", skip_cache=True)
-    run.log_artifact(artifact)
 
 
 def _confirmed(path: str, last_step: int) -> bool:

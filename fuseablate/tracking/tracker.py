@@ -1,8 +1,8 @@
 """The parent's side of W&B: never waits, never raises, never loses a run. Without wandb.
 
-For each run the parent keeps its latest word (configuration, curves so far, folder of the
-record), which says all that there is to log. A thread hands changed words to the tracker
-process: a slow tracker gets fewer and longer ones, a new one gets all of them again.
+For each run the parent keeps one update (configuration, curves so far, folder of the record), which
+says all that there is to log. A thread hands those that have changed to the tracker process: a
+slow tracker gets fewer and longer ones, a new one gets all of them again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from fuseablate.tracking.login import Mode
 from fuseablate.tracking.names import NAME_LENGTH, check_project, fit, job_type, run_id, run_name
 
 PROJECT = "fuseablate"
+RECORDED = "record"  # what is delivered of a run that has ended
 LOOK = 1.0  # seconds between looks whether the tracker process lives
 STARTS = 3  # of the tracker process, in one session of a study
 CUT_SHORT = 3  # the exit code of a tracker that ran out of time after `close`
@@ -35,43 +36,37 @@ Table = tuple[Sequence[str], Sequence[Sequence[object]]]  # columns, rows
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run as W&B shall show it; the tables are JSON-able, costs are numbers by name."""
+    """A run as W&B shall show it, in values that JSON can hold."""
 
     key: str
+    """The run's digest."""
     names: Sequence[str]
+    """The variant's."""
     seed: int
     spec: Mapping[str, Any]
     edits: Sequence[str]
     recipe: Mapping[str, Any]
     costs: Mapping[str, float]
-    tested: bool = True  # whether the test scores are shown
+    """By their names."""
+    tested: bool = True
+    """Whether the test scores are shown."""
 
 
 class Tracker:
     """W&B runs of a study, one for each variant and seed, and one that holds the tables.
 
-    `folder` is the study's; all that W&B writes lies in `wandb` below it. `weights` adds each
-    run's `weights.pt` as a model artifact. No method waits for W&B, except `close`.
+    `folder` is the study's; all that W&B writes lies in `wandb` below it. No method waits for W&B,
+    except `close`.
     """
 
-    def __init__(
-        self,
-        mode: Mode,
-        study_name: str,
-        study_digest: str,
-        folder: Path,
-        *,
-        project: str | None = None,
-        weights: bool = False,
-    ) -> None:
+    def __init__(self, mode: Mode, study_name: str, study_digest: str, folder: Path) -> None:
         self._mode = mode
         self._group = fit(study_name, NAME_LENGTH)
         self._digest = study_digest
-        self._project = check_project(project or os.environ.get("WANDB_PROJECT") or PROJECT)
+        self._project = check_project(os.environ.get("WANDB_PROJECT") or PROJECT)
         self._folder = folder / "wandb"
-        self._what = "record+weights" if weights else "record"
         self._delivered = Delivered(self._folder / "delivered.jsonl")
-        self._words: dict[str, dict[str, Any]] = {}
+        self._updates: dict[str, dict[str, Any]] = {}
         self._changed: dict[str, None] = {}  # keys, in the order of their change
         self._wake = threading.Condition()
         self._closing: float | None = None  # when the tracker must have ended
@@ -81,7 +76,7 @@ class Tracker:
 
     def started(self, run: TrackedRun) -> None:
         """Begin or continue a run; nothing is done for one that W&B has already."""
-        if self._mode == "off" or self._delivered.has(run.key, self._what, self._mode):
+        if self._mode == "off" or self._delivered.has(run.key, RECORDED, self._mode):
             return
         config = {
             "spec": dict(run.spec),
@@ -92,7 +87,7 @@ class Tracker:
             **run.costs,
         }
         job, name = job_type(run.names), run_name(run.names, run.seed)
-        self._begin(run.key, self._what, job, name, config, tested=run.tested)
+        self._begin(run.key, RECORDED, job, name, config, tested=run.tested)
 
     def epoch(self, key: str, curves: Mapping[str, Sequence[float]]) -> None:
         """Log an epoch: `curves` are those of the whole run so far, the fields of `Curves`."""
@@ -133,8 +128,8 @@ class Tracker:
             self._writer.join(1)
         self._delivered.reload()
         ends = {"folder", "tables", "ended"}
-        ended = [word for word in self._words.values() if ends & word.keys()]
-        left = [word for word in ended if not self._has(word)]
+        ended = [update for update in self._updates.values() if ends & update.keys()]
+        left = [update for update in ended if not self._has(update)]
         if not left:
             return ()
         lines = [
@@ -155,7 +150,7 @@ class Tracker:
         *,
         tested: bool = True,
     ) -> None:
-        word = {
+        update = {
             "key": key,
             "what": what,
             "id": run_id(self._digest, key),
@@ -163,22 +158,22 @@ class Tracker:
             "tested": tested,
         }
         with self._wake:
-            self._words[key] = {**word, "job_type": job_type, "name": name, "config": config}
+            self._updates[key] = {**update, "job_type": job_type, "name": name, "config": config}
             self._changed[key] = None
             if self._writer.ident is None:
                 self._writer.start()
             self._wake.notify()
 
-    def _tell(self, key: str, **news: object) -> None:
+    def _tell(self, key: str, **changes: object) -> None:
         with self._wake:
-            if key in self._words:
+            if key in self._updates:
                 # A new dict: the writer may be reading the one before.
-                self._words[key] = {**self._words[key], **news}
+                self._updates[key] = {**self._updates[key], **changes}
                 self._changed[key] = None
                 self._wake.notify()
 
-    def _has(self, word: Mapping[str, Any]) -> bool:
-        return self._delivered.has(word["key"], word["what"], self._mode)
+    def _has(self, update: Mapping[str, Any]) -> bool:
+        return self._delivered.has(update["key"], update["what"], self._mode)
 
     def _serve(self) -> None:
         """Feed a tracker process, and another one where it dies; what the writer thread does."""
@@ -197,24 +192,24 @@ class Tracker:
             with self._wake:
                 if self._given_up:
                     return
-                left = (key for key, word in self._words.items() if not self._has(word))
+                left = (key for key, update in self._updates.items() if not self._has(update))
                 self._changed = dict.fromkeys(left)
 
     def _feed(self, process: subprocess.Popen[bytes]) -> None:
         """Write all that changes, until the last of it is written or the process has died."""
         assert process.stdin is not None
         with process.stdin as pipe:
-            while process.poll() is None and self._write_news(pipe):
+            while process.poll() is None and self._write_changes(pipe):
                 pass
 
-    def _write_news(self, pipe: IO[bytes]) -> bool:
+    def _write_changes(self, pipe: IO[bytes]) -> bool:
         """Wait for changes, for a second, and write them; say whether there may be more."""
         with self._wake:
             self._wake.wait_for(lambda: self._changed or self._closing is not None, LOOK)
-            words = [self._words[key] for key in self._changed]
+            updates = [self._updates[key] for key in self._changed]
             self._changed, closing = {}, self._closing
-        for word in words:
-            _write(pipe, word)
+        for update in updates:
+            _write(pipe, update)
         if closing is not None:
             # A second less, so that the tracker ends of itself before it is killed.
             _write(pipe, {"close": max(closing - time.monotonic() - 1, 0.1)})
@@ -252,7 +247,7 @@ def kill_children(pid: int) -> None:
                 os.kill(int(child), signal.SIGKILL)
 
 
-def _write(pipe: IO[bytes], word: Mapping[str, Any]) -> None:
-    line = memoryview(json.dumps(word, default=str).encode() + b"\n")
+def _write(pipe: IO[bytes], update: Mapping[str, Any]) -> None:
+    line = memoryview(json.dumps(update, default=str).encode() + b"\n")
     while line:
         line = line[pipe.write(line) :]

@@ -105,6 +105,6 @@ def test_the_journal_survives_a_line_cut_off(tmp_path: Path) -> None:
     read = Delivered(path)
     assert read.has("a", "record", "offline")
     assert not read.has("a", "record", "online")  # a file is not yet on the server
-    assert not read.has("a", "record+weights", "offline")
+    assert not read.has("a", "another", "offline")
     assert not read.has("b", "record", "offline")
     assert read.has("c", "record", "offline")  # what the server has needs no file
