@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from fuseablate.io.checked import checked_dataclass
-from fuseablate.io.reading import parse_json
+from fuseablate.io.checked import parse_as
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Delivered:
             return
         for line in text.splitlines():
             with suppress(ValueError):  # an `InputError` too
-                self._deliveries.add(checked_dataclass(Delivery, parse_json(line)))
+                self._deliveries.add(parse_as(Delivery, line, "a delivery"))
 
     def has(self, key: str, what: str, mode: str) -> bool:
         """Say whether nothing is left to do in `mode`; what is online need not be a file."""

@@ -259,7 +259,7 @@ def status_text(runs: Path, capsys: Capture) -> str:
 def watch_and_interrupt(study: Path, runs: Path, parent: BaseProcess, capsys: Capture) -> None:
     assert wait_until(lambda: list(runs.glob("*/checkpoint.pt")))
     assert wait_until(lambda: "▶" in status_text(runs, capsys))  # the status has been written
-    workers = workers_of(parent.pid)
+    workers = children_of(parent.pid)
     assert workers
 
     for _ in range(3):  # a look does not disturb it
