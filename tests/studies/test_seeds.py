@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from fuseablate.report.comparison import of_study
 from fuseablate.runs.manifest import Manifest
 from fuseablate.runs.store import Store, run_digest
 from fuseablate.seeds import Looks, SeedPlan, unplanned
-from fuseablate.stats.allocation import best_reference, narrowed
 from fuseablate.studies.manifest import manifest_of, seen_before
 from fuseablate.studies.plan import Plan, make_plan
 from fuseablate.studies.screens.plan import seeds_said
@@ -118,14 +116,6 @@ def test_the_reference_may_have_more(tmp_path: Path) -> None:
     assert seeds_by_variant(planned(tmp_path, "{ first = 2, step = 1, most = 5 }")) == {
         "baseline": [0, 1], "se=off": [0, 1],
     }  # fmt: skip
-
-
-def test_the_gain_of_more_seeds_of_the_reference_by_hand() -> None:
-    # 3 and 9 seeds: 1/3 + 1/9 = 4/9, against 2/3: the root of 2/3. 4 and 4: no change.
-    assert math.isclose(narrowed(3, 9), 0.816496580927726)
-    assert narrowed(4, 4) == 1.0
-    # 9 comparisons: 3 times as many; 2: 3 * 1.414 = 4.24; 1: the same.
-    assert [best_reference(3, many) for many in (9, 2, 1)] == [9, 4, 3]
 
 
 @pytest.mark.parametrize(

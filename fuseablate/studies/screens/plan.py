@@ -12,7 +12,7 @@ from fuseablate.cost import nearness
 from fuseablate.io.terminal import change, counted, duration, short
 from fuseablate.recipes import changes_of
 from fuseablate.runs import Store
-from fuseablate.stats.allocation import best_reference, narrowed
+from fuseablate.stats.power import best_reference, narrowed
 from fuseablate.studies.looks import Due, runs_due
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.screens.search import print_search_plan

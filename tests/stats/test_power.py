@@ -1,0 +1,177 @@
+"""Power: against scipy's noncentral t, simulation and hand arithmetic."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+
+from fuseablate.stats import Analysis, Scores, analyse, dunnett, seeds_needed, smallest
+from fuseablate.stats.power import best_reference, narrowed
+
+
+def by_seed(*values: float) -> dict[int, float]:
+    return dict(enumerate(values))
+
+
+# The gains of the other are 1, 0, 1, 1 and -0.5: their variance is 0.5, half of it a run's.
+PAIR = {"a": by_seed(50, 51, 52, 51, 50.5), "b": by_seed(51, 51, 53, 52, 50)}
+
+
+def noncentral(shift: float, limit: float, df: int) -> float:
+    """Return the chance of |t| > limit, by scipy."""
+    return float(reference.nct.sf(limit, df, shift) + reference.nct.cdf(-limit, df, shift))
+
+
+def test_power_is_that_of_the_noncentral_t() -> None:
+    base, other = by_seed(50, 51, 52, 51, 50.5), by_seed(51, 51, 53, 52, 50)
+    analysis = analyse({"a": base, "b": other}, "a")
+    found = smallest(analysis, "alike spreads")
+    assert found is not None
+    assert analysis.sd is not None
+    shift = found / (analysis.sd * math.sqrt(2 / 5))
+    limit = reference.t.ppf(0.975, 4)
+    power = reference.nct.sf(limit, 4, shift) + reference.nct.cdf(-limit, 4, shift)
+    assert power == pytest.approx(0.8, abs=1e-4)
+    # The bounds of the standard deviation come from chi^2 with 4 degrees of freedom.
+    low, high = seeds_needed(analysis, found, "alike spreads") or (0, 0)
+    assert low <= 5 <= high
+    assert seeds_needed(analysis, 100 * found, "alike spreads") == (2, 2)
+
+
+def test_the_power_of_two_seeds_by_hand() -> None:
+    # One degree of freedom: |t| > 12.706 where |Z + d| > 12.706 |Z'|, and for so large a d, where
+    # |Z'| < d / 12.706 but for little: of 80 %, d = 12.706 * 1.2816 = 16.28, and simulated.
+    analysis = analyse({"a": by_seed(50.0, 51.0), "b": by_seed(50.5, 51.7)}, "a")
+    found = smallest(analysis, "any spreads")
+    assert found
+    assert analysis.sd
+    shift = found / analysis.sd  # the error is sd * sqrt(2 / 2)
+    assert shift == pytest.approx(16.28, abs=0.1)
+    z, other = np.random.default_rng(0).standard_normal((2, 1_000_000))
+    seen = np.abs(z + shift) > 12.7062 * np.abs(other)
+    assert float(seen.mean()) == pytest.approx(0.8, abs=2e-3)
+
+
+def fewest(sd: float, difference: float) -> int:
+    """Return the fewest pairs that see a difference with 80 % power, one by one, by scipy."""
+    for n in range(3, 1000):  # with one degree of freedom scipy errs
+        shift = difference / (sd * math.sqrt(2 / n))
+        if noncentral(shift, float(reference.t.ppf(0.975, n - 1)), n - 1) >= 0.8:
+            return n
+    return 1000  # and no more are asked for
+
+
+@pytest.mark.parametrize("difference", [2.0, 1.5, -1.1, 1.0, 0.8, 0.5, -0.2, 0.1])
+def test_the_seeds_needed_are_those_that_counting_finds(difference: float) -> None:
+    analysis = analyse(PAIR, "a")
+    # 4 degrees of freedom: the bounds of the variance 0.25, each passed in 10 of 100.
+    bounds = [math.sqrt(0.25 * 4 / reference.chi2.ppf(share, 4)) for share in (0.9, 0.1)]
+    assert analysis.sd == pytest.approx(0.5)
+    expected = tuple(fewest(sd, abs(difference)) for sd in bounds)
+    assert seeds_needed(analysis, difference, "alike spreads") == expected
+    assert seeds_needed(analysis, difference, "any spreads") == expected  # the same paired t
+
+
+def test_nobody_needs_more_seeds_than_a_thousand_and_none_sees_nothing() -> None:
+    analysis = analyse(PAIR, "a")
+    assert seeds_needed(analysis, 1e-3, "alike spreads") == (1000, 1000)
+    assert seeds_needed(analysis, 0.0, "alike spreads") is None
+
+
+THREE = {
+    "a": by_seed(40.0, 43.1, 45.8, 42.2),
+    "b": by_seed(41.2, 43.0, 46.1, 42.9),
+    "c": by_seed(39.9, 44.0, 45.9, 41.6),
+}
+
+
+def test_the_power_of_one_of_several_comparisons() -> None:
+    # Three variants of four seeds in blocks: 2 * 3 degrees of freedom.
+    analysis = analyse(THREE, "a")
+    difference = smallest(analysis, "alike spreads")
+    assert difference
+    assert analysis.sd
+    shift = difference / (analysis.sd * math.sqrt(2 / 4))
+    assert noncentral(shift, 2.86, 6) == pytest.approx(0.8, abs=2e-3)  # Dunnett 1964
+    low, high = seeds_needed(analysis, difference, "alike spreads") or (0, 0)
+    assert low < 4 < high
+
+
+def test_the_power_where_seeds_are_no_blocks() -> None:
+    scores: Scores = {
+        "a": dict(enumerate([40.0, 41.0, 39.5, 40.5, 40.2, 39.1, 41.3, 40.8, 39.9, 40.6])),
+        "b": {20: 40.3, 21: 41.2, 22: 39.4},
+        "c": {30: 40.9, 31: 39.2, 32: 40.6},
+    }
+    analysis = analyse(scores, "a")
+    assert not analysis.blocked
+    assert (analysis.seeds, analysis.base, analysis.df) == (3, 10, 13)
+    difference = smallest(analysis, "alike spreads")
+    assert difference
+    assert analysis.sd
+    shift = difference / (analysis.sd * math.sqrt(1 / 3 + 1 / 10))
+    # Each two comparisons share the reference: they are correlated by 3 / 13.
+    limit = dunnett.critical(2, 13, 0.05, 3 / 13)
+    assert noncentral(shift, limit, 13) == pytest.approx(0.8, abs=1e-4)
+    # Seeds are needed of each, the reference too: as many, and 2 (n - 1) + n - 1 of freedom.
+    bounds = [analysis.sd * math.sqrt(13 / reference.chi2.ppf(p, 13)) for p in (0.9, 0.1)]
+    expected = []
+    for sd in bounds:
+        for n in range(3, 99):
+            df = 3 * (n - 1)
+            if noncentral(1.5 / (sd * math.sqrt(2 / n)), dunnett.critical(2, df), df) >= 0.8:
+                expected.append(n)
+                break
+    assert seeds_needed(analysis, 1.5, "alike spreads") == tuple(expected)
+
+
+def test_spreads_that_differ_leave_one_kind_of_power() -> None:
+    wild = by_seed(30.0, 52.0, 47.0, 36.0)
+    analysis = analyse({"a": by_seed(40, 40.1, 40.2, 40.1), "b": wild, "c": wild}, "a")
+    assert not analysis.alike
+    assert smallest(analysis, "alike spreads") is None
+    assert seeds_needed(analysis, 1.0, "alike spreads") is None
+    assert smallest(analysis, "any spreads")
+    assert seeds_needed(analysis, 10.0, "any spreads")
+
+
+def seen(analysis: Analysis, size: float, seeds: int, base: int, limit: float) -> float:
+    """Return how often simulated means differ by more than their own errors allow."""
+    rng = np.random.default_rng(3)
+    own = list((analysis.own or {}).values())
+    mine = rng.normal(size, own[1], (200_000, seeds))
+    other = rng.normal(0, own[0], (200_000, base))
+    error = np.sqrt(mine.var(1, ddof=1) / seeds + other.var(1, ddof=1) / base)
+    return float((abs(mine.mean(1) - other.mean(1)) > limit * error).mean())
+
+
+def test_the_power_of_a_pair_that_shares_no_seed() -> None:
+    base = dict(enumerate([40.0, 41.0, 39.5, 40.5, 40.2, 39.1]))
+    analysis = analyse({"a": base, "b": {20: 40.3, 21: 43.2, 22: 38.4, 23: 40.9}}, "a")
+    assert not analysis.blocked
+    difference = smallest(analysis, "any spreads")
+    assert difference
+    limit = float(reference.t.ppf(0.975, 3))  # of the one with fewer seeds (Hsu, 1938)
+    assert seen(analysis, difference, 4, 6, limit) == pytest.approx(0.8, abs=0.012)
+
+
+def test_more_seeds_of_the_reference_show_smaller_differences() -> None:
+    base = dict(enumerate([40.0, 41.0, 39.5, 40.5, 40.2, 39.1, 41.3, 40.8, 39.9]))
+    analysis = analyse({"a": base, "b": {20: 40.3, 21: 41.2, 22: 39.4}}, "a")
+    found = smallest(analysis, "alike spreads")
+    assert not analysis.blocked
+    assert analysis.sd
+    assert found
+    shift = found / (analysis.sd * math.sqrt(1 / 3 + 1 / 9))
+    limit = float(reference.t.ppf(0.975, 10))
+    assert reference.nct.sf(limit, 10, shift) == pytest.approx(0.8, abs=1e-3)
+
+
+def test_the_best_number_of_seeds_of_the_reference() -> None:
+    # Dunnett 1955: the root of the number of comparisons. sqrt((1/3 + 1/9) / (2/3)) = sqrt(2/3).
+    assert narrowed(3, 9) == pytest.approx(math.sqrt(2 / 3))
+    assert narrowed(4, 4) == 1.0
+    assert [best_reference(3, comparisons) for comparisons in (9, 2, 1)] == [9, 4, 3]
