@@ -7,7 +7,7 @@ at which it costs what another one does (`rescaled`).
 
 from __future__ import annotations
 
-from fuseablate.cost.costs import BUDGETS, COSTS, SUMMARY, CostKind, measure, summary
+from fuseablate.cost.costs import BUDGETS, COSTS, SUMMARY, CostKind, measure, summary, within
 from fuseablate.cost.iso import nearness, rescaled
 from fuseablate.cost.variants import Counted, Variants
 
@@ -22,4 +22,5 @@ __all__ = [
     "nearness",
     "rescaled",
     "summary",
+    "within",
 ]

@@ -76,6 +76,11 @@ def summary(cost: Any) -> str:
     return ", ".join(COSTS[name].counted(COSTS[name].get(cost)) for name in SUMMARY)
 
 
+def within(cost: Any, limits: Mapping[str, int]) -> bool:
+    """Whether each cost that has a limit is at most that, by the names of the costs."""
+    return all(COSTS[name].get(cost) <= limit for name, limit in limits.items())
+
+
 def measure(spec: Spec, size: Size | None = None) -> Cost:
     """Return what one image of `size` (H, W), the table's own by default, costs in `spec`.
 

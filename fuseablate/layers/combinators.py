@@ -175,5 +175,10 @@ def canonical(layer: Layer) -> str:
 
 def contains(layer: Layer, *kinds: type[Layer]) -> bool:
     """Return whether a tree has a layer of these kinds anywhere."""
+    if isinstance(layer, kinds):
+        return True
     children: Children = getattr(layer, "children", ())
-    return isinstance(layer, kinds) or any(contains(child, *kinds) for _, child in children)
+    for _, child in children:  # noqa: SIM110 - many times as fast as a generator, and asked often
+        if contains(child, *kinds):
+            return True
+    return False

@@ -30,7 +30,7 @@ from fuseablate.layers import (
 from fuseablate.ops.conv import padding_of
 from fuseablate.ops.fields import Bool, Choice, Float, Int, field, part
 from fuseablate.ops.kernels import Kernel, Listed, chain, listed, sides
-from fuseablate.ops.row import Cells, Settings
+from fuseablate.ops.row import Fields, Settings
 from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, WithSE, act_layer, check_kernel, drop_path
 from fuseablate.ops.spatial import FORM, spatial_norm
 
@@ -50,7 +50,7 @@ class Fork(Kernel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Branch(Cells):
+class Branch(Fields):
     """One branch: convolutions in turn, behind a 3x3 pool or without one; or the pool alone.
 
     kernel: one for each convolution, such as `1x1,3x3,3x3`; `1x3+3x1` are both, concatenated.

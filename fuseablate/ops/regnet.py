@@ -10,7 +10,7 @@ from typing import Any
 
 from fuseablate.errors import InputError
 from fuseablate.ops.fields import Float, Int, field
-from fuseablate.ops.row import Cells
+from fuseablate.ops.row import Fields
 from fuseablate.ops.widths import scaled
 
 WIDTHS = 8  # the generated widths are multiples of this
@@ -27,7 +27,7 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegNet(Cells):
+class RegNet(Fields):
     """The published parameters of a RegNet, one row of a table that stands for its stages.
 
     depth: blocks in all. initial, slope: the widths before they are quantised, of block j

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -29,24 +29,30 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cells:
-    """Values with a rule each. A part holds cells of its own, named `part.cell`."""
+class Fields:
+    """Values with a rule each. A part has fields of its own, which go by `part.field`."""
 
     def __post_init__(self) -> None:
-        """Check each cell that is there against its rule."""
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value is not None and "rule" in field.metadata:
+        for name, rule in self.own_rules().items():
+            value = getattr(self, name)
+            if value is not None:
                 try:
-                    checked = field.metadata["rule"].check(value)
+                    checked = rule.check(value)
                 except InputError as error:
-                    raise error.within(field.name) from None
+                    raise error.within(name) from None
                 if isinstance(value, str) and checked != value:  # another word for the same
-                    object.__setattr__(self, field.name, checked)
+                    object.__setattr__(self, name, checked)
 
     @classmethod
     @functools.cache
-    def parts(cls) -> Mapping[str, type[Cells]]:
+    def own_rules(cls) -> Mapping[str, Rule]:
+        """Return the rule of each field that belongs to no part, by its name."""
+        fields = dataclasses.fields(cls)
+        return {f.name: f.metadata["rule"] for f in fields if "rule" in f.metadata}
+
+    @classmethod
+    @functools.cache
+    def parts(cls) -> Mapping[str, type[Fields]]:
         """Return the class of each part, by the part's name."""
         fields = dataclasses.fields(cls)
         return {f.name: f.metadata["part"] for f in fields if "part" in f.metadata}
@@ -54,71 +60,76 @@ class Cells:
     @classmethod
     @functools.cache
     def rules(cls) -> Mapping[str, Rule]:
-        """Return the rule of each cell, by the cell's name, in the table's order."""
+        """Return the rule of each field, by its name, in the table's order."""
         rules: dict[str, Rule] = {}
         for field in dataclasses.fields(cls):
             if "rule" in field.metadata:
                 rules[field.name] = field.metadata["rule"]
-            for name, rule in cls._part_rules(field.name):
-                rules[f"{field.name}.{name}"] = rule
+            elif "part" in field.metadata:
+                inner = cls.parts()[field.name].rules()
+                rules |= {f"{field.name}.{name}": rule for name, rule in inner.items()}
         return rules
 
     @classmethod
-    def _part_rules(cls, name: str) -> Iterable[tuple[str, Rule]]:
-        kind = cls.parts().get(name)
-        return kind.rules().items() if kind else ()
+    @functools.cache
+    def defaults(cls) -> Mapping[str, Any]:
+        """Return the default of each field that has one."""
+        fields = dataclasses.fields(cls)
+        defaults = {
+            f.name: f.default
+            for f in fields
+            if "rule" in f.metadata and f.default is not dataclasses.MISSING
+        }
+        for part, kind in cls.parts().items():
+            defaults |= {f"{part}.{name}": value for name, value in kind.defaults().items()}
+        return defaults
 
     @classmethod
     @functools.cache
-    def defaults(cls) -> dict[str, Any]:
-        """Return the default of each cell that has one."""
-        has = dataclasses.MISSING
-        found = {f.name: f.default for f in dataclasses.fields(cls) if f.default is not has}
-        for name, kind in cls.parts().items():
-            del found[name]
-            found |= {f"{name}.{cell}": value for cell, value in kind.defaults().items()}
-        return found
+    def _names(cls) -> tuple[str, ...]:
+        """Return the names of all fields with a rule and of all parts, in the table's order."""
+        fields = dataclasses.fields(cls)
+        return tuple(f.name for f in fields if {"rule", "part"} & set(f.metadata))
 
     def values(self) -> dict[str, Any]:
-        """Return the cells that are there, by name."""
-        found: dict[str, Any] = {}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Cells):
-                found |= {f"{field.name}.{name}": cell for name, cell in value.values().items()}
-            elif value is not None and "rule" in field.metadata:
-                found[field.name] = value
-        return found
+        """Return the fields that have a value, by name, in the table's order."""
+        values: dict[str, Any] = {}
+        for name in self._names():
+            value = getattr(self, name)
+            if isinstance(value, Fields):
+                values |= {f"{name}.{inner}": entry for inner, entry in value.values().items()}
+            elif value is not None:
+                values[name] = value
+        return values
 
     @classmethod
-    def arguments(cls, kind: str, cells: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what to make an object of; an error for a cell that is unknown or lacking.
+    def arguments(cls, kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what to make an object of; an error for a field that is unknown or lacking.
 
-        kind: what the cells belong to, in words.
+        kind: what the fields belong to, in words.
         """
+        parts = cls.parts()
         flat: dict[str, Any] = {}
-        for name, value in cells.items():
-            if isinstance(value, Mapping) and name in cls.parts():
-                flat |= {f"{name}.{cell}": inner for cell, inner in value.items()}
+        for name, value in values.items():
+            if name in parts and isinstance(value, Mapping):
+                flat |= {f"{name}.{inner}": entry for inner, entry in value.items()}
             else:
                 flat[name] = value
         for name in flat:
             if name not in cls.rules():
                 raise unknown(f"field of {kind}", name, cls.rules())
         flat = {name: value for name, value in flat.items() if value is not None}  # JSON's null
+        for name in cls.own_rules():
+            if name not in flat and name not in cls.defaults():
+                raise InputError(f"{kind} needs a value for '{name}'")
+        if not parts:
+            return flat
         own = {name: value for name, value in flat.items() if "." not in name}
-        needed = [
-            f.name
-            for f in dataclasses.fields(cls)
-            if "rule" in f.metadata and f.default is dataclasses.MISSING and f.name not in own
-        ]
-        if needed:
-            raise InputError(f"{kind} needs a value for '{needed[0]}'")
-        for name, part in cls.parts().items():
+        for name, part in parts.items():
             inner = {
-                cell.removeprefix(f"{name}."): value
-                for cell, value in flat.items()
-                if cell.startswith(f"{name}.")
+                field.removeprefix(f"{name}."): value
+                for field, value in flat.items()
+                if field.startswith(f"{name}.")
             }
             if inner:
                 try:
@@ -129,7 +140,7 @@ class Cells:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row(Cells):
+class Row(Fields):
     """One line of a spec's table.
 
     `op` is the name in TOML and in edits, `title` the one in the printed table (`short_title`

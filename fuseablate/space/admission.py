@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from fuseablate.cost import COSTS, Counted, Variants
+from fuseablate.cost import COSTS, Variants, within
 from fuseablate.errors import InputError
+from fuseablate.layers import Cost
 from fuseablate.space.space import Assignment, Space, identity_of, recipe_of, spec_of, texts_of
 from fuseablate.spec import Size, Spec
 
@@ -26,7 +27,7 @@ class Admission:
         self._refused: dict[frozenset[tuple[str, object]], Refusal] = {}
         self._networks: set[str] = set()
         self._variants = Variants(space.spec, size)
-        self._seen: list[Counted] = []  # the cheapest and the largest, by the first of the limits
+        self._seen: list[Cost] = []
         self._reason = ""
 
     def remember(self, params: Assignment, network: str) -> None:
@@ -40,16 +41,17 @@ class Admission:
         if key in self._refused:
             return self._refused[key]
         try:
-            cost = self._variants.count(texts_of(self._space, params))
-            if cost is None:
+            counted = self._variants.count(texts_of(self._space, params))
+            if counted is None:
                 spec_of(self._space, params).digest(self._size)  # raises, and says why
             recipe_of(self._space, params)
         except InputError as error:
             self._reason = str(error)
             self._refused[key] = "impossible"
             return "impossible"
-        assert cost is not None
-        if self._affordable(cost):
+        assert counted is not None
+        self._note(counted.cost)
+        if within(counted.cost, self.limits):
             return None
         self._refused[key] = "over budget"
         return "over budget"
@@ -74,13 +76,13 @@ class Admission:
         said = []
         for name, limit in self.limits.items():
             kind = COSTS[name]
-            low, high = (kind.short(getattr(cost, name)) for cost in self._seen)
+            low, high = (kind.short(kind.get(cost)) for cost in self._seen)
             said.append(f"from {low} to {high} {kind.unit} (budget: {kind.short(limit)})")
         have = " and ".join(said) or f"{len(self._networks):,} designs"
         return f"the networks that were found have {have}"
 
-    def _affordable(self, cost: Counted) -> bool:
-        first = next(iter(self.limits), "macs")
-        every = sorted([*self._seen, cost], key=lambda each: getattr(each, first))
-        self._seen = [every[0], every[-1]]
-        return all(getattr(cost, name) <= limit for name, limit in self.limits.items())
+    def _note(self, cost: Cost) -> None:
+        """Keep the cheapest and the largest cost that was seen, by the first of the limits."""
+        first = COSTS[next(iter(self.limits), "macs")]
+        costs = sorted([*self._seen, cost], key=first.get)
+        self._seen = [costs[0], costs[-1]]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
-import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from fuseablate.cost import Variants
+from fuseablate.cost import Variants, within
+from fuseablate.layers import Cost
 from fuseablate.space.fields import Value
 from fuseablate.space.parameters import Parameter, value_at
 from fuseablate.space.space import Assignment, Space, assignments, is_active, size_of
@@ -17,37 +17,43 @@ from fuseablate.spec import Size
 TELL_EVERY = 500  # assignments between two calls of `tell`
 
 
-@dataclass(frozen=True, order=True)
-class Found:
-    """A table that the space holds; `number` is that of the assignment that first gave it."""
+@dataclass(frozen=True)
+class CountedTable:
+    """A table that the space holds."""
 
-    macs: int
-    params: int
+    cost: Cost
     number: int
-    texts: tuple[str, ...] = field(compare=False)
+    """That of the assignment that first gave it."""
+    texts: tuple[str, ...]
+    """The edits of that assignment, with those that change nothing."""
 
-
-_Ranked = tuple[int, int, int, Found]
+    @property
+    def rank(self) -> tuple[int, int]:
+        """What orders tables by their cost."""
+        return self.cost.macs, self.cost.params
 
 
 @dataclass
 class Census:
-    """What was found. Costs are for one image; `costs` are (params, MACs) of distinct tables.
-
-    assignments: how many the space has, None where a range is continuous. planned and seen: how
-    many were to be looked at, and how many were. seed: that of what is drawn. networks: how many
-    of those seen mean one. cheapest and largest: of the tables within the budget, by MACs.
-    """
+    """What a space holds. Costs are for one image."""
 
     assignments: int | None
+    """How many the space has; None where a range is continuous."""
     planned: int
+    """How many were to be looked at."""
     seed: int
+    """That of what is drawn."""
     seen: int = 0
+    """How many were looked at."""
     networks: int = 0
+    """How many of those mean one."""
     within: int = 0
-    costs: list[tuple[int, int]] = field(default_factory=list)
-    cheapest: list[Found] = field(default_factory=list)
-    largest: list[Found] = field(default_factory=list)
+    """How many distinct tables are within the budget."""
+    costs: list[Cost] = field(default_factory=list)
+    """Those of distinct tables."""
+    cheapest: list[CountedTable] = field(default_factory=list)
+    """Of the tables within the budget, by MACs and then params."""
+    largest: list[CountedTable] = field(default_factory=list)
     interruption: KeyboardInterrupt | None = None
 
     @property
@@ -68,7 +74,7 @@ def take_census(
 ) -> Census:
     """Look at every assignment of a space of at most `samples`, or draw so many of a larger one.
 
-    `limits` are the most that a network may cost, by `macs` and `params`; `few` is how many of
+    `limits` are the most that a network may cost, by the name of the cost; `few` is how many of
     the cheapest and of the largest are kept. Ctrl-C ends the census with what there is so far.
     """
     total = size_of(space)
@@ -77,11 +83,9 @@ def take_census(
     every = assignments(space) if whole else drawn(space, samples, random.Random(seed))
     variants = Variants(space.spec, size)
     write = _Writer(space)
-    most_macs = limits.get("macs", math.inf)
-    most_params = limits.get("params", math.inf)
     tables: set[int] = set()
-    low: list[_Ranked] = []  # heaps; the first is the one to go next
-    high: list[_Ranked] = []
+    low = _Best(few, -1)
+    high = _Best(few, 1)
     try:
         for number, params in enumerate(every):
             texts = write(params)
@@ -92,30 +96,41 @@ def take_census(
             if counted is None:
                 continue
             census.networks += 1
-            table, cost, macs = hash(counted.table), counted.params, counted.macs
-            if table in tables:
+            if counted.table in tables:
                 continue
-            tables.add(table)
-            census.costs.append((cost, macs))
-            if macs > most_macs or cost > most_params:
+            tables.add(counted.table)
+            census.costs.append(counted.cost)
+            if not within(counted.cost, limits):
                 continue
             census.within += 1
-            found = Found(macs, cost, number, tuple(texts))
-            _keep(low, (-macs, -cost, -number, found), few)
-            _keep(high, (macs, cost, -number, found), few)
+            table = CountedTable(counted.cost, number, tuple(texts))
+            low.offer(table)
+            high.offer(table)
     except KeyboardInterrupt as stop:
         census.interruption = stop
     tell(census)
-    census.cheapest = sorted(one[-1] for one in low)
-    census.largest = [one[-1] for one in sorted(high, reverse=True)]
+    census.cheapest, census.largest = low.tables(), high.tables()
     return census
 
 
-def _keep(heap: list[_Ranked], one: _Ranked, few: int) -> None:
-    if len(heap) < few:
-        heapq.heappush(heap, one)
-    else:
-        heapq.heappushpop(heap, one)
+class _Best:
+    """The few largest tables, or with `sign` -1 the few cheapest; of equal ones the first."""
+
+    def __init__(self, few: int, sign: int) -> None:
+        self._few, self._sign = few, sign
+        self._heap: list[tuple[int, int, int, CountedTable]] = []  # the first goes next
+
+    def offer(self, table: CountedTable) -> None:
+        macs, params = table.rank
+        entry = (self._sign * macs, self._sign * params, -table.number, table)
+        if len(self._heap) < self._few:
+            heapq.heappush(self._heap, entry)
+        else:
+            heapq.heappushpop(self._heap, entry)
+
+    def tables(self) -> list[CountedTable]:
+        """Return them, the best first."""
+        return [entry[-1] for entry in sorted(self._heap, reverse=True)]
 
 
 def drawn(space: Space, count: int, draw: random.Random) -> Iterator[Assignment]:

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.cost import COSTS
+from fuseablate.cost import BUDGETS, COSTS, SUMMARY
 from fuseablate.io.terminal import change, fitted, short
 from fuseablate.layers import Cost
-from fuseablate.space.census import Census, Found
+from fuseablate.space.census import Census, CountedTable
 from fuseablate.spec import Spec
 
 BINS = 12
@@ -43,21 +43,19 @@ def histogram(costs: Sequence[int], limit: int | None) -> list[Bin]:
     ]
 
 
-def edits_of(spec: Spec, found: Found) -> tuple[str, ...]:
+def edits_of(spec: Spec, table: CountedTable) -> tuple[str, ...]:
     """Return the edits that make a table of `spec`, without those that change nothing."""
-    return spec.edit_sampled(found.texts).edits[len(spec.edits) :]
+    return spec.edit_sampled(table.texts).edits[len(spec.edits) :]
 
 
 def as_json(census: Census, spec: Spec, base: Cost, limits: Mapping[str, int]) -> dict[str, Any]:
     """Return a census for machines; its seed is null where nothing was drawn."""
 
-    def entry(found: Found) -> dict[str, Any]:
-        return {
-            "edits": list(edits_of(spec, found)), "params": found.params, "macs": found.macs,
-        }  # fmt: skip
+    def entry(table: CountedTable) -> dict[str, Any]:
+        return {"edits": list(edits_of(spec, table)), **_sizes(table.cost)}
 
-    def spread(name: str, place: int) -> dict[str, Any]:
-        costs = [cost[place] for cost in census.costs]
+    def spread(name: str) -> dict[str, Any]:
+        costs = list(map(COSTS[name].get, census.costs))
         if not costs:
             return {}
         bins = histogram(costs, limits.get(name))
@@ -78,12 +76,15 @@ def as_json(census: Census, spec: Spec, base: Cost, limits: Mapping[str, int]) -
         "distinct": len(census.costs),
         "within": census.within,
         "budget": dict(limits),
-        "baseline": {"params": base.params, "macs": base.macs},
-        "macs": spread("macs", 1),
-        "params": spread("params", 0),
-        "cheapest": [entry(found) for found in census.cheapest],
-        "largest": [entry(found) for found in census.largest],
+        "baseline": _sizes(base),
+        **{name: spread(name) for name in BUDGETS},
+        "cheapest": [entry(table) for table in census.cheapest],
+        "largest": [entry(table) for table in census.largest],
     }
+
+
+def _sizes(cost: Cost) -> dict[str, int]:
+    return {name: COSTS[name].get(cost) for name in SUMMARY}
 
 
 def print_census(
@@ -93,22 +94,22 @@ def print_census(
     _print_counts(census, limits, out)
     if not census.costs:
         return
-    for name, place in (("macs", 1), ("params", 0)):
+    for name in BUDGETS:
         if name == "macs" or name in limits:
-            costs = [cost[place] for cost in census.costs]
+            costs = list(map(COSTS[name].get, census.costs))
             out.print()
             _print_histogram(costs, COSTS[name].unit, limits.get(name), out)
     if not census.within:
-        low = min(census.costs, key=lambda cost: cost[1])
+        low = min(census.costs, key=COSTS["macs"].get)
         out.print(
-            f"\nNothing is within the budget; the fewest MACs are {low[1]:,}, "
-            f"with {low[0]:,} params",
+            f"\nNothing is within the budget; the fewest MACs are {low.macs:,}, "
+            f"with {low.params:,} params",
             soft_wrap=True,
         )
         return
-    for title, found in (("Cheapest", census.cheapest), ("Largest", census.largest)):
+    for title, tables in (("Cheapest", census.cheapest), ("Largest", census.largest)):
         out.print()
-        _print_found(f"{title} within the budget" if limits else title, found, spec, base, out)
+        _print_tables(f"{title} within the budget" if limits else title, tables, spec, base, out)
 
 
 def _print_counts(census: Census, limits: Mapping[str, int], out: Console) -> None:
@@ -166,25 +167,28 @@ def _print_histogram(costs: Sequence[int], unit: str, limit: int | None, out: Co
             out.print(Text(mark, style="yellow"))
 
 
-def _print_found(title: str, found: Sequence[Found], spec: Spec, base: Cost, out: Console) -> None:
+def _print_tables(
+    title: str, tables: Sequence[CountedTable], spec: Spec, base: Cost, out: Console
+) -> None:
+    kinds = [COSTS[name] for name in ("macs", "params")]
+
     def make(some: Sequence[str], tight: int) -> Table:
         padding = (0, 1 if tight else 2, 0, 0)
-        table = Table(box=None, padding=padding, pad_edge=False, title=title, title_justify="left")
+        made = Table(box=None, padding=padding, pad_edge=False, title=title, title_justify="left")
         for name in some:
             head = "change" if name.startswith("change") else name
-            table.add_column(head, justify="right", no_wrap=True)
-        table.add_column("Edits", overflow="fold")
-        for one in found:
-            cells = {
-                "MACs": short(one.macs),
-                "change of MACs": change(one.macs, base.macs),
-                "Params": short(one.params),
-                "change of params": change(one.params, base.params),
-            }
-            edits = Text(" ".join(edits_of(spec, one)) or "-")
-            table.add_row(*(cells[name] for name in some), edits)
-        return table
+            made.add_column(head, justify="right", no_wrap=True)
+        made.add_column("Edits", overflow="fold")
+        for table in tables:
+            texts = {}
+            for kind in kinds:
+                value = kind.get(table.cost)
+                texts[kind.title] = kind.short(value)
+                texts[f"change of {kind.title}"] = change(value, kind.get(base))
+            edits = Text(" ".join(edits_of(spec, table)) or "-")
+            made.add_row(*(texts[name] for name in some), edits)
+        return made
 
-    columns = ("MACs", "change of MACs", "Params", "change of params")
-    table, _ = fitted(make, columns, ("change of params", "change of MACs"), out)
-    out.print(table)
+    columns = [name for kind in kinds for name in (kind.title, f"change of {kind.title}")]
+    made, _ = fitted(make, columns, ("change of Params", "change of MACs"), out)
+    out.print(made)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from fuseablate.spec.catalog import form_edits, load_spec, shipped_specs
 from fuseablate.spec.difference import Change, Difference, RowPair, compare
-from fuseablate.spec.edits import SPEC_KEYS
-from fuseablate.spec.keys import IMAGE_CHANNELS, Size, parse_size
-from fuseablate.spec.row_edits import Edit
+from fuseablate.spec.editor import Edited, Editor
+from fuseablate.spec.edits import Edit
+from fuseablate.spec.keys import IMAGE_CHANNELS, SPEC_KEYS, Size, parse_size
+from fuseablate.spec.row_edits import KnownRow
 from fuseablate.spec.selectors import select
 from fuseablate.spec.spec import Spec, to_toml
 from fuseablate.spec.table import InferredRow
@@ -21,7 +22,10 @@ __all__ = [
     "Change",
     "Difference",
     "Edit",
+    "Edited",
+    "Editor",
     "InferredRow",
+    "KnownRow",
     "RowPair",
     "Size",
     "Spec",

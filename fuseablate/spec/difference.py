@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fuseablate.layers import Cost
-from fuseablate.spec.edits import SPEC_KEYS
-from fuseablate.spec.keys import Size
+from fuseablate.spec.keys import SPEC_KEYS, Size
 from fuseablate.spec.spec import Spec
 from fuseablate.spec.table import InferredRow
 

@@ -19,6 +19,7 @@ SPEC_RULES: Mapping[str, Rule] = {
     "norm_eps": Float(1e-12, 0.1),
     "norm_momentum": Float(1e-4, 1),
 }
+SPEC_KEYS = (*SPEC_RULES, "input")
 
 
 def check_key(key: str, rule: Rule, value: object) -> None:

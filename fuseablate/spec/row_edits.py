@@ -1,97 +1,102 @@
-"""One edit, and the rows of a table while edits are made."""
+"""What edits make of one row."""
 
 from __future__ import annotations
 
-import functools
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
-from fuseablate.errors import InputError, NoChangeError, unknown
+from fuseablate.errors import InputError
 from fuseablate.ops import OPS, Row
-from fuseablate.ops.fields import Choice, Rule
-from fuseablate.ops.table import DEPTH, deepened, depth_of
-from fuseablate.ops.widths import each, follows, scaled
-from fuseablate.spec.scaling import factor_of
-from fuseablate.spec.selectors import select
-
-STRUCTURE: dict[str, Rule] = {"op": Choice(tuple(OPS)), "depth": DEPTH}
+from fuseablate.spec.edits import STRUCTURE, Edit
 
 
-@dataclass(frozen=True)
-class Edit:
-    """One edit as written: `rows` is None for a key of the spec itself."""
+class Failure(NamedTuple):
+    """Why edits make no row."""
 
-    text: str
-    rows: str | None
-    field: str
-    value: str
-
-    @classmethod
-    @functools.lru_cache(maxsize=4096)
-    def parse(cls, text: str) -> Edit:
-        """Return the edit that `text` writes, or say what an edit looks like."""
-        match = re.fullmatch(r"(?:([^.=\s]+)\.)?([^.=\s]+(?:\.[^.=\s]+)?)=(\S+)", text.strip())
-        if not match:
-            raise InputError(
-                f"edit {text!r}: is not of the form ROWS.FIELD=VALUE, such as fuse.kernel=5"
-            )
-        return cls(text.strip(), *match.groups())
-
-    @property
-    def target(self) -> tuple[str | None, str]:
-        """What is set: a field of some rows, or of the whole network's scale, or a spec's key."""
-        return self.rows, self.field
-
-    def new_value(self, rule: Rule, old: Any, divisor: int) -> Any:
-        """Return what a cell becomes that held `old`."""
-        factor = factor_of(self.value)
-        if factor is None:
-            return rule.read(self.value)
-        if not rule.scales:
-            raise InputError(
-                f"{self.field} cannot be scaled, only channels (exp, out) can; write a value"
-            )
-        if old is None or follows(old):
-            raise InputError(f"there is no number of {self.field} to scale; write a value")
-        return rule.check(each(old, lambda channels: scaled(channels * factor, divisor)))
+    error: InputError
+    text: str | None
+    """The edit that cannot be made; None where all can, but what they make is refused."""
+    selecting: bool
+    """Whether it cannot even be said if that edit means a field of the row."""
 
 
-def widest_first(table: Sequence[Row], edits: Sequence[Edit]) -> list[tuple[Edit, list[Row], bool]]:
-    """Return (edit, its rows, whether one id names them), and refuse edits of equal width."""
-    groups = []
-    for edit in edits:
-        assert edit.rows is not None
-        try:
-            rows = select(table, edit.rows)
-        except InputError as error:
-            raise error.within(f"edit '{edit.text}'") from None
-        explicit = all(row.base == edit.rows.partition("/")[0] for row in rows)
-        groups.append((edit, rows, explicit))
-    for place, (edit, rows, _) in enumerate(groups):
-        for other, theirs, _ in groups[:place]:
-            if edit.field != other.field or len(rows) != len(theirs):
-                continue
-            if both := [row.id for row in rows if row in theirs]:
-                raise InputError(
-                    f"edits '{other.text}' and '{edit.text}' are equally wide and meet in row "
-                    f"{both[0]}; keep one of them, or select fewer rows with one"
-                )
-    # Changes of op come first: what other edits may set depends on the op that a row will have.
-    return sorted(groups, key=lambda group: (group[0].field != "op", -len(group[1])))
+class KnownRow:
+    """A row that an editor has made; it makes no two that are equal, so that they go by identity.
 
-
-class EditedRow:
-    """One row of a table while edits are made: cells at once, structure (op, depth) at the end.
-
-    `depth` is that of the table's row; edits are to be made in the order of `widest_first`.
+    The hash of a row itself is that of all its fields: reckoning it takes longer than looking up
+    what the row costs.
     """
+
+    __slots__ = ("base", "hash", "row", "wider")
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+        self.base = row.base
+        self.hash = hash((row.op, row))
+        self.wider: dict[tuple[Any, ...], KnownRow] = {}  # by its channels in another width
+
+
+class EditedRow(NamedTuple):
+    """What edits make of a row. It depends on the row and on the edits that select it alone."""
+
+    row: KnownRow | None
+    """None where there is a failure."""
+    op: type[Row]
+    depth: int | None
+    """How often the row is to stand in its table, where an edit says so."""
+    applied: frozenset[str]
+    """The texts of those edits that mean a field of the row."""
+    changed: frozenset[str]
+    """The texts of those that changed it."""
+    dropped: tuple[str, ...]
+    """Fields with a value that a change of op did away with."""
+    failure: Failure | None
+
+
+def edit_row(
+    row: Row,
+    depth: int,
+    edits: Iterable[tuple[Edit, bool]],
+    divisor: int,
+    know: Callable[[Row], KnownRow],
+) -> EditedRow:
+    """Return what edits make of `row`, which stands `depth` times in its table.
+
+    edits: those that select the row, in the order of `widest_first`, each with whether one id
+    names its rows.
+    """
+    fields = _Fields(row, depth, divisor)
+    applied, changed = [], []
+    known, failure = None, None
+    dropped: tuple[str, ...] = ()
+    text: str | None = None
+    selecting = False
+    try:
+        for edit, explicit in edits:
+            text, selecting = edit.text, True
+            if not fields.has(edit, explicit):
+                continue
+            applied.append(text)
+            selecting = False
+            if fields.set(edit):
+                changed.append(text)
+        text, selecting = None, False
+        made, dropped = fields.row()
+        known = know(made)
+    except InputError as error:
+        failure = Failure(error, text, selecting)
+    return EditedRow(
+        known, fields.op, fields.depth, frozenset(applied), frozenset(changed), dropped, failure
+    )
+
+
+class _Fields:
+    """The fields of a row while edits are made; its structure (op, depth) changes at the end."""
 
     def __init__(self, row: Row, depth: int, divisor: int) -> None:
         self._row, self._divisor = row, divisor
         self._before = row.values()
-        self._cells = dict(self._before)
+        self._values = dict(self._before)
         self._structure: dict[str, Any] = {"op": row.op, "depth": depth}
         self._deepened = False
 
@@ -102,11 +107,14 @@ class EditedRow:
 
     @property
     def depth(self) -> int | None:
-        """The depth that an edit has set, or None."""
         return self._structure["depth"] if self._deepened else None
 
-    def has_field(self, edit: Edit, explicit: bool) -> bool:
-        """Whether the edit means a cell of this row; `explicit` where one id names it."""
+    def has(self, edit: Edit, explicit: bool) -> bool:
+        """Whether the edit means a field of this row.
+
+        A wide edit passes over rows in which the table shows '-'; one that names the row by its id
+        (`explicit`) gives it a value there.
+        """
         row = self._row
         if edit.field == "op":
             return True
@@ -114,7 +122,8 @@ class EditedRow:
             if edit.rows and "/" in edit.rows:
                 raise InputError(f"a depth is that of the whole row; use {row.base}.{edit.field}")
             return explicit or self.op.repeats
-        if self._before.get(edit.field) == "classes":
+        old = self._before.get(edit.field)
+        if old == "classes":
             if explicit:
                 raise InputError(
                     f"row {row.id} puts out one number for each class; write classes={edit.value}"
@@ -122,11 +131,13 @@ class EditedRow:
             return False
         if explicit or edit.field not in row.rules():
             return edit.field in row.rules() or edit.field in self.op.rules()
-        old = self._before.get(edit.field)
         return old is not None and old != row.kept.get(edit.field)
 
     def set(self, edit: Edit) -> bool:
-        """Set one cell and return whether that changed it."""
+        """Set one field and return whether that changed it.
+
+        Factors are taken of what the table has, so that of two edits the narrower one decides.
+        """
         if edit.field in STRUCTURE:
             value = edit.new_value(STRUCTURE[edit.field], None, self._divisor)
             before = self._structure[edit.field]
@@ -135,89 +146,24 @@ class EditedRow:
             return bool(value != before)
         rule = self.op.rules().get(edit.field) or self._row.rules()[edit.field]
         step = self._row.step(edit.field, self._divisor)
-        value = edit.new_value(rule, self._before.get(edit.field), step)
-        before = self._cells.get(edit.field)
-        self._cells[edit.field] = value
+        try:
+            value = edit.new_value(rule, self._before.get(edit.field), step)
+        except InputError as error:
+            raise error.within(f"row {self._row.id}") from None
+        before = self._values.get(edit.field)
+        self._values[edit.field] = value
         return bool(value != before)
 
-    def row(self) -> tuple[Row, list[str]]:
-        """Return the row that the cells now mean, and the fields that fell away with a value."""
+    def row(self) -> tuple[Row, tuple[str, ...]]:
+        """Return the row that the fields now mean, and those that fell away with a value."""
+        if self._values == self._before and self.op is type(self._row):
+            return self._row, ()
         rules = self.op.rules()
         usual = self._row.defaults()
         dropped = [
             name
-            for name, value in self._cells.items()
+            for name, value in self._values.items()
             if name not in rules and value != usual.get(name)
         ]
-        kept = {name: value for name, value in self._cells.items() if name in rules}
-        return self.op.from_values(self._row.id, kept), dropped
-
-
-class EditedTable:
-    """The rows of a spec while edits are made."""
-
-    def __init__(self, table: Sequence[Row], divisor: int) -> None:
-        self._rows = {row.id: EditedRow(row, depth_of(table, row), divisor) for row in table}
-
-    def apply(self, edit: Edit, rows: list[Row], explicit: bool) -> None:
-        """Make one edit; an error where it selects no cell, or changes none."""
-        try:
-            selected = [row.id for row in rows if self._rows[row.id].has_field(edit, explicit)]
-            if not selected:
-                raise self._no_cell(edit, rows)
-            changed = [self._set(id, edit) for id in selected]
-            if not any(changed):
-                raise NoChangeError(f"changes nothing: {edit.field} is {edit.value} already")
-        except InputError as error:
-            raise error.within(f"edit '{edit.text}'") from None
-
-    def _set(self, id: str, edit: Edit) -> bool:
-        try:
-            return self._rows[id].set(edit)
-        except InputError as error:
-            # Of an op or a depth the rule is the same for all rows.
-            raise (error if edit.field in STRUCTURE else error.within(f"row {id}")) from None
-
-    def _no_cell(self, edit: Edit, rows: list[Row]) -> InputError:
-        if edit.field == "depth":
-            repeated = [name for name, op in OPS.items() if op.repeats]
-            return InputError(
-                f"no row of {', '.join(dict.fromkeys(self._rows[row.id].op.op for row in rows))} "
-                f"is repeated; rows of {', '.join(repeated)} are"
-            )
-        fields = dict.fromkeys(name for row in rows for name in self._rows[row.id].op.rules())
-        if edit.field not in fields:
-            ops = dict.fromkeys(self._rows[row.id].op for row in rows)
-            return _without(edit.field, list(ops)) or unknown(
-                "field", edit.field, (*fields, *STRUCTURE)
-            )
-        fits = next(row for row in rows if edit.field in self._rows[row.id].op.rules())
-        said = f"'-' for {edit.field}"
-        if edit.field in fits.kept:
-            said += f", or {fits.kept[edit.field]},"
-        return InputError(
-            f"selects no cell: the table shows {said} in all its rows; "
-            f"name one row by its id, as in {fits.id}.{edit.field}={edit.value}"
-        )
-
-    def rows(self) -> tuple[tuple[Row, ...], list[str]]:
-        """Return the rows that the cells now mean, and the fields that fell away."""
-        dropped: list[str] = []
-        groups: dict[str, tuple[list[Row], int | None]] = {}
-        for edited_row in self._rows.values():
-            row, fields = edited_row.row()
-            dropped += fields
-            groups.setdefault(row.base, ([], edited_row.depth))[0].append(row)
-        return tuple(row for group in groups.values() for row in deepened(*group)), dropped
-
-
-def _without(field: str, ops: Sequence[type[Row]]) -> InputError | None:
-    """Return why no row of these ops has the field; None where no op at all has it."""
-    having = [name for name, op in OPS.items() if field in op.rules()]
-    if not having:
-        return None
-    reasons = [f"; {op.op}: {op.without[field]}" for op in ops if field in op.without]
-    return InputError(
-        f"no row of {', '.join(op.op for op in ops)} has {field}; rows of {', '.join(having)} do"
-        + "".join(reasons)
-    )
+        kept = {name: value for name, value in self._values.items() if name in rules}
+        return self.op.from_values(self._row.id, kept), tuple(dropped)

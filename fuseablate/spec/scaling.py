@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fuseablate.errors import InputError, unknown
 from fuseablate.ops import Row
-from fuseablate.ops.table import DEPTH, deepened
+from fuseablate.ops.table import DEPTH
 from fuseablate.ops.widths import each, follows, scaled
 from fuseablate.spec.keys import Size
 
@@ -48,43 +48,14 @@ def factors(field: str, value: str) -> Mapping[str, float]:
     return {field: factor}
 
 
-def scaled_table(
-    rows: tuple[Row, ...], size: Size, factors: Mapping[str, float], divisor: int
-) -> tuple[tuple[Row, ...], Size]:
-    """Return the rows and the input (H, W) with each dimension times its factor.
-
-    Depths are rounded up, resolutions to the nearest whole number, channels to the divisor.
-    """
-    if "depth" in factors:
-        rows = deeper(rows, factors["depth"])
-    if "width" in factors:
-        rows = widened(rows, factors["width"], divisor)
-    by = factors.get("resolution", 1)
-    return rows, (max(1, round(size[0] * by)), max(1, round(size[1] * by)))
+def resized(size: Size, factor: float) -> Size:
+    """Return an input size (H, W) times a factor, rounded to the nearest whole numbers."""
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-def deeper(rows: Sequence[Row], factor: float) -> tuple[Row, ...]:
-    """Return `rows` with the depth of each row that may repeat times a factor, rounded up."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.base, []).append(row)
-    deep: list[Row] = []
-    for group in groups.values():
-        depth = math.ceil(round(len(group) * factor, 9)) if group[0].repeats else None
-        if depth is not None:
-            DEPTH.check(depth)
-        deep += deepened(group, depth)
-    return tuple(deep)
-
-
-def widened(rows: Sequence[Row], factor: float, divisor: int) -> tuple[Row, ...]:
-    """Return `rows` with all channels scaled by one factor; the row of the classes stays.
-
-    Raise `InputError` for a row that would get more channels than a row may have.
-    """
-    return tuple(
-        row.from_values(row.id, {**row.values(), **wider(row, factor, divisor)}) for row in rows
-    )
+def times_deeper(depth: int, factor: float) -> int:
+    """Return a depth times a factor, rounded up; raise `InputError` where it is too large."""
+    return DEPTH.check(math.ceil(round(depth * factor, 9)))
 
 
 def wider(row: Row, factor: float, divisor: int) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from fuseablate.io.escaping import data, plain
 from fuseablate.ops import OPS
 from fuseablate.ops.fields import Int
 from fuseablate.ops.table import read_rows
-from fuseablate.spec.edits import Edited, edited
+from fuseablate.spec.editor import Editor
+from fuseablate.spec.edits import Edit
 from fuseablate.spec.keys import SPEC_RULES, Size, check_key
-from fuseablate.spec.row_edits import Edit
 from fuseablate.spec.scaling import SCALE
 from fuseablate.spec.table import Table
 
@@ -69,7 +69,7 @@ class Spec(Table):
         edit without which the others make the same network is refused. scaled_later: whether the
         width will be changed later on, so that a divisor says something even if it does not yet.
         """
-        return self._after(edited(self, edits, scaled_later=scaled_later))
+        return self._edited(edits, scaled_later=scaled_later)
 
     def edit_sampled(self, edits: Iterable[str]) -> Spec:
         """Return the spec with those of the edits made that change something.
@@ -79,15 +79,15 @@ class Spec(Table):
         the kernel that it has. Whether an edit changes anything depends on the wider ones beside
         it, so each is judged among all the others. Raise `InputError` for any other fault.
         """
-        return self._after(edited(self, edits, idle=True))
+        return self._edited(edits, idle=True)
 
-    def _after(self, edited: Edited) -> Spec:
+    def _edited(self, texts: Iterable[str], **how: bool) -> Spec:
+        after, edited = Editor(self).edit(texts, **how)
         if not edited.edits:
             return self
         return dataclasses.replace(
-            self,
-            **edited.changes,
-            edits=self.edits + edited.edits,
+            after,
+            edits=self.edits + tuple(edit.text for edit in edited.edits),
             dropped=tuple(dict.fromkeys((*self.dropped, *edited.dropped))),
         )
 

@@ -16,7 +16,7 @@ from fuseablate.layers import Cost, Layer, Shape, seq
 from fuseablate.ops import Row, Settings
 from fuseablate.ops.fields import Int, field, part
 from fuseablate.ops.kernels import Kernel, Listed
-from fuseablate.ops.row import Cells
+from fuseablate.ops.row import Fields
 from fuseablate.show.lines import unfolded
 from fuseablate.show.notes import notes
 from fuseablate.spec.spec import Why
@@ -293,7 +293,7 @@ def test_a_choice_of_all_rows_of_an_op_is_said_once(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chain(Cells):
+class Chain(Fields):
     kernel: int | str = field(Listed(Kernel()), 1)
     out: int | str = field(Listed(Int(scales=True)))
 

@@ -291,12 +291,12 @@ def test_selectors_that_find_nothing(rows: str, message: str) -> None:
         ("all.classes=10", "unknown field 'classes'"),
         # each of these selects rows, but no cell in them
         ("13-15.kernel=3", "the table shows '-' for kernel, or 1, in all its rows"),
-        ("pool.se=true", "selects no cell"),
-        ("14-14.nl=relu", "selects no cell"),
-        ("pool.nl=relu", "selects no cell"),
-        ("15-16.se=true", "selects no cell"),
+        ("pool.se=true", "selects no field"),
+        ("14-14.nl=relu", "selects no field"),
+        ("pool.nl=relu", "selects no field"),
+        ("15-16.se=true", "selects no field"),
         ("16.out=10", "write classes=10"),
-        ("16-16.out=10", "selects no cell"),
+        ("16-16.out=10", "selects no field"),
         # and each of these changes none
         ("all.dropout=true", "changes nothing"),
         ("fuse.norm=batch", "changes nothing"),
