@@ -16,7 +16,20 @@ from fuseablate.errors import InputError, unknown
 from fuseablate.io.escaping import plain
 from fuseablate.io.reading import holders
 from fuseablate.io.terminal import Screen, console
-from fuseablate.report import COLUMNS, SORTS, Comparison, Look, of_records, of_study, read_columns
+from fuseablate.report import (
+    COLUMN_NAMES,
+    METRICS,
+    PLOT_COSTS,
+    SORTS,
+    AnalysedComparison,
+    Comparison,
+    ReportOptions,
+    analyse,
+    of_records,
+    of_study,
+    read_columns,
+)
+from fuseablate.report.files import WRITERS
 from fuseablate.runs import (
     DIGITS,
     MANIFEST,
@@ -31,15 +44,13 @@ from fuseablate.runs import (
 )
 
 PICTURE_WIDTH = 132  # columns
-FORMATS = ("table", "markdown", "latex", "csv", "json", "html")
+FORMATS = ("table", *WRITERS)
 KINDS = (".png", ".svg")
 FEW = 3  # runs that are named where one is asked for that is not there
 ELSE = "train one with 'fuseablate quickstart', or name another store with --runs"
-METRICS = ("test_top1", "test_top5", "val_top1", "val_top5")
 
 
 def add(commands: Any) -> None:
-    """Declare the command."""
     parser = commands.add_parser("report", help="compare what has been trained")
     parser.add_argument(
         "what",
@@ -55,16 +66,14 @@ def add(commands: Any) -> None:
         help="order of the variants; the reference stays first (default: that of the study)",
     )
     parser.add_argument("--filter", default="", metavar="TEXT", help="variants whose edits hold it")
-    parser.add_argument(
-        "--cost", default="macs", choices=("macs", "params", "latency"), help="axis of the plot"
-    )
+    parser.add_argument("--cost", default="macs", choices=PLOT_COSTS, help="axis of the plot")
     parser.add_argument(
         "--columns",
         type=argument(read_columns),
         default=(),
         metavar="NAMES",
         help=f"columns of the table after the variant's, in this order, separated by commas: "
-        f"{', '.join(COLUMNS)} (default: those that have something to say); seeds join them "
+        f"{', '.join(COLUMN_NAMES)} (default: those that have something to say); seeds join them "
         "where some are missing",
     )
     parser.add_argument(
@@ -100,54 +109,64 @@ def run(args: argparse.Namespace) -> int:
     """Print or write the report; a store that holds nothing is an `InputError`."""
     store = run_store(args.runs)
     form = form_of(args)
-    look = Look(args.metric, args.sort, args.filter, args.cost, args.all_runs, args.columns)
-    comparisons = [replace(each, interval=args.interval) for each in chosen(store, args.what)]
-    if args.matters:
-        comparisons = [replace(each, matters=args.matters) for each in comparisons]
-    if not any(look.matches(variant) for each in comparisons for variant in each.variants):
+    options = ReportOptions(
+        metric=args.metric,
+        interval=args.interval,
+        matters=args.matters,
+        sort=args.sort,
+        filter=args.filter,
+        cost=args.cost,
+        columns=args.columns,
+        all_runs=args.all_runs,
+    )
+    comparisons = chosen(store, args.what)
+    if not any(options.matches(variant) for each in comparisons for variant in each.variants):
         raise InputError(f"--filter {args.filter}: no variant here has that in its name or edits")
+    reports = [analyse(comparison, options) for comparison in comparisons]
     if args.plot:
         from fuseablate.report.files.plot import drawn
 
-        picture = drawn(comparisons, args.metric, args.cost, args.plot.suffix)
-        write_output(args.plot, "--plot", picture)
+        write_output(args.plot, "--plot", drawn(reports, args.plot.suffix))
     if form == "table":
-        from fuseablate.report.screen import print_report
-
-        print_report(comparisons, console(), look)
-        if not args.what and (studies := [folder.name for folder in manifests(store)]):
-            named = f"Studies here, each compared by 'fuseablate report NAME': {', '.join(studies)}"
-            print(plain(named))
-        screen = Screen(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
-        if args.svg or args.output:
-            print_report(comparisons, screen, look)
-        if args.svg:
-            title = " ".join(("fuseablate report", *args.what))
-            write_output(args.svg, "--svg", screen.export_svg(title=plain(title), clear=False))
-        if args.output:
-            text = screen.export_text()
-            lines = map(str.rstrip, text.split("\n"))
-            write_output(args.output, "--output", "\n".join(lines))
-        return 0
-    from fuseablate.report.files.formats import FORMATS as WRITERS
-
-    text = WRITERS[form](comparisons, look)
-    if args.output:
-        write_output(args.output, "--output", text)
+        print_table(reports, store, args)
+    elif args.output:
+        write_output(args.output, "--output", WRITERS[form](reports))
     else:
-        print(text, end="")
+        print(WRITERS[form](reports), end="")
     return 0
+
+
+def print_table(
+    reports: Sequence[AnalysedComparison], store: Store, args: argparse.Namespace
+) -> None:
+    """Print the report, and write it as text or as a picture where that was asked for."""
+    from fuseablate.report.screen import print_report
+
+    print_report(reports, console())
+    if not args.what and (studies := [folder.name for folder in manifests(store)]):
+        print(
+            plain("Studies here, each compared by 'fuseablate report NAME': " + ", ".join(studies))
+        )
+    screen = Screen(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
+    if args.svg or args.output:
+        print_report(reports, screen)
+    if args.svg:
+        title = " ".join(("fuseablate report", *args.what))
+        write_output(args.svg, "--svg", screen.export_svg(title=plain(title), clear=False))
+    if args.output:
+        lines = map(str.rstrip, screen.export_text().split("\n"))
+        write_output(args.output, "--output", "\n".join(lines))
 
 
 def points(text: str) -> float:
     """Return the points of top-1 that a text writes, more than 0 and at most 100."""
     try:
-        found = float(text)
+        value = float(text)
     except ValueError:
-        found = 0.0
-    if not 0 < found <= 100:  # and no NaN
+        value = 0.0
+    if not 0 < value <= 100:  # and no NaN
         raise InputError(f"'{text}' must be points of top-1, more than 0 and at most 100")
-    return found
+    return value
 
 
 def form_of(args: argparse.Namespace) -> str:
@@ -179,21 +198,23 @@ def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
         if records := store.records():
             return every(records, folders)
         planned = ", ".join(folder.name for folder in folders)
-        said = f"'fuseablate report NAME' shows what a study plans: {planned}" if planned else ELSE
-        raise InputError(f"{store.root}: holds no finished run; {said}")
+        hint = f"'fuseablate report NAME' shows what a study plans: {planned}" if planned else ELSE
+        raise InputError(f"{store.root}: holds no finished run; {hint}")
     studies: dict[Path, Comparison] = {}  # each once, however often it is named
     runs: dict[str, Record] = {}
     for name in names:
-        known = name.removesuffix(".toml").rpartition("/")[2] if name.endswith(".toml") else name
-        mine = [each for each in folders if known in (each.name, each.name.rpartition("-")[0])]
-        if mine:
-            studies[mine[0]] = of_study(Manifest.load(mine[0]), store.readable)
+        stem = name.removesuffix(".toml").rpartition("/")[2] if name.endswith(".toml") else name
+        of_name = [one for one in folders if stem in (one.name, one.name.rpartition("-")[0])]
+        if of_name:
+            studies[of_name[0]] = of_study(Manifest.load(of_name[0]), store.readable)
         else:
-            run = _run(store, name, [each.name for each in folders])
+            run = _run(store, name, [folder.name for folder in folders])
             runs[run.digest] = run
-    unclear = alike(study.title for study in studies.values())
+    ambiguous = alike(study.title for study in studies.values())
     titled = [
-        replace(study, title=f"{study.title} ({folder.name})") if study.title in unclear else study
+        replace(study, title=f"{study.title} ({folder.name})")
+        if study.title in ambiguous
+        else study
         for folder, study in studies.items()
     ]
     return [*titled, *of_records(list(runs.values()))]
@@ -206,22 +227,25 @@ def every(records: Sequence[Record], folders: Sequence[Path]) -> list[Comparison
     seeds changed after results were seen, which no record tells and a verdict must say. A group
     that holds nothing but such runs is left out.
     """
-    found = {record.digest: record for record in records}
-    studies, theirs = [], set()
+    by_digest = {record.digest: record for record in records}
+    studies, of_studies = [], set()
     for folder in folders:
         with suppress(InputError):  # said where the study is asked for by its name
             manifest = Manifest.load(folder)
             looked = manifest.planned_seeds.looks or manifest.seen
-            own = {
-                run for one in manifest.variants if one.tuned or looked for run in one.runs.values()
+            digests = {
+                digest
+                for variant in manifest.variants
+                if variant.tuned or looked
+                for digest in variant.runs.values()
             }
-            if own & found.keys():
-                studies.append(of_study(manifest, found.get))
-                theirs |= own
+            if digests & by_digest.keys():
+                studies.append(of_study(manifest, by_digest.get))
+                of_studies |= digests
     groups = [
         group
         for group in of_records(records)
-        if not all(run.digest in theirs for variant in group.variants for run in variant.runs)
+        if not all(run.digest in of_studies for _, run in group.runs)
     ]
     return [*studies, *groups]
 
@@ -233,14 +257,14 @@ def manifests(store: Store) -> list[Path]:
 
 def _run(store: Store, name: str, studies: Sequence[str]) -> Record:
     runs = {path.name: path / RECORD for path in holders(store.root, RECORD)}
-    found = [run for run in runs if name and run.startswith(name[:DIGITS])]
-    if len(found) > 1:
-        raise InputError(f"run '{name}': {len(found)} runs of {store.root} begin so; write more")
-    if found:
-        return read_record(runs[found[0]])
+    digests = [digest for digest in runs if name and digest.startswith(name[:DIGITS])]
+    if len(digests) > 1:
+        raise InputError(f"run '{name}': {len(digests)} runs of {store.root} begin so; write more")
+    if digests:
+        return read_record(runs[digests[0]])
     if not runs and not studies:
         raise InputError(f"'{name}': {store.root} holds no study and no finished run; {ELSE}")
     near = get_close_matches(name, runs, FEW, cutoff=0)
     more = [f"{len(runs) - FEW} more runs"] if len(runs) > FEW else []
-    short = dict.fromkeys(each.rpartition("-")[0] for each in studies)
+    short = dict.fromkeys(study.rpartition("-")[0] for study in studies)
     raise unknown("study or run", name, [*short, *near, *more]).within(str(store.root))

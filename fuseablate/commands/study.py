@@ -104,7 +104,7 @@ def run_to_report(
     `options` are those of `execute`.
     """
     from fuseablate.engines import ENGINES
-    from fuseablate.report import of_study
+    from fuseablate.report import analyse, of_study
     from fuseablate.report.screen import print_report
     from fuseablate.studies.execute import execute
     from fuseablate.studies.screens.live import suited_view
@@ -112,7 +112,7 @@ def run_to_report(
     out = console()
     with suited_view(out) as view:
         result = execute(plan, store, workers, view, ENGINES["local"], storage=storage, **options)
-    print_report([of_study(result.manifest, store.get)], out)
+    print_report([analyse(of_study(result.manifest, store.get))], out)
     folder = plan.folder(store)
     trials = masked(storage) if storage else folder / "journal.log"
     out.print(f"Folder: {folder}; Optuna: optuna-dashboard {trials}", style="dim")

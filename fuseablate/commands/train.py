@@ -19,7 +19,7 @@ from fuseablate.commands.arguments import (
     whole,
 )
 from fuseablate.io.terminal import console
-from fuseablate.report import of_records
+from fuseablate.report import analyse, of_records
 from fuseablate.report.screen import print_report
 
 
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         )
         for seed in args.seeds
     ]
-    print_report(of_records(records), console())
+    print_report(list(map(analyse, of_records(records))), console())
     return 1 if any(record.status == "failed" for record in records) else 0
 
 

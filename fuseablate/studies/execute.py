@@ -16,8 +16,7 @@ from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.checked import read_as
 from fuseablate.io.reading import MissingError
-from fuseablate.report import of_study
-from fuseablate.report.screen import comparison_rows
+from fuseablate.report import of_study, run_table
 from fuseablate.runs import Manifest, Record, Store, held
 from fuseablate.studies.driver import Driver, View
 from fuseablate.studies.fixed import compare
@@ -71,7 +70,7 @@ def execute(
         try:
             outcome = carry_out(driver, open_storage(storage, folder, driver.note))
             comparison = of_study(outcome.manifest, store.get)
-            tracker.tables({"comparison": comparison_rows(comparison)})
+            tracker.tables({"comparison": run_table(comparison)})
         except KeyboardInterrupt:
             status = driver.status
             view.say(

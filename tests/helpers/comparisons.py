@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fuseablate.io.terminal import Screen
-from fuseablate.report.comparison import Comparison, of_study
-from fuseablate.report.look import Look
-from fuseablate.report.screen.report import print_report
+from fuseablate.report import Comparison, ReportOptions, analyse, of_study
+from fuseablate.report.files import WRITERS
+from fuseablate.report.files.plot import drawn
+from fuseablate.report.screen import print_report
 from fuseablate.runs.manifest import Manifest, PlannedVariant, Searched, Trial
 from fuseablate.runs.record import Record, TestScore, pack_bits
 from fuseablate.runs.store import Store
@@ -152,10 +153,19 @@ STUDIES = {
 }  # fmt: skip
 
 
-def shown(found: Comparison, width: int, look: Look | None = None) -> str:
+def shown(compared: Comparison, width: int, options: ReportOptions | None = None) -> str:
+    """Return the report as a terminal of that width shows it."""
     out = Screen(width=width, record=True, file=io.StringIO(), color_system=None)
-    print_report([found], out, look)
+    print_report([analyse(compared, options)], out)
     return "\n".join(line.rstrip() for line in out.export_text().splitlines()) + "\n"
+
+
+def written(form: str, *compared: Comparison, options: ReportOptions | None = None) -> str:
+    """Return the report in a written form, as a `table` of a terminal or as a `plot`."""
+    reports = [analyse(comparison, options) for comparison in compared]
+    if form == "table":
+        return "\n".join(shown(comparison, 140, options) for comparison in compared)
+    return drawn(reports, ".svg").decode() if form == "plot" else WRITERS[form](reports)
 
 
 def stored(root: Path) -> None:

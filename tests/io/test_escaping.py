@@ -25,15 +25,14 @@ from rich.text import Text
 from fuseablate.commands.program import main
 from fuseablate.io import escaping
 from fuseablate.io.terminal import Screen
-from fuseablate.report.comparison import Comparison
-from fuseablate.report.files.formats import FORMATS
+from fuseablate.report import Comparison, analyse
+from fuseablate.report.files import WRITERS
 from fuseablate.report.files.plot import drawn
-from fuseablate.report.look import Look
-from fuseablate.report.screen.report import print_report
+from fuseablate.report.screen import print_report
 from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import Store
 from fuseablate.tracking.names import job_type
-from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned
+from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, written
 from tests.helpers.comparisons import study as study_of
 from tests.helpers.programs import Needs
 
@@ -69,9 +68,9 @@ def test_plain_text_is_a_line_as_long_as_it_was(text: str) -> None:
 
 @given(ORDINARY)
 def test_ordinary_text_is_unchanged(text: str) -> None:
-    for written in (escaping.plain, escaping.html, escaping.markdown, escaping.latex,
+    for function in (escaping.plain, escaping.html, escaping.markdown, escaping.latex,
                     escaping.csv_cell, escaping.masked, escaping.data):  # fmt: skip
-        assert written(text) == text
+        assert function(text) == text
     assert escaping.markdown_code(text) == (f"`{text}`" if text else "<code></code>")
 
 
@@ -240,7 +239,7 @@ def odd() -> Comparison:
 
 
 def test_a_report_of_hostile_names_is_well_formed_in_every_form(tmp_path: Path) -> None:
-    texts = {form: written([odd()], Look()) for form, written in FORMATS.items()}
+    texts = {form: written(form, odd()) for form in WRITERS}
     for text in texts.values():
         no_control(text, but="\n")
     lines = list(csv.reader(io.StringIO(texts["csv"])))
@@ -254,26 +253,51 @@ def test_a_report_of_hostile_names_is_well_formed_in_every_form(tmp_path: Path) 
     assert "i" not in page.tags
     ends = re.search(r'type="application/json">(.*?)</script>', texts["html"])
     assert ends
-    no_control("".join(dot["label"] for dot in json.loads(ends[1])[0]["dots"]))
+    no_control("".join(point["label"] for point in json.loads(ends[1])[0]["points"]))
     foreign = dataclasses.replace(odd(), title=f"核 😀 {HOSTILE}")
-    ElementTree.fromstring(drawn([odd(), foreign], "test_top1", "macs", ".svg"))
-    assert drawn([foreign], "test_top1", "macs", ".png")
+    ElementTree.fromstring(written("plot", odd(), foreign))
+    assert drawn([analyse(foreign)], ".png")
     out = Screen(file=io.StringIO(), width=132, record=True)
-    print_report([odd()], out)
+    print_report([analyse(odd())], out)
     assert isinstance(out.file, io.StringIO)
     no_control(out.file.getvalue(), but="\n")
     ElementTree.fromstring(out.export_svg(title=escaping.plain(HOSTILE), clear=False))
 
 
+def compiled(program: str, folder: Path, text: str) -> tuple[int, str]:
+    """Run a LaTeX program over a document; return its exit status and what it prints."""
+    (folder / "r.tex").write_text(text, encoding="utf-8")
+    command = [program, "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
 @pytest.mark.parametrize("program", ["pdflatex", "lualatex"])
-def test_latex_of_any_names_compiles(program: str, tmp_path: Path, needs: Needs) -> None:
-    named = dataclasses.replace(STUDIES["one_factor"], title="Größe, Ядро, 核, [x] “q” ő")
-    text = FORMATS["latex"]([odd(), named], Look())
-    assert "Größe, Ядро, 核" in text
-    (tmp_path / "r.tex").write_text(text)
-    command = [needs(program), "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:]
+@pytest.mark.parametrize("title", ["plain [x]", "Größe “q” \u2013", "ąčő Łódź"])
+def test_latex_of_latin_names_compiles(
+    program: str, title: str, tmp_path: Path, needs: Needs
+) -> None:
+    named = dataclasses.replace(STUDIES["one_factor"], title=title)
+    text = written("latex", odd(), named)
+    assert title in text
+    status, printed = compiled(needs(program), tmp_path, text)
+    assert status == 0, printed[-2000:]
+    assert "Missing character" not in printed
+    assert (tmp_path / "r.pdf").stat().st_size > 1000
+
+
+def test_latex_of_other_scripts_shows_them_or_says_what_it_needs(
+    tmp_path: Path, needs: Needs
+) -> None:
+    text = written("latex", dataclasses.replace(STUDIES["one_factor"], title="Größe Ядро"))
+    assert "Größe Ядро" in text
+    status, printed = compiled(needs("lualatex"), tmp_path, text)
+    assert status == 0, printed[-2000:]
+    assert "Missing character" not in printed
+    assert (tmp_path / "r.pdf").stat().st_size > 1000
+    status, printed = compiled(needs("pdflatex"), tmp_path, text)
+    assert status == 1
+    assert "LuaTeX or XeTeX is required to compile this document." in printed
 
 
 def test_studies_of_hostile_titles_are_listed_and_reported(

@@ -12,12 +12,11 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from fuseablate.report.best_so_far import best_so_far, expected_best, shown_counts
-from fuseablate.report.files.formats import FORMATS
-from fuseablate.report.look import Look
-from fuseablate.report.screen.report import print_report
+from fuseablate.report import analyse
+from fuseablate.report.screen import print_report
+from fuseablate.report.search_progress import best_so_far, expected_best, shown_counts
 from fuseablate.runs.manifest import Searched, Trial
-from tests.helpers.comparisons import BASE, comparison, planned
+from tests.helpers.comparisons import BASE, comparison, planned, written
 
 
 def trials(*scores: float | str) -> tuple[Trial, ...]:
@@ -96,35 +95,35 @@ ALONE = comparison("search", planned("baseline", "", BASE, 0.4), search=searched
 
 def test_the_terminal_shows_both_to_one_scale() -> None:
     out = Console(width=100, file=io.StringIO(), color_system=None)
-    print_report([FOUND], out)
+    print_report([analyse(FOUND)], out)
     assert isinstance(out.file, io.StringIO)
     text = out.file.getvalue()
     assert "tpe, observed     30.00 ▁▅▅█ 50.00" in text
     assert "random, expected  33.00 ▂▄▅▆ 44.00" in text
     assert "50.00 of 4 trials by tpe, 44.00 of 4 trials by random" in " ".join(text.split())
-    print_report([ALONE], out)
+    print_report([analyse(ALONE)], out)
     assert "random" not in out.file.getvalue().replace(text, "")
 
 
 def test_json_holds_the_whole_curves_and_the_random_trials() -> None:
-    (read,) = json.loads(FORMATS["json"]([FOUND], Look()))
+    (read,) = json.loads(written("json", FOUND))
     assert read["search"]["best_so_far"]["tpe"] == [30.0, 42.0, 42.0, 50.0]
     assert read["search"]["best_so_far"]["random"] == pytest.approx(EXPECTED)
     assert [trial["top1"] for trial in read["search"]["random"]] == [44.0, 20.0, 32.0, 36.0]
 
 
 def test_markdown_has_a_table() -> None:
-    text = FORMATS["markdown"]([FOUND], Look())
+    text = written("markdown", FOUND)
     table = text[text.index("| Trials |") :]
     rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line[:1] == "|"]
     assert rows[0] == ["Trials", "tpe, observed", "random, expected"]
     assert rows[2:] == [["1", "30.00", "33.00"], ["2", "42.00", "39.33"], ["4", "50.00", "44.00"]]
     assert "none of them is a finalist" in table
-    assert "random" not in FORMATS["markdown"]([ALONE], Look())
+    assert "random" not in written("markdown", ALONE)
 
 
 def test_the_page_draws_the_curves() -> None:
-    page = FORMATS["html"]([FOUND], Look())
+    page = written("html", FOUND)
     drawing = re.search(r'<svg class="plot".*?</svg>', page, re.DOTALL)
     assert drawing
     paths = ElementTree.fromstring(drawing[0]).findall("./g/path")

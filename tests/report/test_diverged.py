@@ -9,14 +9,11 @@ import json
 
 import pytest
 
-from fuseablate.report.comparison import Comparison
-from fuseablate.report.files.formats import FORMATS
-from fuseablate.report.files.plot import drawn
-from fuseablate.report.judged import judge
-from fuseablate.report.look import Look
+from fuseablate.report import analyse
+from fuseablate.report.files import WRITERS
 from fuseablate.runs.manifest import PlannedVariant
 from fuseablate.runs.record import Failure, Record
-from tests.helpers.comparisons import BASE, LEAN, comparison, planned, shown
+from tests.helpers.comparisons import BASE, LEAN, comparison, planned, shown, written
 
 FAILURE = Failure(step=7, epoch=1, lr=0.1, loss="nan", part="training")
 
@@ -44,23 +41,14 @@ WITHOUT = comparison("one-factor", REFERENCE, OFF)
 SAID = "2 of 5 runs diverged"
 
 
-def written(form: str, found: Comparison) -> str:
-    if form == "table":
-        return shown(found, 140)
-    if form == "plot":
-        return drawn([found], "test_top1", "params", ".svg").decode()
-    return FORMATS[form]([found], Look())
-
-
 def test_it_takes_no_part_in_what_the_others_are_judged_by() -> None:
-    judged, alone = judge(FOUND), judge(WITHOUT)
-    assert judged.analysis == alone.analysis
-    assert judged.delta(FOUND.variants[1]) is None
-    assert judged.why_none(FOUND.variants[1]) == SAID
-    assert judged.why_none(FOUND.variants[2]) == ""
+    (section,), (alone,) = analyse(FOUND).sections, analyse(WITHOUT).sections
+    assert section.statistics == alone.statistics
+    _, wild, off = section.variants
+    assert (wild.delta, wild.why, off.why) == (None, SAID, "")
 
 
-@pytest.mark.parametrize("form", [*FORMATS, "table", "plot"])
+@pytest.mark.parametrize("form", [*WRITERS, "table", "plot"])
 def test_it_is_said_in_every_form(form: str) -> None:
     assert SAID in written(form, FOUND)
     assert "runs diverged" not in written(form, WITHOUT)
@@ -76,10 +64,10 @@ def test_row_and_sentence() -> None:
     assert "all.nl=relu, seed 1: failed at step 7" in text
     narrow = shown(FOUND, 80)
     assert "! 2 of 5 diverged" in narrow
-    (_, row_of_csv, _) = csv.DictReader(io.StringIO(FORMATS["csv"]([FOUND], Look())))
+    (_, row_of_csv, _) = csv.DictReader(io.StringIO(written("csv", FOUND)))
     assert (row_of_csv["verdict"], row_of_csv["why"]) == ("no verdict", SAID)
     assert (row_of_csv["delta"], row_of_csv["low"], row_of_csv["p"]) == ("", "", "")
-    (table,) = json.loads(FORMATS["json"]([FOUND], Look()))
+    (table,) = json.loads(written("json", FOUND))
     assert table["variants"][1]["why"] == SAID
     assert "all.nl=relu: no verdict" in table["conclusion"]
 
@@ -90,7 +78,7 @@ def test_it_stands_on_no_front() -> None:
     assert "b all.nl=relu (2 of 5 runs diverged), C all.se=false" in legend
 
 
-@pytest.mark.parametrize("form", [*FORMATS, "table"])
+@pytest.mark.parametrize("form", [*WRITERS, "table"])
 def test_a_reference_that_diverged_judges_nothing(form: str) -> None:
     base = some_diverged("baseline", "", BASE, 0.400, None, 0.405, 0.402, 0.408)
     found = comparison("one-factor", base, OFF)
@@ -127,4 +115,4 @@ def test_no_effects_where_a_cell_diverged() -> None:
     ]  # fmt: skip
     # Both lack the same seed: what is left matches, and yet tells nothing.
     text = shown(comparison("factorial", *cells), 140)
-    assert "Effects: not told; runs of cell 0, all.se=false diverged." in text
+    assert "No effects: runs of cell 0, all.se=false diverged." in text

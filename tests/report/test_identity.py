@@ -13,15 +13,12 @@ import pytest
 
 from fuseablate.commands.program import main
 from fuseablate.cost.costs import measure
-from fuseablate.report.comparison import Comparison, of_records, of_study
-from fuseablate.report.files.formats import FORMATS
-from fuseablate.report.files.plot import drawn
-from fuseablate.report.judged import judge
-from fuseablate.report.look import Look
+from fuseablate.report import analyse, of_records, of_study
+from fuseablate.report.files import WRITERS
 from fuseablate.runs.record import Record
 from fuseablate.runs.store import Store, content_digest
 from fuseablate.spec.spec import Spec
-from tests.helpers.comparisons import planned, shown, study
+from tests.helpers.comparisons import planned, shown, study, written
 from tests.helpers.records import record
 from tests.helpers.small_run import small_spec
 
@@ -63,38 +60,31 @@ ONE_NAME = [
 ]
 
 
-def written(form: str, found: list[Comparison]) -> str:
-    if form == "table":
-        return "\n".join(shown(each, 140) for each in found)
-    if form == "plot":
-        return drawn(found, "test_top1", "params", ".svg").decode()
-    return FORMATS[form](found, Look())
-
-
 def test_two_networks_with_the_same_edits_are_two_rows() -> None:
     (found,) = of_records(TWO_FILES)
-    judged = judge(found)
+    (section,) = analyse(found).sections
     # 41 is the mean of 40 and 42, 51.5 that of 50 and 53, 39.5 that of 39 and 40.
-    deltas = {one.name: judged.delta(one) for one in found.variants[1:]}
+    deltas = {row.variant.name: row.delta for row in section.variants[1:]}
     assert {name: delta and delta.mean for name, delta in deltas.items()} == pytest.approx(
         {"a all.se=false": 10.5, "b all.se=false": -1.5}
     )
-    assert judged.analysis
-    assert judged.analysis.comparisons == 2
+    analysis = section.statistics.analysis
+    assert analysis
+    assert analysis.comparisons == 2
     # The variance is pooled over all three: residuals of (40 42), (50 53), (39 40) after rows
     # and columns are -+(1 - 1, 1.5 - 1, 0.5 - 1): 2 * (0 + 0.25 + 0.25) / 2 degrees of freedom.
-    assert judged.analysis.sd == pytest.approx(0.5**0.5)
-    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([found], Look()))))
+    assert analysis.sd == pytest.approx(0.5**0.5)
+    rows = list(csv.DictReader(io.StringIO(written("csv", found))))
     assert [float(row["delta"]) for row in rows[1:]] == pytest.approx([10.5, -1.5])
 
 
-@pytest.mark.parametrize("form", [*FORMATS, "table", "plot"])
+@pytest.mark.parametrize("form", [*WRITERS, "table", "plot"])
 def test_what_is_called_alike_is_told_apart_in_every_form(form: str) -> None:
     found = of_records(ONE_NAME)
     names = [variant.name for variant in found[0].variants]
     digests = [named("mine").digest(SIZE)[:8], named("mine", "1.kernel=5").digest(SIZE)[:8]]
     assert names == [f"mine ({digest})" for digest in digests]
-    text = written(form, found)
+    text = written(form, *found)
     assert all(name in text for name in names)
     if form == "table":
         legend = re.search(r"^(.*)\. Capitals", text, re.MULTILINE)
@@ -143,8 +133,8 @@ def test_recipes_and_data_of_one_name_are_told_apart() -> None:
     assert "lr=0.05, schedule.kind=cosine, schedule.warmup=1" in settings[1]
     assert "split_seed=7" in settings[2]
     for form in ("csv", "markdown", "latex", "html", "table", "json"):
-        assert "split" in written(form, found), form
-    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"](found, Look()))))
+        assert "split" in written(form, *found), form
+    rows = list(csv.DictReader(io.StringIO(written("csv", *found))))
     assert len({row["comparison"] for row in rows}) == 3
 
 

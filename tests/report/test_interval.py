@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import math
@@ -13,28 +12,24 @@ import pytest
 from scipy.stats import norm
 
 from fuseablate.commands.program import main
-from fuseablate.report.comparison import Comparison
-from fuseablate.report.files.dots import dots_of
-from fuseablate.report.files.formats import FORMATS
-from fuseablate.report.judged import judge, views
-from fuseablate.report.look import Look
-from tests.helpers.comparisons import STUDIES, shown, stored
+from fuseablate.report import AnalysedComparison, ReportOptions, analyse
+from fuseablate.report.files import WRITERS
+from tests.helpers.comparisons import STUDIES, shown, stored, written
 
-SEEDS = STUDIES["iso"]
-BOTH = dataclasses.replace(SEEDS, interval="both")
+OPTIONS = {interval: ReportOptions(interval=interval) for interval in ("seeds", "both")}
+SEEDS, BOTH = (analyse(STUDIES["iso"], options) for options in OPTIONS.values())
 
 
-def half(found: Comparison) -> float:
+def half(report: AnalysedComparison) -> float:
     """Half the width of the interval of the first variant's difference."""
-    delta = judge(found).delta(found.variants[1])
+    delta = report.sections[0].variants[1].delta
     assert delta
-    assert delta.low is not None
-    assert delta.high is not None
-    return (delta.high - delta.low) / 2
+    assert delta.interval
+    return (delta.interval.high - delta.interval.low) / 2
 
 
 def test_it_reaches_as_far_as_both_together() -> None:
-    delta = judge(SEEDS).delta(SEEDS.variants[1])
+    delta = SEEDS.sections[0].variants[1].delta
     assert delta
     assert delta.image_se is not None
     # One comparison: the images' part is the normal's at 5 %.
@@ -44,11 +39,13 @@ def test_it_reaches_as_far_as_both_together() -> None:
     assert half(BOTH) > 1.5 * half(SEEDS)
 
 
-@pytest.mark.parametrize("form", [*FORMATS, "table"])
+@pytest.mark.parametrize("form", [*WRITERS, "table"])
 def test_every_form_says_which_it_is(form: str) -> None:
     alone, both = (
-        shown(found, 300) if form == "table" else FORMATS[form]([found], Look())
-        for found in (SEEDS, BOTH)
+        shown(STUDIES["iso"], 300, options)
+        if form == "table"
+        else written(form, STUDIES["iso"], options=options)
+        for options in OPTIONS.values()
     )
     if form == "csv":
         rows = [list(csv.DictReader(io.StringIO(text))) for text in (alone, both)]
@@ -68,10 +65,10 @@ def test_every_form_says_which_it_is(form: str) -> None:
 
 
 def test_plots_draw_it() -> None:
-    _, dot, _ = dots_of(*views(BOTH))
-    assert dot.low is not None
-    assert dot.high is not None
-    assert (dot.high - dot.low) / 2 == pytest.approx(half(BOTH))
+    _, row, _ = BOTH.plotted
+    assert row.span
+    low, high = row.span
+    assert (high - low) / 2 == pytest.approx(half(BOTH))
 
 
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,11 +6,9 @@ import dataclasses
 
 import pytest
 
-from fuseablate.report.comparison import of_records
-from fuseablate.report.files.formats import FORMATS
-from fuseablate.report.look import Look
-from fuseablate.report.machines import unlike
-from tests.helpers.comparisons import comparison, planned, shown
+from fuseablate.report import of_records
+from fuseablate.report.collect import unlike
+from tests.helpers.comparisons import comparison, planned, shown, written
 from tests.helpers.records import record
 
 CPU = {"threads": 1, "device": "cpu", "device_name": "x86_64", "torch": "2.11.0"}
@@ -40,6 +38,6 @@ def test_it_is_said_in_every_form_of_runs_and_of_studies(form: str) -> None:
     off[1][0] = dataclasses.replace(off[1][0], environment={"threads": 2})
     of_study = comparison("one-factor", base, off, notes=("A note.",))
     for found in (of_runs, of_study):
-        text = shown(found, 300) if form == "table" else FORMATS[form]([found], Look())
+        text = shown(found, 300) if form == "table" else written(form, found)
         assert "Not all runs were trained alike" in text
         assert ("A note." in text) == (found is of_study)

@@ -8,7 +8,7 @@ import pytest
 
 from fuseablate.commands.program import main
 from fuseablate.errors import InputError
-from fuseablate.report.comparison import of_study
+from fuseablate.report import of_study
 from fuseablate.runs.manifest import Manifest
 from fuseablate.studies.manifest import manifest_of
 from fuseablate.studies.plan import make_plan

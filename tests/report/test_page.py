@@ -15,14 +15,12 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from fuseablate.commands.program import main
-from fuseablate.report.comparison import Comparison
-from fuseablate.report.files.curve_bands import band
-from fuseablate.report.files.page import as_html
-from fuseablate.report.files.spec_cells import Cell, alone, compared, is_variant
-from fuseablate.report.look import Look
+from fuseablate.report import Comparison
+from fuseablate.report.files.page.figures import band
+from fuseablate.report.files.page.networks import FieldText, alone, compared, is_variant
 from fuseablate.runs.record import Curves, Record
 from fuseablate.spec.catalog import load_spec
-from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, stored
+from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, stored, written
 from tests.helpers.programs import Needs
 from tests.helpers.records import failed, record
 
@@ -79,10 +77,10 @@ def test_bands_by_hand() -> None:
 
     # Epoch 1: 10, 20 and 30 %; epoch 2: 40 and 50 %; the third run ended before epoch 3.
     found = band([run(0.1, 0.4, 0.7), run(0.2, 0.5), run(0.3)], "val_top1")
-    assert found.mean == pytest.approx((20.0, 45.0, 70.0))
-    assert found.low == pytest.approx((10.0, 40.0, 70.0))
-    assert found.high == pytest.approx((30.0, 50.0, 70.0))
-    assert band([], "val_loss").mean == ()
+    assert found["mean"] == pytest.approx([20.0, 45.0, 70.0])
+    assert found["low"] == pytest.approx([10.0, 40.0, 70.0])
+    assert found["high"] == pytest.approx([30.0, 50.0, 70.0])
+    assert band([], "val_loss")["mean"] == []
 
 
 def test_cells_by_hand() -> None:
@@ -104,13 +102,13 @@ def test_cells_by_hand() -> None:
     }
     found = compared(after, before)
     assert found.columns == ("id", "op", "kernel", "exp", "out", "se", "nl", "stride", "norm")
-    assert found.rows[0] == (
-        Cell("1"), Cell("conv"), Cell("5", "3"), Cell(""), Cell(""), Cell("no", "yes"), Cell(""),
-        Cell(""), Cell("none", "batch"),
-    )  # fmt: skip
-    assert (found.removed, found.added, found.whole) == (("2",), ("3",), ("dropout: 0.2 to 0.0",))
+    kernel, se, norm = FieldText("5", "3"), FieldText("no", "yes"), FieldText("none", "batch")
+    empty = FieldText("")
+    first = (FieldText("1"), FieldText("conv"), kernel, empty, empty, se, empty, empty, norm)
+    assert found.rows[0] == first
+    assert found.notes == ("rows removed: 2", "rows added: 3", "dropout: 0.2 to 0.0")
     same = compared(before, before)
-    assert not any(cell.edited for row in same.rows for cell in row)
+    assert not any(field.edited for row in same.rows for field in row)
     assert "norm" not in same.columns
 
 
@@ -122,23 +120,23 @@ def test_another_network_is_shown_and_not_compared() -> None:
     assert {"squeeze", "expand1", "expand3"} <= set(found.columns)
     assert "se_gate" not in found.columns
     assert len(found.rows) == len(squeezenet["rows"])
-    assert not any(cell.edited for row in found.rows for cell in row)
+    assert not any(field.edited for row in found.rows for field in row)
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_design_makes_a_sound_page(name: str) -> None:
-    Page(as_html([STUDIES[name]], Look()))
+    Page(written("html", STUDIES[name]))
 
 
 def test_numbers_stand_in_the_page_without_a_script() -> None:
-    texts = " ".join(Page(as_html([THREE], Look())).texts)
+    texts = " ".join(Page(written("html", THREE)).texts)
     # 40, 41 and 40.5: mean 40.5, deviation 0.5; 35, 36.2 and 35.5: mean 35.57, deviation 0.60.
-    for said in ("40.50 ± 0.50", "35.57 ± 0.60", "\u22124.93", "\u221260.2 %", "2 of 3", "0.900"):
+    for said in ("40.50 ± 0.50", "35.57 ± 0.60", "\u22124.93", "\u221260.2 %", "2 of 3", "0.90"):
         assert said in texts
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:
-    page = as_html([THREE], Look())
+    page = written("html", THREE)
     assert not re.search(r"(src|href)\s*=|@import|url\(", page)
     assert set(re.findall(r"https?://[^\s\"']+", page)) == {"http://www.w3.org/2000/svg"}
 
@@ -151,19 +149,19 @@ def test_text_from_outside_is_text() -> None:
         notes=(ODD,),
     )
     named = dataclasses.replace(odd, title=ODD, question=ODD, data=ODD, recipe=ODD)
-    page = Page(as_html([named], Look()))
+    page = Page(written("html", named))
     assert [tag for tag, _ in page.elements].count("script") == 2  # the data and the program
     assert f"{ODD} · fuseablate report" in "".join(page.texts)
 
 
 def test_a_failed_run_and_one_without_a_result() -> None:
-    from fuseablate.report.comparison import of_records
+    from fuseablate.report import of_records
 
-    page = " ".join(Page(as_html(of_records([record(0, 0.4), failed(1)]), Look())).texts)
+    page = " ".join(Page(written("html", *of_records([record(0, 0.4), failed(1)]))).texts)
     assert "seed 1: failed at step 7 in epoch 1" in page
     assert "1 of 2" in page
     none = comparison("one-factor", planned("a", "", BASE, -1), planned("b", "x", LEAN, -1))
-    assert "0 of 1" in " ".join(Page(as_html([none], Look())).texts)
+    assert "0 of 1" in " ".join(Page(written("html", none)).texts)
 
 
 def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,7 +206,7 @@ def view(browser: Any, tmp_path: Path) -> Iterator[Any]:
     path = tmp_path / "report.html"
 
     def opened(found: Comparison) -> Any:
-        path.write_text(as_html([found], Look()), encoding="utf-8")
+        path.write_text(written("html", found), encoding="utf-8")
         page.goto(path.as_uri())
         return page
 
@@ -331,11 +329,11 @@ def test_printing(view: Any) -> None:
 
 
 def test_the_data_of_the_script_is_what_the_report_says() -> None:
-    page = as_html([THREE], Look())
+    page = written("html", THREE)
     found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.S)
     assert found
     (table,) = json.loads(found[1])
-    assert [dot["index"] for dot in table["dots"]] == [0, 1, 2, 3]
-    assert table["dots"][1]["delta"] == pytest.approx(106.7 / 3 - 40.5)
-    assert table["dots"][1]["scores"] == pytest.approx({"0": 35.0, "1": 36.2, "2": 35.5})
+    assert [point["index"] for point in table["points"]] == [0, 1, 2, 3]
+    assert table["points"][1]["mean"] == pytest.approx(106.7 / 3)
+    assert table["points"][1]["scores"] == pytest.approx({"0": 35.0, "1": 36.2, "2": 35.5})
     assert table["curves"][0]["bands"]["val_top1"]["mean"] == pytest.approx([20.0, 30.0])

@@ -12,37 +12,40 @@ import pytest
 from PIL import Image
 
 from fuseablate.commands.program import main
-from fuseablate.report.files.dots import COLOURS, dots_of
-from fuseablate.report.files.plot import NAMED, drawn
-from fuseablate.report.judged import views
+from fuseablate.report import Comparison, ReportOptions, analyse
+from fuseablate.report.files.plot import COLOURS, NAMED, drawn
 from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, stored
+
+
+def plot(compared: Comparison, cost: str, kind: str = ".svg") -> bytes:
+    return drawn([analyse(compared, ReportOptions(cost=cost))], kind)
 
 
 def texts(svg: bytes) -> list[str]:
     return [text.strip() for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg.decode())]
 
 
-def test_dots_by_hand() -> None:
+def test_spans_by_hand() -> None:
     # 40, 41 and 40.5 have the mean 40.5; 35, 36.2 and 35.5 have 106.7 / 3. The differences of the
     # seeds are -5, -4.8 and -5: mean -14.8 / 3, deviation sqrt(0.04 / 3) = 0.11547, and Student's
     # t of two degrees of freedom is 4.30265: the half-width is 4.30265 * 0.11547 / sqrt(3).
-    base, off, equal = dots_of(*views(STUDIES["iso"]))
+    base, off, equal = analyse(STUDIES["iso"]).plotted
     assert base.mean == pytest.approx(40.5)
-    assert (base.low, base.verdict) == (None, "reference")
+    assert (base.span, base.verdict) == (None, "reference")
     assert off.mean == pytest.approx(106.7 / 3)
-    assert off.low is not None
-    assert off.high is not None
-    assert (off.high - off.low) / 2 == pytest.approx(4.30265 * 0.1154701 / 3**0.5, rel=1e-4)
-    assert (off.high + off.low) / 2 == pytest.approx(106.7 / 3)
+    assert off.span
+    low, high = off.span
+    assert (high - low) / 2 == pytest.approx(4.30265 * 0.1154701 / 3**0.5, rel=1e-4)
+    assert (high + low) / 2 == pytest.approx(106.7 / 3)
     assert off.scores == pytest.approx({0: 35.0, 1: 36.2, 2: 35.5})
-    assert (off.equal, equal.equal) == (False, True)
+    assert [row.variant.iso_of for row in (off, equal)] == [None, "se=off"]
 
 
-def test_a_variant_without_a_result_has_no_dot() -> None:
+def test_a_variant_without_a_result_is_not_plotted() -> None:
     none = comparison(
         "one-factor", planned("baseline", "", BASE, 0.4), planned("a", "all.se=false", LEAN, -1)
     )
-    assert [dot.name for dot in dots_of(*views(none))] == ["baseline"]
+    assert [row.variant.name for row in analyse(none).plotted] == ["baseline"]
 
 
 def test_text_stays_text_and_is_taken_literally() -> None:
@@ -51,20 +54,20 @@ def test_text_stays_text_and_is_taken_literally() -> None:
         planned("baseline", "", BASE, 0.40, 0.41),
         planned("_x $a_1$ 50%", "", LEAN, 0.35, 0.36),
     )
-    found = texts(drawn([odd], "test_top1", "macs", ".svg"))
+    found = texts(plot(odd, "macs"))
     assert {"MACs", "Test top-1 (%)", "Pareto front", "baseline", "_x $a_1$ 50%"} <= set(found)
 
 
 @pytest.mark.parametrize("kind", [".png", ".svg"])
 def test_the_same_bytes_each_time(kind: str) -> None:
-    first, second = (drawn([STUDIES["iso"]], "test_top1", "params", kind) for _ in range(2))
+    first, second = (plot(STUDIES["iso"], "params", kind) for _ in range(2))
     assert first == second
     assert b"Date" not in first
     assert b"dc:date" not in first
 
 
 def test_a_png_is_as_wide_as_a_column_at_300_dots_an_inch() -> None:
-    with Image.open(io.BytesIO(drawn([STUDIES["iso"]], "test_top1", "macs", ".png"))) as image:
+    with Image.open(io.BytesIO(plot(STUDIES["iso"], "macs", ".png"))) as image:
         assert image.width == 1020
 
 
@@ -77,7 +80,7 @@ def test_of_many_variants_the_front_and_the_reference_are_named() -> None:
             for at in range(NAMED)
         ),
     )
-    found = texts(drawn([many], "test_top1", "params", ".svg"))
+    found = texts(plot(many, "params"))
     # v11 costs the least and scores best: 41 and 42 %; it alone is on the front.
     assert {"baseline", f"v{NAMED - 1}"} <= set(found)
     assert "v0" not in found
@@ -143,5 +146,5 @@ def test_drawing_is_pure() -> None:
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    drawn([STUDIES["iso"]], "test_top1", "macs", ".svg")
+    plot(STUDIES["iso"], "macs")
     assert dict(mpl.rcParams) == before

@@ -12,9 +12,9 @@ import pytest
 
 from fuseablate.commands.program import main
 from fuseablate.io.terminal import Screen
-from fuseablate.report.comparison import of_records
-from fuseablate.report.screen.report import print_report
-from fuseablate.report.screen.variant_table import delta_text, mean_sd
+from fuseablate.report import analyse, of_records
+from fuseablate.report.columns import delta_cell, mean_sd
+from fuseablate.report.screen import print_report
 from fuseablate.runs.store import Store
 from fuseablate.spec.catalog import load_spec
 from fuseablate.stats import Delta, Interval
@@ -24,16 +24,16 @@ from tests.helpers.records import RECORDS, record
 
 def test_mean_and_sample_deviation_by_hand() -> None:
     # 40, 42, 44: mean 42, squared distances 4 + 0 + 4, divided by n - 1 = 2, root 2.
-    assert mean_sd([40.0, 42.0, 44.0]) == "42.00 ± 2.00"
-    assert mean_sd([40.0]) == "40.00"
-    assert mean_sd([]) == "-"
+    assert mean_sd({0: 40.0, 1: 42.0, 2: 44.0}) == "42.00 ± 2.00"
+    assert mean_sd({0: 40.0}) == "40.00"
+    assert mean_sd({}) == "none"
 
 
 def test_no_difference_is_no_negative_one() -> None:
     """A mean that rounding left below zero has no minus; the end of an interval keeps its own."""
-    assert delta_text(Delta("a", 2, -3e-15), wide=True) == "+0.00"
+    assert delta_cell(Delta("a", 2, -3e-15)).whole == "+0.00"
     delta = Delta("a", 2, -3e-15, robust=Interval(-0.001, 0.001, None))
-    assert delta_text(delta, wide=True) == "+0.00 [-0.00, +0.00]"
+    assert delta_cell(delta).whole == "+0.00 [-0.00, +0.00]"
 
 
 def test_only_runs_that_may_be_compared_share_a_table() -> None:
@@ -56,7 +56,7 @@ def test_two_labels_of_one_network_are_one_variant() -> None:
 @pytest.mark.parametrize("width", [80, 140])
 def test_report_as_a_reader_sees_it(width: int, golden: Golden) -> None:
     out = Screen(width=width, record=True, file=io.StringIO(), color_system=None)
-    print_report(of_records(RECORDS), out)
+    print_report(list(map(analyse, of_records(RECORDS))), out)
     text = "\n".join(line.rstrip() for line in out.export_text().splitlines()) + "\n"
     golden(f"report_{width}.txt", text)
 

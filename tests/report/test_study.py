@@ -14,13 +14,12 @@ from pathlib import Path
 import pytest
 
 from fuseablate.commands.program import main
-from fuseablate.report.comparison import of_records
-from fuseablate.report.files.formats import FORMATS
-from fuseablate.report.judged import judge
-from fuseablate.report.look import COLUMNS, Look, read_columns
-from fuseablate.report.screen.bars import MARKS, interval
-from fuseablate.report.screen.pareto import Point, front
-from fuseablate.report.screen.searched import hypervolumes, sparkline
+from fuseablate.report import COLUMN_NAMES, ReportOptions, analyse, of_records, read_columns
+from fuseablate.report.analysis import pareto_front
+from fuseablate.report.differences import MARKS
+from fuseablate.report.files import WRITERS
+from fuseablate.report.screen.drawings import interval_bar, sparkline
+from fuseablate.report.search_progress import hypervolumes
 from fuseablate.runs.manifest import Manifest, PlannedVariant, Searched, Trial
 from fuseablate.runs.record import Record
 from fuseablate.stats import Delta, Interval
@@ -35,6 +34,7 @@ from tests.helpers.comparisons import (
     shown,
     stored,
     study,
+    written,
 )
 from tests.helpers.golden import Golden
 from tests.helpers.programs import Needs
@@ -54,18 +54,17 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(name: str, width:
     # The title is one line, which a terminal breaks itself.
     assert [line for line in text.splitlines()[1:] if len(line) > width] == []
     assert "…" not in text
-    judged = judge(STUDIES[name])
-    for variant in judged.variants[1:]:
-        delta = judged.delta(variant)
-        assert delta
-        assert f"{MARKS[delta.verdict]} {delta.verdict}" in text
+    for row in analyse(STUDIES[name]).sections[0].variants[1:]:
+        assert f"{MARKS[row.verdict]} {row.verdict}" in text
 
 
 def test_what_a_narrow_terminal_has_no_room_for_is_said() -> None:
     text = shown(STUDIES["one_factor"], 40)
     assert "No room here for params, macs, seeds," in text
     assert "  35.57 ± 0.60 ▼▼ worse" in text.replace("all.se=false", "")
-    chosen = shown(STUDIES["one_factor"], 40, Look(columns=("delta", "macs", "params", "seeds")))
+    chosen = shown(
+        STUDIES["one_factor"], 40, ReportOptions(columns=("delta", "macs", "params", "seeds"))
+    )
     assert "No room here for seeds (see" in chosen
     assert "2.14M" in chosen
     # Where runs are missing, how many there are goes last.
@@ -98,8 +97,8 @@ def test_a_study_without_a_run_is_shown_in_every_form() -> None:
     none = comparison("factorial", *made)
     assert "Runs" not in shown(none, 80).split()
     assert "0 of 2" in shown(none, 80)
-    for form in FORMATS:
-        text = FORMATS[form]([none], Look())
+    for form in WRITERS:
+        text = written(form, none)
         assert "no run has ended" in text or form == "csv"
         assert "recipe ." not in text
 
@@ -147,7 +146,7 @@ def test_a_search_that_has_found_nothing() -> None:
 
 def test_no_spread_in_a_factorial_and_no_result_in_a_per_row_study() -> None:
     cells = [planned(f"cell {at}", "", BASE, 0.1, 0.1, levels=(LEVELS[at],)) for at in range(4)]
-    assert "Effects: not told" in said_of(*cells, design="factorial")
+    assert "No effects: they need two seeds" in said_of(*cells, design="factorial")
     rows = [planned(f"row {at}", "", BASE, -1, levels=({"row": str(at)},)) for at in range(3)]
     assert "What each row loses" not in said_of(*rows, design="per-row")
 
@@ -196,22 +195,24 @@ def test_a_manifest_of_before_gives_the_levels_of_each_combination(tmp_path: Pat
 
 
 def test_seeds_that_are_missing_cannot_be_hidden() -> None:
-    assert "2 of 3" in shown(STUDIES["missing"], 80, Look(columns=("score",)))
-    assert "2 of 3" in FORMATS["markdown"]([STUDIES["missing"]], Look(columns=("score",)))
+    assert "2 of 3" in shown(STUDIES["missing"], 80, ReportOptions(columns=("score",)))
+    assert "2 of 3" in written(
+        "markdown", STUDIES["missing"], options=ReportOptions(columns=("score",))
+    )
 
 
 def test_sort_filter_metric_and_runs() -> None:
     three = STUDIES["one_factor"]
-    by_macs = shown(three, 140, Look(sort="macs"))
+    by_macs = shown(three, 140, ReportOptions(sort="macs"))
     assert by_macs.index("all.se=false ") < by_macs.index("fuse.kernel=3 ")
-    by_score = shown(three, 140, Look(sort="score"))
+    by_score = shown(three, 140, ReportOptions(sort="score"))
     assert by_score.index("fuse.kernel=3 ") < by_score.index("all.se=false ")
-    table = shown(three, 140, Look(filter="KERNEL")).split("\n\n")[0]
+    table = shown(three, 140, ReportOptions(filter="KERNEL")).split("\n\n")[0]
     assert "fusenet" not in table
     assert "baseline" in table
     assert "all.se=false" not in table
     # Validation scores lie a point below the test scores in these records.
-    assert "39.50 ± 0.50" in shown(three, 140, Look(metric="val_top1"))
+    assert "39.50 ± 0.50" in shown(three, 140, ReportOptions(metric="val_top1"))
 
 
 CHOSEN = ("verdict", "macs", "score")
@@ -219,7 +220,7 @@ CHOSEN = ("verdict", "macs", "score")
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_chosen_columns_in_their_order_in_a_terminal(width: int) -> None:
-    lines = shown(STUDIES["one_factor"], width, Look(columns=CHOSEN)).splitlines()
+    lines = shown(STUDIES["one_factor"], width, ReportOptions(columns=CHOSEN)).splitlines()
     at = next(at for at, line in enumerate(lines) if line.startswith("Variant"))
     assert re.sub(" +", " ", lines[at]) in (
         "Variant MACs Test top-1",
@@ -233,7 +234,10 @@ def test_chosen_columns_in_their_order_in_a_terminal(width: int) -> None:
 
 
 def test_chosen_columns_in_the_written_forms() -> None:
-    found = {form: FORMATS[form]([STUDIES["one_factor"]], Look(columns=CHOSEN)) for form in FORMATS}
+    found = {
+        form: written(form, STUDIES["one_factor"], options=ReportOptions(columns=CHOSEN))
+        for form in WRITERS
+    }
     verdict = "worse, whatever the spreads"
     row = f"| `all.se=false` | {verdict} | 2.14M (\u221248.0 %) | 35.57 ± 0.60 |"
     assert found["markdown"].splitlines()[4:6] == [
@@ -253,8 +257,8 @@ def test_chosen_columns_in_the_written_forms() -> None:
 
 @pytest.mark.parametrize("form", ["markdown", "latex", "csv", "html", "json"])
 def test_order_and_filter_hold_in_every_form(form: str) -> None:
-    def order(look: Look) -> list[str]:
-        text = FORMATS[form]([STUDIES["one_factor"]], look)
+    def order(look: ReportOptions) -> list[str]:
+        text = written(form, STUDIES["one_factor"], options=look)
         if form == "json":
             text = json.dumps(json.loads(text)[0]["variants"])
         elif form == "html":
@@ -266,19 +270,22 @@ def test_order_and_filter_hold_in_every_form(form: str) -> None:
         edits = {"all.se=false", "fuse.kernel=3"}
         return sorted((each for each in edits if each in text), key=text.index)
 
-    assert order(Look()) == ["all.se=false", "fuse.kernel=3"]
-    assert order(Look(sort="score")) == ["fuse.kernel=3", "all.se=false"]
-    assert order(Look(filter="kernel")) == ["fuse.kernel=3"]
+    assert order(ReportOptions()) == ["all.se=false", "fuse.kernel=3"]
+    assert order(ReportOptions(sort="score")) == ["fuse.kernel=3", "all.se=false"]
+    assert order(ReportOptions(filter="kernel")) == ["fuse.kernel=3"]
 
 
 def test_latency_is_a_column_where_it_was_measured() -> None:
-    judged = judge(STUDIES["search"])
-    assert Look().columns_of(judged) == COLUMNS
-    assert "latency" not in Look().columns_of(judge(STUDIES["one_factor"]))
-    text = FORMATS["markdown"]([STUDIES["search"]], Look(sort="latency"))
+    measured, unmeasured = (
+        [column.name for column in analyse(STUDIES[name]).sections[0].columns]
+        for name in ("search", "one_factor")
+    )
+    assert measured == list(COLUMN_NAMES)
+    assert "latency" not in unmeasured
+    text = written("markdown", STUDIES["search"], options=ReportOptions(sort="latency"))
     assert text.index("| 1.10 |") > text.index("| 1.25 |")  # the reference stays first
     # Asked for where nobody measured it, it is there and empty.
-    asked = FORMATS["markdown"]([STUDIES["one_factor"]], Look(columns=("latency",)))
+    asked = written("markdown", STUDIES["one_factor"], options=ReportOptions(columns=("latency",)))
     assert "| `all.se=false` |  |" in asked
 
 
@@ -341,15 +348,15 @@ def test_flags_that_cannot_be_followed_are_not_ignored(
 
 def test_an_interval_is_drawn_where_it_lies() -> None:
     # 17 cells from -8 to 8: a cell is one point, zero is the ninth.
-    drawn = interval(Delta("a", 3, -4.0, Interval(-6.0, -2.0, 0.01)), 8.0).plain
+    drawn = interval_bar(Delta("a", 3, -4.0, Interval(-6.0, -2.0, 0.01)), 8.0).plain
     assert drawn == "  ━━●━━ ┆        "
-    assert interval(Delta("a", 1, 8.0), 8.0).plain == "        ┆       ●"
-    assert interval(Delta("a", 0, None), 8.0).plain == ""
+    assert interval_bar(Delta("a", 1, 8.0), 8.0).plain == "        ┆       ●"
+    assert interval_bar(Delta("a", 0, None), 8.0).plain == ""
 
 
 def test_the_front_by_hand() -> None:
     def best(*values: tuple[float, float]) -> set[str]:
-        return front([Point(str(at), "net", *each) for at, each in enumerate(values)])
+        return pareto_front({str(at): point for at, point in enumerate(values)})
 
     assert best((1, 10), (2, 20), (3, 15), (2, 19)) == {"0", "1"}
     assert best((1, 1), (1, 1)) == {"0", "1"}
@@ -367,11 +374,11 @@ def test_the_hypervolume_by_hand() -> None:
 @pytest.mark.parametrize("form", ["csv", "markdown", "latex"])
 def test_written_forms_as_they_are(form: str, golden: Golden) -> None:
     ending = {"csv": "csv", "markdown": "md", "latex": "tex"}[form]
-    golden(f"report.{ending}", FORMATS[form]([STUDIES["one_factor"], STUDIES["iso"]], Look()))
+    golden(f"report.{ending}", written(form, STUDIES["one_factor"], STUDIES["iso"]))
 
 
 def test_csv_by_hand() -> None:
-    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([STUDIES["iso"]], Look()))))
+    rows = list(csv.DictReader(io.StringIO(written("csv", STUDIES["iso"]))))
     assert [row["variant"] for row in rows] == ["baseline", "se=off", "baseline",
                                                 "se=off (iso MACs)"]  # fmt: skip
     # 35.0, 36.2 and 35.5 have the mean 35.566..., the reference 40.5.
@@ -382,7 +389,7 @@ def test_csv_by_hand() -> None:
 
 
 def test_json_says_everything() -> None:
-    (table,) = json.loads(FORMATS["json"]([STUDIES["iso"]], Look()))
+    (table,) = json.loads(written("json", STUDIES["iso"]))
     assert table["title"] == "Squeeze-and-excitation"
     assert [len(one["runs"]) for one in table["variants"]] == [3, 3]
     assert table["variants"][1]["verdict"] == "worse"
@@ -400,12 +407,12 @@ def test_markup_and_special_characters_are_shown_as_they_are() -> None:
     named = dataclasses.replace(odd, title="SE [off]", question="[/]?", recipe="a [b]")
     for said in ("SE [off]  [/]?", "recipe a [b]"):
         assert said in shown(named, 140)
-    assert r"`[bold]x_y\|z&50%#`" in FORMATS["markdown"]([odd], Look())
-    assert r"{}[bold]x\_y\textbar{}z\&50\%\#" in FORMATS["latex"]([odd], Look())
+    assert r"`[bold]x_y\|z&50%#`" in written("markdown", odd)
+    assert r"{}[bold]x\_y\textbar{}z\&50\%\#" in written("latex", odd)
 
 
 def test_latex_compiles_as_it_is(tmp_path: Path, needs: Needs) -> None:
-    (tmp_path / "r.tex").write_text(FORMATS["latex"](list(STUDIES.values()), Look()))
+    (tmp_path / "r.tex").write_text(written("latex", *list(STUDIES.values())))
     command = [needs("pdflatex"), "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]

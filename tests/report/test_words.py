@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
-from fuseablate.report.comparison import of_records
-from fuseablate.report.files.formats import FORMATS
-from fuseablate.report.judged import judge
-from fuseablate.report.look import Look
-from fuseablate.report.words import conclusion, statistics_lines
+from fuseablate import stats
+from fuseablate.report import Comparison, ReportOptions, analyse, of_records
+from fuseablate.report.analysis import Section
 from fuseablate.seeds import Looks, SeedPlan
-from fuseablate.stats import analyse
-from tests.helpers.comparisons import BASE, LEAN, REFERENCE, STUDIES, comparison, planned, shown
+from tests.helpers.comparisons import (
+    BASE,
+    LEAN,
+    REFERENCE,
+    STUDIES,
+    comparison,
+    planned,
+    shown,
+    written,
+)
 from tests.helpers.records import record
+
+
+def section_of(compared: Comparison, **options: Any) -> Section:
+    """Return what is said of the variants as their edits make them."""
+    return analyse(compared, ReportOptions(**options)).sections[0]
+
 
 NEAR = planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_000), 0.402, 0.406, 0.409)
 
@@ -25,36 +38,36 @@ def test_how_many_more_differ(count: int, said: str) -> None:
         planned(f"v{at}", f"all.out=x1.{at}", LEAN, 0.10, 0.11 + at / 1000, 0.105)
         for at in range(1, count + 1)
     )
-    assert said in conclusion(judge(comparison("one-factor", REFERENCE, *far)))
+    assert said in section_of(comparison("one-factor", REFERENCE, *far)).conclusion
 
 
 def test_a_verdict_names_what_it_rests_on_in_every_row() -> None:
     # Alike, 3.0 points are seen in noise of 0.6; each by its own variance at 3 seeds, they are not.
     off = planned("se=off", "all.se=false", LEAN, 0.381, 0.396, 0.377)
     found = comparison("one-factor", REFERENCE, off, NEAR)
-    delta = judge(found).delta(found.variants[1])
+    delta = section_of(found).variants[1].delta
     assert delta
     assert (delta.verdict, delta.holds) == ("worse", "if spreads are alike")
     for form in ("markdown", "latex", "html", "csv", "json"):
-        row = FORMATS[form]([found], Look()).replace("</td>", "\n")
+        row = written(form, found).replace("</td>", "\n")
         assert "if spreads are alike" in row
-    (row,) = (
-        line for line in FORMATS["markdown"]([found], Look()).splitlines() if "`all.se" in line
-    )
+    (row,) = (line for line in written("markdown", found).splitlines() if "`all.se" in line)
     assert row.endswith("| worse, if spreads are alike |")
 
 
 def test_what_the_images_add_is_no_noise_of_seeds() -> None:
     found = comparison("one-factor", REFERENCE, NEAR)
-    assert "from seed noise at 3 seeds" in conclusion(judge(found))
-    both = dataclasses.replace(found, interval="both")
-    assert "from the noise of seeds and test images at 3 seeds" in conclusion(judge(both))
+    assert "from seed noise at 3 seeds" in section_of(found).conclusion
+    assert (
+        "from the noise of seeds and test images at 3 seeds"
+        in section_of(found, interval="both").conclusion
+    )
 
 
 def test_the_seeds_of_what_is_unclear_are_its_own() -> None:
     missing = planned("se=off", "all.se=false", LEAN, 0.402, 0.411, -1)
     found = comparison("one-factor", REFERENCE, NEAR, missing, matters=0.1)
-    assert "at 2 to 3 seeds: fuse.kernel=3, all.se=false." in conclusion(judge(found))
+    assert "at 2 to 3 seeds: fuse.kernel=3, all.se=false." in section_of(found).conclusion
 
 
 def test_a_raised_spread_is_not_called_the_variants_own() -> None:
@@ -63,29 +76,29 @@ def test_a_raised_spread_is_not_called_the_variants_own() -> None:
     wild = [
         planned(f"v{at}", f"all.out=x1.{at}", LEAN, 0.38 + at / 500, 0.40, 0.42) for at in (1, 2)
     ]
-    lines = " ".join(statistics_lines(judge(comparison("one-factor", flat, *wild))))
+    lines = " ".join(section_of(comparison("one-factor", flat, *wild)).method)
     assert "each variant's own variance, none taken below half of their mean" in lines
     assert "a variant's own, as it is taken: " in lines
 
 
 def test_differences_that_are_not_those_of_the_means_say_so() -> None:
     scores = {"a": {0: 20.0, 1: 20.5, 2: 20.1}, "b": {0: 24.0, 1: 24.4}}
-    analysis = analyse(scores, "a")
+    analysis = stats.analyse(scores, "a")
     # Of seeds 0 and 1: 4.0 and 3.9; of the means: 24.2 - 20.2.
     assert analysis.deltas[0].mean == pytest.approx(3.95)
     assert "where one side lacks a seed" in analysis.why
     whole = {"a": scores["a"], "b": {**scores["b"], 2: 24.3}}
-    assert "lacks a seed" not in analyse(whole, "a").why
+    assert "lacks a seed" not in stats.analyse(whole, "a").why
 
 
 def test_a_difference_of_nothing_has_no_minus() -> None:
     one = planned("baseline", "", BASE, 0.200, 0.205, 0.201, 0.202)
     other = planned("se=off", "all.se=false", LEAN, 0.201, 0.204, 0.200, 0.203)
     found = comparison("one-factor", one, other)
-    delta = judge(found).delta(found.variants[1])
+    delta = section_of(found).variants[1].delta
     assert delta
     assert delta.mean == pytest.approx(0, abs=1e-9)
-    for text in (shown(found, 140), FORMATS["markdown"]([found], Look())):
+    for text in (shown(found, 140), written("markdown", found)):
         assert "-0.00 [" not in text.replace("\u2212", "-")
 
 
@@ -106,7 +119,7 @@ def test_planned_looks_are_judged_at_the_look_that_each_variant_ended_at() -> No
     found = dataclasses.replace(
         comparison("one-factor", *made, seeds=plan, matters=20.0), matters=1.0
     )
-    assert "at 3 to 5 seeds: all.se=false, fuse.kernel=3." in conclusion(judge(found))
+    assert "at 3 to 5 seeds: all.se=false, fuse.kernel=3." in section_of(found).conclusion
 
 
 def test_the_order_of_deltas_is_that_of_what_is_shown() -> None:
@@ -114,6 +127,14 @@ def test_the_order_of_deltas_is_that_of_what_is_shown() -> None:
     base = planned("baseline", "", BASE, 0.300, 0.302, 0.400)
     whole = planned("whole", "all.out=x1.2", LEAN, 0.310, 0.313, 0.411)
     part = planned("part", "all.out=x1.5", LEAN, 0.320, 0.323, -1)
-    judged = judge(comparison("one-factor", base, whole, part))
-    assert [v.name for v in Look(sort="delta").shown(judged)] == ["baseline", "part", "whole"]
-    assert [v.name for v in Look(sort="score").shown(judged)] == ["baseline", "whole", "part"]
+    found = comparison("one-factor", base, whole, part)
+    assert [row.variant.name for row in section_of(found, sort="delta").rows] == [
+        "baseline",
+        "part",
+        "whole",
+    ]
+    assert [row.variant.name for row in section_of(found, sort="score").rows] == [
+        "baseline",
+        "whole",
+        "part",
+    ]

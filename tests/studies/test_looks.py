@@ -17,8 +17,7 @@ from rich.console import Console
 
 from fuseablate import stats
 from fuseablate.commands.program import main
-from fuseablate.report.comparison import of_study
-from fuseablate.report.judged import judge
+from fuseablate.report import analyse, of_study
 from fuseablate.runs.manifest import Manifest
 from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import Store
@@ -332,12 +331,9 @@ def test_the_engine_and_the_report_judge_alike(tmp_path: Path) -> None:
     done = run(plan_of(tmp_path, seeds=seeds), tmp_path / "runs", curve, judge=stats.undecided)
     comparison = of_study(done.manifest, done.store.get)
     assert "Planned looks at 3, 4 and 5 seeds: a variant is trained on" in comparison.notes[0]
-    judged = judge(comparison)
     found = {}
-    for variant in judged.variants[1:]:
-        delta = judged.delta(variant)
-        assert delta
-        found[variant.label] = (len(variant.finished), delta.verdict)
+    for row in analyse(comparison).sections[0].variants[1:]:
+        found[row.variant.label] = (len(row.variant.finished), row.verdict)
     assert {label: seeds for label, (seeds, _) in found.items()} == {
         label: len(seeds) for label, seeds in done.trained.items() if label
     }

@@ -16,8 +16,8 @@ from optuna.trial import TrialState
 from fuseablate.cost.costs import measure
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import Screen, duration
-from fuseablate.report.comparison import of_records
-from fuseablate.report.screen.report import print_report
+from fuseablate.report import analyse, of_records
+from fuseablate.report.screen import print_report
 from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import RECORD, Store
 from fuseablate.spec.spec import Spec
@@ -370,7 +370,8 @@ def test_test_scores_play_no_role_before_the_final_report(tmp_path: Path) -> Non
     assert "test" not in journal
     assert all("test" not in line for line in ended.view.said)
     out = Screen(file=io.StringIO(), width=140)
-    print_report(of_records([r for run in ended.runs if (r := ended.store.get(run.digest))]), out)
+    records = [record for run in ended.runs if (record := ended.store.get(run.digest))]
+    print_report(list(map(analyse, of_records(records))), out)
     assert isinstance(out.file, io.StringIO)
     assert "Test top-1" in out.file.getvalue()
 

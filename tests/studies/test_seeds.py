@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fuseablate.errors import InputError
-from fuseablate.report.comparison import of_study
+from fuseablate.report import of_study
 from fuseablate.runs.manifest import Manifest
 from fuseablate.runs.store import Store, run_digest
 from fuseablate.seeds import Looks, SeedPlan, unplanned

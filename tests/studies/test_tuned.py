@@ -22,7 +22,7 @@ from scipy.stats import qmc
 from fuseablate.commands.program import main
 from fuseablate.engines.base import Job
 from fuseablate.errors import InputError
-from fuseablate.report.comparison import of_study
+from fuseablate.report import of_study
 from fuseablate.runs.manifest import Manifest
 from fuseablate.runs.store import Store
 from fuseablate.studies.driver import Driver

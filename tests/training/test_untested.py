@@ -17,15 +17,14 @@ from fuseablate.commands.program import main
 from fuseablate.data.parts import Data, Part
 from fuseablate.errors import InputError
 from fuseablate.io.checked import checked_dataclass
-from fuseablate.report.comparison import of_records
-from fuseablate.report.files.formats import FORMATS
-from fuseablate.report.judged import judge
-from fuseablate.report.look import Look
+from fuseablate.report import analyse, of_records
+from fuseablate.report.files import WRITERS
 from fuseablate.runs.record import Record, read_record
 from fuseablate.runs.store import RECORD, WEIGHTS, Store
 from fuseablate.spec.spec import to_toml
 from fuseablate.training import SilentProgress, train
 from fuseablate.training.environment import threads_set
+from tests.helpers.comparisons import written
 from tests.helpers.records import failed, record
 from tests.helpers.small_run import CLASSES, small_data, small_recipe, small_spec
 
@@ -181,10 +180,11 @@ def test_fresh_runs_are_not_pooled_with_those_of_a_search() -> None:
     assert [[run.seed for run in v.runs] for v in searched.variants] == [[0], [0, 1]]
     assert [len(v.finished) for v in searched.variants] == [1, 1]
     assert not fresh.untested
-    judged = judge(searched)
-    assert (judged.metric, judged.analysis) == ("val_top1", None)
+    report = analyse(searched)
+    assert report.metric == "val_top1"
+    assert report.sections[0].statistics.analysis is None
     # The validation score of `record` is a point below what it is given.
-    assert judged.scores(searched.variants[1]) == [pytest.approx(70)]
+    assert report.sections[0].variants[1].scores == pytest.approx({0: 70})
 
 
 def test_untested_runs_of_several_recipes_are_one_table() -> None:
@@ -196,9 +196,9 @@ def test_untested_runs_of_several_recipes_are_one_table() -> None:
     assert one.recipe == "various, untested"
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", WRITERS)
 def test_every_form_shows_untested_runs_by_validation_and_without_a_verdict(form: str) -> None:
-    text = FORMATS[form](of_records(SEARCHED[:3]), Look())
+    text = written(form, *of_records(SEARCHED[:3]))
     assert "Test top-1 (%)" not in text
     assert "> better" not in text
     assert form == "html" or "better" not in text  # its styles name all verdicts

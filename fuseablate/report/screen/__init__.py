@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from fuseablate.report.screen.report import comparison_rows, print_report
+from fuseablate.report.screen.report import print_report
 
-__all__ = [
-    "comparison_rows",
-    "print_report",
-]
+__all__ = ["print_report"]

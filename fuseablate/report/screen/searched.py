@@ -10,12 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.io.terminal import fitted, short
-from fuseablate.report.best_so_far import best_so_far, heading, words
-from fuseablate.report.screen.bars import BLOCKS
+from fuseablate.report.screen.drawings import sparkline
+from fuseablate.report.search_progress import (
+    best_so_far,
+    curve_title,
+    curves_note,
+    hypervolumes,
+)
 from fuseablate.runs import Searched, Trial
 
 SHOWN = 10  # trials of the table
-STEPS = 40  # points of the line of the hypervolume
 
 
 def print_searched(search: Searched, out: Console) -> None:
@@ -30,11 +34,11 @@ def print_searched(search: Searched, out: Console) -> None:
         "failed": states["fail"],
         "not ended": states["running"],
     }
-    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    trials = f": {len(search.trials):,} trials by {search.sampler}: {said or 'none'}"
+    ended = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    trials = f": {len(search.trials):,} trials by {search.sampler}: {ended or 'none'}"
     out.print(Text.assemble(("Search", "bold"), trials))
-    told = ", ".join(f"{count:,} {reason}" for reason, count in search.refused.items())
-    out.print(f"Samples that were not trained, and drawn again: {told}")
+    refused = ", ".join(f"{count:,} {reason}" for reason, count in search.refused.items())
+    out.print(f"Samples that were not trained, and drawn again: {refused}")
     if done:
         out.print(_table(search, done, out))
         out.print(
@@ -47,8 +51,8 @@ def print_searched(search: Searched, out: Console) -> None:
     if cost and done and any(volumes := hypervolumes(done, cost)):
         out.print(f"Hypervolume over trials: {sparkline(volumes)}")
     if search.importance:
-        rated = ", ".join(f"{name} {share:.2f}" for name, share in search.importance.items())
-        out.print(f"Importance of parameters for validation top-1 (PED-ANOVA): {rated}")
+        shares = ", ".join(f"{name} {share:.2f}" for name, share in search.importance.items())
+        out.print(f"Importance of parameters for validation top-1 (PED-ANOVA): {shares}")
     else:
         out.print("Importance of parameters: not rated, for which 20 trials are needed")
     out.print()
@@ -62,21 +66,21 @@ def _print_best(search: Searched, out: Console) -> None:
     out.print("Best validation top-1 so far, over trials:")
     low = min(curve[0] for curve in curves.values())
     high = max(curve[-1] for curve in curves.values())
-    wide = max(len(heading(name)) for name in curves)
+    wide = max(len(curve_title(name)) for name in curves)
     for name, curve in curves.items():
-        out.print(f"  {heading(name):{wide}}  {sparkline(curve, low, high, 2)}")
-    if said := words(search):
-        out.print(said, style="dim")
+        out.print(f"  {curve_title(name):{wide}}  {sparkline(curve, low, high, 2)}")
+    if note := curves_note(curves):
+        out.print(note, style="dim")
 
 
 def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
     ranked = sorted(done, key=lambda trial: (not trial.finalist, -(trial.top1 or 0)))
     finalists = sum(trial.finalist for trial in done)
 
-    def make(some: Sequence[str], tight: int) -> Table:
+    def make(names: Sequence[str], tight: int) -> Table:
         table = Table(box=None, padding=(0, 1 if tight else 2, 0, 0), pad_edge=False)
         table.add_column("Trial", no_wrap=True)
-        for name in some:
+        for name in names:
             table.add_column(name, justify="right", no_wrap=True)
         changed = any(trial.recipe for trial in ranked)
         table.add_column("Edits and recipe" if changed else "Edits", overflow="fold")
@@ -88,54 +92,12 @@ def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
                 "MACs": short(trial.macs),
                 "ms": "-" if trial.latency is None else f"{trial.latency:.2f}",
             }
-            name = f"{trial.number}{'*' if trial.finalist else ''}"
+            number = f"{trial.number}{'*' if trial.finalist else ''}"
             what = " ".join(filter(None, (trial.edits, trial.recipe))) or "-"
-            table.add_row(name, *(cells[column] for column in some), Text(what))
+            table.add_row(number, *(cells[column] for column in names), Text(what))
         return table
 
     timed = ("ms",) if "latency" in search.objectives else ()
     columns = ("Val top-1", "Seeds", "Params", "MACs", *timed)
     table, _ = fitted(make, columns, ("Params", "ms", "MACs"), out)
     return table
-
-
-def hypervolumes(trials: Sequence[Trial], cost: str) -> list[float]:
-    """Return, after each trial, the area that the front dominates, as a share of its frame.
-
-    The frame goes from 0 to the best accuracy, and from 0 to the largest cost of all trials.
-    """
-    points = [(float(getattr(trial, cost)), trial.top1 or 0.0) for trial in trials]
-    frame_cost, frame_top1 = max(p[0] for p in points), max(p[1] for p in points)
-    if not frame_cost or not frame_top1:
-        return [0.0] * len(points)
-    found = []
-    for count in range(1, len(points) + 1):
-        area, reached = 0.0, 0.0
-        # From the cheapest on, each adds what it is better by, as wide as its cost saves.
-        for value, top1 in sorted(points[:count]):
-            if top1 > reached:
-                area += (frame_cost - value) * (top1 - reached)
-                reached = top1
-        found.append(area / (frame_cost * frame_top1))
-    return found
-
-
-def sparkline(
-    values: Sequence[float],
-    low: float | None = None,
-    high: float | None = None,
-    digits: int = 3,
-) -> str:
-    """Return at most `STEPS` blocks, with the least and the greatest value named.
-
-    The lowest block stands for `low`, the highest for `high`; usually those two values.
-    """
-    step = max(1, -(-len(values) // STEPS))
-    some = [*values[step - 1 :: step]]
-    if len(values) % step:
-        some.append(values[-1])
-    least, most = min(values), max(values)
-    floor, top = least if low is None else low, most if high is None else high
-    width = (top - floor) or 1.0
-    blocks = "".join(BLOCKS[min(7, int(8 * (value - floor) / width))] for value in some)
-    return f"{least:.{digits}f} {blocks} {most:.{digits}f}"

@@ -1,84 +1,162 @@
-"""The figures of the page: their frames, controls and keys; the script draws in them."""
+"""What the figures of the page draw: points, curves over epochs, and a search's best."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from fuseablate.io.escaping import html
-from fuseablate.report.comparison import ComparedVariant, Comparison
-from fuseablate.report.files.dots import Dot
+from fuseablate.cost import COSTS, CostKind, summary
+from fuseablate.io.escaping import plain
+from fuseablate.report.analysis import AnalysedComparison, front_of
+from fuseablate.report.columns import delta_cell, typographic
+from fuseablate.report.differences import AnalysedVariant
+from fuseablate.report.options import PLOT_COSTS
+from fuseablate.report.search_progress import (
+    best_so_far,
+    curve_title,
+    curves_note,
+    shown_counts,
+)
+from fuseablate.runs import Record, Searched
 
-COSTS = {"macs": "MACs", "params": "Params", "latency": "Latency"}
+WIDTH, HEIGHT = 720, 260  # of the drawing of a search's best, in its own units
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 24, 40
+TICKS = 4  # steps of its vertical axis
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a training curve shows, which a record has for each epoch."""
+
+    title: str
+    axis: str
+    factor: float
+    """Shares become percent."""
+
+
 MEASURES = {
-    "val_top1": "Validation top-1",
-    "train_top1": "Training top-1",
-    "val_loss": "Validation loss",
-    "train_loss": "Training loss",
+    "val_top1": Measure("Validation top-1", "Validation top-1 (%)", 100),
+    "train_top1": Measure("Training top-1", "Training top-1 (%)", 100),
+    "val_loss": Measure("Validation loss", "Validation loss", 1),
+    "train_loss": Measure("Training loss", "Training loss", 1),
 }
 
 
-def scatter(at: int, metric: str, dots: Sequence[Dot], comparison: Comparison) -> str:
-    """Return the frame of the plot of accuracy against cost; `at` is the comparison's number."""
-    costs = {
-        key: title
-        for key, title in COSTS.items()
-        if any(getattr(dot, key) is not None for dot in dots)
+def plotted_costs(report: AnalysedComparison) -> dict[str, str]:
+    """Return the titles of the costs that a variant of the plot has."""
+    return {
+        name: COSTS[name].title
+        for name in PLOT_COSTS
+        if any(COSTS[name].get(row.variant) is not None for row in report.plotted)
     }
-    drawn = {dot.key for dot in dots}
-    keys = [
-        f'<span class="key" data-index="{index}"{_equal(variant)}><code>{html(variant.short)}'
-        "</code></span>"
-        for index, variant in enumerate(comparison.variants)
-        if variant.key in drawn
+
+
+def script_data(report: AnalysedComparison) -> dict[str, Any]:
+    """Return what the script draws; a variant is known by its place in the comparison."""
+    costs = {name: COSTS[name] for name in plotted_costs(report)}
+    index = {variant.key: at for at, variant in enumerate(report.comparison.variants)}
+    return {
+        "metric": report.metric_title,
+        "costs": {name: kind.label for name, kind in costs.items()},
+        "measures": {name: measure.axis for name, measure in MEASURES.items()},
+        "points": [_point(row, index[row.variant.key], costs) for row in report.plotted],
+        "fronts": {
+            name: sorted(index[key] for key in front_of(report.plotted, kind))
+            for name, kind in costs.items()
+        },
+        "curves": [
+            {"index": index[variant.key], "bands": {name: band(runs, name) for name in MEASURES}}
+            for variant in report.comparison.variants
+            for runs in ([run for run in variant.runs if len(run.curves)],)
+            if runs
+        ],
+    }
+
+
+def _point(row: AnalysedVariant, index: int, costs: Mapping[str, CostKind]) -> dict[str, Any]:
+    low, high = row.span or (None, None)
+    return {
+        "index": index,
+        "label": plain(row.variant.plot_label),
+        "lines": [plain(line) for line in _lines(row, costs)],
+        "costs": {name: kind.get(row.variant) for name, kind in costs.items()},
+        "mean": row.mean,
+        "low": low,
+        "high": high,
+        "scores": row.scores,
+        "equal": row.variant.iso_of is not None,
+    }
+
+
+def _lines(row: AnalysedVariant, costs: Mapping[str, CostKind]) -> list[str]:
+    """Return what is said of a variant where it is pointed at."""
+    lines = [f"{row.mean:.2f} % over {len(row.scores)} of {len(row.variant.seeds)} seeds"]
+    if row.delta and row.delta.mean is not None:
+        cell = delta_cell(row.delta)
+        interval = f"95 % interval {cell.detail}" if cell.detail else "no interval"
+        verdict = ", ".join(filter(None, (row.verdict, row.holds)))
+        lines.append(
+            f"{typographic(f'{cell.text} points to the reference, {interval}')}: {verdict}"
+        )
+    else:
+        lines.append(": ".join(filter(None, (row.verdict, row.why))))
+    latency = row.variant.latency
+    measured = "" if latency is None else f", {costs['latency'].counted(latency)} an image"
+    lines.append(summary(row.variant) + measured)
+    lines.append(f"Seeds: {', '.join(f'{seed}: {s:.2f}' for seed, s in row.scores.items())}")
+    if row.variant.iso_of:
+        lines.append("Rescaled to the cost of the reference")
+    return lines
+
+
+def band(runs: Sequence[Record], measure: str) -> dict[str, list[float]]:
+    """Return the mean, the lowest and the highest of the runs that reached each epoch."""
+    curves = [getattr(run.curves, measure) for run in runs]
+    epochs = [
+        [MEASURES[measure].factor * curve[at] for curve in curves if at < len(curve)]
+        for at in range(max(map(len, curves), default=0))
     ]
-    return f"""<h2>{html(metric)} against cost</h2>
-<figure class="scatter" data-of="{at}">
-<div class="controls" role="group" aria-label="Cost on the horizontal axis">
-{_buttons("cost", costs)}
-</div>
-<div class="canvas"></div>
-<div class="tip" role="status" hidden></div>
-<div class="controls">{"".join(keys)}</div>
-<figcaption>Large marks: means; small dots: seeds; bars: the 95 % interval of the difference to
-the reference (the dashed line), around the mean; steps: the Pareto front. Hollow marks: rescaled
-to the reference&rsquo;s cost. <span class="hint">Point at a mark, or go to it with the tab key, for
-its edits.</span></figcaption>
-</figure>"""
+    return {
+        "mean": list(map(statistics.fmean, epochs)),
+        "low": list(map(min, epochs)),
+        "high": list(map(max, epochs)),
+    }
 
 
-def curves(at: int, comparison: Comparison) -> str:
-    """Return the frame of the training curves."""
-    keys = [
-        f'<button type="button" class="key" data-variant="{index}" data-index="{index}"'
-        f"{_equal(variant)}><code>{html(variant.short)}</code></button>"
-        for index, variant in enumerate(comparison.variants)
-        if any(len(run.curves) for run in variant.runs)
-    ]
-    return f"""<h2>Training</h2>
-<figure class="curves" data-of="{at}">
-<div class="controls" role="group" aria-label="What is drawn">
-{_buttons("measure", MEASURES)}
-</div>
-<div class="canvas"></div>
-<div class="controls" role="group" aria-label="Variants that are drawn">{"".join(keys)}</div>
-<figcaption>Lines: means over seeds; bands: from the lowest to the highest seed. Training values
-are those of the batches as trained on (augmented, with dropout and label smoothing).</figcaption>
-</figure>"""
+def best_drawing(search: Searched) -> dict[str, Any] | None:
+    """Return the curves of the best so far with their places in the drawing; None without any."""
+    curves = best_so_far(search)
+    if not curves:
+        return None
+    most = max(len(curve) for curve in curves.values())
+    low = min(curve[0] for curve in curves.values())
+    span = (max(curve[-1] for curve in curves.values()) - low) or 1.0
 
+    def x(count: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (count - 1) / max(1, most - 1)
 
-def _buttons(what: str, titles: dict[str, str]) -> str:
-    """Return buttons of which one is pressed: the first."""
+    def y(value: float) -> float:
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / span
 
-    def each() -> Iterable[str]:
-        for number, (key, title) in enumerate(titles.items()):
-            pressed = "true" if number == 0 else "false"
-            yield (
-                f'<button type="button" data-{what}="{key}" aria-pressed="{pressed}">'
-                f"{html(title)}</button>"
-            )
+    def path(scores: Sequence[float]) -> str:
+        steps = (f"H{x(n):.1f}V{y(score):.1f}" for n, score in enumerate(scores[1:], start=2))
+        return f"M{x(1):.1f},{y(scores[0]):.1f}{''.join(steps)}"
 
-    return "\n".join(each())
-
-
-def _equal(variant: ComparedVariant) -> str:
-    return ' data-equal="yes"' if variant.iso_of else ""
+    marks = [low + span * step / TICKS for step in range(TICKS + 1)]
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "left": LEFT,
+        "right": WIDTH - RIGHT,
+        "bottom": HEIGHT - BOTTOM,
+        "up": [(y(value), f"{value:.1f}") for value in marks],
+        "across": [(x(n), f"{n:,}") for n in dict.fromkeys((1, (most + 1) // 2, most))],
+        "curves": [
+            {"title": curve_title(name), "scores": scores, "path": path(scores)}
+            for name, scores in curves.items()
+        ],
+        "counts": shown_counts(curves),
+        "note": curves_note(curves),
+    }

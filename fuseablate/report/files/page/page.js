@@ -1,7 +1,5 @@
 "use strict";
 const SVG = "http://www.w3.org/2000/svg";
-const COSTS = { macs: "MACs", params: "Params", latency: "Latency (ms an image)" };
-const MEASURES = { val_top1: "Validation top-1 (%)", train_top1: "Training top-1 (%)", val_loss: "Validation loss", train_loss: "Training loss" };
 const HUES = 7, HEIGHT = 380, LEFT = 52, RIGHT = 16, TOP = 28, BOTTOM = 44;
 
 function node(name, attributes, ...children) {
@@ -91,35 +89,15 @@ function pressed(host, attribute, value) {
   for (const button of host.querySelectorAll(`[${attribute}]`)) button.setAttribute("aria-pressed", String(button.getAttribute(attribute) === value));
 }
 
-function front(dots, cost) {
-  const whole = dots.filter((dot) => !dot.diverged);
-  const best = whole.filter((one) => !whole.some((other) => other[cost] <= one[cost] && other.mean >= one.mean && (other[cost] < one[cost] || other.mean > one.mean)));
-  return best.sort((one, other) => one[cost] - other[cost]);
-}
-
-function described(dot) {
-  const signed = (value) => (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(2);
-  const seeds = Object.entries(dot.scores);
-  const lines = [`${dot.mean.toFixed(2)} % over ${seeds.length} of ${dot.seeds_asked} seeds`];
-  if (dot.delta !== null) {
-    const around = dot.delta_low === null ? "no interval" : `95 % interval ${signed(dot.delta_low)} to ${signed(dot.delta_high)}`;
-    lines.push(`${signed(dot.delta)} points to the reference, ${around}: ${[dot.verdict, dot.holds].filter(Boolean).join(", ")}`);
-  } else lines.push([dot.verdict, dot.why].filter(Boolean).join(": "));
-  lines.push(`${short(dot.params)} params, ${short(dot.macs)} MACs` + (dot.latency === null ? "" : `, ${short(dot.latency)} ms an image`));
-  lines.push(`Seeds: ${seeds.map(([seed, score]) => `${seed}: ${score.toFixed(2)}`).join(", ")}`);
-  if (dot.equal) lines.push("Rescaled to the cost of the reference");
-  return lines;
-}
-
 function scatter(figure, data) {
   const host = figure.querySelector(".canvas");
   const tip = figure.querySelector(".tip");
-  let cost = "macs";
+  let cost = figure.querySelector('[data-cost][aria-pressed="true"]')?.dataset.cost ?? "macs";
   const hide = () => { tip.hidden = true; };
-  function show(dot, group) {
+  function show(point, group) {
     const name = document.createElement("b");
-    name.textContent = dot.label;
-    tip.replaceChildren(name, ...described(dot).flatMap((line, at) => (at ? [document.createElement("br"), line] : [line])));
+    name.textContent = point.label;
+    tip.replaceChildren(name, ...point.lines.flatMap((line, at) => (at ? [document.createElement("br"), line] : [line])));
     tip.hidden = false;
     const [outer, box] = [figure.getBoundingClientRect(), group.querySelector(".mark").getBoundingClientRect()];
     const [x, y] = [box.left - outer.left, box.top - outer.top];
@@ -128,23 +106,24 @@ function scatter(figure, data) {
   }
   function draw() {
     hide();
-    const dots = data.dots.filter((dot) => dot[cost] !== null);
-    if (!dots.length) return;
-    const ys = dots.flatMap((dot) => [dot.mean, dot.low ?? dot.mean, dot.high ?? dot.mean, ...Object.values(dot.scores)]);
-    const { svg, x, y } = axes(host, reach(dots.map((dot) => dot[cost])), reach(ys), COSTS[cost], `${data.metric} (%)`, short);
-    const base = y(dots[0].mean);
+    const points = data.points.filter((point) => point.costs[cost] !== null);
+    if (!points.length) return;
+    const ys = points.flatMap((point) => [point.mean, point.low ?? point.mean, point.high ?? point.mean, ...Object.values(point.scores)]);
+    const { svg, x, y } = axes(host, reach(points.map((point) => point.costs[cost])), reach(ys), data.costs[cost], `${data.metric} (%)`, short);
+    const base = y(points[0].mean);
     svg.append(node("line", { class: "base", x1: LEFT, x2: svg.viewBox.baseVal.width - RIGHT, y1: base, y2: base }));
-    const path = front(dots, cost).map((dot, at) => (at ? `H${x(dot[cost])}V${y(dot.mean)}` : `M${x(dot[cost])},${y(dot.mean)}`));
+    const front = points.filter((point) => data.fronts[cost].includes(point.index)).sort((a, b) => a.costs[cost] - b.costs[cost]);
+    const path = front.map((point, at) => (at ? `H${x(point.costs[cost])}V${y(point.mean)}` : `M${x(point.costs[cost])},${y(point.mean)}`));
     svg.append(node("path", { class: "front", d: path.join("") }));
-    for (const dot of dots) {
-      const at = x(dot[cost]);
-      const group = node("g", { class: `point s${dot.index % HUES}`, tabindex: 0, role: "img", "aria-label": [dot.label, ...described(dot)].join(". ") });
-      if (dot.low !== null) group.append(node("line", { class: "reach", x1: at, x2: at, y1: y(dot.low), y2: y(dot.high) }));
-      for (const score of Object.values(dot.scores)) group.append(node("circle", { class: "seed", cx: at, cy: y(score), r: 3 }));
-      const mark = shape(dot.index, at, y(dot.mean), 6);
-      mark.setAttribute("class", dot.equal ? "mark equal" : "mark");
-      group.append(mark, node("circle", { cx: at, cy: y(dot.mean), r: 14, fill: "transparent" }));
-      for (const event of ["pointerenter", "focus"]) group.addEventListener(event, () => show(dot, group));
+    for (const point of points) {
+      const at = x(point.costs[cost]);
+      const group = node("g", { class: `point s${point.index % HUES}`, tabindex: 0, role: "img", "aria-label": [point.label, ...point.lines].join(". ") });
+      if (point.low !== null) group.append(node("line", { class: "reach", x1: at, x2: at, y1: y(point.low), y2: y(point.high) }));
+      for (const score of Object.values(point.scores)) group.append(node("circle", { class: "seed", cx: at, cy: y(score), r: 3 }));
+      const mark = shape(point.index, at, y(point.mean), 6);
+      mark.setAttribute("class", point.equal ? "mark equal" : "mark");
+      group.append(mark, node("circle", { cx: at, cy: y(point.mean), r: 14, fill: "transparent" }));
+      for (const event of ["pointerenter", "focus"]) group.addEventListener(event, () => show(point, group));
       for (const event of ["pointerleave", "blur"]) group.addEventListener(event, hide);
       svg.append(group);
     }
@@ -160,14 +139,14 @@ function scatter(figure, data) {
 
 function curves(figure, data) {
   const host = figure.querySelector(".canvas");
-  const hidden = new Set(data.curves.slice(HUES).map((each) => each.index));
+  const hidden = new Set(data.curves.slice(HUES).map((curve) => curve.index));
   let measure = "val_top1";
   function draw() {
     const shown = data.curves.filter((each) => !hidden.has(each.index));
     const bands = shown.map((each) => each.bands[measure]);
     const epochs = Math.max(2, ...data.curves.map((each) => each.bands[measure].mean.length));
     const values = bands.flatMap((band) => [...band.low, ...band.high]);
-    const { svg, x, y } = axes(host, [1, epochs], reach(values.length ? values : [0, 1]), "Epoch", MEASURES[measure], (value) => (Number.isInteger(value) ? String(value) : ""));
+    const { svg, x, y } = axes(host, [1, epochs], reach(values.length ? values : [0, 1]), "Epoch", data.measures[measure], (value) => (Number.isInteger(value) ? String(value) : ""));
     shown.forEach((each, number) => {
       const band = bands[number];
       const points = (list) => list.map((value, at) => `${x(at + 1)},${y(value)}`);

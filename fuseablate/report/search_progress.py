@@ -1,4 +1,4 @@
-"""How the best validation top-1 of a search rises with its trials. Without torch."""
+"""How a search's best validation top-1 and its Pareto front grow with its trials."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def best_so_far(search: Searched) -> dict[str, tuple[float, ...]]:
     failed counts as the lowest of those that are complete; one that runs yet does not count.
     Empty where no trial is complete.
     """
-    done = [one.top1 for one in (*search.trials, *search.random) if one.top1 is not None]
-    if not done:
+    trials = (*search.trials, *search.random)
+    lowest = min((trial.top1 for trial in trials if trial.top1 is not None), default=None)
+    if lowest is None:
         return {}
-    lowest = min(done)
-    found = {}
-    for name, trials in ((search.sampler, search.trials), ("random", search.random)):
-        if scores := _scores(trials, lowest):
-            found[name] = expected_best(scores) if name == "random" else running_best(scores)
-    return found
+    curves = {}
+    for name, own in ((search.sampler, search.trials), ("random", search.random)):
+        if scores := _scores(own, lowest):
+            curves[name] = expected_best(scores) if name == "random" else running_best(scores)
+    return curves
 
 
 def _scores(trials: Sequence[Trial], lowest: float) -> list[float]:
@@ -36,7 +36,6 @@ def _scores(trials: Sequence[Trial], lowest: float) -> list[float]:
 
 
 def running_best(scores: Sequence[float]) -> tuple[float, ...]:
-    """Return the best of the first 1, 2, ... scores."""
     return tuple(accumulate(scores, max))
 
 
@@ -49,7 +48,7 @@ def expected_best(scores: Sequence[float]) -> tuple[float, ...]:
     """
     best_first = sorted(scores, reverse=True)
     count = len(best_first)
-    found = []
+    expected = []
     for drawn in range(1, count + 1):
         weight, short = drawn / count, 0.0  # what is lacking to the best of all
         for place, score in enumerate(best_first):
@@ -58,8 +57,8 @@ def expected_best(scores: Sequence[float]) -> tuple[float, ...]:
             if left < drawn or weight < NEGLIGIBLE:
                 break
             weight *= (left + 1 - drawn) / left
-        found.append(best_first[0] - short)
-    return running_best(found)  # no rounding lets it fall
+        expected.append(best_first[0] - short)
+    return running_best(expected)  # no rounding lets it fall
 
 
 def shown_counts(curves: Mapping[str, Sequence[float]]) -> list[int]:
@@ -70,23 +69,42 @@ def shown_counts(curves: Mapping[str, Sequence[float]]) -> list[int]:
     return sorted({count for count in decades if count < most} | ends)
 
 
-def heading(name: str) -> str:
-    """Return what a curve is called."""
+def curve_title(name: str) -> str:
     return "random, expected" if name == "random" else f"{name}, observed"
 
 
-def words(search: Searched) -> str:
+def curves_note(curves: Mapping[str, Sequence[float]]) -> str:
     """Return what the curves rest on, in sentences; empty where there is none of random trials."""
-    curves = best_so_far(search)
     if "random" not in curves:
         return ""
     expected = "The curve of random trials is the expectation over all their orders."
     if len(curves) == 1:
         return expected
-    said = ", ".join(
+    bests = ", ".join(
         f"{curve[-1]:.2f} of {len(curve):,} trials by {name}" for name, curve in curves.items()
     )
     return (
-        f"Best validation top-1: {said}; each is one search, and too high for the best of many. "
+        f"Best validation top-1: {bests}; each is one search, and too high for the best of many. "
         f"{expected} They are for comparison: none of them is a finalist."
     )
+
+
+def hypervolumes(trials: Sequence[Trial], cost: str) -> list[float]:
+    """Return, after each trial, the area that the front dominates, as a share of its frame.
+
+    The frame goes from 0 to the best accuracy, and from 0 to the largest cost of all trials.
+    """
+    points = [(float(getattr(trial, cost)), trial.top1 or 0.0) for trial in trials]
+    frame_cost, frame_top1 = max(p[0] for p in points), max(p[1] for p in points)
+    if not frame_cost or not frame_top1:
+        return [0.0] * len(points)
+    volumes = []
+    for count in range(1, len(points) + 1):
+        area, reached = 0.0, 0.0
+        # From the cheapest on, each adds what it is better by, as wide as its cost saves.
+        for value, top1 in sorted(points[:count]):
+            if top1 > reached:
+                area += (frame_cost - value) * (top1 - reached)
+                reached = top1
+        volumes.append(area / (frame_cost * frame_top1))
+    return volumes

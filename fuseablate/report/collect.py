@@ -1,0 +1,227 @@
+"""From records, alone or with the manifest of their study, to comparisons. Without torch."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from fuseablate.report.comparison import ComparedVariant, Comparison
+from fuseablate.runs import Manifest, PlannedVariant, Record, alike, differing, networks_of
+from fuseablate.runs.identity import DIGITS
+from fuseablate.seeds import unplanned
+
+UNTESTED = (
+    "Untested: trained to choose by, as a search's trials are. The test set has not been read; "
+    "these are validation scores, too high for the best, and nothing is claimed."
+)
+
+
+def of_records(records: Sequence[Record]) -> list[Comparison]:
+    """Return the records in comparable groups: those of the same data and the same recipe.
+
+    Untested runs, such as a search's trials, are never in one group with tested ones; since nothing
+    is claimed of them, they share one, the last, whatever their recipes. Else groups stand in the
+    order in which they were begun, and in each the variants without edits come first, then the
+    others by the order of training.
+    """
+    groups: dict[str, dict[str, list[Record]]] = {}
+    records = sorted(records, key=lambda record: record.untested)  # a stable sort
+    for record, network in zip(records, networks_of(records), strict=True):
+        data, recipe = (
+            json.dumps(table, sort_keys=True, default=list)
+            for table in (record.data, record.recipe)
+        )
+        shared = f"{data} untested" if record.untested else f"{data} {recipe}"
+        key = f"{network} {recipe}" if record.untested else network
+        groups.setdefault(shared, {}).setdefault(key, []).append(record)
+    firsts = [next(iter(group.values()))[0] for group in groups.values()]
+    data_texts = _told_apart([_data(run) for run in firsts], [run.data for run in firsts])
+    recipes = _told_apart([_recipe(run) for run in firsts], [run.recipe for run in firsts])
+    return [
+        _of_group(group, text, recipe)
+        for group, text, recipe in zip(groups.values(), data_texts, recipes, strict=True)
+    ]
+
+
+def _told_apart(texts: Sequence[str], tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the texts; to those that different tables share, what differs is added."""
+    distinct = list(texts)
+    for text in alike(texts):
+        places = [at for at, other in enumerate(texts) if other == text]
+        differences = differing([tables[at] for at in places])
+        for at, difference in zip(places, differences, strict=True):
+            distinct[at] = f"{text}, {difference}" if difference else text
+    return distinct
+
+
+def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> Comparison:
+    # A stable sort: those without edits first.
+    ordered = sorted(group.items(), key=lambda item: bool(item[1][0].edits))
+    several = len({runs[0].spec_name for runs in group.values()}) > 1
+    # The runs of a group have one recipe, unless they are untested.
+    recipes = differing([runs[0].recipe for _, runs in ordered])
+    names = [
+        f"{_label(runs[0], several)} {own}".strip()
+        for (_, runs), own in zip(ordered, recipes, strict=True)
+    ]
+    ambiguous = alike(names)
+    variants = []
+    for (network, runs), text, own in zip(ordered, names, recipes, strict=True):
+        first = runs[0]
+        name = f"{text} ({network[:DIGITS]})" if text in ambiguous else text
+        variants.append(
+            ComparedVariant(
+                key=network,
+                name=name,
+                changes=name if first.label or own else "",
+                edits=first.edits,
+                levels=(),
+                params=first.params,
+                macs=first.macs,
+                seeds=tuple(sorted(run.seed for run in runs)),
+                runs=tuple(sorted(runs, key=lambda run: run.seed)),
+                untested=first.untested,
+            )
+        )
+    first = variants[0].runs[0]
+    notes: tuple[str, ...] = ()
+    if first.untested:
+        notes = (UNTESTED,)
+    elif first.edits and len(variants) > 1:
+        notes = (f"No run without edits is here: the reference is {variants[0].short}, trained "
+                 "first.",)  # fmt: skip
+    return Comparison(
+        variants=tuple(variants),
+        spec=first.spec_name,
+        data=data,
+        recipe=f"{'various' if any(recipes) else recipe}, untested" if first.untested else recipe,
+        notes=(*notes, *unlike([run for runs in group.values() for run in runs])),
+    )
+
+
+def _label(run: Record, several: bool) -> str:
+    """Return the edits, behind the spec's name where there are several specs; or the name alone."""
+    return f"{run.spec_name} {run.label}".strip() if several or not run.label else run.label
+
+
+def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Comparison:
+    """Return a study's comparison; `get` returns the record of a digest, None where it has none."""
+    ambiguous = alike(
+        text for planned in manifest.variants for text in {_name(planned), _changes(planned)} - {""}
+    )
+    variants = tuple(_of_planned(planned, ambiguous, get) for planned in manifest.variants)
+    runs = [run for variant in variants for run in variant.runs]
+    looks = manifest.planned_seeds.looks
+    notes = (
+        *manifest.notes,
+        *([looks.said] if looks else ()),
+        *unplanned(manifest.seen, manifest.planned_seeds),
+        *unlike(runs),
+    )
+    if manifest.tuned and not any(planned.tuned for planned in manifest.variants):
+        notes += ("The variants are being tuned: nothing is compared yet.",)
+    return Comparison(
+        variants=variants,
+        spec=manifest.spec,
+        data=_data(runs[0]) if runs else "no run has ended",
+        recipe=_study_recipe(manifest, runs[0]) if runs else "",
+        name=manifest.name,
+        title=manifest.title,
+        question=manifest.question,
+        design=manifest.design,
+        factors=manifest.factors,
+        notes=notes,
+        search=manifest.search,
+        matters=manifest.matters,
+        looks=looks,
+    )
+
+
+def _of_planned(
+    planned: PlannedVariant, ambiguous: Collection[str], get: Callable[[str], Record | None]
+) -> ComparedVariant:
+    name, changes = _name(planned), _changes(planned)
+    digests = dict(sorted(planned.runs.items()))
+    return ComparedVariant(
+        # The digest of a run names network, recipe and data, and its seed beside.
+        key=next(iter(digests.values()), name),
+        name=name,
+        changes=f"{changes} ({name})" if changes in ambiguous else changes,
+        edits=planned.edits,
+        levels=planned.levels,
+        params=planned.params,
+        macs=planned.macs,
+        seeds=tuple(digests),
+        runs=tuple(run for digest in digests.values() if (run := get(digest))),
+        iso_of=planned.iso_of,
+        latency=planned.latency,
+    )
+
+
+def _name(planned: PlannedVariant) -> str:
+    return " = ".join(planned.names)
+
+
+def _changes(planned: PlannedVariant) -> str:
+    parts = [part for part in (planned.spec, *planned.edits, planned.recipe) if part]
+    if planned.tuned:
+        parts = [*(parts or planned.names[:1]), planned.tuned]
+    return " ".join(parts)
+
+
+def _data(run: Record) -> str:
+    height, width = run.data["image_size"]
+    return f"{run.data_title}, {height}x{width}"
+
+
+def _recipe(run: Record, name: str = "") -> str:
+    epochs = run.recipe["epochs"]
+    return f"{name or run.recipe_name} ({epochs} epoch{'s' * (epochs != 1)})"
+
+
+def _study_recipe(manifest: Manifest, run: Record) -> str:
+    """Return the recipe of a study, one of whose first runs is `run`, and how it was tuned."""
+    if manifest.tuned is None:
+        return _recipe(run)
+    tuned = [planned.tuned for planned in manifest.variants if run.digest in planned.runs.values()]
+    seeds = manifest.tuned.seeds
+    return (
+        f"{_recipe(run, run.recipe_name.removesuffix(f' {tuned[0]}'))}, tuned for each variant: "
+        f"the best of the same {manifest.tuned.trials} by validation, "
+        f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    )
+
+
+def _device(environment: Mapping[str, object]) -> str:
+    """Return the kind of the device and its name; which of several it was changes nothing."""
+    kind = str(environment["device"]).partition(":")[0]
+    return f"{kind} ({environment['device_name']})" if environment.get("device_name") else kind
+
+
+# What changes results though it is no part of a run's digest, and how a record tells it.
+ENVIRONMENT: Mapping[str, Callable[[Mapping[str, object]], str]] = {
+    "threads": lambda environment: str(environment["threads"]),
+    "device": _device,
+    "torch": lambda environment: str(environment["torch"]),
+}
+
+
+def unlike(runs: Sequence[Record]) -> tuple[str, ...]:
+    """Return a line that says where the runs were not trained on the same footing; or none."""
+    differences = []
+    for key, text in ENVIRONMENT.items():
+        counts = Counter(text(run.environment) for run in runs if key in run.environment)
+        if len(counts) > 1:
+            *others, last = [
+                f"{value} ({count} run{'s' * (count > 1)})"
+                for value, count in sorted(counts.items())
+            ]
+            differences.append(f"{key} {', '.join(others)} and {last}")
+    if not differences:
+        return ()
+    return (
+        "Not all runs were trained alike, which changes results by itself: "
+        f"{'; '.join(differences)}.",
+    )

@@ -1,0 +1,363 @@
+"""The columns of a report's tables: one table that every form reads, a terminal as well as CSV.
+
+A new column is one row of `COLUMNS` (of the variants) or of `RUN_COLUMNS`.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from fuseablate.cost import COSTS
+from fuseablate.io.terminal import change, duration
+from fuseablate.report.comparison import METRICS, Comparison
+from fuseablate.report.differences import AnalysedVariant
+from fuseablate.runs import Record
+
+if TYPE_CHECKING:
+    from fuseablate.stats import Delta
+
+MINUS = "\u2212"
+Row = TypeVar("Row")
+Value = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value as people read it; empty where there is none."""
+
+    text: str
+    detail: str = ""
+    """What stands beside or below it: a change, an interval, what a verdict rests on."""
+    line: str = ""
+    """Both as one line; the text where it has no detail."""
+    brief: str = ""
+    """Both where there is little room; the text where it has no detail."""
+
+    @property
+    def whole(self) -> str:
+        return self.line or self.text
+
+    @property
+    def narrow(self) -> str:
+        return self.brief or self.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column(Generic[Row]):
+    """A column of a table with a row for each `Row`."""
+
+    name: str
+    """What `--columns` and `--sort` call it."""
+    title: str
+    """Its heading in files; `{metric}` is the metric's title."""
+    short_title: str
+    """Its heading on a terminal."""
+    cell: Callable[[Row], Cell]
+    values: Mapping[str, Callable[[Row], Value]]
+    """For machines: numbers in full, by name. The first is what the column is sorted by."""
+    left: bool = False
+    """Whether its text begins at the left."""
+    detail_title: str = ""
+    """On a wide terminal, the heading of a column of its own for the details."""
+    order: int = 0
+    """Which end comes first where `--sort` names it: 1 the least, -1 the greatest; 0 is neither."""
+    priority: int = 0
+    """Where a terminal has no room the lowest goes first; 0 always stays."""
+
+    def value(self, row: Row) -> Value:
+        """Return what it is sorted by; None where the row has no value."""
+        return next(iter(self.values.values()))(row)
+
+
+def _counted(name: str, priority: int) -> Column[AnalysedVariant]:
+    """Return the column of a cost that every variant has, with its change to the reference."""
+    cost = COSTS[name]
+
+    def share(row: AnalysedVariant) -> float:
+        changed: float = cost.get(row.variant) / cost.get(row.reference) - 1
+        return changed
+
+    def cell(row: AnalysedVariant) -> Cell:
+        value, base = cost.get(row.variant), cost.get(row.reference)
+        text = cost.short(value)
+        if value == base:
+            return Cell(text)
+        changed = change(value, base)
+        return Cell(text, changed, f"{text} ({changed})")
+
+    return Column(
+        name=name,
+        title=cost.heading,
+        short_title=cost.title,
+        detail_title="change",
+        cell=cell,
+        values={name: lambda row: cost.get(row.variant), f"{name}_change": share},
+        order=1,
+        priority=priority,
+    )
+
+
+def _latency(row: AnalysedVariant) -> Cell:
+    value = row.variant.latency
+    return Cell("" if value is None else COSTS["latency"].short(value))
+
+
+def _score(row: AnalysedVariant) -> Cell:
+    return Cell(mean_sd(row.scores))
+
+
+def mean_sd(scores: Mapping[int, float]) -> str:
+    """Return `mean ± standard deviation` (of the sample, over seeds), or what there is."""
+    if not scores:
+        return "none"
+    mean = f"{statistics.mean(scores.values()):.2f}"
+    return f"{mean} ± {statistics.stdev(scores.values()):.2f}" if len(scores) > 1 else mean
+
+
+def delta_cell(delta: Delta | None) -> Cell:
+    """Return a difference with its interval: both ends, or in brief how far it reaches."""
+    if delta is None or delta.mean is None:
+        return Cell("")
+    text = f"{delta.mean:+z.2f}"
+    if delta.low is None or delta.high is None:
+        return Cell(text)
+    ends = f"[{delta.low:+.2f}, {delta.high:+.2f}]"
+    reach = max(delta.high - delta.mean, delta.mean - delta.low)
+    return Cell(text, ends, f"{text} {ends}", f"{text} ± {reach:.2f}")
+
+
+def _seeds(row: AnalysedVariant) -> Cell:
+    done, asked = len(row.variant.finished), len(row.variant.seeds)
+    return Cell(str(done) if done == asked else f"{done} of {asked}")
+
+
+def _verdict(row: AnalysedVariant) -> Cell:
+    if row.why:
+        return Cell(row.verdict, row.why, f"{row.verdict}: {row.why}")
+    return Cell(row.verdict, row.holds, f"{row.verdict}, {row.holds}" if row.holds else "")
+
+
+def reading(path: str) -> Callable[[object], Value]:
+    """Return what reads `a.b` of a row: None where `a` is."""
+
+    def value(row: object) -> Value:
+        read: Any = row
+        for name in path.split("."):
+            read = None if read is None else getattr(read, name)
+        result: Value = read
+        return result
+
+    return value
+
+
+# Beside the variant itself, which always comes first.
+COLUMNS: tuple[Column[AnalysedVariant], ...] = (
+    _counted("params", priority=1),
+    _counted("macs", priority=3),
+    Column(
+        name="latency",
+        title=COSTS["latency"].heading,
+        short_title=COSTS["latency"].unit,
+        cell=_latency,
+        values={"latency_ms": reading("variant.latency")},
+        order=1,
+        priority=2,
+    ),
+    Column(
+        name="score",
+        title="{metric} (%), mean ± sd",
+        short_title="{metric}",
+        cell=_score,
+        values={"mean": reading("mean"), "sd": reading("sd")},
+        order=-1,
+        priority=6,
+    ),
+    Column(
+        name="delta",
+        title="Delta, 95 % interval",
+        short_title="Delta [95 %]",
+        cell=lambda row: delta_cell(row.delta),
+        values={
+            "delta": reading("delta.mean"),
+            "low": reading("delta.low"),
+            "high": reading("delta.high"),
+            "p": reading("delta.p"),
+        },
+        order=-1,
+        priority=5,
+    ),
+    Column(
+        name="seeds",
+        title="Seeds",
+        short_title="Seeds",
+        cell=_seeds,
+        values={
+            "seeds": lambda row: len(row.scores),
+            "seeds_asked": lambda row: len(row.variant.seeds),
+        },
+        priority=4,
+    ),
+    Column(
+        name="verdict",
+        title="Verdict",
+        short_title="",
+        cell=_verdict,
+        values={
+            "verdict": reading("verdict"),
+            "holds": reading("holds"),
+            "why": reading("why"),
+        },
+        left=True,
+    ),
+)
+COLUMN_NAMES = tuple(column.name for column in COLUMNS)
+
+
+def _no_effect(delta: Delta) -> bool:
+    """Whether the same networks stand on both sides: the effect is 0 by itself."""
+    return delta.interval is not None and delta.low == delta.high
+
+
+def _effect_verdict(delta: Delta) -> Cell:
+    if _no_effect(delta):
+        return Cell("the same networks")
+    return Cell(delta.verdict, delta.holds, f"{delta.verdict}, {delta.holds}" * bool(delta.holds))
+
+
+# Beside the levels that an effect of a factorial design is of.
+EFFECT_COLUMNS: tuple[Column[Delta], ...] = (
+    Column(
+        name="points",
+        title="Points, 95 % interval",
+        short_title="Points [95 %]",
+        cell=lambda delta: Cell("none") if _no_effect(delta) else delta_cell(delta),
+        values={
+            "delta": reading("mean"),
+            "low": reading("low"),
+            "high": reading("high"),
+            "p": reading("p"),
+        },
+    ),
+    Column(
+        name="verdict",
+        title="Verdict",
+        short_title="",
+        cell=_effect_verdict,
+        values={"verdict": reading("verdict"), "holds": reading("holds")},
+        left=True,
+    ),
+)
+
+# What CSV and JSON hold beside the columns: both intervals of each difference, and its errors.
+DETAILS: Mapping[str, Callable[[AnalysedVariant], Value]] = {
+    "robust_low": reading("delta.robust.low"),
+    "robust_high": reading("delta.robust.high"),
+    "robust_p": reading("delta.robust.p"),
+    "alike_low": reading("delta.alike.low"),
+    "alike_high": reading("delta.alike.high"),
+    "alike_p": reading("delta.alike.p"),
+    "seed_error": reading("delta.seed_se"),
+    "image_error": reading("delta.image_se"),
+}
+
+
+def _accuracy(metric: str, title: str, short_title: str, *, priority: int = 0) -> Column[Record]:
+    """Return the column of one of `METRICS`, which records hold as a share."""
+    part, measure = METRICS[metric]
+
+    def value(run: Record) -> float | None:
+        score = getattr(run, part)
+        return getattr(score, measure) if score else None
+
+    def cell(run: Record) -> Cell:
+        share = value(run)
+        if share is None:
+            return Cell("failed" if run.failure else "untested")
+        return Cell(f"{100 * share:.2f}")
+
+    return Column(
+        name=metric,
+        title=title,
+        short_title=short_title,
+        cell=cell,
+        values={metric: value},
+        priority=priority,
+    )
+
+
+def _speed(run: Record) -> float:
+    return statistics.median(run.curves.images_per_second or (0.0,))
+
+
+RUN_COLUMNS: tuple[Column[Record], ...] = (
+    Column(
+        name="seed",
+        title="Seed",
+        short_title="Seed",
+        cell=lambda run: Cell(str(run.seed)),
+        values={"seed": reading("seed")},
+    ),
+    Column(
+        name="epochs",
+        title="Epochs",
+        short_title="Epochs",
+        cell=lambda run: Cell(str(len(run.curves))),
+        values={"epochs": lambda run: len(run.curves)},
+        priority=2,
+    ),
+    _accuracy("val_top1", "Val top-1", "Val", priority=4),
+    _accuracy("test_top1", "Test top-1", "Test"),
+    _accuracy("test_top5", "Test top-5", "Top-5", priority=1),
+    Column(
+        name="speed",
+        title="Images/s",
+        short_title="Images/s",
+        cell=lambda run: Cell(f"{_speed(run):,.0f}"),
+        values={"images_per_second": _speed},
+    ),
+    Column(
+        name="time",
+        title="Time",
+        short_title="Time",
+        cell=lambda run: Cell(duration(run.seconds)),
+        values={"seconds": reading("seconds")},
+        priority=3,
+    ),
+    Column(
+        name="run",
+        title="Run",
+        short_title="Folder",
+        cell=lambda run: Cell(run.digest[:16], brief=run.digest[:8]),
+        values={"run": reading("digest")},
+    ),
+)
+
+
+def run_table(comparison: Comparison) -> tuple[list[str], list[list[object]]]:
+    """Return the columns and the rows of all runs, as a table of plain values."""
+    values = {name: value for column in RUN_COLUMNS for name, value in column.values.items()}
+    rows: list[list[object]] = [
+        [
+            variant.name,
+            run.recipe_name,
+            run.params,
+            run.macs,
+            *(value(run) for value in values.values()),
+        ]
+        for variant, run in comparison.runs
+    ]
+    return ["variant", "recipe", "params", "macs", *values], rows
+
+
+def texts(columns: Sequence[Column[Row]], row: Row) -> list[str]:
+    """Return what files show of a row: a text for each column, with minus signs."""
+    return [typographic(column.cell(row).whole) for column in columns]
+
+
+def typographic(text: str) -> str:
+    """Return the text of a cell with minus signs before its numbers."""
+    return re.sub(r"-(?=\d)", MINUS, text)

@@ -1,0 +1,190 @@
+"""What the statistics say of each variant's difference to the reference. Without torch."""
+
+from __future__ import annotations
+
+import base64
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from fuseablate.report.comparison import ComparedVariant, Comparison
+from fuseablate.runs import Record
+
+if TYPE_CHECKING:
+    from fuseablate.stats import Analysis, Basis, Delta
+
+# What intervals hold: the error of the seeds, or of the test images as well.
+IntervalKind = Literal["seeds", "both"]
+MARKS = {
+    "better": "▲", "worse": "▼", "same": "≈", "unclear": "?", "no claim": "·", "no verdict": "!",
+}  # fmt: skip
+ANY_SPREADS = "whatever the spreads"  # such a verdict has its mark twice
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysedVariant:
+    """A variant with its scores and its difference to the reference; shares are of its cost."""
+
+    variant: ComparedVariant
+    reference: ComparedVariant
+    scores: Mapping[int, float]
+    """The metric in percent, by seed."""
+    delta: Delta | None
+    """The difference to the reference; None for the reference, and where nothing is compared."""
+
+    @property
+    def mean(self) -> float | None:
+        return statistics.mean(self.scores.values()) if self.scores else None
+
+    @property
+    def sd(self) -> float | None:
+        """The standard deviation of the sample, over seeds."""
+        return statistics.stdev(self.scores.values()) if len(self.scores) > 1 else None
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The interval of the difference, drawn around the variant's own mean."""
+        delta, mean = self.delta, self.mean
+        if delta is None or delta.interval is None or delta.mean is None or mean is None:
+            return None
+        around = mean - delta.mean
+        return around + delta.interval.low, around + delta.interval.high
+
+    @property
+    def verdict(self) -> str:
+        if self.variant.untested:
+            return "untested"
+        if self.variant is self.reference:
+            return "reference"
+        return self.delta.verdict if self.delta else "no verdict"
+
+    @property
+    def holds(self) -> str:
+        """When the verdict holds, in words; empty where it claims nothing."""
+        return self.delta.holds if self.delta else ""
+
+    @property
+    def why(self) -> str:
+        """Why there is no verdict though runs have ended, in words; empty where there may be."""
+        if self.variant.diverged or not self.reference.diverged:
+            return self.variant.diverged
+        return f"{self.reference.diverged} of the reference"
+
+    @property
+    def marked(self) -> str:
+        """The verdict behind its mark."""
+        return marked(self.verdict, self.holds)
+
+
+def marked(verdict: str, holds: str) -> str:
+    """Return a verdict behind its mark."""
+    return f"{MARKS.get(verdict, '') * (2 if holds == ANY_SPREADS else 1)} {verdict}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """How some variants were compared with their reference, and what could have been seen."""
+
+    matters: float
+    """The smallest difference that matters, in points."""
+    interval: IntervalKind
+    analysis: Analysis | None = None
+    """None where there is nothing to compare."""
+    smallest: Mapping[Basis, float] = field(default_factory=dict)
+    """The difference seen in 4 of 5 cases, of the error of the seeds alone."""
+    needed: Mapping[Basis, tuple[int, int]] = field(default_factory=dict)
+    """From how many to how many seeds would see the smallest difference that matters."""
+
+    @property
+    def deltas(self) -> tuple[Delta, ...]:
+        return self.analysis.deltas if self.analysis else ()
+
+    @property
+    def reach(self) -> float:
+        """How far from zero the widest interval reaches: the scale of the bars."""
+        return reach_of(self.deltas)
+
+
+def reach_of(deltas: Sequence[Delta]) -> float:
+    """Return how far from zero the widest interval of a table reaches."""
+    ends = [abs(end) for d in deltas for end in (d.low, d.high, d.mean) if end is not None]
+    return max(ends, default=0.0) or 1.0
+
+
+def compare(
+    comparison: Comparison,
+    variants: Sequence[ComparedVariant],
+    metric: str,
+    interval: IntervalKind,
+    matters: float,
+) -> tuple[tuple[AnalysedVariant, ...], Statistics]:
+    """Compare each of some variants of a comparison with the first of them, the reference."""
+    result = _statistics(comparison, variants, metric, interval, matters)
+    deltas = {delta.variant: delta for delta in result.deltas}
+    analysed = tuple(
+        AnalysedVariant(
+            variant=variant,
+            reference=variants[0],
+            scores=dict(sorted(variant.scores(metric).items())),
+            delta=deltas.get(variant.key),
+        )
+        for variant in variants
+    )
+    return analysed, result
+
+
+def _statistics(
+    comparison: Comparison,
+    variants: Sequence[ComparedVariant],
+    metric: str,
+    interval: IntervalKind,
+    matters: float,
+) -> Statistics:
+    if len(variants) < 2 or comparison.untested:
+        return Statistics(matters=matters, interval=interval)
+    from fuseablate import stats
+
+    reference = variants[0]
+    whole = [variant for variant in variants if not variant.diverged]
+    if reference.diverged or len(whole) < 2:
+        why = "No verdict: of each variant but the reference some run diverged."
+        if reference.diverged:
+            why = f"No verdict: of the reference {reference.diverged}."
+        nothing = stats.Analysis(reference.key, (), "no result", why)
+        return Statistics(matters=matters, interval=interval, analysis=nothing)
+    scores = {variant.key: variant.scores(metric) for variant in whole}
+    rights = None
+    if metric == "test_top1":
+        rights = {
+            variant.key: {run.seed: _right(run) for run in variant.finished} for variant in whole
+        }
+    if comparison.looks:
+        asked = {variant.key: len(variant.seeds) for variant in whole}
+        analysis = stats.analyse_looks(
+            scores, reference.key, comparison.looks, rights, matters=matters, asked=asked
+        )
+    else:
+        analysis = stats.analyse(scores, reference.key, rights, matters=matters)
+    smallest = {basis: s for basis in stats.BASES if (s := stats.smallest(analysis, basis))}
+    needed = {
+        basis: seeds
+        for basis in stats.BASES
+        if (seeds := stats.seeds_needed(analysis, matters, basis))
+    }
+    return Statistics(
+        matters=matters,
+        interval=interval,
+        analysis=stats.widened(analysis) if interval == "both" else analysis,
+        smallest=smallest,
+        needed=needed,
+    )
+
+
+def _right(run: Record) -> Any:
+    """Return for each test image whether the run is right about it."""
+    import numpy as np
+
+    assert run.test
+    packed = np.frombuffer(base64.b64decode(run.test.right), dtype=np.uint8)
+    return np.unpackbits(packed)[: run.test.images]

@@ -1,0 +1,159 @@
+"""The report for people who write: Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fuseablate.io.escaping import latex, markdown, markdown_code
+from fuseablate.report.analysis import AnalysedComparison, Section
+from fuseablate.report.columns import EFFECT_COLUMNS, texts
+from fuseablate.report.search_progress import (
+    best_so_far,
+    curve_title,
+    curves_note,
+    shown_counts,
+)
+from fuseablate.runs import Searched
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table as text: headings, which columns begin at the left, and rows; the first names."""
+
+    heads: Sequence[str]
+    left: Sequence[bool]
+    rows: Sequence[Sequence[str]]
+
+
+def _variants(report: AnalysedComparison, section: Section) -> TextTable:
+    columns = section.columns
+    titles = [column.title.format(metric=report.metric_title) for column in columns]
+    return TextTable(
+        ["Variant", *titles],
+        [True, *(column.left for column in columns)],
+        [[row.variant.label, *texts(columns, row)] for row in section.rows],
+    )
+
+
+def _effects(report: AnalysedComparison) -> TextTable | None:
+    if not report.effects or not report.effects.deltas:
+        return None
+    return TextTable(
+        ["Effect", *(column.title for column in EFFECT_COLUMNS)],
+        [True, *(column.left for column in EFFECT_COLUMNS)],
+        [[delta.variant, *texts(EFFECT_COLUMNS, delta)] for delta in report.effects.deltas],
+    )
+
+
+def _best_so_far(search: Searched) -> TextTable | None:
+    """Return the best that a search had found after some trials."""
+    curves = best_so_far(search)
+    if not curves:
+        return None
+    rows = [
+        [
+            f"{count:,}",
+            *(f"{c[count - 1]:.2f}" if count <= len(c) else "" for c in curves.values()),
+        ]
+        for count in shown_counts(curves)
+    ]
+    return TextTable(["Trials", *map(curve_title, curves)], [False] * (len(curves) + 1), rows)
+
+
+def _title(report: AnalysedComparison, section: Section) -> str:
+    return f"{report.title}, at equal cost" if section.equal_cost else report.title
+
+
+def as_markdown(reports: Sequence[AnalysedComparison]) -> str:
+    """Return a pipe table for each comparison, beneath it its statistics in words and notes."""
+    parts = []
+    for report in reports:
+        comparison = report.comparison
+        for section in report.sections:
+            parts += [
+                f"### {markdown(_title(report, section))}",
+                markdown(f"{comparison.question} {comparison.setting}."),
+                _pipes(_variants(report, section), markdown_code),
+                markdown(" ".join(filter(None, (*section.method, section.conclusion)))),
+            ]
+        if report.effects:
+            if effects := _effects(report):
+                parts += ["**Effects**", _pipes(effects, markdown_code)]
+            parts.append(markdown(report.effects.note))
+        if comparison.notes:
+            parts.append("\n".join(f"- {markdown(note)}" for note in comparison.notes))
+        if comparison.search and (best := _best_so_far(comparison.search)):
+            note = curves_note(best_so_far(comparison.search))
+            parts += ["**Best validation top-1 so far (%)**", _pipes(best, str), note]
+    return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
+
+
+def _pipes(table: TextTable, name: Callable[[str], str]) -> str:
+    """Return a pipe table; `name` writes the first text of a row."""
+    first, *sides = ("---" if left else "--:" for left in table.left)
+    lines = [f"| {' | '.join(table.heads)} |", f"|{first}|{'|'.join(sides)}|"]
+    lines += [f"| {' | '.join((name(row[0]), *row[1:]))} |" for row in table.rows]
+    return "\n".join(lines)
+
+
+# What a document loads for its characters, of which pdfLaTeX knows those of Latin script.
+LATIN_1 = (r"\usepackage[utf8]{inputenc}",)
+LATIN = (
+    *LATIN_1,
+    r"\usepackage{iftex}",
+    r"\ifPDFTeX\usepackage[T1]{fontenc}\usepackage{lmodern}\fi",
+)
+OTHER = (
+    r"\usepackage{iftex}",
+    r"\RequireTUTeX % pdfLaTeX does not know all of these characters",
+    r"\usepackage{fontspec} % the first of these fonts that is installed, or any other:",
+    r"\IfFontExistsTF{Noto Serif CJK SC}{\setmainfont{Noto Serif CJK SC}}{%",
+    r"  \IfFontExistsTF{DejaVu Serif}{\setmainfont{DejaVu Serif}}{}}",
+    r"\tracinglostchars=2 % name the characters that the font lacks",
+)
+# Dashes, quotation marks, an ellipsis and the like, which it knows too.
+PUNCTUATION = {*map(chr, range(0x2013, 0x203B)), "\u20ac", "\u2122"}
+
+
+def _characters(text: str) -> tuple[str, ...]:
+    highest = max((ord(character) for character in set(text) - PUNCTUATION), default=0)
+    return LATIN_1 if highest < 0x100 else LATIN if highest < 0x180 else OTHER
+
+
+def as_latex(reports: Sequence[AnalysedComparison]) -> str:
+    """Return a document that compiles as it is, with a booktabs table for each comparison.
+
+    Beneath the table stand its statistics in words, and the notes.
+    """
+    lines: list[str] = []
+    for report in reports:
+        comparison = report.comparison
+        for section in report.sections:
+            title = f"{_title(report, section)}. {comparison.setting}. {section.conclusion}"
+            beneath = [*section.method, *comparison.notes]
+            lines += _float(_variants(report, section), title, beneath)
+        if effects := _effects(report):
+            assert report.effects
+            lines += _float(effects, f"{report.title}: effects.", [report.effects.note])
+    text = "\n".join(lines)
+    preamble = [r"\documentclass{article}", *_characters(text), r"\usepackage{booktabs}"]
+    return "\n".join([*preamble, r"\begin{document}", text, "", r"\end{document}", ""])
+
+
+def _float(table: TextTable, caption: str, beneath: Sequence[str]) -> list[str]:
+    return [
+        "",
+        r"\begin{table}",
+        r"\centering\footnotesize",
+        rf"\caption{{{latex(caption)}}}",
+        rf"\begin{{tabular}}{{{''.join('l' if left else 'r' for left in table.left)}}}",
+        r"\toprule",
+        " & ".join(map(latex, table.heads)) + r" \\",
+        r"\midrule",
+        *(" & ".join(map(latex, row)) + r" \\" for row in table.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        *(rf"\par\smallskip {latex(line)}" for line in beneath),
+        r"\end{table}",
+    ]
