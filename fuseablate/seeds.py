@@ -59,7 +59,7 @@ class SeedPlan:
 
     def says_the_same_as(self, other: SeedPlan) -> bool:
         """Return whether both say the same, in whatever order."""
-        mine, its = ((set(one.each), set(one.reference), one.looks) for one in (self, other))
+        mine, its = ((set(plan.each), set(plan.reference), plan.looks) for plan in (self, other))
         return mine == its
 
 
@@ -68,7 +68,7 @@ def unplanned(seen: Sequence[SeedPlan], now: SeedPlan) -> tuple[str, ...]:
     if not seen:
         return ()
     added = now.every - seen[0].every
-    left_out = frozenset[int]().union(*(one.every for one in seen)) - now.every
+    left_out = frozenset[int]().union(*(plan.every for plan in seen)) - now.every
     changes = [
         f"{_listed(seeds)} {'was' if len(seeds) == 1 else 'were'} {how}"
         for seeds, how in ((added, "added"), (left_out, "left out"))

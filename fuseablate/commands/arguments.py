@@ -83,17 +83,17 @@ def whole(least: int) -> Callable[[str], int]:
 
 def seeds(text: str) -> tuple[int, ...]:
     """Return the seeds that `0,1,2` or `0-2` writes."""
-    found: list[int] = []
+    numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise InputError(f"'{text}' is no list of seeds; write whole numbers, such as 0,1,2")
-        if len(part) > SEED_DIGITS or int(last or first) - int(first) >= MOST_SEEDS - len(found):
+        if len(part) > SEED_DIGITS or int(last or first) - int(first) >= MOST_SEEDS - len(numbers):
             raise InputError(f"'{text[:40]}' is too much; at most {MOST_SEEDS:,} seeds are read")
-        found += range(int(first), int(last or first) + 1)
-    if not found or len(set(found)) < len(found):
+        numbers += range(int(first), int(last or first) + 1)
+    if not numbers or len(set(numbers)) < len(numbers):
         raise InputError(f"'{text}' names a seed twice, or none; write each once, such as 0,1,2")
-    return tuple(found)
+    return tuple(numbers)
 
 
 def add_data(parser: argparse.ArgumentParser, default: str) -> None:

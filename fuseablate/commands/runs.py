@@ -83,8 +83,8 @@ def list_runs(args: argparse.Namespace) -> int:
     from fuseablate.show.runs import as_json, runs_table
 
     store = run_store(args.runs)
-    found = stored_runs(select(store, args.what).runs)
-    runs = [run for run in found if args.status in (None, run.status)]
+    stored = stored_runs(select(store, args.what).runs)
+    runs = [run for run in stored if args.status in (None, run.status)]
     if args.json:
         print(json.dumps([as_json(run) for run in runs], indent=2))
     elif runs:
@@ -128,11 +128,11 @@ def remove_runs(args: argparse.Namespace) -> int:
     store = run_store(args.runs)
     if not args.what and not args.unfinished:
         raise InputError("name runs or studies to remove, or say --unfinished")
-    found = stored_runs(select(store, args.what).runs)
+    chosen = stored_runs(select(store, args.what).runs)
     if args.unfinished:
-        found = [run for run in found if run.status in ("interrupted", "running")]
-    held = [run for run in found if run.held]
-    runs = [run for run in found if not run.held]
+        chosen = [run for run in chosen if run.status in ("interrupted", "running")]
+    held = [run for run in chosen if run.held]
+    runs = [run for run in chosen if not run.held]
     for run in held:
         print(plain(f"run {run.id}: a process is training it, and it stays"))
     if not runs:
@@ -202,7 +202,7 @@ def import_(args: argparse.Namespace) -> int:
         done = import_runs(args.file, store, meter, keep=args.keep)
     for line in done.left:
         print(plain(line))
-    counts = {key: each for key, each in asdict(done).items() if key != "left"}
+    counts = {key: count for key, count in asdict(done).items() if key != "left"}
     here = counts.pop("here")
     print(
         plain(

@@ -85,9 +85,9 @@ def _damage(name: str, folder: Path) -> InputError:
         file = folder / filename
         if not file.is_file():
             return InputError(f"{name}: {file} is missing; {mend}")
-        found = calculate_md5(file)
-        if found != expected:
-            fault = f"has MD5 {found}, not {expected}: it is truncated or altered"
+        md5 = calculate_md5(file)
+        if md5 != expected:
+            fault = f"has MD5 {md5}, not {expected}: it is truncated or altered"
             return InputError(f"{name}: {file} {fault}; {mend}")
     return InputError(f"{name}: {folder} changed while it was read; start again")
 
@@ -100,10 +100,10 @@ def _provide(name: str, root: Path, download: bool) -> None:
         raise InputError(f"{name}: {root} is not a folder; name the one with the data set in it")
     neither = f"{name}: neither {official.base_folder} nor {official.filename} is in {root}"
     if archive.is_file():
-        found = calculate_md5(archive)
-        if found != official.tgz_md5:
+        md5 = calculate_md5(archive)
+        if md5 != official.tgz_md5:
             raise InputError(
-                f"{name}: {archive} has MD5 {found}, not {official.tgz_md5}: it is truncated or "
+                f"{name}: {archive} has MD5 {md5}, not {official.tgz_md5}: it is truncated or "
                 "altered; put the official file there, or remove it to have it downloaded"
             )
     elif not download:

@@ -71,11 +71,11 @@ def load(request: Request) -> Data:
     """Return the generated set with so many training and test images of each class."""
     size, classes = request.arguments["size"], request.arguments["classes"]
     seed = request.arguments["seed"]
-    each = {part: request.arguments[f"{part}_images"] for part in PARTS}
-    check_memory("generated data", classes * sum(each.values()), size, request.memory_limit)
+    per_class = {part: request.arguments[f"{part}_images"] for part in PARTS}
+    check_memory("generated data", classes * sum(per_class.values()), size, request.memory_limit)
 
     def read(part: str) -> Part:
-        images, labels = generate(classes, size, each[part], part, seed)
+        images, labels = generate(classes, size, per_class[part], part, seed)
         return Part(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels))
 
     whole, names = read("train"), class_names(classes)

@@ -34,8 +34,8 @@ class Part:
                 f"images are {self.images.dtype} {shape}; uint8 (N, 3, H, W) is needed"
             )
         if self.labels.dtype != torch.int64 or tuple(self.labels.shape) != shape[:1]:
-            found = f"{self.labels.dtype} {tuple(self.labels.shape)}"
-            raise InputError(f"labels are {found}; int64 ({shape[0]},) is needed")
+            given = f"{self.labels.dtype} {tuple(self.labels.shape)}"
+            raise InputError(f"labels are {given}; int64 ({shape[0]},) is needed")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -48,12 +48,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A data set: the official training set, split in two, and the test set, not yet read.
-
-    `mean` and `std` are those of the three channels, in units where a byte of 255 is 1.
-    `identity` holds all that determines the data and nothing of where they lie: two sets with
-    the same identity have the same pixels, labels and split.
-    """
+    """A data set: the official training set, split in two, and the test set, not yet read."""
 
     name: str
     title: str
@@ -61,8 +56,11 @@ class Data:
     train: Part
     val: Part
     mean: Triple
+    """Of the three channels, in units where a byte of 255 is 1; `std` likewise."""
     std: Triple
     identity: Mapping[str, JSON]
+    """All that determines the data and nothing of where they lie: two sets with the same identity
+    have the same pixels, labels and split."""
     read_test: Callable[[], Part] = field(repr=False)
 
     def test(self) -> Part:

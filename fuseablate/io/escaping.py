@@ -21,7 +21,7 @@ REPLACEMENT = "\ufffd"  # Unicode's own mark for what cannot be shown
 
 def plain(text: str) -> str:
     """Return `text` as one line without control characters, as long as it was."""
-    return _CONTROL.sub(lambda found: " " if found[0] in _BREAK else REPLACEMENT, text)
+    return _CONTROL.sub(lambda match: " " if match[0] in _BREAK else REPLACEMENT, text)
 
 
 LONGEST = 1000  # characters of a line
@@ -44,16 +44,16 @@ SECRET = re.compile(
 def masked(url: str) -> str:
     """Return a URL, or a text that may hold one, with asterisks in place of passwords."""
 
-    def starred(found: re.Match[str]) -> str:
-        at = 1 if found[1] is not None else 2
-        return found[0][: found.start(at) - found.start()] + "***" + "@" * (at == 1)
+    def starred(match: re.Match[str]) -> str:
+        at = 1 if match[1] is not None else 2
+        return match[0][: match.start(at) - match.start()] + "***" + "@" * (at == 1)
 
     return SECRET.sub(starred, url)
 
 
 def data(text: str) -> str:
     """Return JSON or TOML with its control characters as escapes, which read back as they were."""
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def html(text: str) -> str:
@@ -73,8 +73,8 @@ def markdown(text: str) -> str:
     return _MARKDOWN.sub(_escaped, plain(text).strip())
 
 
-def _escaped(found: re.Match[str]) -> str:
-    text = found[0]
+def _escaped(match: re.Match[str]) -> str:
+    text = match[0]
     return f"{text}\\" if text[0].isdecimal() else f"\\{text}"
 
 
@@ -86,7 +86,7 @@ def markdown_code(text: str) -> str:
     """
     line = plain(text)
     if not line.strip() or "`" in line or ("\\" in line and "|" in line):
-        return f"<code>{re.sub('[^ a-zA-Z0-9]', lambda found: f'&#{ord(found[0])};', line)}</code>"
+        return f"<code>{re.sub('[^ a-zA-Z0-9]', lambda match: f'&#{ord(match[0])};', line)}</code>"
     bars = line.replace("|", r"\|")
     return f"`{bars}`"
 

@@ -35,13 +35,13 @@ def opened(path: Path, most: int | None = None) -> Iterator[IO[bytes]]:
     Raise `MissingError` where there is none, `InputError` for whatever else is in the way.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # a pipe would never end, a device neither
-            what = "a folder" if stat.S_ISDIR(found.st_mode) else "no ordinary file"
+        info = path.stat()
+        if not stat.S_ISREG(info.st_mode):  # a pipe would never end, a device neither
+            what = "a folder" if stat.S_ISDIR(info.st_mode) else "no ordinary file"
             raise InputError(f"{path}: cannot be read: it is {what}")
-        if most is not None and found.st_size > most:
+        if most is not None and info.st_size > most:
             raise InputError(
-                f"{path}: cannot be read: it has {found.st_size:,} bytes, and the limit is {most:,}"
+                f"{path}: cannot be read: it has {info.st_size:,} bytes, and the limit is {most:,}"
             )
         with path.open("rb") as file:
             yield file
@@ -83,15 +83,15 @@ def holders(folder: Path, name: str) -> list[Path]:
 
     One that cannot be looked into may hold it, and comes last.
     """
-    found: list[tuple[float, Path]] = []
-    for each in entries(folder):
+    dated: list[tuple[float, Path]] = []
+    for path in entries(folder):
         try:
-            found.append((-(each / name).stat().st_mtime, each))
+            dated.append((-(path / name).stat().st_mtime, path))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:
-            found.append((0.0, each))
-    return [each for _, each in sorted(found)]
+            dated.append((0.0, path))
+    return [path for _, path in sorted(dated)]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def check_limits(value: object) -> None:
     """
     level: list[object] = [value]
     for _ in range(DEPTH):
-        level = [inner for each in level for inner in _inside(each)]
+        level = [inner for outer in level for inner in _inside(outer)]
         if not level:
             return
     raise InputError(_TOO_DEEP)

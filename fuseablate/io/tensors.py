@@ -32,10 +32,10 @@ def load_tensors(path: Path) -> Any:
     which says nothing about what it holds.
     """
     with opened(path) as file:
-        found = _loaded(file)
-    if not all(map(_is_plain, _tensors(found))):
+        content = _loaded(file)
+    if not all(map(_is_plain, _tensors(content))):
         raise SpoiltError("it holds tensors whose numbers are not all in the file")
-    return found
+    return content
 
 
 def _loaded(file: IO[bytes]) -> Any:
@@ -70,7 +70,7 @@ def _loaded(file: IO[bytes]) -> Any:
 def _check_sums(content: io.BytesIO) -> None:
     try:
         with zipfile.ZipFile(content) as archive:
-            if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise SpoiltError("it is compressed, which torch.save never does")
             spoilt = archive.testzip()
     except (SpoiltError, MemoryError):
@@ -85,12 +85,12 @@ def _tensors(value: object) -> Iterable[Tensor]:
     """Yield all tensors in lists and tables."""
     rest, seen = [value], set()
     while rest:
-        each = rest.pop()
-        if isinstance(each, Tensor):
-            yield each
-        elif isinstance(each, Mapping | list | tuple) and id(each) not in seen:
-            seen.add(id(each))  # one that holds itself ends
-            rest += each.values() if isinstance(each, Mapping) else each
+        item = rest.pop()
+        if isinstance(item, Tensor):
+            yield item
+        elif isinstance(item, Mapping | list | tuple) and id(item) not in seen:
+            seen.add(id(item))  # one that holds itself ends
+            rest += item.values() if isinstance(item, Mapping) else item
 
 
 def _is_plain(tensor: Tensor) -> bool:

@@ -100,7 +100,7 @@ def fitted(
     for name in spare:
         if name in columns:
             left.append(name)
-            table = make([each for each in columns if each not in left], 2)
+            table = make([column for column in columns if column not in left], 2)
             if fits(table, out):
                 break
     return table, left

@@ -44,18 +44,21 @@ def epochs_of(span: float, epochs: int) -> float:
 class Cosine(Schema):
     """A linear warm-up, then a cosine down to `final`, then flat.
 
-    Rates are shares of the recipe's `lr`. The arc is half a period (Loshchilov and Hutter,
-    SGDR, 2017), or the quarter of the RegNet report, which is steepest at its end. The rate
-    changes with every step or once an epoch.
+    Rates are shares of the recipe's `lr`.
     """
 
     kind: Literal["cosine"] = "cosine"
     warmup: Span = 0
     start: Share = 0.0
+    """Where the warm-up begins."""
     decay: Span | None = None
+    """How long the cosine is; None: to the end."""
     final: Share = 0.0
     arc: Literal["half", "quarter"] = "half"
+    """Half a period (Loshchilov and Hutter, SGDR, 2017), or the quarter of the RegNet report,
+    which is steepest at its end."""
     by: Literal["step", "epoch"] = "step"
+    """How often the rate changes."""
 
 
 class MultiStep(Schema):
@@ -71,12 +74,12 @@ class MultiStep(Schema):
 class OneCycle(Schema):
     """One cycle of cosines: from `lr / div` up to `lr`, and down to `lr / div / final_div`.
 
-    Smith and Topin, Super-Convergence, 2018, as in torch's OneCycleLR with a constant
-    momentum. `warmup` is the share of the run that rises.
+    Smith and Topin, Super-Convergence, 2018, as in torch's OneCycleLR with a constant momentum.
     """
 
     kind: Literal["onecycle"]
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """The share of the run that rises."""
     div: Annotated[float, Field(ge=1)] = 25.0
     final_div: Annotated[float, Field(ge=1)] = 1e4
 
@@ -102,12 +105,7 @@ class EarlyStop(Schema):
 
 
 class Recipe(Schema):
-    """How to train: optimizer, rate, schedule, length, regularisation, precision.
-
-    `weight_decay_norm` says whether parameters of one dimension (norms, biases) decay too.
-    `ema` is the decay of the average of the weights that is tested in their place. `mixup` is the
-    alpha of MixUp's Beta distribution; 0 mixes nothing.
-    """
+    """How to train: optimizer, rate, schedule, length, regularisation, precision."""
 
     name: str = ""
     title: str = ""
@@ -120,12 +118,15 @@ class Recipe(Schema):
     betas: Annotated[tuple[BelowOne, BelowOne], Field(strict=False)] | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     weight_decay_norm: bool = True
+    """Whether parameters of one dimension (norms, biases) decay too."""
     schedule: Schedule = Cosine()
     label_smoothing: BelowOne = 0.0
     mixup: Annotated[float, Field(ge=0)] = 0.0
+    """The alpha of MixUp's Beta distribution; 0 mixes nothing."""
     clip_norm: Positive | None = None
     early_stop: EarlyStop | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The decay of the average of the weights that is tested in their place."""
     precision: Literal["float32", "bf16"] = "float32"
 
     @model_validator(mode="after")

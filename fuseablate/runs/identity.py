@@ -29,7 +29,7 @@ def networks_of(records: Iterable[Record]) -> list[str]:
     others.
     """
     known: dict[str, tuple[str, str]] = {}
-    found = []
+    names = []
     for record in records:
         table = {key: value for key, value in record.spec.items() if key not in UNNAMED}
         size = record.data["image_size"]
@@ -38,8 +38,8 @@ def networks_of(records: Iterable[Record]) -> list[str]:
             known[text] = _digest(record), hashlib.sha256(text.encode()).hexdigest()
         network, as_written = known[text]
         means = content_digest(network, record.recipe, record.data, record.seed)
-        found.append(network if means == record.digest else as_written)
-    return found
+        names.append(network if means == record.digest else as_written)
+    return names
 
 
 def _digest(record: Record) -> str:
@@ -63,19 +63,19 @@ def differing(tables: Sequence[Mapping[str, Any]]) -> list[str]:
     flat = [_flat(table) for table in tables]
     keys = [
         key
-        for key in dict.fromkeys(key for each in flat for key in each)
-        if len({each.get(key) for each in flat}) > 1
+        for key in dict.fromkeys(key for table in flat for key in table)
+        if len({table.get(key) for table in flat}) > 1
     ]
-    return [", ".join(f"{key}={each.get(key, 'none')}" for key in keys) for each in flat]
+    return [", ".join(f"{key}={table.get(key, 'none')}" for key in keys) for table in flat]
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
+    flat: dict[str, str] = {}
     for key, value in table.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{above}{key}.")
+            flat |= _flat(value, f"{above}{key}.")
             continue
         text = value if isinstance(value, str) else json.dumps(value)
         short = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
-        found[f"{above}{key}"] = text if len(text) <= LONGEST else short
-    return found
+        flat[f"{above}{key}"] = text if len(text) <= LONGEST else short
+    return flat

@@ -24,63 +24,64 @@ BASELINE = "baseline"  # the level of a factor that is untouched
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedVariant:
-    """A variant of a study and the digest of its run for each seed.
-
-    names: at least one, the first for use. levels: for each combination that it is the level of
-    each factor (`baseline` where it is untouched); of a per-row design the one level `row`.
-    recipe, spec: the name of the variant's own where it is not the reference's, else empty.
-    iso_of: the variant that this one is, rescaled to the reference's cost. latency: milliseconds
-    an image, where it was measured. tuned: what its own tuning changed of the recipe.
-    """
+    """A variant of a study, and its runs."""
 
     names: tuple[str, ...]
+    """At least one, the first for use."""
     edits: tuple[str, ...]
     levels: tuple[Mapping[str, str], ...]
+    """For each combination that it is the level of each factor (`baseline` where that is
+    untouched); of a per-row design the one level `row`."""
     recipe: str
+    """The name of its own where it is not the reference's, else empty; `spec` likewise."""
     params: int
     macs: int
     runs: Mapping[int, str]
+    """The digest of the run of each seed."""
     spec: str = ""
     iso_of: str | None = None
+    """The variant that this one is, rescaled to the reference's cost."""
     latency: float | None = None
+    """Milliseconds an image, where it was measured."""
     tuned: str = ""
+    """What its own tuning changed of the recipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A trial of a search. top1: on the validation split, in percent, the mean over `seeds` seeds.
-
-    state: `complete`, `pruned`, `fail` or `running`. finalist: whether it was trained anew.
-    recipe: what it changes of the study's.
-    """
+    """A trial of a search."""
 
     number: int
     state: str
+    """`complete`, `pruned`, `fail` or `running`."""
     seeds: int
     top1: float | None
+    """On the validation split, in percent, the mean over its seeds."""
     params: int
     macs: int
     latency: float | None
     edits: str
     finalist: bool
+    """Whether it was trained anew."""
     recipe: str = ""
+    """What it changes of the study's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Searched:
-    """What a search did. refused: samples that were not trained, by reason.
-
-    importance: the share of each parameter in what makes the best tenth (PED-ANOVA); empty
-    before 20 trials. random: the trials of a random search beside it, none of them a finalist.
-    """
+    """What a search did."""
 
     sampler: str
     objectives: tuple[str, ...]
     seeds: int
     trials: tuple[Trial, ...]
     refused: Mapping[str, int]
+    """How many samples were not trained, by reason."""
     importance: Mapping[str, float]
+    """The share of each parameter in what makes the best tenth (PED-ANOVA); empty before 20
+    trials."""
     random: tuple[Trial, ...] = ()
+    """The trials of a random search beside it, none of them a finalist."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +94,7 @@ class Tuned:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A study as its report needs it; the reference is the first of the variants.
-
-    matters: the smallest difference that matters, in points of top-1. seeds: which were planned;
-    None in manifests of before it was written. seen: the plans before it, with which results
-    were seen, the first one first.
-    """
+    """A study as its report needs it."""
 
     name: str
     title: str
@@ -106,13 +102,17 @@ class Manifest:
     design: str
     spec: str
     variants: tuple[PlannedVariant, ...]
+    """The first is the reference."""
     factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     search: Searched | None = None
     tuned: Tuned | None = None
     matters: float = MATTERS
+    """The smallest difference that matters, in points of top-1."""
     seeds: SeedPlan | None = None
+    """Those that were planned; None in manifests of before it was written."""
     seen: tuple[SeedPlan, ...] = ()
+    """The plans before it, under which results were seen, the first one first."""
 
     def __post_init__(self) -> None:
         if not self.variants or not all(variant.names for variant in self.variants):
@@ -148,15 +148,15 @@ def _of_today(table: Any) -> Any:
     """
     match table:
         case {"variants": [*variants]}:
-            return {**table, "variants": [_with_all_levels(each) for each in variants]}
+            return {**table, "variants": [_with_all_levels(variant) for variant in variants]}
     return table
 
 
 def _with_all_levels(variant: Any) -> Any:
     match variant:
         case {"names": [str(), *names], "levels": dict() as first}:
-            found = _combinations([name for name in names if isinstance(name, str)], first)
-            return {**variant, "levels": [first, *found]}
+            others = _combinations([name for name in names if isinstance(name, str)], first)
+            return {**variant, "levels": [first, *others]}
     return variant
 
 
@@ -166,6 +166,6 @@ def _combinations(names: Iterable[str], first: Mapping[str, str]) -> Iterator[di
     Names other than those of combinations, such as a rescaled variant's, stand for none.
     """
     for name in names:
-        found = dict(re.findall(r"(?:^|,)([^=,]+)=([^=,() ]+)(?=,|$)", name))
-        if found and found.keys() <= first.keys():
-            yield {**dict.fromkeys(first, BASELINE), **found}
+        levels = dict(re.findall(r"(?:^|,)([^=,]+)=([^=,() ]+)(?=,|$)", name))
+        if levels and levels.keys() <= first.keys():
+            yield {**dict.fromkeys(first, BASELINE), **levels}

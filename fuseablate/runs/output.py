@@ -76,7 +76,7 @@ def output_target(path: Path, flag: str) -> Path | int:
     if mode is not None and stat.S_ISDIR(mode):
         raise InputError(f"{flag} {path}: is a folder; name a file")
     if not parent.is_dir():
-        near = next(each for each in parent.parents if each.is_dir())
+        near = next(above for above in parent.parents if above.is_dir())
         raise InputError(
             f"{flag} {path}: there is no folder {parent}; the nearest that there is: {near}"
         )
@@ -87,7 +87,7 @@ def output_target(path: Path, flag: str) -> Path | int:
             raise _unwritable(path, flag, "it is protected")
     for folder in (parent, *parent.parents):
         for what, (name, files) in _KEPT.items():
-            if re.fullmatch(name, folder.name) and any((folder / each).exists() for each in files):
+            if re.fullmatch(name, folder.name) and any((folder / kept).exists() for kept in files):
                 raise InputError(
                     f"{flag} {path}: lies in the folder of a {what}, {folder}, where nothing is "
                     "written or replaced but by training; name another place"
@@ -98,8 +98,8 @@ def output_target(path: Path, flag: str) -> Path | int:
 def _followed(path: Path) -> Path | int:
     """Return what a chain of links ends in, whether it is there or not."""
     for _ in range(MOST_LINKS):
-        if found := _DESCRIPTOR.fullmatch(str(path)):
-            return int(found[1])
+        if descriptor := _DESCRIPTOR.fullmatch(str(path)):
+            return int(descriptor[1])
         if not path.is_symlink():
             return path
         path = path.parent / path.readlink()

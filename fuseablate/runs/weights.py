@@ -24,15 +24,17 @@ NEAR = 0.01  # of a tensor's largest value: nearer to zero than that is "near ze
 
 @dataclass(frozen=True)
 class Statistics:
-    """The values of a tensor; `near_zero` is the share below a hundredth of the largest one."""
+    """What the values of a tensor are like."""
 
     name: str
     shape: tuple[int, ...]
     mean: float
     sd: float
+    """The standard deviation of all of them."""
     least: float
     most: float
     near_zero: float
+    """The share below a hundredth of the largest one."""
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:
@@ -64,21 +66,21 @@ def weights_of(store: Store, what: str) -> tuple[Path, dict[str, Tensor]]:
     except MissingError:
         raise InputError(f"run {folder}: has neither {WEIGHTS} nor {NEWEST}") from None
     state = content.get("state") if isinstance(content, Mapping) else None
-    found = (state.get("average") or state.get("network")) if isinstance(state, Mapping) else None
-    if not _is_state(found):
+    weights = (state.get("average") or state.get("network")) if isinstance(state, Mapping) else None
+    if not _is_state(weights):
         raise InputError(f"{path}: is no checkpoint of a run")
-    return path, dict(found)
+    return path, dict(weights)
 
 
 def statistics(state: Mapping[str, Tensor], *, every: bool = False) -> list[Statistics]:
     """Return what the weights of each operator are like; `every`: of all tensors of numbers."""
-    found = []
+    rows = []
     for name, tensor in state.items():
         if not tensor.is_floating_point() or not (every or name.endswith(".weight")):
             continue
         values = tensor.double()
         near = values.abs() < NEAR * values.abs().max()
-        found.append(
+        rows.append(
             Statistics(
                 name,
                 tuple(tensor.shape),
@@ -89,7 +91,7 @@ def statistics(state: Mapping[str, Tensor], *, every: bool = False) -> list[Stat
                 near_zero=near.double().mean().item(),
             )
         )
-    return found
+    return rows
 
 
 def _loaded(path: str | Path) -> Any:
@@ -103,8 +105,8 @@ def _loaded(path: str | Path) -> Any:
 
 def _is_state(state: Any) -> TypeGuard[Mapping[str, Tensor]]:
     return isinstance(state, Mapping) and all(
-        isinstance(name, str) and isinstance(each, Tensor) and each.numel() > 0
-        for name, each in state.items()
+        isinstance(name, str) and isinstance(tensor, Tensor) and tensor.numel() > 0
+        for name, tensor in state.items()
     )
 
 

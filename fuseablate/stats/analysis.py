@@ -132,23 +132,23 @@ def _robust(fitted: Fit, count: int, level: float) -> tuple[np.ndarray, list[Int
     if fitted.own is None:  # as many pairs
         seeds, base = np.array([fitted.df + 1]), fitted.df + 1
     times, many = (count, 1) if len(fitted.counts) == 2 else (1, count)
-    found = []
+    intervals = []
     for mean, error, n in zip(fitted.differences.tolist(), errors.tolist(), seeds, strict=True):
         reach = spreads.critical(many, int(n), base, level / times) * error
         p = min(1.0, times * spreads.probability(mean / error, many, int(n), base))
-        found.append(Interval(mean - reach, mean + reach, p))
-    return errors, found
+        intervals.append(Interval(mean - reach, mean + reach, p))
+    return errors, intervals
 
 
 def _alike(fitted: Fit, count: int, level: float) -> list[Interval]:
     df, correlation = fitted.df, fitted.correlation
     limit = dunnett.critical(count, df, level, correlation)
     errors = np.sqrt(fitted.pooled * fitted.shares.sum(1))
-    found = []
+    intervals = []
     for mean, error in zip(fitted.differences.tolist(), errors.tolist(), strict=True):
         p = dunnett.probability(mean / error, count, df, correlation)
-        found.append(Interval(mean - limit * error, mean + limit * error, p))
-    return found
+        intervals.append(Interval(mean - limit * error, mean + limit * error, p))
+    return intervals
 
 
 def _why(fitted: Fit, count: int, level: float, alike: bool) -> str:

@@ -16,14 +16,12 @@ MATTERS = 1.0  # points
 
 @dataclass(frozen=True)
 class Interval:
-    """A simultaneous interval of a difference, and the adjusted p value of no difference.
-
-    p is None of an interval that holds the error of the images too.
-    """
+    """A simultaneous interval of a difference."""
 
     low: float
     high: float
     p: float | None
+    """The adjusted p value of no difference; None where the images' error is in the interval."""
 
     def verdict(self, matters: float) -> Verdict:
         """Return what it says: `same` if it lies within plus or minus `matters`, or a direction."""
@@ -34,23 +32,23 @@ class Interval:
 
 @dataclass(frozen=True)
 class Delta:
-    """A variant minus the reference, in the unit of the scores.
-
-    n: its seeds. robust: the interval that holds whatever the spreads, alike: the one that holds
-    if they are alike; None where no claim is made. matters: the smallest difference that does.
-    seed_se: the standard error that comes from the seeds, as the robust interval takes it.
-    image_se: what the test images, being a sample, add to it (`stats.images`); None without
-    results of each image.
-    """
+    """A variant minus the reference, in the unit of the scores."""
 
     variant: str
     n: int
+    """How many seeds it has."""
     mean: float | None
     robust: Interval | None = None
+    """The interval that holds whatever the spreads; None where no claim is made."""
     alike: Interval | None = None
+    """The one that holds if the spreads are alike."""
     matters: float = MATTERS
+    """The smallest difference that matters."""
     seed_se: float | None = None
+    """The standard error that comes from the seeds, as the robust interval takes it."""
     image_se: float | None = None
+    """What the test images, being a sample, add to it (`stats.images`); None without their
+    results."""
 
     @property
     def limit(self) -> Literal["seeds", "images"] | None:
@@ -109,25 +107,27 @@ class Delta:
 
 @dataclass(frozen=True)
 class Analysis:
-    """All differences of a study, and how they were judged.
-
-    why: the method in a sentence or two. sd: what is left of the standard deviation of a run
-    after seed and variant, one for all variants, with `df` degrees of freedom. own: the standard
-    deviation of each variant that is judged, as the robust intervals take it. seeds: of each
-    variant, the fewest; base: of the reference. comparisons: how many intervals hold together,
-    at `level`. blocked: whether seeds are blocks. alike: whether the spreads do not visibly differ.
-    """
+    """All differences of a study, and how they were judged."""
 
     reference: str
     deltas: tuple[Delta, ...]
     method: Method
     why: str
+    """The method in a sentence or two."""
     sd: float | None = None
+    """What is left of the standard deviation of a run after seed and variant, one for all."""
     df: int | None = None
+    """Its degrees of freedom."""
     own: Mapping[str, float] | None = None
+    """The standard deviation of each variant that is judged, as the robust intervals take it."""
     seeds: int = 1
+    """Of each variant, the fewest."""
     base: int = 1
+    """Seeds of the reference."""
     comparisons: int = 0
+    """How many intervals hold together, at `level`."""
     level: float = LEVEL
     blocked: bool = True
+    """Whether seeds are blocks."""
     alike: bool = True
+    """Whether the spreads do not visibly differ."""

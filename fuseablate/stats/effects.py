@@ -1,14 +1,13 @@
 """Main effects and two-way interactions of a factorial design.
 
-A main effect is the mean of the
-variants at a level minus that of those at the baseline, over all levels of the other factors; an
-interaction is how much larger one factor's effect is where the other is at its level. Each effect
-has two intervals, as a difference has (`stats.analysis`): `robust`, Student's t of the effects of
-each seed, which asks for no equal spreads, and `alike`, by one variance for all variants. Those of
-one kind hold together by Bonferroni's level.
+A main effect is the mean of the variants at a level minus that of those at the baseline, over all
+levels of the other factors; an interaction is how much larger one factor's effect is where the
+other is at its level. Each effect has two intervals, as a difference has (`stats.analysis`):
+`robust`, Student's t of the effects of each seed, which asks for no equal spreads, and `alike`, by
+one variance for all variants. Those of one kind hold together by Bonferroni's level.
 
-Combinations that are one network are one variant, which stands in the cell of each: its scores
-count in every one of them, and its noise, which is the same in all, adds up before it is squared.
+Combinations that are one network are one variant, which counts in each of them; its noise, which
+is the same in all, adds up before it is squared.
 """
 
 from __future__ import annotations
@@ -34,17 +33,17 @@ Levels = Mapping[str, Sequence[Mapping[str, str]]]  # of a variant: its combinat
 class Effect:
     """One effect, in the unit of the scores, with its simultaneous 95 % intervals.
 
-    factors and levels: one of each for a main effect, two for an interaction. robust: None where
-    every seed gives the effect the same, which is no spread to judge it by; alike: where the
-    spreads of the variants visibly differ. An effect between the same networks on both sides
-    is 0 by itself, and so are its intervals.
+    An effect between the same networks on both sides is 0 by itself, and so are its intervals.
     """
 
     factors: tuple[str, ...]
+    """One for a main effect, two for an interaction; `levels` likewise."""
     levels: tuple[str, ...]
     mean: float
     robust: Interval | None
+    """None where every seed gives the effect the same, which is no spread to judge it by."""
     alike: Interval | None
+    """None where the spreads of the variants visibly differ."""
 
 
 def effects(
@@ -73,16 +72,16 @@ def effects(
     alike = not spreads_differ(
         {name: {seed: scores[name][seed] for seed in seeds} for name in names}
     )
-    found = []
+    judged = []
     for (factors, chosen), weights in contrasts.items():
-        each = weights @ values  # by seed
-        mean, root = float(each.mean()), math.sqrt(len(seeds))
-        own = float(each.std(ddof=1))
+        by_seed = weights @ values  # by seed
+        mean, root = float(by_seed.mean()), math.sqrt(len(seeds))
+        own = float(by_seed.std(ddof=1))
         still = own < ROUNDING and weights.any()  # every seed gives it the same: no spread
         robust = None if still else _interval(mean, own / root, len(seeds) - 1, tested, level)
         pooled = _interval(mean, sd * math.sqrt(float(weights @ weights)) / root, df, tested, level)
-        found.append(Effect(factors, chosen, mean, robust, pooled if alike else None))
-    return tuple(found)
+        judged.append(Effect(factors, chosen, mean, robust, pooled if alike else None))
+    return tuple(judged)
 
 
 def shared(scores: Sequence[Mapping[int, float]]) -> list[int]:
@@ -108,7 +107,7 @@ def _contrasts(variants: Sequence[Sequence[Mapping[str, str]]], interactions: bo
                  if level != BASELINE]
         for factor in factors
     }  # fmt: skip
-    found: Contrasts = {}
+    contrasts: Contrasts = {}
     for count in (1, 2) if interactions else (1,):
         for some in combinations(factors, count):
             for chosen in product(*(treated[factor] for factor in some)):
@@ -125,8 +124,8 @@ def _contrasts(variants: Sequence[Sequence[Mapping[str, str]]], interactions: bo
                         break
                     weights += (-1) ** corner.count(False) * there / there.sum()
                 else:
-                    found[some, chosen] = np.where(abs(weights) < ROUNDING, 0.0, weights)
-    return found
+                    contrasts[some, chosen] = np.where(abs(weights) < ROUNDING, 0.0, weights)
+    return contrasts
 
 
 def _residuals(values: np.ndarray) -> np.ndarray:

@@ -18,30 +18,30 @@ from scipy.special import chdtrc
 Scores = Mapping[str, Mapping[int, float]]  # of a variant, by seed
 DIFFERS = 0.01  # the level of the test for unequal variances
 ROUNDING = 1e-9  # a spread below it, in points, is that of floating point
-SHARED = (
-    0.75  # the least share of a difference's precision that blocks may leave, seeds adding none
-)
+SHARED = 0.75  # the least of a difference's precision that blocks may leave, seeds adding none
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Of V variants, the reference first, K = V - 1 differences; the unit is that of the scores.
-
-    shares (K, V): the variance of a difference is their sum weighted by the variants' variances.
-    correlation: the smallest of two differences where all variances are equal; 1/2 of one alone.
-    pooled: the variance of a run with `df` degrees of freedom where all are equal. own (V): each
-    variant's, unbiased, and so now and then negative; None of two variants in blocks, whose single
-    difference tells `pooled` alone. counts (V): seeds.
-    """
+    """Of V variants, the reference first, K = V - 1 differences; the unit is that of the scores."""
 
     blocked: bool
+    """Whether seeds are blocks."""
     differences: np.ndarray
+    """(K,)"""
     shares: np.ndarray
+    """(K, V): the variance of a difference is their sum weighted by the variants' variances."""
     correlation: float
+    """The smallest of two differences where all variances are equal; 1/2 of one alone."""
     pooled: float
+    """The variance of a run where all are equal."""
     df: int
+    """Its degrees of freedom."""
     own: np.ndarray | None
+    """(V,): each variant's variance, unbiased, and so now and then negative; None of two variants
+    in blocks, whose single difference tells `pooled` alone."""
     counts: np.ndarray
+    """(V,): seeds."""
 
 
 def fit(scores: Scores, reference: str) -> Fit:
@@ -69,10 +69,10 @@ def _fit(values: np.ndarray, there: np.ndarray, *, blocked: bool) -> Fit | None:
     means = values.sum(1) / counts
     left = weight * (values - means[:, None])
     size = values.shape[1]
-    each = np.zeros((len(counts), size, size))
-    each[:, range(size), range(size)] = weight
-    each -= weight[:, :, None] * weight[:, None, :] / counts[:, None, None]
-    total = each.sum(0)
+    tells = np.zeros((len(counts), size, size))
+    tells[:, range(size), range(size)] = weight
+    tells -= weight[:, :, None] * weight[:, None, :] / counts[:, None, None]
+    total = tells.sum(0)
     inverse = np.linalg.pinv(total, hermitian=True) if blocked else np.zeros_like(total)
     apart = weight[1:] / counts[1:, None] - weight[0] / counts[0]  # which seeds a difference lacks
     if not blocked:
@@ -86,12 +86,12 @@ def _fit(values: np.ndarray, there: np.ndarray, *, blocked: bool) -> Fit | None:
             return None
     effects = inverse @ left.sum(0)
     rest = left - weight * effects + weight * ((weight @ effects) / counts)[:, None]
-    told = inverse @ each  # (V, S, S)
+    told = inverse @ tells  # (V, S, S)
     rank = round(float(np.trace(told.sum(0))))
     df = int(counts.sum()) - len(counts) - rank
     if df < 1:
         return None
-    shares = np.einsum("ks,vst,kt->kv", solved, each, solved)
+    shares = np.einsum("ks,vst,kt->kv", solved, tells, solved)
     shares[:, 0] += 1 / counts[0]
     shares[range(len(plain)), range(1, len(counts))] += 1 / counts[1:]
     crossed = solved @ total @ solved.T + 1 / counts[0]

@@ -43,7 +43,7 @@ def image_error(rights: Rights | None, name: str, reference: str) -> float | Non
     if not rights or not rights.get(name) or not rights.get(reference):
         return None
     mine, base = rights[name], rights[reference]
-    images = {len(one) for side in (mine, base) for one in side.values()}
+    images = {len(run) for side in (mine, base) for run in side.values()}
     if len(images) > 1 or min(images) < 2:
         return None
     table, other = (np.array([side[seed] for seed in sorted(side)], float) for side in (mine, base))

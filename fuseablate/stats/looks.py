@@ -32,11 +32,13 @@ SPENT = 0.88 * LEVEL
 
 @dataclass(frozen=True)
 class Look:
-    """One look at so many seeds: what was judged there, and who is unclear after it."""
+    """One look at the results."""
 
     size: int
+    """How many seeds of each are looked at."""
     analysis: Analysis
     unclear: frozenset[str]
+    """The variants that no verdict has settled yet."""
 
 
 def looked(

@@ -119,8 +119,8 @@ def _robust(analysis: Analysis) -> Power:
         else:
             limit = spreads.critical(analysis.comparisons, seeds, base, analysis.level)
             drawn = spreads.floored(drawn)
-        found = drawn[:, 0] / base + drawn[:, least] / seeds
-        reach = limit * np.sqrt(found)
+        variance = drawn[:, 0] / base + drawn[:, least] / seeds
+        reach = limit * np.sqrt(variance)
         error = math.sqrt(variances[0] / base + variances[least] / seeds)
         return float((ndtr((size - reach) / error) + ndtr((-size - reach) / error)).mean())
 
@@ -144,18 +144,18 @@ def _fewest(power: Power, difference: float) -> int:
     return high
 
 
-def best_reference(each: int, comparisons: int) -> int:
+def best_reference(seeds: int, comparisons: int) -> int:
     """Return the seeds of the reference that make a study's intervals narrowest for its runs.
 
     The square root of the number of comparisons times those of each variant (Dunnett 1955), to
     the next whole number; at least as many as each has.
     """
-    return max(each, round(each * math.sqrt(comparisons)))
+    return max(seeds, round(seeds * math.sqrt(comparisons)))
 
 
-def narrowed(each: int, reference: int) -> float:
+def narrowed(seeds: int, reference: int) -> float:
     """Return by what factor the reference's seeds change the interval of every difference.
 
     Of the normal half-width, at one standard deviation: sqrt(1/n + 1/m) against sqrt(2/n).
     """
-    return math.sqrt((1 / each + 1 / reference) / (2 / each))
+    return math.sqrt((1 / seeds + 1 / reference) / (2 / seeds))

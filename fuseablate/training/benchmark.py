@@ -143,7 +143,7 @@ def timed(loops: Sequence[_Sgd], steps: int, turns: int) -> list[list[float]]:
     """Return each loop's images/s, turn by turn; the loops take turns, after two unmeasured."""
     speeds: list[list[float]] = [[] for _ in loops]
     for turn in range(-1, turns):
-        for loop, found in zip(loops, speeds, strict=True):
+        for loop, measured in zip(loops, speeds, strict=True):
             loop.step()  # fills the prefetch queue of a loader that sat idle meanwhile
             started = time.perf_counter()
             for _ in range(steps):
@@ -151,5 +151,5 @@ def timed(loops: Sequence[_Sgd], steps: int, turns: int) -> list[list[float]]:
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             if turn >= 0:
-                found.append(steps * loop.batch_size / (time.perf_counter() - started))
+                measured.append(steps * loop.batch_size / (time.perf_counter() - started))
     return speeds

@@ -221,7 +221,7 @@ class _Run:
         )
         weights = io.BytesIO()
         torch.save(
-            {name: each.cpu() for name, each in state.eval_model.state_dict().items()}, weights
+            {name: tensor.cpu() for name, tensor in state.eval_model.state_dict().items()}, weights
         )
         self.folder.write(WEIGHTS, weights.getvalue())
         return self._file(state, val=val, test=test)

@@ -12,11 +12,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Targets:
-    """The classes (N,) of a batch; where it is mixed, those of the `others` and the own share."""
+    """The classes of a batch, which may be mixed."""
 
     labels: Tensor
+    """(N,)"""
     others: Tensor | None = None
+    """(N,): the classes of what each image was mixed with."""
     share: float = 1.0
+    """How much of each image is its own."""
 
     def loss(self, logits: Tensor, smoothing: float) -> Tensor:
         """Return the cross-entropy of logits (N, classes): that of each class by its share."""

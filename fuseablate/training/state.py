@@ -61,7 +61,7 @@ class TrainingState:
             "network": self.network.state_dict(),
             "average": self.average and self.average.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "streams": {name: each.get_state() for name, each in self.streams.items()},
+            "streams": {name: generator.get_state() for name, generator in self.streams.items()},
             "curves": asdict(self.curves),
             "notes": self.notes,
             "started": self.started,
@@ -80,8 +80,8 @@ class TrainingState:
         if self.average:
             self.average.network.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])
-        for name, each in self.streams.items():
-            each.set_state(saved["streams"][name])
+        for name, generator in self.streams.items():
+            generator.set_state(saved["streams"][name])
         self.curves, self.notes, self.started = kept.curves, kept.notes, kept.started
         torch.set_num_threads(kept.threads)
         before, here = kept.device, self.device.type
@@ -113,7 +113,7 @@ FREE = {"lr", "fused", "foreach", "capturable"}  # settings that differ between 
 def _shapes(value: object) -> object:
     """Return a table of tensors with their shapes and types in their place."""
     if isinstance(value, Mapping):
-        return {name: _shapes(each) for name, each in value.items()}
+        return {name: _shapes(inner) for name, inner in value.items()}
     return (value.shape, value.dtype) if isinstance(value, Tensor) else value
 
 
@@ -126,7 +126,7 @@ def _check_optimizer(saved: Mapping[str, Any], mine: torch.optim.Optimizer) -> N
         # The rate follows the schedule; a key that another version of torch lacks is no fault.
         if any(theirs[key] != ours[key] for key in ours.keys() & theirs.keys() - FREE):
             raise SpoiltError("its optimizer is that of another run")
-    parameters = [each for group in mine.param_groups for each in group["params"]]
+    parameters = [parameter for group in mine.param_groups for parameter in group["params"]]
     kinds = set()
     for index, state in saved["state"].items():
         kinds.add(frozenset((name, type(value)) for name, value in state.items()))

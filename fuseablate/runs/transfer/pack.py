@@ -39,13 +39,14 @@ TAR = ".tar"
 
 @dataclass
 class Exported:
-    """How many runs, weights, checkpoints and studies an export holds; notes: what it lacks."""
+    """How many an export holds of each."""
 
     runs: int = 0
     weights: int = 0
     checkpoints: int = 0
     studies: int = 0
     notes: list[str] = field(default_factory=list)
+    """What it lacks, a line each."""
 
 
 def export_runs(
@@ -104,10 +105,10 @@ class _Packer:
             return []
         if run.record:
             wanted = [RECORD, *([WEIGHTS] if weights and not run.record.failure else [])]
-            found = [name for name in wanted if (run.folder / name).exists()]
-            if len(found) < len(wanted):
+            present = [name for name in wanted if (run.folder / name).exists()]
+            if len(present) < len(wanted):
                 self.done.notes.append(f"run {run.id}: has no {WEIGHTS} here")
-            return [(name, run.folder / name) for name in found]
+            return [(name, run.folder / name) for name in present]
         checkpoint = newest_checkpoint(run.folder)
         if not checkpoints or not checkpoint:
             why = "--checkpoints takes it along" if checkpoint else "it has no checkpoint yet"
@@ -175,18 +176,17 @@ def _beside(target: Path) -> Path:
 
 @contextmanager
 def _new_tar(target: Path) -> Iterator[_Writer]:
-    found = output_target(target, "FILE")  # a link's file is replaced, not the link
-    if isinstance(found, int) or (found.exists() and not found.is_file()):
+    file = output_target(target, "FILE")  # a link's file is replaced, not the link
+    if isinstance(file, int) or (file.exists() and not file.is_file()):
         raise InputError(f"{target}: is no file; name a new one")
-    target = found
-    temporary = _beside(target)
+    temporary = _beside(file)
     try:
-        with temporary.open("xb") as file:
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        with temporary.open("xb") as content:
+            with tarfile.open(fileobj=content, mode="w", format=tarfile.GNU_FORMAT) as tar:
                 yield _Tar(tar)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+            content.flush()
+            os.fsync(content.fileno())
+        temporary.replace(file)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -23,16 +23,15 @@ SECTOR = tarfile.BLOCKSIZE
 
 
 class Source(Protocol):
-    """The files of an import; `files` has the size of each by its name in the store.
-
-    listed: whether the source must have a list of its files, with their sums.
-    """
+    """The files of an import."""
 
     @property
-    def listed(self) -> bool: ...
+    def listed(self) -> bool:
+        """Whether there must be a list of its files, with their sums."""
 
     @property
-    def files(self) -> Mapping[str, int]: ...
+    def files(self) -> Mapping[str, int]:
+        """The size of each by its name in the store."""
 
     def open(self, name: str) -> IO[bytes]:
         """Return a file at the beginning of what `name` holds, of which its size is to be read."""
@@ -58,14 +57,14 @@ class _Folder:
 
 
 def _folder(root: Path) -> _Folder:
-    found = [
+    paths = [
         path
         for pattern in ("*/*", "studies/*/*", CONTENTS)
         for path in root.glob(pattern)
         if pattern == CONTENTS or belongs(path.relative_to(root).as_posix())
     ]
     files = {}
-    for path in sorted(found):
+    for path in sorted(paths):
         name = path.relative_to(root)
         if any((root / part).is_symlink() for part in (name, *name.parents[:-1])):
             raise InputError(f"{path}: is a link, or behind one; only plain files are imported")

@@ -1,6 +1,6 @@
 """From a tar file or a folder into a store. Without torch.
 
-All files are copied beside the runs of the store first, and held against their sums there; only
+All files are copied beside the runs of the store first, and checked against their sums there; only
 then, and only where nothing contradicts what the store has, is anything put in its place.
 """
 
@@ -30,17 +30,16 @@ JOURNAL = "journal.log"
 
 @dataclass
 class Imported:
-    """What was put into the store; here: runs and studies that it had, as they are or further on.
-
-    left: what was left out, and why, a line each.
-    """
+    """What was put into the store."""
 
     records: int = 0
     weights: int = 0
     checkpoints: int = 0
     studies: int = 0
     here: int = 0
+    """Runs and studies that it had, as they are or further on."""
     left: list[str] = field(default_factory=list)
+    """What was left out, and why, a line each."""
 
 
 def import_runs(path: Path, store: Store, meter: Meter, *, keep: bool = False) -> Imported:
@@ -98,7 +97,7 @@ def _locked(folder: Path) -> Iterator[bool]:
 
 
 def _copy(path: Path, source: Source, staging: Path, meter: Meter) -> None:
-    """Copy all files, and hold them against the list of them; names and sizes come first."""
+    """Copy all files, and check them against the list of them; names and sizes come first."""
     files = dict(source.files)
     for name, size in files.items():
         if name.endswith((".json", ".log")) and size > SMALL:
@@ -255,8 +254,8 @@ def _put_study(copied: Path, folder: Path, done: Imported) -> None:
             done.left.append(f"study {folder.name}: has gone on here; its folder stays as it is")
 
 
-def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.read_bytes() == other.read_bytes()
+def _same(path: Path, other: Path) -> bool:
+    return other.exists() and path.read_bytes() == other.read_bytes()
 
 
 def _goes_on(copied: Path, mine: Path) -> bool:
