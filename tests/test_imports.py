@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import pkgutil
 import re
@@ -44,6 +45,7 @@ def module_name(path: Path) -> str:
 MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
+@functools.cache
 def imports(path: Path, *, lazy: bool) -> set[str]:
     """Return the full names that a module imports; only those that run with it, or all."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

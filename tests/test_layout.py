@@ -5,13 +5,10 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
-
 import fuseablate
 from tests.helpers.paths import REPOSITORY
 
 TESTS = REPOSITORY / "tests"
-MODULES = sorted(TESTS.rglob("*.py"))
 PARTS = {path.stem for path in Path(fuseablate.__file__).parent.iterdir()}
 
 
@@ -25,10 +22,11 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(TESTS)))
-def test_what_tests_share_lies_among_the_helpers(path: Path) -> None:
-    tests = {name for name in imported(path) if name.split(".")[0] == "tests"}
-    assert all(name.startswith("tests.helpers.") for name in tests)
+def test_what_tests_share_lies_among_the_helpers() -> None:
+    """No test module imports another."""
+    for path in TESTS.rglob("*.py"):
+        names = {name for name in imported(path) if name.split(".")[0] == "tests"}
+        assert all(name.startswith("tests.helpers.") for name in names), path
 
 
 def test_every_test_lies_in_the_folder_of_a_part() -> None:
