@@ -18,8 +18,6 @@ from fuseablate.spec import Size, Spec
 EventKind: TypeAlias = Literal[
     "started", "epoch", "finished", "failed", "stopped", "retried", "lost", "said"
 ]
-ENDS: tuple[EventKind, ...] = ("finished", "failed", "stopped", "lost")
-"""The kinds of event that a job ends in."""
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from typing import Any, Protocol
 import pytest
 import torch
 
-from fuseablate.engines.base import ENDS, Engine, Event, Job
+from fuseablate.engines.base import Engine, Event, Job
 from fuseablate.runs.record import Record
 from fuseablate.runs.store import Store, run_digest
 from fuseablate.training import SilentProgress, train
 from tests.helpers.small_run import CLASSES, small_data, small_recipe, small_spec
 
+ENDS = ("finished", "failed", "stopped", "lost")  # the kinds of event that a job ends in
 SECONDS = 90  # how long a test waits for what should take seconds: machines can be busy
 DATA = {
     "name": "generated", "root": None, "classes": CLASSES, "size": 16, "train_images": 60,

@@ -36,7 +36,9 @@ def test_a_study_goes_on_with_the_threads_that_it_began_with(
 
 def test_a_spoilt_plan_is_named(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text("{")
-    with pytest.raises(InputError, match=r"plan\.json: not valid JSON: .*; remove it"):
+    with pytest.raises(
+        InputError, match=r"plan\.json: not what a study began with: not valid JSON: .*; remove it"
+    ):
         as_begun(tmp_path, Workers(("cpu",), 1, 1), print)
 
 

@@ -44,22 +44,25 @@ class Finalists(Schema):
 
 
 class Search(Schema):
-    """How a space is searched.
-
-    n_trials: the total, over all starts of the study; the whole space for `grid` (brute force)
-    where it is not given. objectives: validation accuracy, which is maximised, and costs, which
-    are minimised. first_seed_only: a trial may end after its first seed where that one is no
-    better than what is known; it then makes no claim. compare_random: as many random trials are
-    trained beside it, to show what the sampler gains; none of them can be a finalist.
-    """
+    """How a space is searched."""
 
     sampler: Literal["tpe", "nsga2", "random", "grid"] = "tpe"
     n_trials: Annotated[int, Field(ge=1)] | None = None
+    """The total, over all starts of the study; for `grid` the whole space unless it is given."""
     objectives: Annotated[tuple[Objective, ...], Field(strict=False)] = ("accuracy",)
+    """Validation accuracy, which is maximised, and costs, which are minimised."""
     budget: Budget | None = None
     prune: Literal["none", "median", "hyperband"] = "none"
     first_seed_only: bool = False
+    """Whether a trial may end after its first seed where that is no better than what is known.
+
+    Such a trial makes no claim.
+    """
     compare_random: bool = False
+    """Whether as many random trials are trained beside it, to show what the sampler gains.
+
+    None of them can be a finalist.
+    """
     finalists: Finalists
     parameters: Annotated[tuple[Parameter, ...], Field(strict=False, min_length=1)]
 
@@ -82,7 +85,9 @@ class Search(Schema):
             raise ValueError(
                 "finalists.best: with several objectives the finalists are the front; leave it out"
             )
-        if self.prune != "none" and any(one.recipe == "epochs" for one in self.parameters):
+        if self.prune != "none" and any(
+            parameter.recipe == "epochs" for parameter in self.parameters
+        ):
             raise ValueError(
                 f'prune = "{self.prune}": compares trials epoch by epoch, which are not of one '
                 "length where a parameter sets the epochs; leave out either"

@@ -22,13 +22,15 @@ _LOOKS = ("first", "step", "most")
 
 
 class SeedTable(Schema):
-    """Numbers of seeds; `reference` is by default what every variant has."""
+    """Numbers of seeds: `each`, and `reference`, or those of planned looks."""
 
     each: Count | None = None
+    """Of every variant."""
+    reference: Count | None = None
+    """Of the reference; by default what every variant has."""
     first: Annotated[int, Field(ge=2, le=1000)] | None = None
     step: Count | None = None
     most: Count | None = None
-    reference: Count | None = None
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -11,27 +11,26 @@ from fuseablate.space import Parameter, Seeds
 
 
 class Tune(Schema):
-    """How the recipe of each variant, the baseline's too, is tuned before they are compared.
-
-    n_trials: how many recipes each variant tries; the same ones for all. seeds: with which they
-    are trained, none of them a seed of the comparison. parameters: the fields of the recipe.
-    """
+    """How the recipe of each variant, the baseline's too, is tuned before they are compared."""
 
     n_trials: Annotated[int, Field(ge=2)]
+    """How many recipes each variant tries; the same ones for all."""
     seeds: Seeds
+    """With which these are trained, none of them a seed of the comparison."""
     parameters: Annotated[tuple[Parameter, ...], Field(strict=False, min_length=1)]
+    """Fields of the recipe."""
 
     @model_validator(mode="after")
     def _tunes_the_recipe(self) -> Self:
-        for one in self.parameters:
-            if one.recipe is None:
+        for parameter in self.parameters:
+            if parameter.recipe is None:
                 raise ValueError(
-                    f"parameter '{one.name}': changes the network, and the recipe alone is tuned; "
-                    'give recipe = "lr" or another field, or make a search of the study'
+                    f"parameter '{parameter.name}': changes the network, and the recipe alone is "
+                    'tuned; give recipe = "lr" or another field, or make a search of the study'
                 )
-            if one.recipe == "epochs":
+            if parameter.recipe == "epochs":
                 raise ValueError(
-                    f"parameter '{one.name}': recipe = \"epochs\": all variants are trained for "
-                    "the same epochs; tune another field"
+                    f"parameter '{parameter.name}': recipe = \"epochs\": all variants are trained "
+                    "for the same epochs; tune another field"
                 )
         return self

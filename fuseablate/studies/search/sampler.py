@@ -46,9 +46,7 @@ STARTUP = 10  # trials that TPE draws at random, as Optuna has it
 MOST_TAUGHT = 1000  # refused samples that TPE learns from; each makes its later asks slower
 LISTED = "listed"  # the user attribute that says how much of the list has been looked at
 TAUGHT = "taught"  # the system attribute with the refused samples that were told to TPE
-
-
-_RESULTS = (TrialState.COMPLETE, TrialState.PRUNED)
+_RESULTS = (TrialState.COMPLETE, TrialState.PRUNED)  # states that TPE can learn from
 
 
 class SpaceEndError(InputError):
@@ -57,17 +55,18 @@ class SpaceEndError(InputError):
 
 @dataclass(frozen=True)
 class Proposal:
-    """An assignment to be tried, its network, and what was refused before it was found.
-
-    `system` is what the sampler wants to find again with the trial of it.
-    """
+    """An assignment to be tried."""
 
     params: Mapping[str, Value]
     spec: Spec
     network: str
+    """The identity of its network, and recipe."""
     refused: Mapping[str, int]
+    """How many samples were refused before it, by reason."""
     listed: int
+    """How much of the list of the space has been looked at."""
     system: Mapping[str, Any]
+    """What the sampler wants to find again with the trial of it."""
 
 
 def directions_of(search: Search) -> list[Direction]:
@@ -118,7 +117,7 @@ class Proposer:
         name: str,
         trials: Sequence[FrozenTrial],
     ) -> None:
-        self._search, self._space, self._admission, self._name = (search, space, admission, name)
+        self._search, self._space, self._admission, self._name = search, space, admission, name
         self._size = size_of(space)
         if search.sampler == "grid" and self._size and self._size > MOST_LISTED:
             raise InputError(
@@ -130,10 +129,10 @@ class Proposer:
             directions=directions_of(search),
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
-        self._numbers: dict[int, int] = {}  # of a trial: its number in the memory
+        self._numbers: dict[int, int] = {}  # in the memory, by the number of the trial
         self._results = 0  # trials that TPE can learn from
-        self._taught = 0
-        self._list: Iterator[dict[str, Value]] | None = None
+        self._taught = 0  # refused samples that it has learned from
+        self._list: Iterator[dict[str, Value]] | None = None  # what is left of the listed space
         self._listed = max((trial.user_attrs.get(LISTED, 0) for trial in trials), default=0)
         for trial in trials:
             for params in trial.system_attrs.get(TAUGHT, ()):
@@ -142,10 +141,18 @@ class Proposer:
             self._results += trial.state in _RESULTS
 
     def propose(self, number: int) -> Proposal:
-        """Return what the trial of that number is to try, or raise `SpaceEndError`."""
+        """Return what the trial of that number is to try, or raise `SpaceEndError`.
+
+        The sampler is asked first. Where it comes up with `PATIENCE` samples in a row that may not
+        be trained, the space itself is gone through, so that a search ends only where the space
+        does, and not where its sampler is stuck.
+        """
+        # A sampler of its own for each trial: its draws do not depend on how many were drawn
+        # before it in this process, and so not on when the search was interrupted.
         seed = seed_of(self._name, number)
         if self._search.sampler == "nsga2":
-            # The first ask of a generation sees the parents in another order than later asks do.
+            # The first ask of a generation sees the parents in another order than later asks do;
+            # an ask that is thrown away makes this one a later ask in every process.
             self._memory.sampler = self._sampler(seed)
             self._memory.tell(self._from_sampler()[1], state=TrialState.FAIL)
         self._memory.sampler = self._sampler(seed)
@@ -155,6 +162,7 @@ class Proposer:
         if self._search.sampler != "grid":
             while refused.total() < PATIENCE:
                 params, place = self._from_sampler()
+                # NSGA-II writes a trial's generation there, and reads it when it breeds.
                 system = dict(self._memory.get_trials(deepcopy=False)[place].system_attrs)
                 verdict = self._admission.admit(params)
                 if not isinstance(verdict, str):
@@ -162,6 +170,7 @@ class Proposer:
                     return self._proposal(params, verdict, refused, system, taught)
                 refused[verdict] += 1
                 self._memory.tell(place, state=TrialState.FAIL)
+                # A repeated one may be good, as it was the first time: no corner to keep away from.
                 if verdict != "repeated" and self._learns():
                     self._teach(params)
                     taught.append(params)
@@ -190,7 +199,11 @@ class Proposer:
         return random_assignment(self._space, trial), trial.number
 
     def _learns(self) -> bool:
-        """Whether a refused sample is to be told; before TPE's own start it would hasten that."""
+        """Whether the sampler is to be told of a refused sample.
+
+        TPE counts its first random draws by the trials that it knows of: told of refused ones
+        before, it would have fewer results to start from.
+        """
         tpe = self._search.sampler == "tpe"
         return tpe and self._results >= STARTUP and self._taught < MOST_TAUGHT
 
@@ -211,9 +224,11 @@ class Proposer:
             yield from drawn(self._space, MOST_DRAWN, random.Random(seed))
             return
         if self._list is None:
-            every = list(assignments(self._space))
-            random.Random(seed_of(self._name, "list")).shuffle(every)
-            self._list = iter(every[self._listed :])
+            # In one shuffled order for the whole search, of which an earlier process has seen the
+            # first `_listed`.
+            listed = list(assignments(self._space))
+            random.Random(seed_of(self._name, "list")).shuffle(listed)
+            self._list = iter(listed[self._listed :])
         for params in self._list:
             self._listed += 1
             yield params
@@ -239,14 +254,15 @@ class Proposer:
         system: Mapping[str, Any],
         taught: Sequence[Mapping[str, Value]],
     ) -> Proposal:
-        told = {TAUGHT: list(taught)} if taught else {}
-        return Proposal(params, *verdict, dict(refused), self._listed, {**system, **told})
+        if taught:
+            system = {**system, TAUGHT: list(taught)}
+        return Proposal(params, *verdict, dict(refused), self._listed, system)
 
     def _distributions(self, params: Mapping[str, Value]) -> dict[str, BaseDistribution]:
         return {
-            each.name: distribution_of(each)
-            for each in self._space.parameters
-            if each.name in params
+            parameter.name: distribution_of(parameter)
+            for parameter in self._space.parameters
+            if parameter.name in params
         }
 
     def _add(self, trial: FrozenTrial) -> int:

@@ -62,7 +62,9 @@ def _opened(
     base = driver.plan.design.reference
     space = Space.of(base.spec, search.parameters, base.recipe)
     study = open_study(name, storage, directions_of(search))
-    trials = Trials(study, {one.name: distribution_of(one) for one in space.parameters})
+    trials = Trials(
+        study, {parameter.name: distribution_of(parameter) for parameter in space.parameters}
+    )
     return SearchWork(driver, search, space, trials, name, called=called)
 
 
@@ -105,7 +107,7 @@ def _latencies(driver: Driver, runs: Sequence[PlannedRun]) -> dict[str, float]:
     specs = {run.variant.name: run.variant.spec for run in runs}
     with suppress(InputError):  # none has been written
         before = Manifest.load(driver.folder).variants
-        known = {one.names[0]: one.latency for one in before if one.latency is not None}
+        known = {old.names[0]: old.latency for old in before if old.latency is not None}
         if specs.keys() <= known.keys():
             return {name: known[name] for name in specs}
     timed = driver.engine.latencies(list(specs.values()), driver.plan.data.image_size)
