@@ -84,8 +84,8 @@ class InstantEngine:
 
 
 def curves(values: Sequence[float]) -> Curves:
-    one = tuple(1.0 for _ in values)
-    return Curves(one, one, one, one, tuple(values), one, one)
+    ones = tuple(1.0 for _ in values)
+    return Curves(ones, ones, ones, ones, tuple(values), ones, ones)
 
 
 def write_record(job: Job, spec: Spec, values: Sequence[float], failed: bool) -> None:

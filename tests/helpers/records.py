@@ -93,7 +93,7 @@ def plain_record(digest: str = DIGEST, **changes: object) -> Record:
     return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
 
 
-def put(store: Store, each: Record) -> Path:
-    with store.open(each.digest) as folder:
-        folder.write("record.json", each.to_json())
-    return store.folder(each.digest) / "record.json"
+def put(store: Store, record: Record) -> Path:
+    with store.open(record.digest) as folder:
+        folder.write("record.json", record.to_json())
+    return store.folder(record.digest) / "record.json"

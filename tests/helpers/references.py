@@ -88,6 +88,6 @@ def reference_macs(reference: nn.Module, image: torch.Tensor) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def proved(spec: Spec, size: tuple[int, int] | None = None) -> None:
+def check_costs(spec: Spec, size: tuple[int, int] | None = None) -> None:
     """Assert that the built network has the shapes, params and MACs of each row."""
     assert cross_check(spec, size) == []

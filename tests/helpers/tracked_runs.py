@@ -75,15 +75,15 @@ def inspect(root: Path, key: str) -> list[dict[str, Any]]:
 
 
 def epochs_in(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    items = [each["history"]["item"] for each in records if each["type"] == "history"]
+    items = [record["history"]["item"] for record in records if record["type"] == "history"]
     return [item for item in items if "lr" in item]
 
 
 def check_epochs(records: list[dict[str, Any]], epochs: int) -> None:
     """Check that every metric of every epoch is there, once."""
-    found = epochs_in(records)
-    assert [item["epoch"] for item in found] == list(range(1, epochs + 1))
-    for item in found:
+    items = epochs_in(records)
+    assert [item["epoch"] for item in items] == list(range(1, epochs + 1))
+    for item in items:
         assert item.keys() >= METRICS
         for name, values in CURVES.items():
             if name != "seconds":
@@ -93,9 +93,9 @@ def check_epochs(records: list[dict[str, Any]], epochs: int) -> None:
 
 def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for each in records:
-        if each["type"] == "summary":
-            values |= each["summary"].get("update", {})
+    for record in records:
+        if record["type"] == "summary":
+            values |= record["summary"].get("update", {})
     return values
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from fuseablate import build, load_spec, measure
 from fuseablate.layers import Shift
 from fuseablate.network.builder import FAST_PRIMITIVES, PRIMITIVES, to_module
-from tests.helpers.references import proved
+from tests.helpers.references import check_costs
 
 
 @pytest.mark.parametrize("channels", [4, 9, 21, 31])
@@ -75,7 +75,7 @@ def test_shiftnet_by_hand() -> None:
     # The authors' code counts 95,642 params for ShiftResNet20-3, with two projected shortcuts:
     # 1x1 convolutions with a batch norm, 16 to 32 and 32 to 64 channels.
     assert cost.params == 95_642 - (16 * 32 + 64) - (32 * 64 + 128)
-    proved(spec)
+    check_costs(spec)
 
 
 def test_a_depthwise_filter_costs_what_the_shift_saves() -> None:
@@ -88,7 +88,7 @@ def test_a_depthwise_filter_costs_what_the_shift_saves() -> None:
 @pytest.mark.parametrize("name", ["resnet20", "resnet_tutorial"])
 def test_the_form_shift_in_another_network(name: str) -> None:
     spec = load_spec(name).edit("basic.spatial=shift")
-    proved(spec)
+    check_costs(spec)
     convs = [c for c in build(spec).modules() if isinstance(c, torch.nn.Conv2d)]
     assert {c.kernel_size for c in convs[1:]} <= {(1, 1), (3, 3)}
     assert sum(c.kernel_size == (3, 3) for c in convs) == (1 if name == "resnet20" else 3)

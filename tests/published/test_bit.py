@@ -8,7 +8,7 @@ import torch
 
 from fuseablate import build, load_spec
 from fuseablate.network.pretrained import Published
-from tests.helpers.references import proved, same_function, same_size
+from tests.helpers.references import check_costs, same_function, same_size
 
 NAMES = ["50x1", "50x3", "101x1", "101x3", "152x2", "152x4"]
 
@@ -29,12 +29,12 @@ def test_the_same_function_as_timms() -> None:
 
 
 def test_the_cifar_form_is_proved() -> None:
-    proved(load_spec("bit_r50x1:cifar"), (32, 32))
+    check_costs(load_spec("bit_r50x1:cifar"), (32, 32))
 
 
 def test_zeros_before_the_pool_are_seen() -> None:
     spec = load_spec("bit_r50x1").edit("3-6.depth=1")
-    proved(spec, (32, 32))
+    check_costs(spec, (32, 32))
     pool = build(spec).get_submodule("rows.2")
     # a map below zero: its corner's window has zeros, its middle's has none
     y = pool(-torch.ones(1, 1, 5, 5))
@@ -45,6 +45,6 @@ def test_zeros_before_the_pool_are_seen() -> None:
 
 def test_group_norms_divide_any_width() -> None:
     spec = load_spec("bit_r50x1").edit("preact.depth=1", "scale.width=x0.3", "divisor=4")
-    proved(spec, (32, 32))
+    check_costs(spec, (32, 32))
     groups = {m.num_groups for m in build(spec).modules() if isinstance(m, torch.nn.GroupNorm)}
     assert groups < {1, 2, 4, 8, 16, 32}

@@ -7,7 +7,7 @@ import torch
 import torchvision
 
 from fuseablate import InputError, build, load_spec, measure
-from tests.helpers.references import proved, same_function, same_size
+from tests.helpers.references import check_costs, same_function, same_size
 
 IMAGENET = ["densenet121", "densenet161", "densenet169", "densenet201"]
 
@@ -40,7 +40,7 @@ def test_the_same_function_as_torchvisions() -> None:
 
 @pytest.mark.parametrize("name", ["densenet121:cifar", "densenet_bc_100_12", "densenet_tutorial"])
 def test_small_forms_are_proved(name: str) -> None:
-    proved(load_spec(name), (32, 32))
+    check_costs(load_spec(name), (32, 32))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_papers_plain_densenet() -> None:
     counted = measure(plain).params
     assert counted == total + (channels + 1) * 10
     assert round(counted / 1e6, 1) == 1.0  # the paper's table 2, L = 40, k = 12
-    proved(plain, (8, 8))
+    check_costs(plain, (8, 8))
 
 
 def test_the_sources_own_is_its_summary() -> None:
@@ -105,7 +105,7 @@ def test_the_sources_own_is_its_summary() -> None:
 )
 def test_edits_reach_into_the_layers(edits: tuple[str, ...]) -> None:
     spec = load_spec("densenet_bc_100_12").edit("dense.depth=2").edit(*edits)
-    proved(spec, (18, 18))
+    check_costs(spec, (18, 18))
     network = build(spec, size=(18, 18))
     logits = network(torch.randn(3, 3, 18, 18))
     logits.sum().backward()

@@ -11,7 +11,7 @@ from torch import nn
 from torchvision.ops import StochasticDepth
 
 from fuseablate import InputError, build, load_spec, measure
-from tests.helpers.references import proved, same_function, same_size
+from tests.helpers.references import check_costs, same_function, same_size
 
 # The source prints B0's parameters down to the third block's SE, and then the classifier's.
 PRINTED = """
@@ -94,9 +94,9 @@ def test_the_sources_table_of_b0() -> None:
 def test_the_cifar_form() -> None:
     cifar = load_spec("efficientnet_b0:cifar")
     assert [t.in_shape[1:] for t in cifar.infer() if t.row.op == "pool"] == [(4, 4)]
-    proved(cifar, (32, 32))
+    check_costs(cifar, (32, 32))
     assert load_spec("efficientnet_b1:cifar").input == (32, 32)
-    proved(cifar.edit("mbconv.op=fuse", "mbconv.variant=half"), (32, 32))
+    check_costs(cifar.edit("mbconv.op=fuse", "mbconv.variant=half"), (32, 32))
 
 
 def test_the_expansion_follows_the_input() -> None:

@@ -17,7 +17,7 @@ from fuseablate.network.builder import to_module
 from fuseablate.network.convert import converted
 from fuseablate.network.modules import AuxHead
 from fuseablate.network.pretrained import Published
-from tests.helpers.references import proved, randomise, same_function, same_size
+from tests.helpers.references import check_costs, randomise, same_function, same_size
 
 
 def googlenet() -> nn.Module:
@@ -34,8 +34,8 @@ def test_googlenet_is_torchvisions() -> None:
     spec, last = load_spec("googlenet"), Published.read("torchvision:googlenet").last
     same_function(spec, googlenet(), (33, 40), last, gradients=True)
     same_size(spec, googlenet)
-    proved(spec, (32, 32))
-    proved(load_spec("googlenet:cifar"), (32, 32))
+    check_costs(spec, (32, 32))
+    check_costs(load_spec("googlenet:cifar"), (32, 32))
 
 
 def test_inception_v3_is_torchvisions() -> None:
@@ -127,7 +127,7 @@ def test_inception_v2_by_hand() -> None:
         (299, 299, 3), (149, 149, 32), (147, 147, 32), (147, 147, 64), (73, 73, 64), (71, 71, 80),
         (35, 35, 192), (35, 35, 288), (17, 17, 768), (8, 8, 1280), (8, 8, 2048),
     ]  # fmt: skip
-    proved(load_spec("inception_v2:cifar"), (32, 32))
+    check_costs(load_spec("inception_v2:cifar"), (32, 32))
 
 
 def test_two_3x3_in_place_of_a_5x5_cost_18_25ths() -> None:
@@ -194,13 +194,13 @@ def test_the_small_form_ends_in_a_map_of_four(name: str) -> None:
 )
 def test_an_edit_means_what_it_costs(edits: list[str]) -> None:
     spec = load_spec("googlenet:cifar").edit("scale.width=x0.25").edit(*edits)
-    proved(spec, (32, 32))
+    check_costs(spec, (32, 32))
 
 
 def test_residual_blocks_keep_their_edits_cost() -> None:
     spec = load_spec("inception_resnet_v1:cifar").edit("scale.width=x0.25")
     for edit in ("inception_res.se=true", "inception_res.residual=false", "drop_path=0.2"):
-        proved(spec.edit(edit), (32, 32))
+        check_costs(spec.edit(edit), (32, 32))
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_a_map_too_small_for_the_head_is_refused_in_training_only() -> None:
     at_299, at_203 = measure(spec), measure(spec, (203, 203))
     assert at_203.params == at_299.params == 27_161_264
     assert at_203.macs < at_299.macs
-    proved(spec, (203, 203))
+    check_costs(spec, (203, 203))
     last = Published.read("torchvision:inception_v3").last
     same_function(spec, inception_v3(), (203, 203), last)
     spec.check_trainable()
@@ -262,4 +262,4 @@ def test_the_heads_convolutions_have_forms_too() -> None:
     assert measure(spec).params - measure(spec.edit("aux.spatial=separable")).params == less
     assert spec.edit("all.spatial=separable").rows[13].values()["spatial"] == "separable"
     small = load_spec("inception_v3:cifar").edit("aux.spatial=separable")
-    proved(small, (32, 32))
+    check_costs(small, (32, 32))

@@ -11,7 +11,7 @@ import torchvision
 from torch import nn
 
 from fuseablate import InputError, load_spec, measure
-from tests.helpers.references import proved, same_function, same_size
+from tests.helpers.references import check_costs, same_function, same_size
 
 TIMM: Callable[..., nn.Module] = timm.create_model  # which has no type hints
 MAKERS: dict[str, Callable[[], nn.Module]] = {
@@ -54,7 +54,7 @@ def test_the_layers_cost_what_is_counted(name: str) -> None:
     cifar = load_spec(f"{name}:cifar")
     assert cifar.classes == 100
     assert [t.in_shape[1:] for t in cifar.infer() if t.row.op == "pool"] == [(4, 4)]
-    proved(cifar, (32, 32))
+    check_costs(cifar, (32, 32))
 
 
 def test_the_separable_rows_are_a_depthwise_and_a_pointwise_convolution() -> None:
@@ -74,7 +74,7 @@ def test_fusenets_derived_tables() -> None:
     assert half.infer()[2].cost.params == expand + 72 * 3 + 2 * 72 + 72 * 24 + end
     assert kxk.infer()[2].cost.params == expand + 72 * 9 + 2 * 72 + 72 * 24 + end
     for spec in (half, kxk):
-        proved(spec, (32, 32))
+        check_costs(spec, (32, 32))
 
 
 def test_se_before_the_nl_is_an_edit() -> None:
@@ -92,7 +92,7 @@ def test_the_form_of_the_filter_between_the_1x1s(form: str, filters: int) -> Non
     spec = load_spec("fusenet_kxk")
     after = spec.edit(f"6.spatial={form}")
     assert measure(after).params - measure(spec).params == filters - 240 * 25
-    proved(spec.edit(f"mbconv.spatial={form}", "scale.width=x0.25"), (32, 32))
+    check_costs(spec.edit(f"mbconv.spatial={form}", "scale.width=x0.25"), (32, 32))
 
 
 def test_forms_that_are_ops_of_their_own_are_named() -> None:

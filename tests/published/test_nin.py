@@ -6,7 +6,7 @@ import pytest
 from torch import Tensor, nn
 
 from fuseablate import load_spec, measure
-from tests.helpers.references import proved, same_function
+from tests.helpers.references import check_costs, same_function
 
 
 class NetworkInNetwork(nn.Sequential):
@@ -42,7 +42,7 @@ class NetworkInNetwork(nn.Sequential):
 
 def test_the_same_function_as_the_module() -> None:
     same_function(load_spec("nin"), NetworkInNetwork(100), (18, 13), gradients=True)
-    proved(load_spec("nin"), (32, 32))
+    check_costs(load_spec("nin"), (32, 32))
 
 
 def test_params_and_macs_by_hand() -> None:
@@ -82,4 +82,4 @@ def test_params_and_macs_by_hand() -> None:
     ],
 )
 def test_an_edit_means_what_it_costs(edit: str) -> None:
-    proved(load_spec("nin").edit(edit), (16, 16))
+    check_costs(load_spec("nin").edit(edit), (16, 16))

@@ -17,7 +17,7 @@ from fuseablate import InputError, build, load_spec, measure
 from fuseablate.network.pretrained import Published
 from fuseablate.ops.regnet import RegNet
 from fuseablate.spec.spec import Spec, to_toml
-from tests.helpers.references import proved, same_function, same_size
+from tests.helpers.references import check_costs, same_function, same_size
 
 # The report's table: each layer, its output shape and its params. Activations are not listed.
 PRINTED = """
@@ -185,7 +185,7 @@ def test_the_cifar_form(name: str) -> None:
     cifar = load_spec(f"{name}:cifar")
     assert (cifar.input, cifar.classes) == ((32, 32), 100)
     assert [t.in_shape[1:] for t in cifar.infer() if t.row.op == "pool"] == [(4, 4)]
-    proved(cifar)
+    check_costs(cifar)
 
 
 def test_the_rule_is_torchvisions() -> None:
@@ -244,7 +244,7 @@ def test_the_reports_blocks_and_totals() -> None:
     assert blocks == [shape for _, shape, _ in printed("XBlock")]
     # "Params size (MB): 8.68", in units of 1024 x 1024 bytes
     assert round(4 * measure(spec).params / 2**20, 2) == 8.68
-    proved(spec)
+    check_costs(spec)
 
 
 def test_ids_count_on_after_the_stages(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ import torchvision
 from torch import Tensor, nn
 
 from fuseablate import load_spec, measure
-from tests.helpers.references import proved, same_function, same_size
+from tests.helpers.references import check_costs, same_function, same_size
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_the_same_function_as_torchvisions(name: str) -> None:
     reference = torchvision.models.get_model(name)
     same_function(load_spec(name), reference, (64, 48), gradients=name == "resnet18")
-    proved(load_spec(name), (33, 33))
+    check_costs(load_spec(name), (33, 33))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"])
@@ -25,7 +25,7 @@ def test_the_same_size_as_torchvisions(name: str) -> None:
 
 
 def test_the_cifar_form_is_proved() -> None:
-    proved(load_spec("resnet18:cifar"), (32, 32))
+    check_costs(load_spec("resnet18:cifar"), (32, 32))
 
 
 class Block(nn.Module):
@@ -79,7 +79,7 @@ class CifarResNet(nn.Module):
 def test_cifar_resnets_are_the_function_as_published(name: str, depth: int) -> None:
     reference = CifarResNet(depth, projected=name == "resnet_tutorial")
     same_function(load_spec(name), reference, (32, 32), gradients=True)
-    proved(load_spec(name))
+    check_costs(load_spec(name))
 
 
 @pytest.mark.parametrize(

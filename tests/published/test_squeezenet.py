@@ -6,7 +6,7 @@ import pytest
 import torchvision
 
 from fuseablate import InputError, load_spec, measure
-from tests.helpers.references import proved, same_function, same_size
+from tests.helpers.references import check_costs, same_function, same_size
 
 NAMES = ("squeezenet1_0", "squeezenet1_1")
 
@@ -15,8 +15,8 @@ NAMES = ("squeezenet1_0", "squeezenet1_1")
 def test_the_same_function_as_torchvisions(name: str) -> None:
     reference = torchvision.models.get_model(name)
     same_function(load_spec(name), reference, (40, 33), gradients=name == "squeezenet1_1")
-    proved(load_spec(name), (33, 33))
-    proved(load_spec(f"{name}:cifar"), (32, 32))
+    check_costs(load_spec(name), (33, 33))
+    check_costs(load_spec(f"{name}:cifar"), (32, 32))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,7 +48,7 @@ def test_the_small_form_ends_in_a_map_of_four() -> None:
     ],
 )
 def test_an_edit_means_what_it_costs(edit: str) -> None:
-    proved(load_spec("squeezenet1_1:cifar").edit(edit), (32, 32))
+    check_costs(load_spec("squeezenet1_1:cifar").edit(edit), (32, 32))
 
 
 def test_a_fire_module_by_hand() -> None:
