@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fuseablate.studies.schema import Search
 
 SAMPLES = 100_000
+LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 
 
 def add(commands: Any) -> None:
@@ -165,7 +166,7 @@ def limits_of(args: argparse.Namespace, search: Search, base: Cost) -> dict[str,
 
 
 class _Progress:
-    """A bar with rate and time left on a terminal, and nothing elsewhere."""
+    """How far a census is, on stderr: a bar on a terminal, and elsewhere a line now and then."""
 
     def __init__(self) -> None:
         from rich.progress import (
@@ -176,18 +177,18 @@ class _Progress:
             TimeRemainingColumn,
         )
 
-        err = console(stderr=True)
+        self._err = console(stderr=True)
         self._bars = Progress(
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            console=err,
+            console=self._err,
             transient=True,
-            disable=not err.is_terminal,
+            disable=not self._err.is_terminal,
         )
         self._task = self._bars.add_task("", total=None, rate="")
-        self._start = time.monotonic()
+        self._start = self._said = time.monotonic()
 
     def __enter__(self) -> _Progress:
         self._bars.start()
@@ -198,7 +199,16 @@ class _Progress:
 
     def tell(self, census: Census) -> None:
         """Show how far the census is."""
-        rate = census.seen / max(1e-9, time.monotonic() - self._start)
-        self._bars.update(
-            self._task, completed=census.seen, total=census.planned, rate=f"{rate:,.0f}/s"
-        )
+        now = time.monotonic()
+        rate = census.seen / max(1e-9, now - self._start)
+        if self._err.is_terminal:
+            self._bars.update(
+                self._task, completed=census.seen, total=census.planned, rate=f"{rate:,.0f}/s"
+            )
+        elif now - self._said >= LINE_EVERY and census.seen < census.planned:
+            self._said = now
+            left = duration((census.planned - census.seen) / rate)
+            self._err.print(
+                f"{census.seen:,} of {census.planned:,}, {rate:,.0f} a second, {left} left",
+                soft_wrap=True,
+            )

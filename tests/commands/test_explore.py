@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from pathlib import Path
 
 import pytest
 
+from fuseablate.commands import explore as command
 from fuseablate.commands.program import main
 from fuseablate.space import census as module
 from fuseablate.space.census import Census, drawn, take_census
@@ -231,6 +233,19 @@ def test_the_budget_of_the_study_counts_where_none_is_given(
     assert main([*words, "--macs", "1k"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["budget"], found["within"], found["cheapest"]) == ({"macs": 1000}, 0, [])
+
+
+def test_progress_without_a_terminal_is_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert explore(tmp_path, SMALL) == 0
+    assert capsys.readouterr().err == ""  # it is over in no time
+    monkeypatch.setattr(module, "TELL_EVERY", 3)
+    monkeypatch.setattr(command, "LINE_EVERY", 0)
+    assert explore(tmp_path, SMALL) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["3 of 8", "6 of 8"]
+    assert all(re.search(r", [0-9,]+ a second, [0-9hms]+ left$", line) for line in lines)
 
 
 def test_nothing_within_the_budget_is_said(
