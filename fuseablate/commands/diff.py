@@ -1,4 +1,4 @@
-"""`fuseablate diff`: two specs row by row, with the cells that differ and what they cost."""
+"""`fuseablate diff`: two specs row by row, with the fields that differ and what they cost."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.commands.arguments import add_input, edited_spec, input_json
-from fuseablate.io.terminal import change, console, short, size_text
+from fuseablate.cost import COSTS, SUMMARY
+from fuseablate.io.terminal import change, console, size_text
+from fuseablate.layers import Cost
 from fuseablate.show import COLUMNS
-from fuseablate.spec import Change, Difference, RowPair, Size, Spec, compare
+from fuseablate.spec import Change, Difference, RowDifference, Size, Spec, compare
 
 WIDE = 118  # columns from which every number is written in full
 
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("diff", help="two specs row by row: cells and costs that differ")
+    parser = commands.add_parser("diff", help="two specs row by row: fields and costs that differ")
     for side in ("a", "b"):
         parser.add_argument(side, metavar=side.upper(), help="a shipped spec or a path to a .toml")
         parser.add_argument(
@@ -63,26 +65,28 @@ def as_json(
             for side, name, spec in zip("ab", names, specs, strict=True)
         },
         "same": difference.same,
-        "params": difference.params,
-        "macs": difference.macs,
+        **_sizes(difference.costs),
         "keys": difference.keys,
         "rows": [
             {
                 "row": row.id,
                 "in": "ab" if row.before and row.after else "a" if row.before else "b",
-                "cells": row.cells,
-                "params": row.params,
-                "macs": row.macs,
+                "fields": row.fields,
+                **_sizes(row.costs),
             }
             for row in difference.rows
         ],
     }
 
 
+def _sizes(costs: tuple[Cost, Cost]) -> dict[str, list[int]]:
+    return {name: [COSTS[name].get(cost) for cost in costs] for name in SUMMARY}
+
+
 def print_difference(
     specs: tuple[Spec, Spec], names: tuple[str, str], difference: Difference, out: Console
 ) -> None:
-    """Print both names, the keys and cells that differ (old → new), and the costs a row."""
+    """Print both names, the keys and fields that differ (old → new), and the costs a row."""
     for side, name, spec in zip("AB", names, specs, strict=True):
         label = f"{name} {spec.label}".strip()
         out.print(Text.assemble((side, "bold"), f"  {label}"), soft_wrap=True)
@@ -93,45 +97,44 @@ def print_difference(
     for name in ("Row", "Op"):
         table.add_column(name, no_wrap=True)
     table.add_column("A → B", overflow="fold")
-    for name in (
-        ("Params A", "Params B", "", "MACs A", "MACs B", "") if wide else ("Params", "MACs")
-    ):
-        table.add_column(name, justify="right", no_wrap=True)
+    for title in (COSTS[name].title for name in SUMMARY):
+        for head in (f"{title} A", f"{title} B", "") if wide else (title,):
+            table.add_column(head, justify="right", no_wrap=True)
     for row in difference.rows:
-        table.add_row(row.id, op(row), differing(row), *costs(row.params, row.macs, wide))
-    table.add_row("", "", "", *costs(difference.params, difference.macs, wide), style="bold")
+        table.add_row(row.id, op(row), differing(row), *cost_texts(row.costs, wide))
+    table.add_row("", "", "", *cost_texts(difference.costs, wide), style="bold")
     out.print(table)
     if difference.same:
         same = ("the same network", "green")
         out.print(Text.assemble(same, ": every layer of A is one of B"), soft_wrap=True)
 
 
-def op(row: RowPair) -> str:
+def op(row: RowDifference) -> str:
     """Return the op of a row, that of B where it has one."""
     there = row.after or row.before
     return there.row.op if there else ""
 
 
-def differing(row: RowPair) -> Text:
-    """Return the cells of a row that differ, marked."""
+def differing(row: RowDifference) -> Text:
+    """Return the fields of a row that differ, marked."""
     if row.before is None or row.after is None:
         return Text(f"only in {'A' if row.before else 'B'}", style="yellow")
-    cells = {name: pair for name, pair in row.cells.items() if not untold(row, name, pair)}
+    told = {name: pair for name, pair in row.fields.items() if not untold(row, name, pair)}
     order = ("op", *COLUMNS)
-    names = sorted(cells, key=lambda name: order.index(name) if name in order else len(order))
-    return Text(", ").join(marked(name, cells[name]) for name in names)
+    names = sorted(told, key=lambda name: order.index(name) if name in order else len(order))
+    return Text(", ").join(marked(name, told[name]) for name in names)
 
 
-def untold(row: RowPair, name: str, pair: Change) -> bool:
-    """Whether a cell goes without saying: one op alone has it, and there it is at its default."""
-    if None not in pair or "op" not in row.cells or row.before is None or row.after is None:
+def untold(row: RowDifference, name: str, pair: Change) -> bool:
+    """Whether a field goes without saying: one op alone has it, and there it is at its default."""
+    if None not in pair or "op" not in row.fields or row.before is None or row.after is None:
         return False
     has, value = (row.before, pair[0]) if pair[1] is None else (row.after, pair[1])
     return bool(value == has.row.defaults().get(name))
 
 
 def marked(name: str, pair: Change) -> Text:
-    """Return a cell with what A has and what B has."""
+    """Return a field with what A has and what B has."""
     if name == "in_shape":
         return Text(f"input {size_text(pair[0])} → {size_text(pair[1])}")
     before, after = map(_text, pair)
@@ -146,13 +149,14 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def costs(params: tuple[int, int], macs: tuple[int, int], wide: bool) -> list[str]:
+def cost_texts(costs: tuple[Cost, Cost], wide: bool) -> list[str]:
     """Return what A and B cost and the change, or in a narrow table what B costs more."""
-    found = []
-    for before, after in (params, macs):
+    texts = []
+    for kind in (COSTS[name] for name in SUMMARY):
+        before, after = map(kind.get, costs)
         if wide:
-            found += [f"{before:,}", f"{after:,}", change(after, before)]
+            texts += [kind.full(before), kind.full(after), change(after, before)]
         else:
             sign = "+" if after > before else "-"
-            found.append("=" if after == before else sign + short(abs(after - before)))
-    return found
+            texts.append("=" if after == before else sign + kind.short(abs(after - before)))
+    return texts

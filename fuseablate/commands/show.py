@@ -150,7 +150,7 @@ def as_json(spec: Spec, size: Size, rows: tuple[InferredRow, ...]) -> dict[str, 
                 "out_shape": list(traced.out_shape),
                 "params": traced.cost.params,
                 "macs": traced.cost.macs,
-                "cells": traced.row.values(),
+                "fields": traced.row.values(),
             }
             for traced in rows
         ],

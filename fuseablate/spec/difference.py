@@ -1,4 +1,4 @@
-"""How two specs differ: their keys, and row by row their cells, shapes and costs. Without torch."""
+"""How two specs differ: their keys, and row by row their fields, shapes and costs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from fuseablate.spec.keys import SPEC_KEYS, Size
 from fuseablate.spec.spec import Spec
 from fuseablate.spec.table import InferredRow
 
-Change = tuple[
-    Any, Any
-]  # what stands in the first spec, and in the second; None where nothing does
+Change = tuple[Any, Any]  # what the first has, and what the second; None where it has nothing
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Change]:
+    """Return what differs between two tables of values, such as two rows of records' specs."""
+    pairs = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 @dataclass(frozen=True)
-class RowPair:
+class RowDifference:
     """The rows of one id in both specs; None where a spec has no such row."""
 
     id: str
@@ -25,42 +29,34 @@ class RowPair:
     after: InferredRow | None
 
     @property
-    def cells(self) -> dict[str, Change]:
-        """The cells that differ, `op` and `in_shape` (C, H, W) among them, where both rows are."""
+    def fields(self) -> dict[str, Change]:
+        """The fields that differ, `op` and `in_shape` (C, H, W) among them, where both rows are."""
         if self.before is None or self.after is None:
             return {}
-        return _unlike(_cells(self.before), _cells(self.after))
+        return changes(_fields(self.before), _fields(self.after))
 
     @property
-    def params(self) -> tuple[int, int]:
-        """The params of both rows; 0 for one that is not there."""
-        return _cost(self.before).params, _cost(self.after).params
-
-    @property
-    def macs(self) -> tuple[int, int]:
-        """The MACs of both rows; 0 for one that is not there."""
-        return _cost(self.before).macs, _cost(self.after).macs
+    def costs(self) -> tuple[Cost, Cost]:
+        """What both rows cost; nothing for one that is not there."""
+        before, after = self.before, self.after
+        return before.cost if before else Cost(), after.cost if after else Cost()
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Two specs side by side. keys: the spec's own keys that differ. same: one network or two."""
+    """Two specs side by side."""
 
     keys: Mapping[str, Change]
-    rows: tuple[RowPair, ...]
+    """The spec's own keys that differ."""
+    rows: tuple[RowDifference, ...]
     same: bool
+    """Whether both are one network."""
 
     @property
-    def params(self) -> tuple[int, int]:
-        """The params of both specs."""
-        first, second = zip(*(row.params for row in self.rows), strict=True)
-        return sum(first), sum(second)
-
-    @property
-    def macs(self) -> tuple[int, int]:
-        """The MACs of both specs for one image each."""
-        first, second = zip(*(row.macs for row in self.rows), strict=True)
-        return sum(first), sum(second)
+    def costs(self) -> tuple[Cost, Cost]:
+        """What both specs cost for one image each."""
+        before, after = zip(*(row.costs for row in self.rows), strict=True)
+        return Cost.total(before), Cost.total(after)
 
 
 def compare(before: Spec, after: Spec, size: Size | None = None) -> Difference:
@@ -70,8 +66,8 @@ def compare(before: Spec, after: Spec, size: Size | None = None) -> Difference:
     it follows there. The same network is one of the same layers, however its table is written.
     Raise `InputError` where a network cannot take images of that size.
     """
-    first = {traced.row.id: traced for traced in before.infer(size)}
-    second = {traced.row.id: traced for traced in after.infer(size)}
+    first = {row.row.id: row for row in before.infer(size)}
+    second = {row.row.id: row for row in after.infer(size)}
     ids = list(first)
     place = 0
     for id in second:
@@ -79,24 +75,15 @@ def compare(before: Spec, after: Spec, size: Size | None = None) -> Difference:
             ids.insert(place, id)
         place = ids.index(id) + 1
     return Difference(
-        keys=_unlike(_keys(before), _keys(after)),
-        rows=tuple(RowPair(id, first.get(id), second.get(id)) for id in ids),
+        keys=changes(_keys(before), _keys(after)),
+        rows=tuple(RowDifference(id, first.get(id), second.get(id)) for id in ids),
         same=before.digest(size) == after.digest(size),
     )
-
-
-def _unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Change]:
-    pairs = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _keys(spec: Spec) -> dict[str, Any]:
     return {key: getattr(spec, key) for key in SPEC_KEYS}
 
 
-def _cells(traced: InferredRow) -> dict[str, Any]:
-    return {"op": traced.row.op, **traced.row.values(), "in_shape": traced.in_shape}
-
-
-def _cost(traced: InferredRow | None) -> Cost:
-    return traced.cost if traced else Cost()
+def _fields(row: InferredRow) -> dict[str, Any]:
+    return {"op": row.row.op, **row.row.values(), "in_shape": row.in_shape}

@@ -55,7 +55,7 @@ def test_golden(
     golden(f"{name}-{columns}.txt", printed(capsys, monkeypatch, columns, "fusenet", b, *words))
 
 
-def test_rows_cells_and_costs_by_hand() -> None:
+def test_rows_fields_and_costs_by_hand() -> None:
     """SE costs 2 e^2 params and as many MACs; row 9 sees maps of 2 x 2."""
     found = compare(BASE, BASE.edit(*EDITS.split()), (32, 32))
     assert dict(found.keys) == {"dropout": (0.2, 0.1)}
@@ -64,36 +64,36 @@ def test_rows_cells_and_costs_by_hand() -> None:
     assert ids == [*map(str, range(1, 13)), "12/2", "13", "14", "15", "16"]
     rows = {row.id: row for row in found.rows}
     off = {"se": (True, False)}
-    assert rows["1"].cells == rows["3"].cells == rows["16"].cells == {}
-    assert rows["6"].cells == off
-    assert rows["6"].params[0] - rows["6"].params[1] == 2 * 240**2
+    assert rows["1"].fields == rows["3"].fields == rows["16"].fields == {}
+    assert rows["6"].fields == off
+    assert rows["6"].costs[0].params - rows["6"].costs[1].params == 2 * 240**2
     # two one-dimensional kernels on 144 channels each lose two weights, at 2 x 2 places
-    assert rows["9"].cells == {"kernel": (5, 3), **off}
-    assert rows["9"].params[0] - rows["9"].params[1] == 2 * 144**2 + 144 * 2 * 2
-    assert rows["9"].macs[0] - rows["9"].macs[1] == 2 * 144**2 + 144 * 2 * 2 * 4
+    assert rows["9"].fields == {"kernel": (5, 3), **off}
+    assert rows["9"].costs[0].params - rows["9"].costs[1].params == 2 * 144**2 + 144 * 2 * 2
+    assert rows["9"].costs[0].macs - rows["9"].costs[1].macs == 2 * 144**2 + 144 * 2 * 2 * 4
     assert rows["12/2"].before is None
-    assert rows["12/2"].params[0] == rows["12/2"].macs[0] == 0
-    assert rows["12/2"].macs[1] == rows["12"].macs[1]
-    assert found.params[0] == 3_284_608
-    assert found.macs[0] == 4_123_392
+    assert rows["12/2"].costs[0].params == rows["12/2"].costs[0].macs == 0
+    assert rows["12/2"].costs[1].macs == rows["12"].costs[1].macs
+    assert found.costs[0].params == 3_284_608
+    assert found.costs[0].macs == 4_123_392
 
 
 def test_rows_of_the_first_alone_and_shapes_that_follow() -> None:
     found = compare(BASE.edit("12.depth=2"), BASE.edit("4.out=40"))
     rows = {row.id: row for row in found.rows}
     assert [row.id for row in found.rows][11:14] == ["12", "12/2", "13"]
-    assert (rows["12/2"].after, rows["12/2"].macs[1]) == (None, 0)
-    assert rows["4"].cells == {"out": (24, 40)}
-    assert rows["5"].cells == {"in_shape": ((24, 28, 28), (40, 28, 28))}
+    assert (rows["12/2"].after, rows["12/2"].costs[1].macs) == (None, 0)
+    assert rows["4"].fields == {"out": (24, 40)}
+    assert rows["5"].fields == {"in_shape": ((24, 28, 28), (40, 28, 28))}
     # the expansion to 96 channels reads 16 channels more
-    assert rows["5"].params[1] - rows["5"].params[0] == 16 * 96
+    assert rows["5"].costs[1].params - rows["5"].costs[0].params == 16 * 96
 
 
 def test_the_same_network_written_in_two_ways() -> None:
     found = compare(BASE, dataclasses.replace(BASE, divisor=4))
     assert found.same
     assert dict(found.keys) == {"divisor": (8, 4)}
-    assert not any(row.cells for row in found.rows)
+    assert not any(row.fields for row in found.rows)
     assert compare(BASE, BASE).same
     assert not compare(BASE, BASE.edit("all.nl=gelu")).same
 
@@ -106,8 +106,8 @@ def test_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     assert (found["same"], found["keys"]) == (False, {})
     assert (found["params"][0], found["macs"][0]) == (3_284_608, 4_123_392)
     rows = {row["row"]: row for row in found["rows"]}
-    assert rows["2"]["cells"]["op"] == ["fuse", "mbconv"]
-    assert rows["2"]["cells"]["variant"] == ["full", None]
+    assert rows["2"]["fields"]["op"] == ["fuse", "mbconv"]
+    assert rows["2"]["fields"]["variant"] == ["full", None]
     assert (rows["12/2"]["in"], rows["12/2"]["params"][0], rows["12"]["in"]) == ("b", 0, "ab")
 
 
