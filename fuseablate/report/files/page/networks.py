@@ -9,6 +9,7 @@ from typing import Any
 
 from fuseablate.ops import OPS
 from fuseablate.report.comparison import Comparison
+from fuseablate.spec import Change, changes
 
 SPEC_KEYS = ("classes", "dropout", "drop_path", "norm_eps", "norm_momentum")  # beside the rows
 USUAL = ("id", "op", "kernel", "exp", "out", "se", "nl", "stride")  # of a published table
@@ -85,37 +86,27 @@ def compared(spec: Mapping[str, Any], reference: Mapping[str, Any]) -> NetworkTa
     rows: Sequence[Mapping[str, Any]] = spec["rows"]
     before = {row["id"]: row for row in reference["rows"]}
     now = {row["id"] for row in rows}
-    changed = [
-        key
-        for row in rows
-        if (old := before.get(row["id"]))
-        for key in (*row, *old)
-        if row.get(key) != old.get(key)
-    ]
-    columns = tuple(dict.fromkeys((*USUAL, *changed)))
+    edited = {row["id"]: changes(before[row["id"]], row) for row in rows if row["id"] in before}
+    columns = tuple(dict.fromkeys((*USUAL, *(name for row in edited.values() for name in row))))
     removed = [str(name) for name in before if name not in now]
     added = [str(row["id"]) for row in rows if row["id"] not in before]
+    whole = changes(reference, spec)
     return NetworkTable(
         columns,
-        tuple(tuple(_field(row, before.get(row["id"]), name) for name in columns) for row in rows),
+        tuple(tuple(_field(row, edited.get(row["id"]), name) for name in columns) for row in rows),
         (
             *([f"rows removed: {', '.join(removed)}"] if removed else []),
             *([f"rows added: {', '.join(added)}"] if added else []),
-            *(
-                f"{key}: {_text(reference.get(key))} to {_text(spec.get(key))}"
-                for key in SPEC_KEYS
-                if spec.get(key) != reference.get(key)
-            ),
+            *(f"{key}: {' to '.join(map(_text, whole[key]))}" for key in SPEC_KEYS if key in whole),
         ),
     )
 
 
-def _field(row: Mapping[str, Any], old: Mapping[str, Any] | None, name: str) -> FieldText:
+def _field(row: Mapping[str, Any], edited: Mapping[str, Change] | None, name: str) -> FieldText:
     text = _text(row.get(name))
-    if old is None:
+    if edited is None:  # the reference has no such row
         return FieldText(text, "")
-    before = _text(old.get(name))
-    return FieldText(text) if before == text else FieldText(text, before)
+    return FieldText(text, _text(edited[name][0])) if name in edited else FieldText(text)
 
 
 def _text(value: object) -> str:
