@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fuseablate.cost import COSTS
@@ -46,7 +46,7 @@ class Cell:
         return self.brief or self.text
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column(Generic[Row]):
     """A column of a table with a row for each `Row`."""
 
@@ -59,6 +59,7 @@ class Column(Generic[Row]):
     cell: Callable[[Row], Cell]
     values: Mapping[str, Callable[[Row], Value]]
     """For machines: numbers in full, by name. The first is what the column is sorted by."""
+    _: KW_ONLY
     left: bool = False
     """Whether its text begins at the left."""
     detail_title: str = ""
@@ -67,6 +68,8 @@ class Column(Generic[Row]):
     """Which end comes first where `--sort` names it: 1 the least, -1 the greatest; 0 is neither."""
     priority: int = 0
     """Where a terminal has no room the lowest goes first; 0 always stays."""
+    roomy: bool = False
+    """Whether it is shown on wide terminals alone."""
 
     def value(self, row: Row) -> Value:
         """Return what it is sorted by; None where the row has no value."""
@@ -89,25 +92,14 @@ def _counted(name: str, priority: int) -> Column[AnalysedVariant]:
         changed = change(value, base)
         return Cell(text, changed, f"{text} ({changed})")
 
-    return Column(
-        name=name,
-        title=cost.heading,
-        short_title=cost.title,
-        detail_title="change",
-        cell=cell,
-        values={name: lambda row: cost.get(row.variant), f"{name}_change": share},
-        order=1,
-        priority=priority,
-    )
+    values = {name: lambda row: cost.get(row.variant), f"{name}_change": share}
+    heads = (name, cost.heading, cost.title)
+    return Column(*heads, cell, values, detail_title="change", order=1, priority=priority)
 
 
 def _latency(row: AnalysedVariant) -> Cell:
     value = row.variant.latency
     return Cell("" if value is None else COSTS["latency"].short(value))
-
-
-def _score(row: AnalysedVariant) -> Cell:
-    return Cell(mean_sd(row.scores))
 
 
 def mean_sd(scores: Mapping[int, float]) -> str:
@@ -141,17 +133,20 @@ def _verdict(row: AnalysedVariant) -> Cell:
     return Cell(row.verdict, row.holds, f"{row.verdict}, {row.holds}" if row.holds else "")
 
 
-def reading(path: str) -> Callable[[object], Value]:
-    """Return what reads `a.b` of a row: None where `a` is."""
+def reading(**paths: str) -> dict[str, Callable[[object], Value]]:
+    """Return by name what reads `a.b` of a row: None where `a` is."""
 
-    def value(row: object) -> Value:
-        read: Any = row
-        for name in path.split("."):
-            read = None if read is None else getattr(read, name)
-        result: Value = read
-        return result
+    def reader(path: str) -> Callable[[object], Value]:
+        def read(row: object) -> Value:
+            value: Any = row
+            for name in path.split("."):
+                value = None if value is None else getattr(value, name)
+            result: Value = value
+            return result
 
-    return value
+        return read
+
+    return {name: reader(path) for name, path in paths.items()}
 
 
 # Beside the variant itself, which always comes first.
@@ -159,62 +154,40 @@ COLUMNS: tuple[Column[AnalysedVariant], ...] = (
     _counted("params", priority=1),
     _counted("macs", priority=3),
     Column(
-        name="latency",
-        title=COSTS["latency"].heading,
-        short_title=COSTS["latency"].unit,
-        cell=_latency,
-        values={"latency_ms": reading("variant.latency")},
-        order=1,
-        priority=2,
+        "latency", COSTS["latency"].heading, COSTS["latency"].unit, _latency,
+        reading(latency_ms="variant.latency"), order=1, priority=2,
     ),
     Column(
-        name="score",
-        title="{metric} (%), mean ± sd",
-        short_title="{metric}",
-        cell=_score,
-        values={"mean": reading("mean"), "sd": reading("sd")},
-        order=-1,
-        priority=6,
+        "score", "{metric} (%), mean ± sd", "{metric}", lambda row: Cell(mean_sd(row.scores)),
+        reading(mean="mean", sd="sd"), order=-1, priority=6,
     ),
     Column(
-        name="delta",
-        title="Delta, 95 % interval",
-        short_title="Delta [95 %]",
-        cell=lambda row: delta_cell(row.delta),
-        values={
-            "delta": reading("delta.mean"),
-            "low": reading("delta.low"),
-            "high": reading("delta.high"),
-            "p": reading("delta.p"),
-        },
-        order=-1,
-        priority=5,
+        "delta", "Delta, 95 % interval", "Delta [95 %]", lambda row: delta_cell(row.delta),
+        reading(delta="delta.mean", low="delta.low", high="delta.high", p="delta.p"),
+        order=-1, priority=5,
     ),
     Column(
-        name="seeds",
-        title="Seeds",
-        short_title="Seeds",
-        cell=_seeds,
-        values={
-            "seeds": lambda row: len(row.scores),
-            "seeds_asked": lambda row: len(row.variant.seeds),
-        },
+        "seeds", "Seeds", "Seeds", _seeds,
+        {"seeds": lambda row: len(row.scores), "seeds_asked": lambda row: len(row.variant.seeds)},
         priority=4,
     ),
     Column(
-        name="verdict",
-        title="Verdict",
-        short_title="",
-        cell=_verdict,
-        values={
-            "verdict": reading("verdict"),
-            "holds": reading("holds"),
-            "why": reading("why"),
-        },
-        left=True,
+        "verdict", "Verdict", "", _verdict,
+        reading(verdict="verdict", holds="holds", why="why"), left=True,
     ),
-)
+)  # fmt: skip
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
+# What CSV and JSON hold beside the columns: both intervals of each difference, and its errors.
+DETAILS = reading(
+    robust_low="delta.robust.low",
+    robust_high="delta.robust.high",
+    robust_p="delta.robust.p",
+    alike_low="delta.alike.low",
+    alike_high="delta.alike.high",
+    alike_p="delta.alike.p",
+    seed_error="delta.seed_se",
+    image_error="delta.image_se",
+)
 
 
 def _no_effect(delta: Delta) -> bool:
@@ -231,41 +204,18 @@ def _effect_verdict(delta: Delta) -> Cell:
 # Beside the levels that an effect of a factorial design is of.
 EFFECT_COLUMNS: tuple[Column[Delta], ...] = (
     Column(
-        name="points",
-        title="Points, 95 % interval",
-        short_title="Points [95 %]",
-        cell=lambda delta: Cell("none") if _no_effect(delta) else delta_cell(delta),
-        values={
-            "delta": reading("mean"),
-            "low": reading("low"),
-            "high": reading("high"),
-            "p": reading("p"),
-        },
+        "points", "Points, 95 % interval", "Points [95 %]",
+        lambda delta: Cell("none") if _no_effect(delta) else delta_cell(delta),
+        reading(delta="mean", low="low", high="high", p="p"),
     ),
     Column(
-        name="verdict",
-        title="Verdict",
-        short_title="",
-        cell=_effect_verdict,
-        values={"verdict": reading("verdict"), "holds": reading("holds")},
-        left=True,
+        "verdict", "Verdict", "", _effect_verdict,
+        reading(verdict="verdict", holds="holds"), left=True,
     ),
-)
-
-# What CSV and JSON hold beside the columns: both intervals of each difference, and its errors.
-DETAILS: Mapping[str, Callable[[AnalysedVariant], Value]] = {
-    "robust_low": reading("delta.robust.low"),
-    "robust_high": reading("delta.robust.high"),
-    "robust_p": reading("delta.robust.p"),
-    "alike_low": reading("delta.alike.low"),
-    "alike_high": reading("delta.alike.high"),
-    "alike_p": reading("delta.alike.p"),
-    "seed_error": reading("delta.seed_se"),
-    "image_error": reading("delta.image_se"),
-}
+)  # fmt: skip
 
 
-def _accuracy(metric: str, title: str, short_title: str, *, priority: int = 0) -> Column[Record]:
+def _accuracy(metric: str, title: str, short_title: str, priority: int = 0) -> Column[Record]:
     """Return the column of one of `METRICS`, which records hold as a share."""
     part, measure = METRICS[metric]
 
@@ -279,14 +229,7 @@ def _accuracy(metric: str, title: str, short_title: str, *, priority: int = 0) -
             return Cell("failed" if run.failure else "untested")
         return Cell(f"{100 * share:.2f}")
 
-    return Column(
-        name=metric,
-        title=title,
-        short_title=short_title,
-        cell=cell,
-        values={metric: value},
-        priority=priority,
-    )
+    return Column(metric, title, short_title, cell, {metric: value}, priority=priority)
 
 
 def _speed(run: Record) -> float:
@@ -294,47 +237,27 @@ def _speed(run: Record) -> float:
 
 
 RUN_COLUMNS: tuple[Column[Record], ...] = (
+    Column("seed", "Seed", "Seed", lambda run: Cell(str(run.seed)), reading(seed="seed")),
     Column(
-        name="seed",
-        title="Seed",
-        short_title="Seed",
-        cell=lambda run: Cell(str(run.seed)),
-        values={"seed": reading("seed")},
-    ),
-    Column(
-        name="epochs",
-        title="Epochs",
-        short_title="Epochs",
-        cell=lambda run: Cell(str(len(run.curves))),
-        values={"epochs": lambda run: len(run.curves)},
-        priority=2,
+        "epochs", "Epochs", "Epochs", lambda run: Cell(str(len(run.curves))),
+        {"epochs": lambda run: len(run.curves)}, priority=2,
     ),
     _accuracy("val_top1", "Val top-1", "Val", priority=4),
     _accuracy("test_top1", "Test top-1", "Test"),
     _accuracy("test_top5", "Test top-5", "Top-5", priority=1),
     Column(
-        name="speed",
-        title="Images/s",
-        short_title="Images/s",
-        cell=lambda run: Cell(f"{_speed(run):,.0f}"),
-        values={"images_per_second": _speed},
+        "speed", "Images/s", "Images/s", lambda run: Cell(f"{_speed(run):,.0f}"),
+        {"images_per_second": _speed}, roomy=True,
     ),
     Column(
-        name="time",
-        title="Time",
-        short_title="Time",
-        cell=lambda run: Cell(duration(run.seconds)),
-        values={"seconds": reading("seconds")},
-        priority=3,
+        "time", "Time", "Time", lambda run: Cell(duration(run.seconds)),
+        reading(seconds="seconds"), priority=3,
     ),
     Column(
-        name="run",
-        title="Run",
-        short_title="Folder",
-        cell=lambda run: Cell(run.digest[:16], brief=run.digest[:8]),
-        values={"run": reading("digest")},
+        "run", "Run", "Folder", lambda run: Cell(run.digest[:16], brief=run.digest[:8]),
+        reading(run="digest"),
     ),
-)
+)  # fmt: skip
 
 
 def run_table(comparison: Comparison) -> tuple[list[str], list[list[object]]]:

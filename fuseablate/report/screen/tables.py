@@ -95,7 +95,10 @@ def _styled(
 ) -> list[str | Text]:
     first, *details = texts
     style = {"score": "bold", "seeds": "red" if row.variant.incomplete else ""}
-    return [Text(first, style.get(column.name, "")), *(Text(text, "cyan") for text in details)]
+    return [
+        Text.assemble((first, style.get(column.name, ""))),
+        *(Text.assemble((text, "cyan")) for text in details),
+    ]
 
 
 def _by_priority(columns: Sequence[Column[Row]]) -> list[str]:
@@ -148,9 +151,7 @@ def print_runs(comparison: Comparison, out: Console) -> None:
     def make(names: Sequence[str], tight: int) -> Table:
         wide = out.width >= WIDE and tight < 2
         columns = [
-            column
-            for column in RUN_COLUMNS
-            if column.name in names and (wide or column.name != "speed")
+            column for column in RUN_COLUMNS if column.name in names and (wide or not column.roomy)
         ]
         table = named_table("Variant", 1 if tight else 2, "Runs")
         for column in columns:

@@ -51,7 +51,7 @@ def as_html(reports: Sequence[AnalysedComparison]) -> str:
         "measures": {name: measure.title for name, measure in MEASURES.items()},
         "networks": networks,
         "plotted_costs": plotted_costs,
-        "run_columns": RUN_COLUMNS,
+        "run_columns": [column for column in RUN_COLUMNS if not column.roomy],
         "setting": setting,
     }
 
