@@ -26,7 +26,7 @@ class UnreadableError(InputError):
 
 
 class NoChangeError(InputError):
-    """An edit that changes none of the cells that it selects."""
+    """An edit that changes none of the fields that it selects."""
 
 
 def unknown(what: str, value: object, choices: Iterable[str]) -> InputError:

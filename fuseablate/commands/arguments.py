@@ -87,7 +87,7 @@ def seeds(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise InputError(f"'{text}' is no list of seeds; write whole numbers, such as 0,1,2")
+            raise InputError(f"'{text}' is not a list of seeds; write whole numbers, such as 0,1,2")
         if len(part) > SEED_DIGITS or int(last or first) - int(first) >= MOST_SEEDS - len(numbers):
             raise InputError(f"'{text[:40]}' is too much; at most {MOST_SEEDS:,} seeds are read")
         numbers += range(int(first), int(last or first) + 1)

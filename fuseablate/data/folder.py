@@ -97,7 +97,7 @@ def _listing(folder: Path) -> Any:
     for label, name in enumerate(listing.classes):
         if not name.isprintable():
             raise InputError(
-                f"{folder}: {name!r} is no name of a class: it must be one line of text"
+                f"{folder}: {name!r} is not a valid class name: it must be one line of text"
             )
         if label not in filled:
             endings = ", ".join(listing.extensions)

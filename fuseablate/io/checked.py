@@ -29,7 +29,7 @@ from fuseablate.io.reading import JSON_BYTES, parse_json, read_bytes
 
 
 class Schema(BaseModel):
-    """A frozen table with a closed set of keys; "yes" is no number and true is no 1."""
+    """A frozen table with a closed set of keys; "yes" is not a number and true is not 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -73,7 +73,7 @@ def checked_dataclass(kind: type[Dataclass], table: object) -> Dataclass:
     of later versions are read.
     """
     if not isinstance(table, Mapping):
-        raise InputError("is no table of names and values")
+        raise InputError("must be a table of names and values")
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
     try:

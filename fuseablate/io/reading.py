@@ -37,7 +37,7 @@ def opened(path: Path, most: int | None = None) -> Iterator[IO[bytes]]:
     try:
         info = path.stat()
         if not stat.S_ISREG(info.st_mode):  # a pipe would never end, a device neither
-            what = "a folder" if stat.S_ISDIR(info.st_mode) else "no ordinary file"
+            what = "a folder" if stat.S_ISDIR(info.st_mode) else "not an ordinary file"
             raise InputError(f"{path}: cannot be read: it is {what}")
         if most is not None and info.st_size > most:
             raise InputError(
@@ -54,7 +54,7 @@ def opened(path: Path, most: int | None = None) -> Iterator[IO[bytes]]:
     except ValueError as error:
         if "\0" not in str(path):
             raise
-        raise InputError(f"{str(path)!r}: is no name of a file: {error}") from None
+        raise InputError(f"{str(path)!r}: is not a valid file name: {error}") from None
 
 
 def read_bytes(path: Path, most: int | None = None) -> bytes:
@@ -75,7 +75,7 @@ def entries(folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"{folder}: cannot be read: {error.strerror}") from None
     except ValueError:  # a NUL in its name
-        raise InputError(f"{str(folder)!r}: is no name of a folder") from None
+        raise InputError(f"{str(folder)!r}: is not a valid folder name") from None
 
 
 def holders(folder: Path, name: str) -> list[Path]:
@@ -131,7 +131,7 @@ _TOO_DEEP = f"lists or tables are nested more than {DEPTH} deep"
 
 
 def _no_number(name: str) -> NoReturn:
-    raise InputError(f"{name} is no number of JSON")
+    raise InputError(f"{name} is not a JSON number")
 
 
 def check_limits(value: object) -> None:
@@ -157,7 +157,9 @@ def _inside(value: object) -> Iterable[object]:
             try:
                 value.encode()
             except UnicodeEncodeError:
-                raise InputError(f"{ascii(value)[:40]} is no text: it holds half a pair") from None
+                raise InputError(
+                    f"{ascii(value)[:40]} is not text: it holds half of a surrogate pair"
+                ) from None
         case bool():
             pass
         case int() if abs(value) > LARGEST_INT:

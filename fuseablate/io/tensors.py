@@ -21,7 +21,7 @@ END, TAIL = b"PK\x05\x06", 2**16 + 22  # what ends a zip file, and how far from 
 
 
 class SpoiltError(ValueError):
-    """A file that is proven not to hold what was saved; it says what the proof is."""
+    """A file that certainly does not hold what was saved; it says why."""
 
 
 def load_tensors(path: Path) -> Any:
@@ -42,10 +42,10 @@ def _loaded(file: IO[bytes]) -> Any:
     try:
         head = file.read(2)
         if head not in (ZIPPED, PICKLED):
-            raise SpoiltError("it is no file of torch.save")
+            raise SpoiltError("it was not written by torch.save")
         file.seek(-min(TAIL, file.seek(0, os.SEEK_END)), os.SEEK_END)
         if head == ZIPPED and END not in file.read():
-            raise SpoiltError("it is torn: its end is missing")
+            raise SpoiltError("it is truncated: its end is missing")
         # In memory, so that what goes wrong from here on is the content's, not the disk's.
         file.seek(0)
         content = io.BytesIO(file.read())
@@ -57,14 +57,14 @@ def _loaded(file: IO[bytes]) -> Any:
     except (SpoiltError, OSError, MemoryError):
         raise
     except pickle.UnpicklingError:  # torch's own text advises to load it without the check
-        raise SpoiltError("it is no file of torch.save, or holds more than tensors") from None
+        raise SpoiltError("it was not written by torch.save, or holds more than tensors") from None
     except RuntimeError as error:
         # Torch has no other type for a full memory, nor for a file that lacks a part.
         if "PytorchStreamReader" in str(error):
-            raise SpoiltError("it is no file of torch.save") from None
+            raise SpoiltError("it was not written by torch.save") from None
         raise OSError(_first_line(error)) from None
     except Exception as error:  # the unpickler raises what its bytes lead it to
-        raise SpoiltError(f"it is no file of torch.save ({type(error).__name__})") from None
+        raise SpoiltError(f"it was not written by torch.save ({type(error).__name__})") from None
 
 
 def _check_sums(content: io.BytesIO) -> None:
@@ -76,7 +76,7 @@ def _check_sums(content: io.BytesIO) -> None:
     except (SpoiltError, MemoryError):
         raise
     except Exception as error:  # zipfile raises what the bytes lead it to
-        raise SpoiltError(f"it is torn or altered ({type(error).__name__})") from None
+        raise SpoiltError(f"it is truncated or altered ({type(error).__name__})") from None
     if spoilt is not None:
         raise SpoiltError(f"{spoilt} in it has a wrong checksum")
 

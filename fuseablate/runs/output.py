@@ -64,7 +64,7 @@ def output_target(path: Path, flag: str) -> Path | int:
     An `InputError` says why nothing can be written there.
     """
     if not path.name or "\0" in str(path):
-        raise InputError(f"{flag} '{path}': is no name of a file")
+        raise InputError(f"{flag} '{path}': is not a valid file name")
     try:
         target = _followed(path.absolute())
         if isinstance(target, int):

@@ -118,7 +118,7 @@ def read_checkpoint(path: Path, *, verify: bool = False) -> Checkpoint:
         return Checkpoint(path, digest, len(SavedValues.of(state).curves))
     except Exception as error:  # the unpickler raises what its bytes lead it to
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: is no checkpoint of a run: {reason}") from None
+        raise InputError(f"{path}: is not a run's checkpoint: {reason}") from None
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:

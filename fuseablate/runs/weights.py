@@ -68,7 +68,7 @@ def weights_of(store: Store, what: str) -> tuple[Path, dict[str, Tensor]]:
     state = content.get("state") if isinstance(content, Mapping) else None
     weights = (state.get("average") or state.get("network")) if isinstance(state, Mapping) else None
     if not _is_state(weights):
-        raise InputError(f"{path}: is no checkpoint of a run")
+        raise InputError(f"{path}: is not a run's checkpoint")
     return path, dict(weights)
 
 
@@ -99,7 +99,7 @@ def _loaded(path: str | Path) -> Any:
         return load_tensors(Path(path))
     except SpoiltError as error:
         raise InputError(
-            f"{path}: is no file of weights as torch.save writes them: {error}"
+            f"{path}: is not a file of weights written by torch.save: {error}"
         ) from None
 
 

@@ -1,7 +1,7 @@
 """Checkpoints: all that the next epoch depends on, and nothing that cannot be trusted.
 
 The newest is `checkpoint.pt`; the one of the epoch before is kept beside it, for the case that
-the disk spoils the newest. A file that is proven to be torn, altered or another run's is renamed
+the disk spoils the newest. A file that is certainly truncated, altered or another run's is renamed
 to `checkpoint.pt.bad-N`, with a warning; one that cannot be read now ends the run, and stays.
 """
 
@@ -33,12 +33,12 @@ def save(folder: RunFolder, digest: str, state: dict[str, Any]) -> None:
 def load(path: Path, digest: str) -> dict[str, Any]:
     """Return the state that `save` wrote for the run `digest`, its tensors on the CPU.
 
-    Raise `SpoiltError` where the file is proven to hold anything else, `MissingError` where there
+    Raise `SpoiltError` where the file certainly holds anything else, `MissingError` where there
     is none, and `InputError` where it cannot be read now.
     """
     checkpoint = load_tensors(path)
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state"), dict):
-        raise SpoiltError("it is no checkpoint of a run")
+        raise SpoiltError("it is not a run's checkpoint")
     if (run := checkpoint.get("run")) != digest:
         raise SpoiltError(f"it belongs to the run {str(run)[:16]}")
     state: dict[str, Any] = checkpoint["state"]

@@ -61,7 +61,7 @@ def train(
     at all where the run is not to be `tested`, and later, from its weights, where it ended so
     before. `threads` are torch's on the CPU, which the result there depends on; `progress` is by
     default what suits the standard output. Bad input, a missing device among it, is an InputError,
-    before anything is written; a loss that is not finite is no error but a record that says
+    before anything is written; a loss that is not finite is not an error but a record that says
     `failed`.
     """
     chosen = choose_device(device)

@@ -103,7 +103,7 @@ class TrainingState:
         except SpoiltError:
             raise
         except (InputError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise SpoiltError(f"its state is none of a run ({error})") from None
+            raise SpoiltError(f"its state is not that of a run ({error})") from None
         return kept
 
 

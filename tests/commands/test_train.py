@@ -74,7 +74,7 @@ def test_classes_that_were_set_are_not_overruled(
     ("arguments", "said"),
     [
         (["--epochs", "0"], "'0' is not a whole number of at least 1"),
-        (["--seeds", "a"], "'a' is no list of seeds"),
+        (["--seeds", "a"], "'a' is not a list of seeds"),
         (["--seeds", "0,0"], "names a seed twice"),
         (["--device", "cuda:99"], "device 'cuda:99': not here"),
         (["--recipe", "standrad"], "did you mean 'standard'?"),

@@ -25,14 +25,14 @@ SE = REPOSITORY / "reports" / "se"
         ("[" * 33 + "]" * 33, "nested more than 32 deep"),
         ("[" * 100_000 + "]" * 100_000, "nested more than 32 deep"),
         ('{"a":' * 33 + "1" + "}" * 33, "nested more than 32 deep"),
-        ("NaN", "NaN is no number of JSON"),
-        ("[-Infinity]", "-Infinity is no number of JSON"),
+        ("NaN", "NaN is not a JSON number"),
+        ("[-Infinity]", "-Infinity is not a JSON number"),
         ("1e400", "inf: numbers are read up to 1e+100"),
         ("-1e300", "-1e+300: numbers are read up to 1e+100"),
         (str(2**63), "a whole number of 64 bits: at most 63 are read"),
         ("9" * 5000, "not valid JSON: Exceeds the limit"),
-        ('"\\ud800"', "is no text: it holds half a pair"),
-        ('{"\\udfff": 1}', "is no text: it holds half a pair"),
+        ('"\\ud800"', "is not text: it holds half of a surrogate pair"),
+        ('{"\\udfff": 1}', "is not text: it holds half of a surrogate pair"),
         ("{", "not valid JSON: "),
         (b"\xff\xfe\xff", "not valid JSON: "),
     ],
@@ -70,8 +70,9 @@ def test_only_ordinary_files_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "device").symlink_to("/dev/zero")
     (tmp_path / "ring").symlink_to("ring")
-    said = {"pipe": "no ordinary file", "device": "no ordinary file", "ring": "cannot be read",
-            ".": "it is a folder", "x" * 300: "File name too long", "\0": "no name"}  # fmt: skip
+    special = "it is not an ordinary file"
+    said = {"pipe": special, "device": special, "ring": "cannot be read", ".": "it is a folder",
+            "x" * 300: "File name too long", "\0": "is not a valid file name"}  # fmt: skip
     for name, why in said.items():
         with pytest.raises(InputError, match=why):
             read_bytes(tmp_path / name)

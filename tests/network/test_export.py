@@ -170,7 +170,7 @@ def test_weights_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "weights.pt"
     for content in (b"", b"no weights"):
         path.write_bytes(content)
-        with pytest.raises(InputError, match="no file of weights"):
+        with pytest.raises(InputError, match="not a file of weights"):
             load_weights(path)
     torch.save({"a": 1}, path)
     with pytest.raises(InputError, match="holds no state dict"):

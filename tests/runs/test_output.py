@@ -159,12 +159,12 @@ def test_what_is_no_name_of_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "file").touch()
     for path, said in (
-        (Path(), "is no name of a file"),
+        (Path(), "is not a valid file name"),
         (tmp_path, "is a folder; name a file"),
         (tmp_path / "loop", "lead in a circle"),
         (tmp_path / "file" / "x", f"there is no folder {tmp_path}/file; the nearest"),
         (tmp_path / ("x" * 300), "File name too long"),
-        (tmp_path / "a\0b", "is no name of a file"),
+        (tmp_path / "a\0b", "is not a valid file name"),
     ):
         for writes in (True, False):
             with pytest.raises(InputError, match=said):

@@ -285,15 +285,15 @@ def good() -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("members", "changes", "message"),
     [
-        (listed({"../record.json": b"{}"}), {}, "'../record.json': is no file of a run store"),
-        (listed({f"/{ID}/record.json": b"{}"}), {}, "is no file of a run store"),
-        (listed({f"{ID}/../../x.json": b"{}"}), {}, "is no file of a run store"),
-        (listed({"studies/../x.json": b"{}"}), {}, "is no file of a run store"),
-        (listed({f"{ID}/lock": b""}), {}, "is no file of a run store"),
-        (good(), {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}, "is no plain file"),
-        (good(), {"type": tarfile.LNKTYPE, "linkname": "/etc/passwd"}, "is no plain file"),
-        (good(), {"type": tarfile.FIFOTYPE}, "is no plain file"),
-        (good(), {"type": tarfile.GNUTYPE_SPARSE}, "is no plain file"),
+        (listed({"../record.json": b"{}"}), {}, "'../record.json': is not a file of a run store"),
+        (listed({f"/{ID}/record.json": b"{}"}), {}, "is not a file of a run store"),
+        (listed({f"{ID}/../../x.json": b"{}"}), {}, "is not a file of a run store"),
+        (listed({"studies/../x.json": b"{}"}), {}, "is not a file of a run store"),
+        (listed({f"{ID}/lock": b""}), {}, "is not a file of a run store"),
+        (good(), {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}, "is not a plain file"),
+        (good(), {"type": tarfile.LNKTYPE, "linkname": "/etc/passwd"}, "is not a plain file"),
+        (good(), {"type": tarfile.FIFOTYPE}, "is not a plain file"),
+        (good(), {"type": tarfile.GNUTYPE_SPARSE}, "is not a plain file"),
         (good(), {}, "has no manifest.json; is it cut off?"),
         ({**listed(good()), f"{ID}/record.json": b"{}"}, {}, "its SHA-256 differs"),
         ({**listed(good()), f"{ID}/weights.pt": b""}, {}, "is not in manifest.json"),
@@ -304,7 +304,7 @@ def good() -> dict[str, bytes]:
         (listed({f"{'e' * 16}/record.json": plain_record().to_json().encode()}), {},
          f"run eeeeeeeeeeeeeeee: record.json: is of another run ({ID})"),
         (listed({f"{ID}/record.json": b"[]"}), {}, f"run {ID}: record.json: "),
-        (listed({f"{ID}/checkpoint.pt": b"no zip"}), {}, "checkpoint.pt: is no checkpoint"),
+        (listed({f"{ID}/checkpoint.pt": b"no zip"}), {}, "is not a run's checkpoint: "),
         ({**good(), "manifest.json": b'{"format": 2}'}, {}, "format = 2: this version of"),
         ({**good(), "manifest.json": b"[[["}, {}, "manifest.json: not the list of an export"),
         ({**good(), "manifest.json": b'{"format": 1}'}, {}, "missing; it must be given"),
@@ -360,7 +360,7 @@ def test_links_in_a_folder_are_refused(tmp_path: Path, capsys: Capture) -> None:
     (linked / ID / "record.json").unlink()
     os.mkfifo(linked / ID / "record.json")
     message = moved(capsys, "import", linked, "--runs", tmp_path / "runs", code=2)
-    assert "is no plain file" in message
+    assert "is not a plain file" in message
 
 
 def test_an_export_is_there_whole_or_not_at_all(tmp_path: Path, capsys: Capture) -> None:

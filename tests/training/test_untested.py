@@ -120,7 +120,7 @@ def other_weights(path: Path) -> None:
     ("spoil", "said"),
     [
         (Path.unlink, "is to be tested, and has no weights.pt"),
-        (lambda path: path.write_bytes(b"none"), "is no file of weights"),
+        (lambda path: path.write_bytes(b"none"), "is not a file of weights"),
         (lambda path: torch.save({"a": torch.ones(1)}, path), "does not hold the weights of"),
         (other_weights, "they are another run's weights"),
     ],

@@ -178,7 +178,7 @@ def _beside(target: Path) -> Path:
 def _new_tar(target: Path) -> Iterator[_Writer]:
     file = output_target(target, "FILE")  # a link's file is replaced, not the link
     if isinstance(file, int) or (file.exists() and not file.is_file()):
-        raise InputError(f"{target}: is no file; name a new one")
+        raise InputError(f"{target}: is not a file; name a new one")
     temporary = _beside(file)
     try:
         with temporary.open("xb") as content:

@@ -70,7 +70,7 @@ def _folder(root: Path) -> _Folder:
             raise InputError(f"{path}: is a link, or behind one; only plain files are imported")
         state = path.lstat()
         if not stat.S_ISREG(state.st_mode):
-            raise InputError(f"{path}: is no plain file, and nothing else is imported")
+            raise InputError(f"{path}: is not a plain file, and nothing else is imported")
         files[name.as_posix()] = state.st_size
     if not files:
         raise InputError(f"{root}: holds no run: {_nearest(root)}")
@@ -115,10 +115,10 @@ def _tar(path: Path) -> _Tar:
             if info.type != tarfile.DIRTYPE:
                 if info.type not in PLAIN:
                     raise InputError(
-                        f"{path}: {info.name!r}: is no plain file; nothing is imported"
+                        f"{path}: {info.name!r}: is not a plain file; nothing is imported"
                     )
                 if not (belongs(name) or name == CONTENTS):
-                    raise InputError(f"{path}: {info.name!r}: is no file of a run store")
+                    raise InputError(f"{path}: {info.name!r}: is not a file of a run store")
                 if name in files:
                     raise InputError(f"{path}: {info.name!r}: is there twice; nothing is imported")
                 files[name], offsets[name] = info.size, at
@@ -128,8 +128,10 @@ def _tar(path: Path) -> _Tar:
 
 def _member(path: Path, header: bytes) -> tarfile.TarInfo:
     if not header or len(header) < SECTOR:
-        raise InputError(f"{path}: is no whole tar file of 'fuseablate runs export'")
+        raise InputError(f"{path}: is not a complete tar file of 'fuseablate runs export'")
     try:
         return tarfile.TarInfo.frombuf(header, "utf-8", "replace")
     except tarfile.TarError as error:
-        raise InputError(f"{path}: is no tar file of 'fuseablate runs export': {error}") from None
+        raise InputError(
+            f"{path}: is not a tar file of 'fuseablate runs export': {error}"
+        ) from None
