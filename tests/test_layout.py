@@ -12,6 +12,10 @@ TESTS = REPOSITORY / "tests"
 PARTS = {path.stem for path in Path(fuseablate.__file__).parent.iterdir()}
 
 
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
 def imported(path: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -27,6 +31,15 @@ def test_what_tests_share_lies_among_the_helpers() -> None:
     for path in TESTS.rglob("*.py"):
         names = {name for name in imported(path) if name.split(".")[0] == "tests"}
         assert all(name.startswith("tests.helpers.") for name in names), path
+
+
+def test_no_test_reads_a_private_name() -> None:
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and is_private(node.attr):
+                own = isinstance(node.value, ast.Name) and node.value.id in ("self", "os")
+                assert own, f"{path}:{node.lineno}: {ast.unparse(node)}"
+        assert not any(is_private(name.rpartition(".")[2]) for name in imported(path)), path
 
 
 def test_every_test_lies_in_the_folder_of_a_part() -> None:

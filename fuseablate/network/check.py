@@ -76,7 +76,7 @@ def compare(
     network: nn.Module, image: torch.Tensor, rows: tuple[InferredRow, ...]
 ) -> list[Mismatch]:
     """Return every number in which `network`, run on `image`, differs from `rows`."""
-    macs = _macs(network, image)
+    macs = count_macs(network, image)
     shapes = _output_shapes(network, image)
     differences = []
     for row in rows:
@@ -124,7 +124,7 @@ def _output_shapes(network: nn.Module, image: torch.Tensor) -> dict[str, tuple[i
     return shapes
 
 
-def _macs(network: nn.Module, image: torch.Tensor) -> Counter[str]:
+def count_macs(network: nn.Module, image: torch.Tensor) -> Counter[str]:
     """Return fvcore's MACs by module name; its "flops" are multiply-accumulates."""
     if network.training:
         raise ProofError("BatchNorm counts otherwise in training mode: call .eval() first")

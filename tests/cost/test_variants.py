@@ -17,7 +17,7 @@ from fuseablate.cost.variants import Variants
 from fuseablate.errors import InputError
 from fuseablate.layers import Cost
 from fuseablate.network.builder import build
-from fuseablate.network.check import _macs
+from fuseablate.network.check import count_macs
 from fuseablate.spec import editor as editor_module
 from fuseablate.spec.catalog import load_spec
 from fuseablate.spec.keys import Size
@@ -115,9 +115,9 @@ def test_a_cost_is_a_thousand_times_as_fast_as_a_trace_and_equal() -> None:
     spec, size = load_spec("fusenet"), (32, 32)
     network = build(spec, size=size).eval()
     image = torch.zeros(1, 3, *size)
-    assert _macs(network, image)[""] == measure(spec, size).macs
+    assert count_macs(network, image)[""] == measure(spec, size).macs
     assert sum(p.numel() for p in network.parameters()) == measure(spec, size).params
-    trace = best(3, lambda: _macs(network, image))
+    trace = best(3, lambda: count_macs(network, image))
 
     again = 100
     alone = best(5, lambda: [measure(spec, size) for _ in range(again)]) / again
@@ -132,4 +132,4 @@ def test_a_cost_is_a_thousand_times_as_fast_as_a_trace_and_equal() -> None:
     counted = variants.count(pairs[5])
     other = build(spec.edit(*pairs[5]), size=size).eval()
     assert counted
-    assert counted.cost.macs == _macs(other, image)[""]
+    assert counted.cost.macs == count_macs(other, image)[""]
