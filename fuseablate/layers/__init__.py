@@ -1,9 +1,9 @@
 """The layer algebra: what a network is made of, as plain frozen data.
 
 Every row of a spec means one tree of these layers. From that tree alone come the shapes, the
-params and the MACs (here, without torch), the `nn.Module` (network.py) and the proof that the
-two agree (proof.py). Shapes are those of one image: `(C, H, W)` for a map, `(C,)` once it is
-flattened. MACs are the multiply-accumulates of convolutions and linear layers, for one image.
+params and the MACs (here, without torch), the `nn.Module` (`network.builder`) and the check that
+the two agree (`network.check`). Shapes are those of one image: `(C, H, W)` for a map, `(C,)` once
+it is flattened. MACs are the multiply-accumulates of convolutions and linear layers, for one image.
 """
 
 from fuseablate.layers.activations import ACTIVATIONS, Activation

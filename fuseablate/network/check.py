@@ -135,7 +135,7 @@ def count_macs(network: nn.Module, image: torch.Tensor) -> Counter[str]:
     unknown = sorted(seen - MACS - NOT_MACS)
     if unknown:
         raise UnclassifiedOperatorError(
-            f"operator {unknown[0]} is not classified: add it to MACS or NOT_MACS in proof.py"
+            f"operator {unknown[0]} is not classified: add it to MACS or NOT_MACS of {__name__}"
         )
     return Counter(
         {
