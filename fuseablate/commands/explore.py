@@ -195,7 +195,8 @@ class _Progress:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bars.stop()
+        if not self._bars.disable:  # rich before 14.3 would end the line of no bar
+            self._bars.stop()
 
     def tell(self, census: Census) -> None:
         """Show how far the census is."""
