@@ -33,7 +33,6 @@ def argument(read: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def add_edits(parser: argparse.ArgumentParser) -> None:
-    """Declare `--set`."""
     parser.add_argument(
         "--set",
         dest="edits",
@@ -46,7 +45,6 @@ def add_edits(parser: argparse.ArgumentParser) -> None:
 
 
 def add_input(parser: argparse.ArgumentParser, default: str = "the table's") -> None:
-    """Declare `--input`."""
     parser.add_argument(
         "--input",
         type=argument(parse_size),
@@ -97,7 +95,6 @@ def seeds(text: str) -> tuple[int, ...]:
 
 
 def add_data(parser: argparse.ArgumentParser, default: str) -> None:
-    """Declare where the data come from."""
     parser.add_argument(
         "--data",
         default=default,
@@ -113,7 +110,6 @@ def add_data(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
-    """Declare the run store."""
     parser.add_argument(
         "--runs",
         type=Path,
@@ -123,7 +119,6 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
 
 
 def run_store(root: Path | None) -> Store:
-    """Return the run store of `--runs`."""
     from fuseablate.runs import Store
 
     return Store(root) if root else Store.default()

@@ -20,7 +20,6 @@ from fuseablate.io.terminal import console
 
 
 def add(commands: Any) -> None:
-    """Declare the command."""
     parser = commands.add_parser(
         "bench", help="measure the shipped training path against a plain PyTorch loop"
     )
@@ -72,5 +71,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 def spread(values: list[float]) -> tuple[float, float, float]:
-    """Return minimum, median and maximum."""
     return min(values), statistics.median(values), max(values)

@@ -31,13 +31,11 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the line and exit with 2."""
         line = plain(f"{self.prog}: error: {masked(message)} (see {self.prog} --help)")
         self.exit(2, f"{line}\n")
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
     top = Parser(
         prog="fuseablate",
         description="Architecture exploration and ablation of small CNNs: "

@@ -27,7 +27,6 @@ LARGE = 1 << 26  # bytes of a file that is worth a line of its own
 
 
 def add(commands: Any) -> None:
-    """Declare the command and what it does."""
     runs = commands.add_parser("runs", help="list, show and remove runs; move them between stores")
     actions = runs.add_subparsers(dest="action", metavar="ACTION", required=True)
 
@@ -79,7 +78,6 @@ def _add_names(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def list_runs(args: argparse.Namespace) -> int:
-    """Print a line for each run."""
     from fuseablate.show.runs import as_json, runs_table
 
     store = run_store(args.runs)
@@ -100,7 +98,6 @@ def list_runs(args: argparse.Namespace) -> int:
 
 
 def show_run(args: argparse.Namespace) -> int:
-    """Print what is known of a run."""
     from fuseablate.show.runs import print_run
 
     (folder,) = _runs_alone(run_store(args.runs), args.what)

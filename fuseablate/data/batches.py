@@ -53,7 +53,6 @@ class TrainBatches:
         self._labels = part.labels.to(self._device)
 
     def __len__(self) -> int:
-        """Return the number of batches of an epoch."""
         return len(self._labels) // self._batch_size
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

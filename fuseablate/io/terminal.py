@@ -29,7 +29,6 @@ class Screen(Console):
         super().__init__(markup=False, emoji=False, highlight=False, soft_wrap=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return the text, without control characters."""
         return super().render_str(_lines(text), **options)
 
     def render(

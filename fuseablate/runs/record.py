@@ -43,7 +43,6 @@ class Curves:
             raise InputError("one value an epoch is missing")
 
     def __len__(self) -> int:
-        """Return the number of epochs."""
         return len(self.lr)
 
     def extended(self, **values: float) -> Curves:

@@ -42,24 +42,19 @@ class Progress(Protocol):
 class SilentProgress:
     """Shows no progress; what must be said goes to the standard error."""
 
-    def begin(self, title: str, epochs: int, done: int, images: int) -> None:
-        """Show nothing."""
+    def begin(self, title: str, epochs: int, done: int, images: int) -> None: ...
 
-    def step(self, images: int, loss: float) -> None:
-        """Show nothing."""
+    def step(self, images: int, loss: float) -> None: ...
 
-    def epoch(self, curves: Curves) -> None:
-        """Show nothing."""
+    def epoch(self, curves: Curves) -> None: ...
+
+    def end(self) -> None: ...
 
     def say(self, message: str) -> None:
-        """Print the line to the standard error."""
         print(plain(message), file=sys.stderr, flush=True)
 
-    def end(self) -> None:
-        """Do nothing."""
 
-
-class LineProgress:
+class LineProgress(SilentProgress):
     """One line an epoch on the standard output, each flushed."""
 
     def __init__(self) -> None:
@@ -67,24 +62,15 @@ class LineProgress:
         self._epochs = 0
 
     def begin(self, title: str, epochs: int, done: int, images: int) -> None:
-        """Say what is trained, and from where."""
         self._title, self._epochs = title, epochs
         start = f"going on after epoch {done} of {epochs}" if done else _epochs(epochs)
         self.say(f"{title}: {start}, {images:,} images each")
 
-    def step(self, images: int, loss: float) -> None:
-        """Show nothing."""
-
     def epoch(self, curves: Curves) -> None:
-        """Print the epoch's line."""
         self.say(f"{self._title}: epoch {len(curves)}/{self._epochs}  {epoch_line(curves)}")
 
     def say(self, message: str) -> None:
-        """Print the line."""
         print(plain(message), flush=True)
-
-    def end(self) -> None:
-        """Do nothing."""
 
 
 class BarProgress:
@@ -107,7 +93,6 @@ class BarProgress:
         self._epochs = 0
 
     def begin(self, title: str, epochs: int, done: int, images: int) -> None:
-        """Print what is trained, and show both bars."""
         self._epochs = epochs
         self.say(title)
         self._epoch = self._bars.add_task(self._heading(done), total=images, note="")
@@ -117,24 +102,20 @@ class BarProgress:
         self._bars.start()
 
     def step(self, images: int, loss: float) -> None:
-        """Move both bars."""
         self._bars.update(self._run, advance=images)
         self._bars.update(self._epoch, advance=images)
         speed = self._bars.tasks[self._epoch].speed or 0
         self._bars.update(self._epoch, note=f"loss {loss:.3f}  {speed:,.0f} images/s")
 
     def epoch(self, curves: Curves) -> None:
-        """Show the validation's numbers, and start the epoch's bar anew."""
         note = f"val loss {curves.val_loss[-1]:.3f}  top-1 {curves.val_top1[-1]:.2%}"
         self._bars.update(self._run, note=note)
         self._bars.reset(self._epoch, description=self._heading(len(curves)), note="")
 
     def say(self, message: str) -> None:
-        """Print the line above the bars."""
         self._bars.console.print(message, soft_wrap=True)
 
     def end(self) -> None:
-        """Take the bars away."""
         self._bars.stop()
 
     def _heading(self, done: int) -> str:

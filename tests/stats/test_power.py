@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from fuseablate.stats import Analysis, Scores, analyse, dunnett, seeds_needed, smallest
+from fuseablate.stats import BASES, Analysis, Scores, analyse, dunnett, seeds_needed, smallest
 from fuseablate.stats.power import best_reference, narrowed
 
 
@@ -168,6 +168,31 @@ def test_more_seeds_of_the_reference_show_smaller_differences() -> None:
     shift = found / (analysis.sd * math.sqrt(1 / 3 + 1 / 9))
     limit = float(reference.t.ppf(0.975, 10))
     assert reference.nct.sf(limit, 10, shift) == pytest.approx(0.8, abs=1e-3)
+
+
+WILD = {
+    "a": by_seed(40.0, 41.2, 39.7, 40.4),
+    "b": by_seed(41.1, 43.9, 40.2, 42.0),
+    "c": by_seed(39.0, 40.1, 38.9, 39.6),
+}
+
+
+def test_the_power_whatever_the_spreads_is_that_of_the_widest_variant() -> None:
+    analysis = analyse(WILD, "a")
+    swapped = analyse({name: WILD[name] for name in "acb"}, "a")
+    difference, other = (smallest(each, "any spreads") for each in (analysis, swapped))
+    # The draws of the variances are by position: 2,000 of them are alike to some percent.
+    assert difference == pytest.approx(other, rel=0.03)
+
+
+@pytest.mark.parametrize("scores", [PAIR, THREE, WILD])
+def test_seeds_needed_are_the_same_in_another_unit(scores: Scores) -> None:
+    doubled = {name: {s: 2 * one for s, one in mine.items()} for name, mine in scores.items()}
+    for basis in BASES:
+        needed = seeds_needed(analyse(scores, "a"), 1.3, basis)
+        assert needed == seeds_needed(analyse(doubled, "a"), 2.6, basis)
+        assert needed
+        assert needed[0] < needed[1]
 
 
 def test_the_best_number_of_seeds_of_the_reference() -> None:

@@ -44,7 +44,6 @@ class Contents:
     files: Mapping[str, FileEntry]
 
     def to_json(self) -> str:
-        """Return it as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
 
 

@@ -1,0 +1,131 @@
+"""Runs and studies by the names that a user gives them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fuseablate.errors import InputError
+from fuseablate.runs import Store, record_named, run_named, select
+from fuseablate.runs.lookup import runs_of_study
+from tests.helpers.paths import REPORTS
+from tests.helpers.records import plain_record, put
+
+# Folders that begin alike, to 1, 3 and 15 digits.
+IDS = ("0a00000000000000", "0ab1000000000000", "0ab1000000000001", "c" * 16)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Four runs that have not ended, and what is no run's folder."""
+    for name in (*IDS, "0ab", "ABCDEFABCDEFABCD", "studies"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ("d" * 16)).write_text("a file")
+    return Store(tmp_path)
+
+
+def refused(store: Store, *names: str) -> str:
+    with pytest.raises(InputError) as error:
+        select(store, names)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("0a0", IDS[0]), ("0ab1000000000000", IDS[1]), (IDS[2] + "f" * 48, IDS[2]), ("c", IDS[3])],
+)
+def test_a_run_is_named_by_its_first_digits(store: Store, name: str, found: str) -> None:
+    assert run_named(store, name) == store.root / found
+    assert select(store, [name]).runs == (store.root / found,)
+
+
+def test_no_name_selects_all_runs_and_no_other_folder(store: Store) -> None:
+    selection = select(store, [])
+    assert [folder.name for folder in selection.runs] == list(IDS)
+    assert selection.studies == ()
+    nothing = select(Store(store.root / "nowhere"), [])
+    assert (nothing.runs, nothing.studies) == ((), ())
+
+
+def test_the_order_is_that_of_the_names_without_repeats(store: Store) -> None:
+    runs = select(store, ["c", "0a0", "cccc"]).runs
+    assert [folder.name for folder in runs] == [IDS[3], IDS[0]]
+
+
+def test_several_runs_that_begin_alike(store: Store) -> None:
+    root = store.root
+    assert refused(store, "0ab1") == (
+        f"run '0ab1': 2 runs of {root} begin so ({IDS[1]}, {IDS[2]}); write more"
+    )
+    (root / "0ab2000000000000").mkdir()
+    assert f"4 runs of {root} begin so ({IDS[0]}, {IDS[1]}, {IDS[2]}, ...)" in refused(store, "0a")
+    assert f"3 runs of {root} begin so ({IDS[1]}, {IDS[2]}, 0ab2000000000000);" in refused(
+        store, "0ab"
+    )
+
+
+def test_an_unknown_name_is_told_the_nearest(store: Store) -> None:
+    """Three of the four runs, the nearest first, and how many more there are."""
+    (store.root / "studies" / "kernels-0123abcd").mkdir()
+    error = refused(store, "0ab2000000000000")
+    assert error.startswith(f"{store.root}: unknown study or run '0ab2000000000000'; did you mean")
+    choices = error[error.index("choices: ") :]
+    assert choices.startswith("choices: kernels, 0ab1000000000000, ")
+    assert choices.endswith(", 1 more run)")
+    assert "did you mean 'kernels'?" in refused(store, "kernel")
+    with pytest.raises(InputError) as single:  # where a study would not do
+        run_named(store, "0ab2000000000000")
+    assert "unknown run '0ab2" in str(single.value)
+    assert "kernels" not in str(single.value)
+    assert "unknown study or run ''" in refused(store, "")
+
+
+def test_a_store_without_anything(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert refused(store, "se") == f"'se': {tmp_path} holds no run and no study"
+    with pytest.raises(InputError, match=f"^'se': {tmp_path} holds no run$"):
+        run_named(store, "se")
+    (tmp_path / "studies" / "other-01234567").mkdir(parents=True)
+    assert "unknown study or run 'se' (choices: other)" in refused(store, "se")
+
+
+def test_a_study_is_named_with_its_digest_or_without_then_the_newest(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for study in ("se-f6a509d9", "se-iso-ced5fd01"):
+        shutil.copytree(REPORTS / "se" / "studies" / study, tmp_path / "studies" / study)
+    shutil.copytree(tmp_path / "studies" / "se-f6a509d9", tmp_path / "studies" / "se-00000000")
+    for at, study in enumerate(("se-f6a509d9", "se-iso-ced5fd01", "se-00000000")):
+        os.utime(tmp_path / "studies" / study, (at, at))
+    ids = runs_of_study(tmp_path / "studies" / "se-iso-ced5fd01")
+    for run in sorted(ids)[:2]:
+        (tmp_path / run).mkdir()
+    named = {name: select(store, [name]) for name in ("se", "se-f6a509d9", "se-iso", "x/se.toml")}
+    assert {name: selection.studies[0].name for name, selection in named.items()} == {
+        "se": "se-00000000", "se-f6a509d9": "se-f6a509d9", "se-iso": "se-iso-ced5fd01",
+        "x/se.toml": "se-00000000",
+    }  # fmt: skip
+    # Those of its runs that are here, and no others.
+    assert [folder.name for folder in named["se-iso"].runs] == sorted(ids)[:2]
+    assert len(ids) == 9  # reference, variant and its rescaled self, by three seeds
+
+
+def test_a_study_whose_files_are_spoilt_or_gone_has_no_runs(tmp_path: Path) -> None:
+    folder = tmp_path / "studies" / "mine-01234567"
+    folder.mkdir(parents=True)
+    assert runs_of_study(folder) == set()
+    (folder / "study.json").write_text("[")
+    assert runs_of_study(folder) == set()
+
+
+def test_the_record_of_a_run_that_has_ended(store: Store) -> None:
+    ended = plain_record("e" * 64)
+    put(store, ended)
+    assert record_named(store, "eeee") == ended
+    assert record_named(store, "e" * 64) == ended
+    with pytest.raises(InputError, match=rf"^run {store.root}/{IDS[3]}: has not ended$"):
+        record_named(store, "cc")
+    with pytest.raises(InputError, match=r"has the digest e{64}, which is not e{16}f$"):
+        record_named(store, "e" * 16 + "f")
