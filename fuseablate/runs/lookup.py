@@ -128,8 +128,8 @@ def _run_named(
         nothing = "no run" if studies is None else "no run and no study"
         raise InputError(f"'{name}': {store.root} holds {nothing}")
     near = get_close_matches(name, [folder.name for folder in folders], FEW, cutoff=0)
-    more = len(folders) - FEW
-    more_runs = [f"{more} more run{'s' * (more > 1)}"] if more > 0 else []
+    others = len(folders) - FEW
+    more_runs = [f"{others} more run{'s' * (others > 1)}"] if others > 0 else []
     choices = [*dict.fromkeys(map(_title, studies or ())), *near, *more_runs]
     what = "run" if studies is None else "study or run"
     raise unknown(what, name, choices).within(str(store.root))
