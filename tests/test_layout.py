@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
+
+import pytest
 
 import fuseablate
 from tests.helpers.paths import REPOSITORY
 
 TESTS = REPOSITORY / "tests"
-PARTS = {path.stem for path in Path(fuseablate.__file__).parent.iterdir()}
+PACKAGE = Path(fuseablate.__file__).parent
+PARTS = {path.stem for path in PACKAGE.iterdir()}
 
 
 def is_private(name: str) -> bool:
@@ -52,3 +56,16 @@ def test_every_test_lies_in_the_folder_of_a_part() -> None:
 
 def test_helpers_hold_no_test_module() -> None:
     assert not list((TESTS / "helpers").rglob("test_*.py"))
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_the_places_that_a_document_names_are_there(name: str) -> None:
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
+    tops = {*PARTS, "tests", "reports", "studies"}
+    places = [
+        place for place in re.findall(r"`([\w.]+/[\w./]*)`", text) if place.split("/")[0] in tops
+    ]
+    assert len(places) > 3
+    for place in places:
+        paths = (REPOSITORY / place, PACKAGE / place, PACKAGE / f"{place}.py")
+        assert any(path.exists() for path in paths), place
