@@ -165,6 +165,8 @@ def test_no_part_of_the_package_bears_the_name_of_a_public_function() -> None:
         ["show", "fusenet"],
         ["show", "fusenet", "--json", "--input", "32"],
         ["show", "fusenet", "--why"],
+        ["show", "fusenet", "--field"],
+        ["cost", "fusenet", "--hardware", "systolic64", "--batch", "8"],
         ["show", "resnet18", "--params"],
         ["show", "fusenet", "--toml", "--set", "fuse.op=mbconv"],
         ["cost", "fusenet", "--set", "all.se=false"],

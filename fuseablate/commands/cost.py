@@ -1,28 +1,53 @@
-"""`fuseablate cost`: params, MACs, activations and size of specs, side by side, without torch."""
+"""`fuseablate cost`: what specs cost, side by side, without torch."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json
-from fuseablate.cost import BUDGETS, COSTS, SUMMARY, measure, nearness, rescaled
+from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json, whole
+from fuseablate.cost import (
+    BUDGETS,
+    COSTS,
+    SUMMARY,
+    CostKind,
+    cycles,
+    inference_memory,
+    load_hardware,
+    measure,
+    nearness,
+    rescaled,
+    shipped_hardware,
+    training_memory,
+)
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import change, console, fitted, named_table
-from fuseablate.layers import Cost
-from fuseablate.spec import Size, Spec, load_spec
+from fuseablate.spec import IMAGE_CHANNELS, Size, Spec, load_spec
 
-SHOWN = {COSTS[name].heading: COSTS[name] for name in (*SUMMARY, "activations", "bytes")}
+SHOWN = (*SUMMARY, "activations", "bytes")
+
+
+class Column(NamedTuple):
+    """A cost, and how it is had of a spec at an input size."""
+
+    kind: CostKind
+    of: Callable[[Spec, Size | None], Any]
+
+    def value(self, spec: Spec, size: Size | None) -> float:
+        return float(self.kind.get(self.of(spec, size)))
 
 
 def add(commands: Any) -> None:
-    """Declare the command."""
-    parser = commands.add_parser("cost", help="params, MACs and size of specs, side by side")
+    parser = commands.add_parser(
+        "cost", help="params, MACs, size, cycles and memory of specs, side by side"
+    )
     parser.add_argument("spec", nargs="+", help="shipped specs or paths to .toml files")
     add_edits(parser)
     add_input(parser)
@@ -31,11 +56,46 @@ def add(commands: Any) -> None:
         choices=BUDGETS,
         help="also rescale the edited spec in width to the unedited one's cost",
     )
+    parser.add_argument(
+        "--hardware",
+        metavar="NAME|FILE",
+        help=f"cycles of an image on a systolic array, too ({', '.join(shipped_hardware())}, or "
+        "the path of a .toml)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=whole(1),
+        metavar="N",
+        help="peak memory of N images, too: classified, and in a training step (float32, SGD with "
+        "momentum)",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     parser.add_argument(
         "--check", action="store_true", help="trace each with fvcore; any difference exits with 1"
     )
     parser.set_defaults(run=run)
+
+
+def columns_of(args: argparse.Namespace) -> dict[str, Column]:
+    """Return the costs that are asked for, by their names for machines."""
+    columns = {name: Column(COSTS[name], measure) for name in SHOWN}
+    if args.hardware:
+        array = load_hardware(args.hardware)
+
+        def taken(spec: Spec, size: Size | None) -> int:
+            return cycles(spec.layers(size), (IMAGE_CHANNELS, *(size or spec.input)), array)
+
+        columns["cycles"] = Column(CostKind(title="Cycles", unit="cycles", get=float), taken)
+    if batch := args.batch:
+        for name, title, of in (
+            ("inference_memory", "Inference", inference_memory),
+            ("training_memory", "Training", training_memory),
+        ):
+            kind = CostKind(
+                title=f"{title} of {batch}", unit="MB", get=attrgetter("total"), per=1e6, decimals=1
+            )
+            columns[name] = Column(kind, partial(of, batch=batch))
+    return columns
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,13 +106,13 @@ def run(args: argparse.Namespace) -> int:
     specs = [edited_spec(name, args.edits, bool(args.iso)) for name in args.spec]
     pairs = list(zip(specs, plain, strict=True))
     if args.json:
-        print(json.dumps([as_json(*pair, args.input, args.iso) for pair in pairs], indent=2))
+        print(json.dumps([as_json(*pair, args) for pair in pairs], indent=2))
     else:
-        print_table(specs, plain, args.input, args.iso)
-    return prove_all(specs, args) if args.check else 0
+        print_table(specs, plain, args)
+    return check_all(specs, args) if args.check else 0
 
 
-def prove_all(specs: list[Spec], args: argparse.Namespace) -> int:
+def check_all(specs: list[Spec], args: argparse.Namespace) -> int:
     """Trace each spec and say the outcome on stderr, so that JSON stays JSON."""
     from fuseablate.network.check import cross_check
 
@@ -64,49 +124,55 @@ def prove_all(specs: list[Spec], args: argparse.Namespace) -> int:
             said = Text.assemble(("differs", "red"), f" {name}: {difference}")
             console(stderr=True).print(said, soft_wrap=True)
         if not differences:
-            said = Text.assemble(("proved", "green"), f" {name}: equal to fvcore's trace")
+            said = Text.assemble(("verified", "green"), f" {name}: equal to fvcore's trace")
             console(stderr=True).print(said)
         failed |= bool(differences)
     return failed
 
 
-def as_json(spec: Spec, plain: Spec, size: Size | None, iso: str | None = None) -> dict[str, Any]:
+def as_json(spec: Spec, plain: Spec, args: argparse.Namespace) -> dict[str, Any]:
     """Return one spec's costs for machines, with those of the unedited table beside them.
 
-    With `iso` also those of the spec rescaled to the unedited one's cost.
+    With `--iso` also those of the spec rescaled to the unedited one's cost.
     """
+    size, iso = args.input, args.iso
+    asked = {name: column for name, column in columns_of(args).items() if name not in SHOWN}
+
+    def costs(some: Spec) -> dict[str, Any]:
+        more = {name: int(column.value(some, size)) for name, column in asked.items()}
+        return measure(some, size)._asdict() | more
+
     entry: dict[str, Any] = {
         "spec": spec.name,
         "edits": list(spec.edits),
         "input": input_json(size or spec.input),
-        **measure(spec, size)._asdict(),
+        **costs(spec),
     }
     if spec.edits:
-        entry["unedited"] = measure(plain, size)._asdict()
+        entry["unedited"] = costs(plain)
     if iso:
         fitted = rescaled(spec, iso, getattr(measure(plain, size), iso), size)
-        entry["iso"] = {"edits": list(fitted.edits), **measure(fitted, size)._asdict()}
+        entry["iso"] = {"edits": list(fitted.edits), **costs(fitted)}
     return entry
 
 
-def print_table(
-    specs: list[Spec], plain: list[Spec], size: Size | None, iso: str | None = None
-) -> None:
+def print_table(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) -> None:
     """Print a row for each spec, an edited one below its table with the changes in percent.
 
-    With `iso` one more, rescaled, and how near it comes to the cost of the table.
+    With `--iso` one more, rescaled, and how near it comes to the cost of the table.
     """
+    size, iso, columns = args.input, args.iso, list(columns_of(args).values())
     rows: list[tuple[str, str, dict[str, str]]] = []  # the name, the style, the cells
     reached = []
     for spec, before in zip(specs, plain, strict=True):
-        base = measure(before, size)
-        rows.append((before.name, "", cells(before, size, base)))
+        base = [column.value(before, size) for column in columns]
+        rows.append((before.name, "", cells(before, size, columns, base)))
         if spec.edits:
-            rows += changed(spec, base, size)
+            rows += changed(spec, size, columns, base)
         if iso:
-            target = getattr(base, iso)
+            target = getattr(measure(before, size), iso)
             fit = rescaled(spec, iso, target, size)
-            rows += changed(fit, base, size)
+            rows += changed(fit, size, columns, base)
             reached.append(f"{before.name}: {nearness(fit, iso, target, size)}")
 
     def make(some: Sequence[str], tight: int) -> Table:
@@ -118,23 +184,34 @@ def print_table(
         return table
 
     out = console()
-    table, _ = fitted(make, ("Input", *SHOWN), (*list(SHOWN)[:1:-1], "Input"), out)
+    heads = [column.kind.heading for column in columns]
+    spare = [*heads[len(SUMMARY) : len(SHOWN)][::-1], "Input"]
+    table, _ = fitted(make, ("Input", *heads), spare, out)
     out.print(table)
     for line in reached:
         out.print(line, soft_wrap=True)
 
 
-def changed(spec: Spec, base: Cost, size: Size | None) -> list[tuple[str, str, dict[str, str]]]:
+def changed(
+    spec: Spec, size: Size | None, columns: Sequence[Column], base: Sequence[float]
+) -> list[tuple[str, str, dict[str, str]]]:
     """Return the row of an edited spec, and one with its changes from `base` in percent."""
-    cost = measure(spec, size)
-    changes = {head: change(kind.get(cost), kind.get(base)) for head, kind in SHOWN.items()}
+    values = [column.value(spec, size) for column in columns]
+    heads = [column.kind.heading for column in columns]
+    changes = dict(zip(heads, map(change, values, base), strict=True))
     return [
-        (f"  {spec.label}", "", cells(spec, size, cost)),
+        (f"  {spec.label}", "", cells(spec, size, columns, values)),
         ("", "cyan", changes),
     ]
 
 
-def cells(spec: Spec, size: Size | None, cost: Cost) -> dict[str, str]:
+def cells(
+    spec: Spec, size: Size | None, columns: Sequence[Column], values: Sequence[float]
+) -> dict[str, str]:
     """Return a row of the table, by the names of its columns."""
     h, w = size or spec.input
-    return {"Input": f"{h}x{w}"} | {head: kind.full(kind.get(cost)) for head, kind in SHOWN.items()}
+    texts = {
+        column.kind.heading: column.kind.full(value)
+        for column, value in zip(columns, values, strict=True)
+    }
+    return {"Input": f"{h}x{w}"} | texts

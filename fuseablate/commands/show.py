@@ -20,6 +20,7 @@ from fuseablate.commands.arguments import (
     input_json,
     run_store,
 )
+from fuseablate.cost import receptive_fields
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console
 from fuseablate.layers import Cost
@@ -29,6 +30,7 @@ from fuseablate.show import (
     folded,
     parameters_of,
     print_parameters,
+    print_receptive_fields,
     print_statistics,
     print_table,
     to_svg,
@@ -51,6 +53,7 @@ def add(commands: Any) -> None:
         "--weights", metavar="RUN|FILE", help="say what the weights of a run or a .pt file are like"
     )
     form.add_argument("--svg", type=Path, metavar="FILE", help="draw it, by Graphviz, to a file")
+    form.add_argument("--field", action="store_true", help="print what each row sees of the image")
     form.add_argument("--why", action="store_true", help="say where each choice comes from")
     parser.add_argument(
         "--all",
@@ -61,7 +64,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="build it, trace it with fvcore and hold every number against the arithmetic",
+        help="build it, trace it with fvcore and compare every number with the arithmetic",
     )
     parser.set_defaults(run=run)
 
@@ -85,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
         print_parameters(parameters_of(spec, size), console())
     elif args.svg:
         write_picture(spec, unfolded(rows) if args.all else folded(rows), args.svg)
+    elif args.field:
+        print_receptive_fields(spec, size, receptive_fields(spec, size), console())
     elif args.why:
         print_why(spec, console())
     else:
@@ -116,7 +121,7 @@ def write_picture(spec: Spec, lines: Sequence[TableLine], path: Path) -> None:
 
 
 def check(spec: Spec, size: Size, out: Console) -> int:
-    """Prove the spec's costs on the built network and say the outcome; 1 if anything differs."""
+    """Say whether fvcore counts the same on the built network; 1 if anything differs."""
     from fuseablate.network.check import cross_check
 
     differences = cross_check(spec, size)
@@ -125,11 +130,11 @@ def check(spec: Spec, size: Size, out: Console) -> int:
     if differences:
         return 1
     name = f"{spec.name} {spec.label}".strip()
-    proved = (
+    verified = (
         f" {name} at {size[0]}x{size[1]}: the built network, traced with fvcore, has the shape, "
         f"params and MACs of each of the {len(spec.rows)} rows"
     )
-    out.print(Text.assemble(("proved", "green"), proved), soft_wrap=True)
+    out.print(Text.assemble(("verified", "green"), verified), soft_wrap=True)
     return 0
 
 

@@ -61,7 +61,7 @@ class Axis(NamedTuple):
 EVERYWHERE = Axis(-math.inf, math.inf)
 
 
-class Field(NamedTuple):
+class ReceptiveField(NamedTuple):
     """The receptive field of a map, down and across."""
 
     down: Axis = Axis()
@@ -81,15 +81,15 @@ class Field(NamedTuple):
         """Whether it is as large as an image of `size` (H, W)."""
         return self.extent[0] >= size[0] and self.extent[1] >= size[1]
 
-    def window(self, kernel: Pair, stride: Pair, padding: Pair) -> Field:
+    def window(self, kernel: Pair, stride: Pair, padding: Pair) -> ReceptiveField:
         down, across = (
             axis.window(*each)
             for axis, each in zip(self, zip(kernel, stride, padding, strict=True), strict=True)
         )
-        return Field(down, across)
+        return ReceptiveField(down, across)
 
-    def joined(self, other: Field) -> Field:
-        return Field(self.down.joined(other.down), self.across.joined(other.across))
+    def joined(self, other: ReceptiveField) -> ReceptiveField:
+        return ReceptiveField(self.down.joined(other.down), self.across.joined(other.across))
 
 
 class Unmet(NamedTuple):
@@ -103,27 +103,27 @@ class Unmet(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RowField:
+class RowReceptiveField:
     row: InferredRow
-    before: Field
+    before: ReceptiveField
     """The field of a position of the row's input."""
-    after: Field
+    after: ReceptiveField
     """The field of a position of its output."""
     unmet: Unmet
 
 
-def fields_of(spec: Spec, size: Size | None = None) -> tuple[RowField, ...]:
+def receptive_fields(spec: Spec, size: Size | None = None) -> tuple[RowReceptiveField, ...]:
     """Return what each row sees of an image of `size` (H, W), the table's own by default."""
-    before = Field()
+    before = ReceptiveField()
     rows = []
     for row in spec.infer(size):
         after = field_after(row.layer, before, row.in_shape)
-        rows.append(RowField(row, before, after, unmet(row.layer, row.in_shape)))
+        rows.append(RowReceptiveField(row, before, after, unmet(row.layer, row.in_shape)))
         before = after
     return tuple(rows)
 
 
-def field_after(layer: Layer, field: Field, shape: Shape) -> Field:
+def field_after(layer: Layer, field: ReceptiveField, shape: Shape) -> ReceptiveField:
     """Return the field behind a tree of layers, whose input of `shape` has the field `field`.
 
     Layers that only scale, gate, normalise or flatten a 1x1 map leave it as it is.
@@ -132,14 +132,14 @@ def field_after(layer: Layer, field: Field, shape: Shape) -> Field:
     return after(layer, field, shape) if after else field
 
 
-def _in_turn(layer: Any, field: Field, shape: Shape) -> Field:
+def _in_turn(layer: Any, field: ReceptiveField, shape: Shape) -> ReceptiveField:
     for _, child in layer.children:
         field = field_after(child, field, shape)
         shape, _ = child.infer(shape)
     return field
 
 
-def _branches(layer: Any, field: Field, shape: Shape) -> Field:
+def _branches(layer: Any, field: ReceptiveField, shape: Shape) -> ReceptiveField:
     if isinstance(layer, Split):
         shape = (shape[0] // len(layer.children), *shape[1:])
     first, *others = (field_after(child, field, shape) for _, child in layer.children)
@@ -148,24 +148,24 @@ def _branches(layer: Any, field: Field, shape: Shape) -> Field:
     return first
 
 
-def _residual(layer: Residual, field: Field, shape: Shape) -> Field:
+def _residual(layer: Residual, field: ReceptiveField, shape: Shape) -> ReceptiveField:
     return _in_turn(layer, field, shape).joined(field)
 
 
-def _global_pool(pool: GlobalPool, field: Field, shape: Shape) -> Field:
-    return field if shape[1:] == pool.size else Field(EVERYWHERE, EVERYWHERE)
+def _global_pool(pool: GlobalPool, field: ReceptiveField, shape: Shape) -> ReceptiveField:
+    return field if shape[1:] == pool.size else ReceptiveField(EVERYWHERE, EVERYWHERE)
 
 
-def _flatten(flatten: Flatten, field: Field, shape: Shape) -> Field:
-    return field if shape[1:] == (1, 1) else Field(EVERYWHERE, EVERYWHERE)
+def _flatten(flatten: Flatten, field: ReceptiveField, shape: Shape) -> ReceptiveField:
+    return field if shape[1:] == (1, 1) else ReceptiveField(EVERYWHERE, EVERYWHERE)
 
 
-def _shift(shift: Shift, field: Field, shape: Shape) -> Field:
+def _shift(shift: Shift, field: ReceptiveField, shape: Shape) -> ReceptiveField:
     kernel, stride = (shift.kernel,) * 2, (shift.stride,) * 2
     return field.window(kernel, stride, (shift.kernel // 2,) * 2)
 
 
-_FIELDS: Mapping[type[Layer], Callable[[Any, Field, Shape], Field]] = {
+_FIELDS: Mapping[type[Layer], Callable[[Any, ReceptiveField, Shape], ReceptiveField]] = {
     Conv: lambda conv, field, _: field.window(conv.kernel, conv.stride, conv.padding),
     Pool: lambda pool, field, _: field.window(pool.kernel, pool.stride, pool.padding),
     Pad: lambda pad, field, _: field.window((1, 1), (1, 1), (pad.width,) * 2),

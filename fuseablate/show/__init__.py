@@ -9,6 +9,7 @@ from fuseablate.show.lines import TableLine, folded, unfolded
 from fuseablate.show.notes import COLUMNS
 from fuseablate.show.parameters import parameters_of, print_parameters, print_statistics
 from fuseablate.show.picture import to_svg
+from fuseablate.show.receptive_field import print_receptive_fields
 from fuseablate.show.table import print_table
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "folded",
     "parameters_of",
     "print_parameters",
+    "print_receptive_fields",
     "print_statistics",
     "print_table",
     "to_svg",

@@ -80,7 +80,7 @@ def test_check_traces(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)[0]["edits"] == ["fuse.op=mbconv"]
-    assert "proved fusenet fuse.op=mbconv" in err
+    assert "verified fusenet fuse.op=mbconv" in err
 
 
 def test_measure_of_a_size_that_does_not_fit() -> None:
@@ -96,3 +96,28 @@ def test_macs_follow_the_image() -> None:
     assert spec.infer((32, 64))[0].cost.macs == 432 * 16 * 32
     assert measure(spec, (32, 64)).params == 3_284_608
     assert measure(spec) == measure(spec, (224, 224))
+
+
+def test_cycles_and_memory_stand_beside_the_other_costs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("fusenet", "--set", "fuse.op=mbconv", "--hardware", "systolic64", "--batch", "8")
+    (entry,) = json.loads(printed(capsys, monkeypatch, *words, "--json"))
+    # The last layer, 1024 to 100 classes, is two tiles: 1024 + 1 + 64 - 1 and 1024 + 1 + 36 - 1.
+    head = json.loads(printed(capsys, monkeypatch, "fusenet", "--hardware", "systolic64", "--json"))
+    wider = ("fusenet", "--set", "classes=101", "--hardware", "systolic64", "--json")
+    assert json.loads(printed(capsys, monkeypatch, *wider))[0]["cycles"] == head[0]["cycles"] + 1
+    assert entry["unedited"]["cycles"] == head[0]["cycles"]
+    assert entry["unedited"]["cycles"] < entry["cycles"]  # what the pair was invented for
+    # Weights, their gradients and SGD's momentum, and eight images.
+    params = 4 * entry["params"]
+    assert entry["training_memory"] > 3 * params + 4 * 8 * 3 * 224 * 224
+    assert entry["inference_memory"] < entry["training_memory"]
+    out = printed(capsys, monkeypatch, *words)
+    assert f"{entry['cycles']:,}" in out
+    assert f"{entry['training_memory'] / 1e6:,.1f}" in out
+
+
+def test_an_unknown_array_names_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "fusenet", "--hardware", "systolic46"]) == 2
+    assert "did you mean 'systolic64'" in capsys.readouterr().err

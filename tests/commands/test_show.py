@@ -46,6 +46,7 @@ def printed(
         ("show-edited-80", 80, ("--set", "fuse.residual=true 10.depth=2", "--set", "14.se=true")),
         ("show-mbconv-140", 140, ("--set", "fuse.op=mbconv", "--input", "32x64")),
         ("show-why-100", 100, ("--why",)),
+        ("show-field-140", 140, ("--field", "--input", "32")),
     ],
 )
 def test_golden(
@@ -205,7 +206,7 @@ def test_check_passes_and_says_so(
 ) -> None:
     words = ("show", "fusenet", "--check", "--input", "32", "--set", "fuse.variant=half")
     out = printed(capsys, monkeypatch, 140, *words)
-    assert "proved fusenet fuse.variant=half at 32x32" in out
+    assert "verified fusenet fuse.variant=half at 32x32" in out
     assert "each of the 16 rows" in out
 
 
@@ -213,7 +214,7 @@ def test_check_leaves_json_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "fusenet", "--check", "--json", "--input", "32"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["macs"] == 4_123_392
-    assert "proved" in err
+    assert "verified" in err
 
 
 def test_check_fails_where_the_network_differs(
@@ -227,7 +228,7 @@ def test_check_fails_where_the_network_differs(
     out = capsys.readouterr().out
     # two taps more on each of two times 72 channels
     assert "differs row 3: params: layers say 5520, the trace 5808" in out
-    assert "proved" not in out
+    assert "verified" not in out
     assert main(["cost", "fusenet", "--check", "--input", "32"]) == 1
     assert "differs fusenet: row 3: params" in capsys.readouterr().err
 

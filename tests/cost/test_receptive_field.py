@@ -9,11 +9,17 @@ import torch
 from torch import nn
 
 from fuseablate import build, load_spec
-from fuseablate.cost.receptive_field import Axis, Field, field_after, fields_of, unmet
+from fuseablate.cost.receptive_field import (
+    Axis,
+    ReceptiveField,
+    field_after,
+    receptive_fields,
+    unmet,
+)
 from fuseablate.layers import Conv, Flatten, GlobalPool, Pool, Residual, Shift, named, seq
 
 
-def extent(field: Field) -> list[float]:
+def extent(field: ReceptiveField) -> list[float]:
     return list(field.extent)
 
 
@@ -21,14 +27,14 @@ def test_windows_one_behind_the_other() -> None:
     # 3x3 stride 2, then 3x3: 3 + 2 x 2 = 7 pixels wide, two apart, the first from -1 - 2 on.
     body = seq(first=Conv(3, 4, (3, 3), (2, 2), (1, 1)), second=Conv(4, 4, (3, 3), padding=(1, 1)))
     axis = Axis(-3, 3, 2)
-    assert field_after(body, Field(), (3, 9, 9)) == Field(axis, axis)
-    assert extent(field_after(body, Field(), (3, 9, 9))) == [7, 7]
+    assert field_after(body, ReceptiveField(), (3, 9, 9)) == ReceptiveField(axis, axis)
+    assert extent(field_after(body, ReceptiveField(), (3, 9, 9))) == [7, 7]
 
 
 def test_a_pair_of_lines_sees_a_cross_and_its_frame_is_both() -> None:
-    down = field_after(Conv(2, 2, (5, 1), padding=(2, 0)), Field(), (2, 9, 9))
+    down = field_after(Conv(2, 2, (5, 1), padding=(2, 0)), ReceptiveField(), (2, 9, 9))
     assert extent(down) == [5, 1]
-    assert extent(field_after(Shift(3), Field(), (9, 9, 9))) == [3, 3]
+    assert extent(field_after(Shift(3), ReceptiveField(), (9, 9, 9))) == [3, 3]
     assert field_after(Residual(named(a=Conv(2, 2))), down, (2, 9, 9)) == down
     assert extent(field_after(GlobalPool(), down, (2, 9, 9))) == [math.inf, math.inf]
     assert field_after(GlobalPool(), down, (2, 1, 1)) == down
@@ -76,7 +82,7 @@ def test_gradients_reach_as_far_as_the_field_says(
     for row, child in zip(spec.infer(size), rows.children(), strict=True):
         x = smooth(child)(x)
         maps.append((row, x))
-    for (row, x), field in zip(maps, fields_of(spec, size), strict=True):
+    for (row, x), field in zip(maps, receptive_fields(spec, size), strict=True):
         if len(row.out_shape) != 3 or math.inf in field.after.extent:
             continue
         _, high, wide = row.out_shape
@@ -108,7 +114,7 @@ def smooth(module: nn.Module) -> nn.Module:
 
 
 def test_fusenet_at_32x32_sees_the_image_from_row_five_on_and_works_on_single_pixels() -> None:
-    rows = {field.row.row.id: field for field in fields_of(load_spec("fusenet"), (32, 32))}
+    rows = {field.row.row.id: field for field in receptive_fields(load_spec("fusenet"), (32, 32))}
     # Row 1: 3x3 stride 2; each FuSe row of kernel k at stride s adds (k - 1) times the step.
     assert extent(rows["1"].after) == [3, 3]
     assert extent(rows["2"].after) == [3 + 2 * 2, 3 + 2 * 2]
