@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from fuseablate.commands.arguments import add_runs, run_store, whole
-from fuseablate.errors import InputError
+from fuseablate.errors import InputError, unknown
 from fuseablate.io.escaping import masked, plain
 from fuseablate.io.lock import is_held
 from fuseablate.io.reading import holders
@@ -22,6 +22,8 @@ from fuseablate.runs import STATUS, Store, StudyStatus, held
 if TYPE_CHECKING:
     from fuseablate.engines import Workers
     from fuseablate.studies.plan import Plan
+
+ENGINE = "local"
 
 
 def add(commands: Any) -> None:
@@ -50,6 +52,9 @@ def add(commands: Any) -> None:
         metavar="N",
         help="tries without a new checkpoint that a run is given (default: 2)",
     )
+    run.add_argument(
+        "--engine", default=ENGINE, metavar="NAME", help=f"what trains the runs (default: {ENGINE})"
+    )
     run.add_argument("--storage", metavar="URL", help="an Optuna storage (default: a journal file)")
     run.add_argument("--wandb", metavar="MODE", help="online, offline or off")
     run.set_defaults(run=run_study)
@@ -58,25 +63,27 @@ def add(commands: Any) -> None:
     status.add_argument("name", nargs="?", help="the study (default: the newest)")
     status.set_defaults(run=show_status)
 
-    every = actions.add_parser("list", help="list the studies of a run store")
-    every.set_defaults(run=list_studies)
+    listing = actions.add_parser("list", help="list the studies of a run store")
+    listing.set_defaults(run=list_studies)
 
     remove = actions.add_parser("rm", help="remove a study; its runs stay in the store")
     remove.add_argument("name")
     remove.add_argument("--yes", action="store_true", help="do not ask")
     remove.set_defaults(run=remove_study)
-    for parser in (run, status, every, remove):
+    for parser in (run, status, listing, remove):
         add_runs(parser)
 
 
 def run_study(args: argparse.Namespace) -> int:
     """Run a study to its end and print its report; 1 where a run has no result."""
-    from fuseablate.engines import choose_workers, gpu_numbers
+    from fuseablate.engines import ENGINES, choose_workers, gpu_numbers
     from fuseablate.studies import load_study, shipped_study
     from fuseablate.tracking import resolve_mode
 
     is_name = args.file.suffix != ".toml" and not args.file.exists()
     study = load_study(shipped_study(str(args.file)) if is_name else args.file)
+    if args.engine not in ENGINES:
+        raise unknown("engine", args.engine, ENGINES).within("--engine")
     gpus = gpu_numbers(args.gpus) if args.gpus else None
     workers = choose_workers(args.workers, gpus, args.per_gpu, args.threads or study.threads)
     tracking, line = resolve_mode(args.wandb)
@@ -92,16 +99,21 @@ def run_study(args: argparse.Namespace) -> int:
     if line:
         print(plain(line))
     return run_to_report(
-        plan, store, workers, tracking=tracking, retries=args.retries, storage=args.storage
+        plan, store, workers, args.engine, args.storage, tracking=tracking, retries=args.retries
     )
 
 
 def run_to_report(
-    plan: Plan, store: Store, workers: Workers, *, storage: str | None = None, **options: Any
+    plan: Plan,
+    store: Store,
+    workers: Workers,
+    engine: str = ENGINE,
+    storage: str | None = None,
+    **options: Any,
 ) -> int:
-    """Carry a plan out on this machine and print its report; 1 where a run has no result.
+    """Carry a plan out and print its report; 1 where a run has no result.
 
-    `options` are those of `execute`.
+    `options` are more of `execute`'s.
     """
     from fuseablate.engines import ENGINES
     from fuseablate.report import analyse, of_study
@@ -111,7 +123,7 @@ def run_to_report(
 
     out = console()
     with suited_view(out) as view:
-        result = execute(plan, store, workers, view, ENGINES["local"], storage=storage, **options)
+        result = execute(plan, store, workers, view, ENGINES[engine], storage=storage, **options)
     print_report([analyse(of_study(result.manifest, store.get))], out)
     folder = plan.folder(store)
     trials = masked(storage) if storage else folder / "journal.log"

@@ -176,6 +176,7 @@ def test_a_removed_study_is_filed_anew_from_its_runs(
         (("", ""), ["--workers", "99999"], ["--workers 99999", "cores"]),
         (("", ""), ["--wandb", "maybe"], ["maybe", "offline"]),
         (("", ""), ["--gpus", "x"], ["--gpus x"]),
+        (("", ""), ["--engine", "cluster"], ["--engine", "'cluster'", "choices: local"]),
         (('design = "one-factor"', 'design = "one-facto"'), [], ["one-facto", "one-factor"]),
         (('spec = "small.toml"', 'spec = "smal.toml"'), [], ["smal.toml"]),
         (("epochs = 3", "epochs = 0"), [], ["epochs", "0"]),
