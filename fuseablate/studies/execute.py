@@ -24,7 +24,7 @@ from fuseablate.studies.manifest import Outcome, seen_before
 from fuseablate.studies.plan import Plan
 from fuseablate.studies.search.search import run_search
 from fuseablate.studies.trials import open_storage
-from fuseablate.studies.tuning.tuning import tune_and_compare
+from fuseablate.studies.tuning import tune_and_compare
 from fuseablate.tracking import Mode, Tracker
 
 

@@ -20,8 +20,8 @@ from fuseablate.layers import Cost
 from fuseablate.runs import Manifest, Record, Store, run_digest
 from fuseablate.seeds import SeedPlan
 from fuseablate.studies.design import Design, Variant, expand
+from fuseablate.studies.recipe_trials import RecipeTrial, recipes_to_try
 from fuseablate.studies.study import Study
-from fuseablate.studies.tuning.recipes import RecipeTrial, recipes_to_try
 
 _NOT_SAMPLED = {"n_trials", "finalists", "compare_random"}  # keys of a search
 

@@ -29,10 +29,10 @@ from fuseablate.studies.driver import Driver
 from fuseablate.studies.execute import carry_out
 from fuseablate.studies.manifest import Outcome, manifest_of
 from fuseablate.studies.plan import Plan, PlannedRun, make_plan
+from fuseablate.studies.recipe_trials import sequence
 from fuseablate.studies.screens.plan import print_plan
 from fuseablate.studies.study import load_study
 from fuseablate.studies.trials import open_storage
-from fuseablate.studies.tuning.recipes import sequence
 from tests.helpers.instant_engine import InstantEngine, Quiet, driver_of
 from tests.helpers.processes import wait_until
 from tests.helpers.study_file import HEAD, factor, written

@@ -16,7 +16,7 @@ from fuseablate.stats.power import best_reference, narrowed
 from fuseablate.studies.looks import Due, runs_due
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.screens.search import print_search_plan
-from fuseablate.studies.tuning.tuning import Tuning
+from fuseablate.studies.tuning import Tuning
 
 
 def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:

@@ -1,1 +1,0 @@
-"""The tuning of a study's variants, so that each is compared at its best."""
