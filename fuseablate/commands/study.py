@@ -171,7 +171,6 @@ def show_status(args: argparse.Namespace) -> int:
 
 
 def list_studies(args: argparse.Namespace) -> int:
-    """Print a line for each study."""
     from fuseablate.studies.screens.live import runs_of
 
     store = run_store(args.runs)

@@ -53,7 +53,6 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Return the number of the process."""
         return self._process.pid
 
     def fileno(self) -> int:

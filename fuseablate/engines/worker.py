@@ -78,7 +78,6 @@ class ParentProgress:
     orders: Orders
 
     def tell(self, kind: str, **content: object) -> None:
-        """Send the parent a message."""
         self.target.write(json.dumps({"kind": kind, **content}) + "\n")
         self.target.flush()
 
@@ -96,7 +95,6 @@ class ParentProgress:
             raise _StoppedError
 
     def say(self, message: str) -> None:
-        """Pass the line on."""
         self.tell("said", text=message)
 
     def end(self) -> None:

@@ -21,7 +21,6 @@ class Workers:
 
     @property
     def count(self) -> int:
-        """The number of workers on all devices."""
         return len(self.devices) * self.per_device
 
 

@@ -81,7 +81,6 @@ class FixedWork:
         return bool(new)
 
     def next(self) -> PlannedRun | None:
-        """Return the next run."""
         return self._waiting.popleft() if self._waiting else None
 
     def epoch(self, run: PlannedRun, val_top1: Sequence[float]) -> bool:

@@ -39,7 +39,6 @@ class PlannedRun:
 
     @property
     def name(self) -> str:
-        """The variant's first name and the seed."""
         return f"{self.variant.name} seed {self.seed}"
 
     def record(self, store: Store) -> Record | None:
@@ -149,7 +148,6 @@ class Plan:
     def planned(
         self, variants: Sequence[Variant], seeds: Sequence[int], *, tested: bool = True
     ) -> tuple[PlannedRun, ...]:
-        """Return the runs of the variants, seed by seed."""
         by_name = {variant.name: seeds for variant in variants}
         return _planned(by_name, variants, self.data, tested)
 

@@ -128,7 +128,6 @@ class Trials:
         }
 
     def __len__(self) -> int:
-        """Return how many there are."""
         return len(self._by_variant)
 
     def __getitem__(self, variant: str) -> FrozenTrial:

@@ -88,11 +88,9 @@ class LiveView:
         self._live.stop()
 
     def update(self, status: StudyStatus) -> None:
-        """Draw the table."""
         self._live.update(status_table(status))
 
     def say(self, text: str) -> None:
-        """Print a line above the table."""
         self._live.console.print(text, soft_wrap=True)
 
 
@@ -120,7 +118,6 @@ class PlainView:
             print(summary(status), flush=True)
 
     def say(self, text: str) -> None:
-        """Print the line."""
         print(plain(text), flush=True)
 
 

@@ -123,7 +123,6 @@ class SearchWork:
             self._decide(trial, state)
 
     def variant(self, number: int) -> Variant:
-        """Return the variant of the trial of that number."""
         return self._variants[number]
 
     def _sample(self, count: int) -> None:
