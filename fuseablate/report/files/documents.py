@@ -107,18 +107,21 @@ LATIN = (
 OTHER = (
     r"\usepackage{iftex}",
     r"\RequireTUTeX % pdfLaTeX does not know all of these characters",
-    r"\usepackage{fontspec} % the first of these fonts that is installed, or any other:",
-    r"\IfFontExistsTF{Noto Serif CJK SC}{\setmainfont{Noto Serif CJK SC}}{%",
-    r"  \IfFontExistsTF{DejaVu Serif}{\setmainfont{DejaVu Serif}}{}}",
+    r"\usepackage{fontspec} % \setmainfont{...} chooses a font that has them",
+    r"\IfFontExistsTF{%s}{\setmainfont{%s}}{}",
     r"\tracinglostchars=2 % name the characters that the font lacks",
 )
+FIRST_CJK = 0x2E80
 # Dashes, quotation marks, an ellipsis and the like, which it knows too.
 PUNCTUATION = {*map(chr, range(0x2013, 0x203B)), "\u20ac", "\u2122"}
 
 
 def _characters(text: str) -> tuple[str, ...]:
     highest = max((ord(character) for character in set(text) - PUNCTUATION), default=0)
-    return LATIN_1 if highest < 0x100 else LATIN if highest < 0x180 else OTHER
+    if highest < 0x180:
+        return LATIN_1 if highest < 0x100 else LATIN
+    font = "Noto Serif CJK SC" if highest >= FIRST_CJK else "DejaVu Serif"
+    return tuple(line.replace("%s", font) for line in OTHER)
 
 
 def as_latex(reports: Sequence[AnalysedComparison]) -> str:
