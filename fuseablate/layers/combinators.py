@@ -149,7 +149,7 @@ class AuxHead:
 
 def named(**children: Layer | None) -> Children:
     """Return the layers with their names; those that are None are left out."""
-    return tuple((name, child) for name, child in children.items() if child is not None)
+    return tuple([(name, child) for name, child in children.items() if child is not None])
 
 
 def seq(**children: Layer | None) -> Seq:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 from abc import abstractmethod
@@ -102,6 +103,20 @@ class Fields:
                 values[name] = value
         return values
 
+    def replaced(self, values: Mapping[str, Any]) -> Self:
+        """Return a copy with other values of some fields; only those are checked."""
+        copied = copy.copy(self)
+        for name, value in values.items():
+            part, _, inner = name.rpartition(".")
+            if part:
+                object.__setattr__(copied, part, getattr(copied, part).replaced({inner: value}))
+                continue
+            try:
+                object.__setattr__(copied, name, self.rules()[name].check(value))
+            except InputError as error:
+                raise error.within(name) from None
+        return copied
+
     @classmethod
     def arguments(cls, kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return what to make an object of; an error for a field that is unknown or lacking.
@@ -171,6 +186,13 @@ class Row(Fields):
         """Check each cell that is there against its rule."""
         try:
             super().__post_init__()
+        except InputError as error:
+            raise error.within(f"row {self.id}") from None
+
+    def replaced(self, values: Mapping[str, Any]) -> Self:
+        """Return a copy with other values of some fields; only those are checked."""
+        try:
+            return super().replaced(values)
         except InputError as error:
             raise error.within(f"row {self.id}") from None
 

@@ -366,8 +366,7 @@ class Editor(Generic[T]):
         channels = wider(known.row, factor, divisor)
         key = tuple(channels.values())
         if key not in known.wider:
-            row = known.row
-            known.wider[key] = self._know(row.from_values(row.id, {**row.values(), **channels}))
+            known.wider[key] = self._know(known.row.replaced(channels))
         return known.wider[key]
 
 
