@@ -17,7 +17,7 @@ from fuseablate.io.escaping import masked, plain
 from fuseablate.io.lock import is_held
 from fuseablate.io.reading import holders
 from fuseablate.io.terminal import console, duration
-from fuseablate.runs import STATUS, Store, StudyStatus, held
+from fuseablate.runs import JOURNAL, STATUS, Store, StudyStatus, held
 
 if TYPE_CHECKING:
     from fuseablate.engines import Workers
@@ -126,7 +126,7 @@ def run_to_report(
         result = execute(plan, store, workers, view, ENGINES[engine], storage=storage, **options)
     print_report([analyse(of_study(result.manifest, store.get))], out)
     folder = plan.folder(store)
-    trials = masked(storage) if storage else folder / "journal.log"
+    trials = masked(storage) if storage else folder / JOURNAL
     out.print(f"Folder: {folder}; Optuna: optuna-dashboard {trials}", style="dim")
     return 0 if result.complete else 1
 

@@ -11,6 +11,7 @@ from fuseablate.runs.identity import alike, differing, networks_of
 from fuseablate.runs.lookup import Selection, record_named, run_named, select
 from fuseablate.runs.manifest import (
     BASELINE,
+    JOURNAL,
     MANIFEST,
     MATTERS,
     Manifest,
@@ -48,6 +49,7 @@ __all__ = [
     "BASELINE",
     "DESCRIPTION",
     "DIGITS",
+    "JOURNAL",
     "MANIFEST",
     "MATTERS",
     "NEWEST",

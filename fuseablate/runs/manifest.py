@@ -18,6 +18,7 @@ from fuseablate.io.checked import read_as
 from fuseablate.seeds import SeedPlan
 
 MANIFEST = "study.json"
+JOURNAL = "journal.log"  # of a search's trials, as Optuna writes it
 MATTERS = 1.0  # points of top-1: the smallest difference that matters, where nothing else is said
 BASELINE = "baseline"  # the level of a factor that is untouched
 

@@ -14,16 +14,18 @@ from pathlib import Path
 
 from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
-from fuseablate.runs.manifest import MANIFEST
-from fuseablate.runs.store import DIGITS, RECORD, WEIGHTS
+from fuseablate.io.lock import LOCK
+from fuseablate.runs.manifest import JOURNAL, MANIFEST
+from fuseablate.runs.status import STATUS
+from fuseablate.runs.store import DIGITS, NEWEST, RECORD, WEIGHTS
 
 # A process's own open files, by which /dev/stdout and the like are links.
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/(?:self|thread-self))/fd/(\d{1,6})")
 MOST_LINKS = 40
 # The folders that a store keeps: the pattern of the name, and files of which each has one.
 _KEPT = {
-    "run": (rf"[0-9a-f]{{{DIGITS}}}", (RECORD, WEIGHTS, "checkpoint.pt", "lock")),
-    "study": (r".+-[0-9a-f]{8}", (MANIFEST, "status.json", "journal.log", "lock")),
+    "run": (rf"[0-9a-f]{{{DIGITS}}}", (RECORD, WEIGHTS, NEWEST, LOCK)),
+    "study": (r".+-[0-9a-f]{8}", (MANIFEST, STATUS, JOURNAL, LOCK)),
 }
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaincinv, ndtr, stdtr
 
+from fuseablate.stats.deltas import LEVEL
 from fuseablate.stats.roots import crossing
 
 NODES = 96
-LEVEL = 0.05
 
 
 @functools.cache

@@ -118,20 +118,15 @@ def analyse_looks(
     return replace(last.analysis, deltas=ordered, why=why + last.analysis.why)
 
 
-def level_of(looks: Looks, count: int, overall: float = SPENT) -> float:
-    """Return the level of each look at `count` comparisons, where `overall` is that of all."""
-    return _level(looks.sizes, count, overall)
-
-
 @functools.cache
-def _level(sizes: tuple[int, ...], count: int, overall: float) -> float:
-    """Return the level of a look for which all looks have `overall`, by normal sums.
+def level_of(looks: Looks, count: int, overall: float = SPENT) -> float:
+    """Return the level of each look at `count` comparisons, where `overall` is that of all.
 
-    Of many comparisons each has a small share, and large sums at two looks are the less alike the
-    larger they are: the level falls as the count grows.
+    By normal sums. Of many comparisons each has a small share, and large sums at two looks are the
+    less alike the larger they are: the level falls as the count grows.
     """
     share = 1 - (1 - overall) ** (1 / count)
-    limit = crossing(lambda limit: _crosses(limit, sizes) - share, high=4.0)
+    limit = crossing(lambda limit: _crosses(limit, looks.sizes) - share, high=4.0)
     return float(1 - (1 - 2 * ndtr(-limit)) ** count)
 
 

@@ -24,9 +24,9 @@ import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
 from fuseablate.stats import dunnett
+from fuseablate.stats.deltas import LEVEL
 
 FLOOR = 0.5  # of the mean variance
-LEVEL = 0.05
 TABLE = Path(__file__).with_name("spreads.csv")
 
 

@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fuseablate.errors import InputError
 from fuseablate.io.reading import MissingError, read_bytes
+from fuseablate.runs import JOURNAL
 from fuseablate.space import Categorical, IntRange, Parameter
 
 JOURNAL_BYTES = 2**30
@@ -45,7 +46,7 @@ def open_storage(url: str | None, folder: Path, say: Callable[[str], None] = pri
 
         return open_remote(url, say)
     # Optuna's lock is a link to this path, and its waiters never notice a stale link to nothing.
-    journal = folder.absolute() / "journal.log"
+    journal = folder.absolute() / JOURNAL
     _mend(journal)
     try:
         return JournalStorage(JournalFileBackend(str(journal)))

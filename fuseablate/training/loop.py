@@ -116,7 +116,16 @@ class _Run:
     def carry_out(self) -> Record:
         """Train to the end, and file the record."""
         state = self._resumed()
-        self.folder.write(DESCRIPTION, self._description().to_json())
+        description = Description(
+            digest=self.digest,
+            spec_name=self.spec.name,
+            label=self.spec.label,
+            recipe_name=self.recipe.name,
+            epochs=self.recipe.epochs,
+            data_title=self.data.title,
+            seed=self.seed,
+        )
+        self.folder.write(DESCRIPTION, description.to_json())
         title = " ".join(filter(None, (self.spec.name, self.spec.label, f"seed {self.seed}")))
         batches = TrainBatches(
             self.data.train,
@@ -145,20 +154,10 @@ class _Run:
         finally:
             self.progress.end()
 
-    def _description(self) -> Description:
-        return Description(
-            self.digest,
-            self.spec.name,
-            self.spec.label,
-            self.recipe.name,
-            self.recipe.epochs,
-            self.data.title,
-            self.seed,
-        )
-
     def _resumed(self) -> TrainingState:
         """Return the state of the newest checkpoint that can be trusted, or a fresh one."""
-        state, notes, threads = self._fresh(), [], torch.get_num_threads()
+        state = TrainingState(self.spec, self.recipe, self.seed, self.data.image_size, self.device)
+        notes, threads = [], torch.get_num_threads()
         for path in (self.folder.path / name for name in checkpoint.SAVED):
             try:
                 state.restore(checkpoint.load(path, self.digest))
@@ -181,10 +180,6 @@ class _Run:
         for note in state.notes:
             self.progress.say(f"warning: {note}")
         return state
-
-    def _fresh(self) -> TrainingState:
-        size = self.data.image_size
-        return TrainingState(self.spec, self.recipe, self.seed, size, self.device)
 
     def _ends(self, state: TrainingState) -> bool:
         stop = self.recipe.early_stop

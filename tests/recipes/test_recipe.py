@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from fuseablate.errors import InputError
-from fuseablate.recipes.recipe import Cosine, MultiStep, Recipe, load_recipe, shipped_recipes
+from fuseablate.recipes.recipe import (
+    Cosine,
+    MultiStep,
+    Recipe,
+    changed,
+    load_recipe,
+    shipped_recipes,
+)
 
 GOOD = """
 epochs = 10
@@ -93,15 +100,15 @@ def test_replace_returns_a_checked_copy() -> None:
     recipe = load_recipe("standard")
     assert recipe.replace(lr=0.2).lr == 0.2
     assert recipe.lr == 0.05
-    longer = recipe.with_epochs(7)
+    longer = changed(recipe, {"epochs": 7})
     assert (longer.epochs, longer.name) == (7, "standard epochs=7")
     with pytest.raises(InputError, match="epochs = 0: must be greater than or equal to 1"):
-        recipe.with_epochs(0)
+        changed(recipe, {"epochs": 0})
 
 
 def test_every_shipped_recipe_may_be_cut_to_one_epoch() -> None:
     for name in shipped_recipes():
-        assert load_recipe(name).with_epochs(1).epochs == 1
+        assert changed(load_recipe(name), {"epochs": 1}).epochs == 1
 
 
 @pytest.mark.parametrize(

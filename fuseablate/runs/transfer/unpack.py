@@ -17,6 +17,7 @@ from pathlib import Path
 from fuseablate.errors import InputError
 from fuseablate.io.checked import parse_as
 from fuseablate.io.lock import is_held, take
+from fuseablate.runs.manifest import JOURNAL
 from fuseablate.runs.record import Record, read_record
 from fuseablate.runs.status import held
 from fuseablate.runs.store import DIGITS, NEWEST, PREVIOUS, RECORD, WEIGHTS, Store
@@ -25,7 +26,6 @@ from fuseablate.runs.transfer.source import Source, source_at
 from fuseablate.runs.unfinished import DESCRIPTION, newest_checkpoint, read_checkpoint
 
 STAGING = ".import-"
-JOURNAL = "journal.log"
 
 
 @dataclass
