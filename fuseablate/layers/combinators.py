@@ -20,7 +20,6 @@ class Seq:
     children: Children
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace the children in turn."""
         costs = []
         for _, child in self.children:
             shape, cost = child.infer(shape)
@@ -36,7 +35,7 @@ class Concat:
     children: Children
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace; an error where the branches' maps differ in size."""
+        """Raise `InputError` where the branches' maps differ in size."""
         return _join([(name, *child.infer(shape)) for name, child in self.children])
 
 
@@ -48,7 +47,7 @@ class Split:
     children: Children
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace; an error where the channels do not divide among the branches."""
+        """Raise `InputError` where the channels do not divide among the branches."""
         c, h, w = as_map(shape, "a split")
         if c % len(self.children):
             raise InputError(f"{c} channels do not divide among {len(self.children)} branches")
@@ -59,8 +58,8 @@ class Split:
 def _join(branches: list[tuple[str, Shape, Cost]]) -> tuple[Shape, Cost]:
     maps = {shape[1:] for _, shape, _ in branches}
     if len(maps) > 1:
-        found = ", ".join(f"{name} {'x'.join(map(str, shape[1:]))}" for name, shape, _ in branches)
-        raise InputError(f"branches end in maps of different sizes ({found})")
+        sizes = ", ".join(f"{name} {'x'.join(map(str, shape[1:]))}" for name, shape, _ in branches)
+        raise InputError(f"branches end in maps of different sizes ({sizes})")
     total = Cost.total(cost for _, _, cost in branches)
     return (sum(shape[0] for _, shape, _ in branches), *maps.pop()), total
 
@@ -73,7 +72,7 @@ class Residual:
     children: Children
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace; an error where the children change the shape."""
+        """Raise `InputError` where the children change the shape."""
         after, cost = Seq(self.children).infer(shape)
         if after != shape:
             raise InputError(f"a residual needs equal shapes, and has {shape} and {after}")
@@ -88,7 +87,7 @@ class Sum:
     children: Children
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace; an error where the branches' shapes differ."""
+        """Raise `InputError` where the branches' shapes differ."""
         branches = [(name, *child.infer(shape)) for name, child in self.children]
         after = branches[0][1]
         for name, other, _ in branches:
@@ -109,7 +108,7 @@ class Gate:
     children: Children
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace; an error where the children do not end in one number a channel."""
+        """Raise `InputError` where the children do not end in one number a channel."""
         after, cost = Seq(self.children).infer(shape)
         if numel(after) != shape[0]:
             raise InputError(f"a gate over {shape[0]} channels gets factors of shape {after}")
@@ -120,7 +119,7 @@ class Gate:
 class AuxHead:
     """A head at the side, an auxiliary classifier: the input passes on unchanged.
 
-    What the children make of it are logits, which only training reads, with `weight` in the loss.
+    What the children make of it are logits, which only training reads.
     Its params are counted; its MACs are not, since an image that is classified never runs it. So
     it may stand on a map that is too small for it; `check` says whether it can be trained there.
     """
@@ -128,9 +127,10 @@ class AuxHead:
     tag: ClassVar[str] = "Tap"
     children: Children
     weight: float
+    """What its loss is multiplied by in the whole loss."""
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace: the shape stays. The params are those on a map that is large enough."""
+        """Return the params as on a map that is large enough, and no MACs."""
         channels, *sides = shape
         refused: list[InputError] = []
         for power in range(DOUBLINGS):

@@ -11,11 +11,7 @@ from fuseablate.layers.shapes import Cost, Pair, Shape, as_map, numel
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """A 2-d convolution (cross-correlation), zero-padded.
-
-    `standardised` gives each output channel's kernel mean 0 and variance 1 before it is used
-    (weight standardisation, Qiao et al., 2019). The params are those of the raw kernel.
-    """
+    """A 2-d convolution (cross-correlation), zero-padded."""
 
     tag: ClassVar[str] = "Conv"
     cin: int
@@ -26,9 +22,11 @@ class Conv:
     groups: int = 1
     bias: bool = False
     standardised: bool = False
+    """Whether each output channel's kernel is given mean 0 and variance 1 before it is used
+    (weight standardisation, Qiao et al., 2019). The params are those of the raw kernel."""
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace; an error where channels do not divide or the map shrinks to nothing."""
+        """Raise `InputError` where channels do not divide or the map shrinks to nothing."""
         c, h, w = as_map(shape, "a convolution")
         if c != self.cin:
             raise InputError(f"a convolution of {self.cin} channels gets {c}")
@@ -59,7 +57,7 @@ class Linear:
     bias: bool = False
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace; an error where the input is no vector of `cin`."""
+        """Raise `InputError` where the input is no vector of `cin`."""
         if shape != (self.cin,):
             raise InputError(f"a linear layer of {self.cin} inputs gets a tensor of shape {shape}")
         params = self.cin * self.cout + (self.cout if self.bias else 0)
@@ -70,21 +68,20 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """Normalisation over the channels of a map, with a learned scale and shift.
-
-    Over the batch or, with `groups`, over that many groups of channels of each image (GroupNorm).
-    `momentum` is torch's: the share of a new batch in the running statistics.
-    """
+    """Normalisation over the channels of a map, with a learned scale and shift."""
 
     tag: ClassVar[str] = "Norm"
     channels: int
     groups: int = 0
+    """Of channels, over which each image is normalised (GroupNorm); 0 is over the batch."""
     eps: float = 1e-5
     momentum: float = 0.1
+    """As torch has it: the share of a new batch in the running statistics."""
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace: two learned numbers a channel; for the batch two more are saved and a counter."""
         as_map(shape, "a norm")
+        # A float32 takes 4 bytes: two learned numbers a channel, for the batch two running ones and
+        # one counter.
         saved = 8 * self.channels if self.groups else 16 * self.channels + 8
         return shape, Cost(params=2 * self.channels, bytes=saved, norm=numel(shape))
 
@@ -97,7 +94,6 @@ class Act:
     kind: str
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace: the shape stays."""
         return shape, Cost(elementwise=numel(shape))
 
 
@@ -109,29 +105,28 @@ class GlobalPool:
     size: Pair = (1, 1)
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace; an error where the input is no map."""
+        """Raise `InputError` where the input is no map."""
         c, _, _ = as_map(shape, "pooling")
         return (c, *self.size), Cost(pool=numel(shape))
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Pooling over windows: `kind` is `max` or `avg`.
-
-    With `ceil` a last window may hang over the edge. `count_padding` says whether an average
-    counts the zeros of the padding.
-    """
+    """Pooling over windows."""
 
     tag: ClassVar[str] = "Pool"
     kind: str
+    """`max` or `avg`."""
     kernel: Pair
     stride: Pair
     padding: Pair = (0, 0)
     ceil: bool = False
+    """Whether a last window may hang over the edge."""
     count_padding: bool = True
+    """Whether an average counts the zeros of the padding."""
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace; an error where the map shrinks to nothing, or a window is mostly padding."""
+        """Raise `InputError` where the map shrinks to nothing, or a window is mostly padding."""
         c, h, w = as_map(shape, "pooling")
         for side, padding in zip(self.kernel, self.padding, strict=True):
             if 2 * padding > side:
@@ -151,7 +146,6 @@ class Pad:
     width: int
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace: nothing is computed."""
         c, h, w = as_map(shape, "padding")
         return (c, h + 2 * self.width, w + 2 * self.width), Cost()
 
@@ -169,7 +163,7 @@ class ZeroPadShortcut:
     stride: int
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace; an error where the channels are more already, or cannot be padded evenly."""
+        """Raise `InputError` where the channels are more already, or cannot be padded evenly."""
         c, h, w = as_map(shape, "a padded shortcut")
         if c != self.cin:
             raise InputError(f"a padded shortcut of {self.cin} channels gets {c}")
@@ -194,7 +188,6 @@ class Shift:
     stride: int = 1
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace: numbers are moved, and none is computed."""
         c, h, w = as_map(shape, "a shift")
         return (c, -(-h // self.stride), -(-w // self.stride)), Cost(elementwise=numel(shape))
 
@@ -207,7 +200,6 @@ class Scale:
     factor: float
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace: the shape stays."""
         return shape, Cost(elementwise=numel(shape))
 
 
@@ -218,7 +210,6 @@ class Flatten:
     tag: ClassVar[str] = "Flatten"
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace: nothing is computed."""
         return (numel(shape),), Cost()
 
 
@@ -230,7 +221,6 @@ class Dropout:
     p: float
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace: an eval-mode image passes for free."""
         return shape, Cost()
 
 
@@ -245,7 +235,6 @@ class DropPath:
     p: float
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        """Trace: an eval-mode image passes for free."""
         return shape, Cost()
 
 

@@ -12,24 +12,22 @@ Pair = tuple[int, int]
 
 
 class Cost(NamedTuple):
-    """What one image costs; costs add up.
-
-    params: learned numbers. macs: multiply-accumulates of convolutions and linear layers.
-    activations: numbers that convolutions and linear layers put out. bytes: weights and buffers
-    as saved (float32, and the eight bytes of each BatchNorm's counter). norm, pool, elementwise:
-    numbers that pass through such layers; this work is never mixed into the MACs.
-    """
+    """What one image costs; costs add up."""
 
     params: int = 0
+    """Learned numbers."""
     macs: int = 0
+    """Multiply-accumulates of convolutions and linear layers."""
     activations: int = 0
+    """Numbers that convolutions and linear layers put out."""
     bytes: int = 0
+    """Weights and buffers as saved: float32, and the eight bytes of each BatchNorm's counter."""
     norm: int = 0
+    """Numbers that pass through norms. This work is never mixed into the MACs, nor the next two."""
     pool: int = 0
     elementwise: int = 0
 
     def __add__(self, other: Cost) -> Cost:  # type: ignore[override]
-        """Return the cost of both."""
         return Cost(
             self.params + other.params,
             self.macs + other.macs,

@@ -1,6 +1,6 @@
 """The ops: each family of rows in a file of its own, and the one table of their names.
 
-In come the cells of a row; out comes the tree of layers that they mean. Without torch.
+In come the fields of a row; out comes the tree of layers that they mean. Without torch.
 """
 
 from __future__ import annotations

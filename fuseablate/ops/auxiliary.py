@@ -16,51 +16,49 @@ from fuseablate.layers import (
     Pool,
     Seq,
     Shape,
-    as_map,
     named,
     numel,
     seq,
 )
-from fuseablate.ops.fields import Float, Fraction, Int, field
-from fuseablate.ops.kernels import Kernel, Listed, chain, sides
+from fuseablate.ops.fields import PROBABILITY, Float, Int, Kernel, Listed, field
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import NL, NORM, Normed, act_layer
 from fuseablate.ops.spatial import FORM, spatial_norm
+from fuseablate.ops.values import chain, sides
 
 
 @dataclass(frozen=True, kw_only=True)
 class Aux(Normed):
-    """An auxiliary classifier: average pool, convolutions, linear layers; the map passes on.
-
-    weight: what its loss is multiplied by; 0 leaves the head out. size: pool to `size` x `size`
-    (GoogLeNet in torchvision); window, window_stride: pool over windows instead (Inception v3).
-    kernel, out: of the convolutions in turn, without padding. hidden: a linear layer with NL and
-    dropout `drop` on all numbers of the map; without it each channel's mean goes to the logits.
-    spatial: the form of those that are larger than 1x1.
-    """
+    """An auxiliary classifier: average pool, convolutions, linear layers; the map passes on."""
 
     op: ClassVar[str] = "aux"
     title: ClassVar[str] = "Aux"
 
     weight: float = field(Float(0, 10))
+    """What its loss is multiplied by; 0 leaves the head out."""
     norm: str = field(NORM, "batch")
     nl: str = field(NL, "relu")
     size: int | None = field(Int(), None)
+    """Of the map that is pooled to, `size` x `size` (GoogLeNet in torchvision)."""
     window: int | None = field(Int(), None)
+    """Of a pool over windows instead (Inception v3)."""
     window_stride: int = field(Int(), 3)
     kernel: int | str = field(Listed(Kernel()), 1)
+    """Of the convolutions in turn, without padding."""
     out: int | str = field(Listed(Int(scales=True)), 128)
     hidden: int | None = field(Int(scales=True), None)
-    drop: float = field(Fraction(), 0.0)
+    """Of a linear layer with NL and dropout `drop` on all numbers of the map; without it each
+    channel's mean goes to the logits."""
+    drop: float = field(PROBABILITY, 0.0)
     spatial: str = field(FORM, "dense")
+    """The form of the convolutions that are larger than 1x1."""
 
     def kernel_text(self, shape: Shape) -> str:
-        """Return the kernels."""
         return str(self.kernel)
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the head, or nothing where its weight is 0."""
-        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        cin = self.channels_in(shape)
         if self.weight == 0:
             return Seq(())
         body = Seq((*named(pool=self._pool()), *self._convolutions(cin, settings)))

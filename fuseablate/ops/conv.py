@@ -13,36 +13,23 @@ from fuseablate.layers import (
     Flatten,
     Layer,
     Linear,
-    Pair,
     Seq,
     Shape,
-    as_map,
     named,
     numel,
 )
-from fuseablate.ops.fields import Bool, Choice, Int, field
-from fuseablate.ops.kernels import Kernel, Padding, sides
+from fuseablate.ops.fields import Bool, Channels, Choice, Int, Kernel, Padding, field
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, WithSE, act_layer, check_kernel, same_padding
+from fuseablate.ops.shared import NL, WithSE, act_layer
 from fuseablate.ops.spatial import FORM, spatial
-from fuseablate.ops.widths import ChannelsOut
-
-
-def padding_of(padding: int | str, kernel: Pair) -> Pair:
-    """Return the zeros above and beside a map that a `Padding` cell means."""
-    if padding == "same":
-        return same_padding(kernel)
-    return (0, 0) if padding == "valid" else (int(padding), int(padding))
+from fuseablate.ops.values import check_kernel, padding_of, sides
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvRow(WithSE):
     """A convolution: dropout, conv, norm, SE, non-linearity, each where named.
 
-    `out = "classes"` makes it the classifier. `form` chooses between a 1x1 convolution and the
-    linear layer that is the same function on a 1x1 map (the source's note 9); `flatten` is a
-    linear layer over all numbers of a map of any size. `spatial` is the form of a
-    KxK convolution; a 1x1 stays as it is.
+    `out = "classes"` makes it the classifier.
     """
 
     op: ClassVar[str] = "conv"
@@ -51,20 +38,19 @@ class ConvRow(WithSE):
     kept: ClassVar[Mapping[str, object]] = {"kernel": 1}  # a 1x1 has no spatial kernel to change
 
     kernel: int | str = field(Kernel())
-    out: int | str = field(ChannelsOut())
+    out: int | str = field(Channels("classes"))
     nl: str | None = field(NL, None)
     stride: int = field(Int(), 1)
     padding: int | str = field(Padding(), "same")
     groups: int = field(Int(), 1)
     spatial: str = field(FORM, "dense")
+    """The form of a KxK convolution; a 1x1 stays as it is."""
     bias: bool = field(Bool(), False)
     dropout: bool | None = field(Bool(), None)
     form: str | None = field(Choice(("conv", "linear", "flatten")), None)
+    """A 1x1 convolution, or the linear layer that is the same function on a 1x1 map (the source's
+    note 9); `flatten` is a linear layer over all numbers of a map of any size."""
     se_place: str = field(Choice(("before_nl", "after_nl")), "before_nl")
-
-    def kernel_text(self, shape: Shape) -> str:
-        """Return `KxK`."""
-        return "x".join(map(str, sides(self.kernel)))
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the convolution (or the linear layer) and what stands around it."""
@@ -95,7 +81,7 @@ class ConvRow(WithSE):
         if len(shape) == 1:
             raise InputError("form=conv needs a map, and the row before ends in a linear layer; "
                              "use form=linear here too")  # fmt: skip
-        cin, _, _ = as_map(shape, "a convolution")
+        cin = self.channels_in(shape)
         if self.padding == "same":
             check_kernel(kernel, self.stride)
         padding = padding_of(self.padding, kernel)

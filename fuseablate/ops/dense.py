@@ -19,29 +19,20 @@ from fuseablate.layers import (
     Pool,
     Seq,
     Shape,
-    as_map,
     named,
 )
 from fuseablate.ops.fields import Bool, Float, Int, field
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import (
-    NL,
-    NORM,
-    WithSE,
-    act_layer,
-    check_kernel,
-    drop_path,
-    same_padding,
-)
+from fuseablate.ops.shared import NL, NORM, WithSE, act_layer, drop_path
 from fuseablate.ops.spatial import FORM, spatial
+from fuseablate.ops.values import check_kernel, same_padding
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dense(WithSE):
     """The input, and beside it `growth` new channels: norm, NL, 1x1, norm, NL, KxK.
 
-    bottleneck: the channels behind the 1x1 are so many times `growth`; 0 leaves the 1x1 out, with
-    its norm and NL. SE and dropout stand behind the KxK, whose form is `spatial`.
+    SE and dropout stand behind the KxK, whose form is `spatial`.
     """
 
     op: ClassVar[str] = "dense"
@@ -57,16 +48,14 @@ class Dense(WithSE):
     se: bool | None = field(Bool(), False)
     nl: str = field(NL, "relu")
     bottleneck: int = field(Int(least=0), 4)
+    """How many times `growth` the channels behind the 1x1 are; 0 leaves the 1x1 out, with its norm
+    and NL."""
     dropout: bool = field(Bool(), False)
     spatial: str = field(FORM, "dense")
 
-    def kernel_text(self, shape: Shape) -> str:
-        """Return `KxK`."""
-        return f"{self.kernel}x{self.kernel}"
-
     def layers(self, shape: Shape, settings: Settings) -> Layer:
-        """Return the layer's tree: (C, H, W) to (C + growth, H, W)."""
-        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        """Return the tree: (C, H, W) to (C + growth, H, W)."""
+        cin = self.channels_in(shape)
         kernel = (self.kernel, self.kernel)
         check_kernel(kernel, 1)
         inner = self.growth * self.bottleneck
@@ -92,10 +81,7 @@ class Dense(WithSE):
 
 @dataclass(frozen=True, kw_only=True)
 class Transition(WithSE):
-    """Norm, NL, 1x1 to a share `compression` of the channels, average pooling.
-
-    pool: the side of the pooling's windows, which lie one beside the other. SE stands between.
-    """
+    """Norm, NL, 1x1 to a share `compression` of the channels, SE, average pooling."""
 
     op: ClassVar[str] = "transition"
     title: ClassVar[str] = "Transition"
@@ -106,14 +92,14 @@ class Transition(WithSE):
     se: bool | None = field(Bool(), False)
     nl: str = field(NL, "relu")
     pool: int = field(Int(), 2)
+    """The side of the pooling's windows, which lie one beside the other."""
 
     def kernel_text(self, shape: Shape) -> str:
-        """Return the 1x1 and the windows of the pooling."""
         return f"1x1,{self.pool}x{self.pool}"
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the tree: (C, H, W) to (C * compression, H / pool, W / pool), rounded down."""
-        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        cin = self.channels_in(shape)
         out = int(cin * self.compression)
         if not out:
             raise InputError(

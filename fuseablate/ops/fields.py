@@ -1,4 +1,4 @@
-"""The cells of a row: what values each takes, how it is read from text, and whether it scales."""
+"""The fields of a row: what values each takes, how they are read from text, and which scale."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Value = int | float | bool | str
 
 
 class Rule(Protocol):
-    """What a cell may hold."""
+    """What values a field takes."""
 
     @property
     def scales(self) -> bool:
-        """Whether an edit may scale the cell, as channels are."""
+        """Whether an edit may scale the field (`x0.5`), as it may channels."""
         ...
 
     def check(self, value: object) -> Value:
@@ -31,14 +31,13 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class Int:
-    """A whole number from `least` to `most`; channel counts may be scaled by an edit (`x0.5`)."""
+    """A whole number from `least` to `most`."""
 
     least: int = 1
     scales: bool = False
     most: int = 1_000_000
 
     def check(self, value: object) -> int:
-        """Return the number, or say that it is none, or too small."""
         if isinstance(value, bool) or not isinstance(value, int):
             raise InputError(f"{value!r} is not a whole number, such as {max(self.least, 1)}")
         if value < self.least:
@@ -48,34 +47,10 @@ class Int:
         return value
 
     def read(self, text: str) -> int:
-        """Return the number that `text` writes."""
         # `int` also takes 1_0 and digits of any script, and no text of thousands of digits.
         if not re.fullmatch(r"-?[0-9]{1,18}", text):
             raise InputError(f"'{text}' is not a whole number, such as {max(self.least, 1)}")
         return self.check(int(text))
-
-
-@dataclass(frozen=True)
-class Fraction:
-    """A number from 0 up to, but not including, 1: a probability."""
-
-    scales: bool = False
-
-    def check(self, value: object) -> float:
-        """Return the number, or say that it is none, or out of range."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InputError(f"{value!r} is not a number, such as 0.2")
-        if not 0 <= value < 1:
-            raise InputError(f"{value} is out of range; it must be at least 0 and less than 1")
-        return float(value)
-
-    def read(self, text: str) -> float:
-        """Return the number that `text` writes."""
-        try:
-            number = float(text)
-        except ValueError:
-            raise InputError(f"'{text}' is not a number, such as 0.2") from None
-        return self.check(number)
 
 
 @dataclass(frozen=True)
@@ -84,23 +59,33 @@ class Float:
 
     least: float
     most: float
+    below: bool = False
+    """Whether it must be less than `most`, as a probability of dropping must."""
     scales: bool = False
 
     def check(self, value: object) -> float:
-        """Return the number, or say that it is none, or out of range."""
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InputError(f"{value!r} is not a number, such as {self.most}")
-        if not self.least <= value <= self.most:
-            raise InputError(f"{value} is out of range; it must be {self.least} to {self.most}")
+            raise InputError(f"{value!r} is not a number, such as {self._example}")
+        if not self.least <= value <= self.most or (self.below and value == self.most):
+            rule = f"{self.least} to {self.most}"
+            if self.below:
+                rule = f"at least {self.least} and less than {self.most}"
+            raise InputError(f"{value} is out of range; it must be {rule}")
         return float(value)
 
     def read(self, text: str) -> float:
-        """Return the number that `text` writes."""
         try:
             number = float(text)
         except ValueError:
-            raise InputError(f"'{text}' is not a number, such as {self.most}") from None
+            raise InputError(f"'{text}' is not a number, such as {self._example}") from None
         return self.check(number)
+
+    @property
+    def _example(self) -> float:
+        return 0.2 if self.below else self.most
+
+
+PROBABILITY = Float(0, 1, below=True)
 
 
 @dataclass(frozen=True)
@@ -110,13 +95,11 @@ class Bool:
     scales: bool = False
 
     def check(self, value: object) -> bool:
-        """Return the flag, or say that it is none."""
         if not isinstance(value, bool):
             raise InputError(f"{value!r} is not true or false")
         return value
 
     def read(self, text: str) -> bool:
-        """Return the flag that `text` writes: `true` or `false`."""
         if text not in ("true", "false"):
             raise InputError(f"'{text}' is not true or false")
         return text == "true"
@@ -124,14 +107,14 @@ class Bool:
 
 @dataclass(frozen=True)
 class Choice:
-    """One word of a closed set; `aliases` are other words for some of them, each with its own."""
+    """One word of a closed set."""
 
     words: tuple[str, ...]
     aliases: tuple[tuple[str, str], ...] = ()
+    """Other words for some of them, each with its own."""
     scales: bool = False
 
     def check(self, value: object) -> str:
-        """Return the word, or name the nearest one."""
         if isinstance(value, str) and value in self.words:
             return value
         for alias, word in self.aliases:
@@ -140,21 +123,92 @@ class Choice:
         raise unknown("value", value, self.words)
 
     def read(self, text: str) -> str:
-        """Return the word."""
         return self.check(text)
 
 
-def field(rule: Rule, default: Any = dataclasses.MISSING) -> Any:
-    """Declare a cell of a row type; without a default a row must name it.
+@dataclass(frozen=True)
+class Channels:
+    """A number of channels, or a word that stands for one."""
 
-    A default of None makes the cell absent ("-" in the table): wide edits pass over it.
+    word: str
+    """A pattern: `classes` follows the spec, `in` and `6in` the block's input."""
+    scales: bool = True
+
+    def check(self, value: object) -> int | str:
+        if isinstance(value, str) and re.fullmatch(self.word, value):
+            return value
+        return Int().check(value)
+
+    def read(self, text: str) -> int | str:
+        return text if re.fullmatch(self.word, text) else Int().read(text)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel: a whole number for a square one, or height by width, such as `1x7`."""
+
+    scales: bool = False
+
+    def check(self, value: object) -> int | str:
+        if isinstance(value, str):
+            if not re.fullmatch(r"[1-9][0-9]?x[1-9][0-9]?", value):
+                raise InputError(f"'{value}' is not a kernel; write 3 or, height first, 1x7")
+            return value
+        return Int(most=99).check(value)
+
+    def read(self, text: str) -> int | str:
+        return self.check(int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text)
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Zeros around a map: `same` keeps its size, `valid` adds none, a number adds so many."""
+
+    scales: bool = False
+
+    def check(self, value: object) -> int | str:
+        if isinstance(value, str):
+            return Choice(("same", "valid")).check(value)
+        return Int(least=0, most=99).check(value)
+
+    def read(self, text: str) -> int | str:
+        return self.check(int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One value for each of several convolutions in turn, with commas between: `96,128`.
+
+    A list of one is the value itself. Channels scale each for itself.
+    """
+
+    rule: Int | Kernel
+
+    @property
+    def scales(self) -> bool:
+        return self.rule.scales
+
+    def check(self, value: object) -> int | str:
+        if isinstance(value, str):
+            return self.read(value)
+        return self.rule.check(value)
+
+    def read(self, text: str) -> int | str:
+        values = [self.rule.read(part) for part in text.split(",")]
+        return values[0] if len(values) == 1 else ",".join(map(str, values))
+
+
+def field(rule: Rule, default: Any = dataclasses.MISSING) -> Any:
+    """Declare a field of a row type; without a default a row must name it.
+
+    A default of None makes the field absent ("-" in the table): wide edits pass over it.
     """
     return dataclasses.field(default=default, metadata={"rule": rule})
 
 
 def part(kind: type[Any]) -> Any:
-    """Declare cells that belong together, such as a branch's; edits reach them as `name.field`.
+    """Declare fields that belong together, such as a branch's; edits reach them as `name.field`.
 
-    `kind` is a class of cells of its own. A part may be absent.
+    `kind` is a class of fields of its own. A part may be absent.
     """
     return dataclasses.field(default=None, metadata={"part": kind})

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fuseablate.layers import Concat, Conv, Layer, Residual, Seq, Shape, as_map, named
+from fuseablate.layers import Concat, Conv, Layer, Seq, Shape, named
 from fuseablate.ops.fields import Bool, Int, field
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, WithSE, check_kernel, drop_path, same_padding
+from fuseablate.ops.shared import NL, NORM, WithSE, residual
 from fuseablate.ops.spatial import FORM, spatial_norm
+from fuseablate.ops.values import check_kernel, same_padding
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fire(WithSE):
     """1x1 to `squeeze` channels; 1x1 to `expand1` and KxK to `expand3` side by side, concatenated.
 
-    Each convolution has a bias and an NL, as published, and a norm where an edit puts one. spatial:
-    that of the KxK. SE, where there is one, stands behind the concatenation. `residual` adds the
-    input where the shape stays: the paper's simple bypass (section 6).
+    Each convolution has a bias and an NL, as published, and a norm where an edit puts one. SE
+    stands behind the concatenation.
     """
 
     op: ClassVar[str] = "fire"
@@ -34,15 +34,15 @@ class Fire(WithSE):
     nl: str = field(NL, "relu")
     bias: bool = field(Bool(), True)
     spatial: str = field(FORM, "dense")
+    """The form of the KxK."""
     residual: bool = field(Bool(), False)
+    """Whether the input is added where the shape stays: the paper's simple bypass (section 6)."""
 
     def kernel_text(self, shape: Shape) -> str:
-        """Return both kernels."""
         return f"1x1,{self.kernel}x{self.kernel}"
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
-        """Return the module's tree."""
-        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        cin = self.channels_in(shape)
         kernel = (self.kernel, self.kernel)
         check_kernel(kernel, 1)
         narrow = self.squeeze
@@ -57,9 +57,7 @@ class Fire(WithSE):
             expand=Concat(expand),
             se=self.gate(out, cin),
         )
-        if not (self.residual and cin == out):
-            return Seq(body)
-        return Residual((*body, *named(drop_path=drop_path(settings))))
+        return residual(body, settings) if self.residual and cin == out else Seq(body)
 
     def _pointwise(self, cin: int, cout: int, settings: Settings) -> Layer:
         return self.conv_norm(Conv(cin, cout, bias=self.bias), settings, self.nl)

@@ -5,7 +5,7 @@ in all branches at once (2016, section 5), and `inception_res` adds what its bra
 input (Szegedy et al., AAAI 2017).
 """
 
-# ruff: noqa: RUF009 (a part is a field, as a cell is)
+# ruff: noqa: RUF009 (a part is declared as a field is)
 
 from __future__ import annotations
 
@@ -20,19 +20,16 @@ from fuseablate.layers import (
     Conv,
     Layer,
     Pool,
-    Residual,
     Scale,
     Seq,
     Shape,
-    as_map,
     named,
 )
-from fuseablate.ops.conv import padding_of
-from fuseablate.ops.fields import Bool, Choice, Float, Int, field, part
-from fuseablate.ops.kernels import Kernel, Listed, chain, listed, sides
+from fuseablate.ops.fields import Bool, Choice, Float, Int, Kernel, Listed, field, part
 from fuseablate.ops.row import Fields, Settings
-from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, WithSE, act_layer, check_kernel, drop_path
+from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, WithSE, act_layer, residual
 from fuseablate.ops.spatial import FORM, spatial_norm
+from fuseablate.ops.values import chain, check_kernel, listed, padding_of, sides
 
 Place = tuple[int, str]  # the stride and the padding of a step
 WITHIN: Place = (1, "same")
@@ -53,17 +50,17 @@ class Fork(Kernel):
 class Branch(Fields):
     """One branch: convolutions in turn, behind a 3x3 pool or without one; or the pool alone.
 
-    kernel: one for each convolution, such as `1x1,3x3,3x3`; `1x3+3x1` are both, concatenated.
-    out: the channels of each (of each of a pair), or one number for all. Where there are fewer
-    kernels than `out`, the first convolutions are 1x1.
+    Where there are fewer kernels than `out`, the first convolutions are 1x1.
     """
 
     pool: str | None = field(Choice(("max", "avg")), None)
     kernel: int | str | None = field(Listed(Fork()), None)
+    """One for each convolution, such as `1x1,3x3,3x3`; `1x3+3x1` are both, concatenated."""
     out: int | str | None = field(Listed(Int(scales=True)), None)
+    """The channels of each convolution (of each of a pair), or one number for all."""
 
     def convolutions(self) -> list[tuple[list[tuple[int, int]], int]]:
-        """Return, of each convolution in turn, its kernel (of a fork: each of them) and `out`."""
+        """Return each convolution in turn: its kernel (of a fork, both) and its channels."""
         if self.kernel is None and self.out is None:
             if self.pool is None:
                 raise InputError("a branch needs kernel and out, or pool, or all three")
@@ -81,9 +78,7 @@ class Branch(Fields):
 class Branches(WithSE):
     """Up to six branches over the same input, in the order of their names.
 
-    All cells but the branches' own hold for every convolution. spatial: the form of the square
-    KxK ones; a 1x1 or a 1x7 stays as it is. count_padding: average pools count
-    the zeros of the padding.
+    All fields but the branches' own hold for every convolution.
     """
 
     norm: str = field(NORM, "batch")
@@ -91,7 +86,9 @@ class Branches(WithSE):
     nl: str = field(NL, "relu")
     bias: bool = field(Bool(), False)
     spatial: str = field(FORM, "dense")
+    """The form of the square KxK convolutions; a 1x1 or a 1x7 stays as it is."""
     count_padding: bool = field(Bool(), True)
+    """Whether average pools count the zeros of the padding."""
     b1: Branch | None = part(Branch)
     b2: Branch | None = part(Branch)
     b3: Branch | None = part(Branch)
@@ -101,14 +98,14 @@ class Branches(WithSE):
 
     def branches(self) -> dict[str, Branch]:
         """Return the branches that are there, by name; an error where there is none."""
-        parts = {name: getattr(self, name) for name in type(self).parts()}
-        found = {name: branch for name, branch in parts.items() if branch is not None}
-        if not found:
+        branches = {
+            name: branch for name in self.parts() if (branch := getattr(self, name)) is not None
+        }
+        if not branches:
             raise InputError('needs a branch, such as b1 = { kernel = "1x1", out = "64" }')
-        return found
+        return branches
 
     def kernel_text(self, shape: Shape) -> str:
-        """Return how many branches there are."""
         return f"{len(self.branches())} br."
 
     def joined(self, cin: int, last: Place, settings: Settings) -> Layer:
@@ -160,8 +157,7 @@ class Inception(Branches):
     repeats: ClassVar[bool] = True
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
-        """Return the module's tree."""
-        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        cin = self.channels_in(shape)
         joined = self.joined(cin, WITHIN, settings)
         channels = joined.infer(shape)[0][0]
         return Seq(named(branches=joined, se=self.gate(channels, cin)))
@@ -182,8 +178,7 @@ class Reduction(Branches):
     padding: str = field(Choice(("same", "valid")), "valid")
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
-        """Return the module's tree."""
-        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        cin = self.channels_in(shape)
         joined = self.joined(cin, (self.stride, self.padding), settings)
         channels = joined.infer(shape)[0][0]
         return Seq(named(branches=joined, se=self.gate(channels, cin)))
@@ -193,8 +188,7 @@ class Reduction(Branches):
 class InceptionRes(Branches):
     """Branches, a 1x1 convolution (biased, without norm) to the input's channels, the sum, the NL.
 
-    scale: what the branch is multiplied by before the sum (the paper's section 3.3). nl_last: the
-    NL after the sum, `same` as the convolutions' own. `residual=false` leaves the input out.
+    `residual=false` leaves the input out.
     """
 
     op: ClassVar[str] = "inception_res"
@@ -203,12 +197,13 @@ class InceptionRes(Branches):
     repeats: ClassVar[bool] = True
 
     scale: float = field(Float(0.001, 10), 1.0)
+    """What the branch is multiplied by before the sum (the paper's section 3.3)."""
     nl_last: str = field(NL_OR_SAME, "same")
+    """The NL after the sum; `same` as the convolutions' own."""
     residual: bool = field(Bool(), True)
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
-        """Return the block's tree."""
-        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        cin = self.channels_in(shape)
         joined = self.joined(cin, WITHIN, settings)
         channels = joined.infer(shape)[0][0]
         body: Children = named(
@@ -220,4 +215,4 @@ class InceptionRes(Branches):
         after = named(act=act_layer(self.nl if self.nl_last == "same" else self.nl_last))
         if not self.residual:
             return Seq((*body, *after))
-        return Seq((("residual", Residual((*body, *named(drop_path=drop_path(settings))))), *after))
+        return Seq((("residual", residual(body, settings)), *after))

@@ -19,28 +19,16 @@ from fuseablate.layers import (
     Conv,
     Layer,
     Pair,
-    Residual,
     Shape,
     Shift,
     Split,
-    as_map,
-    named,
     seq,
 )
-from fuseablate.ops.fields import Bool, Choice, Int, field
+from fuseablate.ops.fields import Bool, Channels, Choice, Int, field
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import (
-    NL,
-    NL_OR_SAME,
-    NORM,
-    WithSE,
-    act_layer,
-    check_kernel,
-    drop_path,
-    same_padding,
-)
+from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, WithSE, act_layer, residual
 from fuseablate.ops.spatial import FORM
-from fuseablate.ops.widths import Expanded, width_of
+from fuseablate.ops.values import check_kernel, same_padding, width_of
 
 # What says the same as a form of the filter between two 1x1s.
 INSTEAD = {
@@ -59,15 +47,14 @@ class InvertedBottleneck(WithSE):
     3. SE where `se`, then the second NL (`nl2=same` is the row's own)
     4. 1x1 conv to `out`, norm, no activation
     5. with `residual`, the input is added wherever stride is 1 and in equals out
-
-    `exp` is a number, or `6in` for six times what comes in.
     """
 
     repeats: ClassVar[bool] = True
 
     kernel: int = field(Int())
     norm: str = field(NORM, "batch")
-    exp: int | str = field(Expanded())
+    exp: int | str = field(Channels("([1-9][0-9]?)?in"))
+    """A number, or `6in` for six times what comes in."""
     out: int = field(Int(scales=True))
     se: bool | None = field(Bool())
     nl: str = field(NL)
@@ -86,8 +73,7 @@ class InvertedBottleneck(WithSE):
         return self.stride == 1 and cin == self.out
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
-        """Return the block's tree."""
-        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        cin = self.channels_in(shape)
         check_kernel((self.kernel, self.kernel), self.stride)
         exp = width_of(self.exp, cin)
         leave_out = self.expand == "wider" and exp == cin
@@ -103,9 +89,8 @@ class InvertedBottleneck(WithSE):
             project=self.conv_norm(Conv(channels, self.out), settings),
             se_last=se if self.se_place == "after_project" else None,
         )
-        if not (self.residual and self.residual_fits(cin)):
-            return body
-        return Residual((*body.children, *named(drop_path=drop_path(settings))))
+        joins = self.residual and self.residual_fits(cin)
+        return residual(body.children, settings) if joins else body
 
     def depthwise(
         self, channels: int, kernel: Pair, settings: Settings, stride: Pair | None = None
@@ -118,11 +103,7 @@ class InvertedBottleneck(WithSE):
 
 @dataclass(frozen=True, kw_only=True)
 class Fuse(InvertedBottleneck):
-    """The FuSe block.
-
-    `variant=full` gives both one-dimensional convolutions all `exp` channels and ends in
-    2 x exp; `half` gives each one half of them and ends in exp.
-    """
+    """The FuSe block."""
 
     op: ClassVar[str] = "fuse"
     title: ClassVar[str] = "Fuse"
@@ -131,14 +112,14 @@ class Fuse(InvertedBottleneck):
     }
 
     variant: str = field(Choice(("full", "half")), "full")
+    """`full` gives both one-dimensional convolutions all `exp` channels and ends in 2 x exp; `half`
+    gives each one half of them and ends in exp."""
     order: str = field(Choice(("1xK,Kx1", "Kx1,1xK")), "1xK,Kx1")
 
     def kernel_text(self, shape: Shape) -> str:
-        """Return the pair as the source's table writes it: `Kx1,1xK`."""
         return f"{self.kernel}x1,1x{self.kernel}"
 
     def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
-        """Return the pair."""
         if self.variant == "half" and exp % 2:
             raise InputError(
                 f"variant=half deals exp out to two convolutions, and {exp} is odd; use {exp + 1}"
@@ -155,23 +136,16 @@ class Fuse(InvertedBottleneck):
 
 @dataclass(frozen=True, kw_only=True)
 class MBConv(InvertedBottleneck):
-    """The inverted bottleneck with one KxK depthwise convolution.
-
-    spatial: `factorised` is a depthwise 1xK, norm, NL, and a depthwise Kx1; `dense` filters over
-    all channels, as in EfficientNet-V2's fused blocks. The other forms are ops of their own.
-    """
+    """The inverted bottleneck with one KxK depthwise convolution."""
 
     op: ClassVar[str] = "mbconv"
     title: ClassVar[str] = "MBConv"
 
     spatial: str = field(FORM, "depthwise")
-
-    def kernel_text(self, shape: Shape) -> str:
-        """Return `KxK`."""
-        return f"{self.kernel}x{self.kernel}"
+    """`factorised` is a depthwise 1xK, norm, NL, and a depthwise Kx1; `dense` filters over all
+    channels, as in EfficientNet-V2's fused blocks. The other forms are ops of their own."""
 
     def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
-        """Return the convolution in its form."""
         size, stride = self.kernel, self.stride
         if self.spatial in INSTEAD:
             raise InputError(f"spatial={self.spatial} of an mbconv row is {INSTEAD[self.spatial]}")
@@ -195,12 +169,7 @@ class ShiftRow(InvertedBottleneck):
         "spatial": "the shift is its form; op=mbconv takes the others"
     }
 
-    def kernel_text(self, shape: Shape) -> str:
-        """Return `KxK`."""
-        return f"{self.kernel}x{self.kernel}"
-
     def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
-        """Return the shift; its window has a middle."""
         if self.kernel % 2 == 0:
             raise InputError(f"a shift needs an odd kernel; use {self.kernel + 1}")
         return Shift(self.kernel, self.stride), exp

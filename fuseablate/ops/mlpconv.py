@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fuseablate.layers import Conv, Dropout, Layer, Seq, Shape, as_map, named
-from fuseablate.ops.conv import padding_of
-from fuseablate.ops.fields import Bool, Int, field
-from fuseablate.ops.kernels import Listed, Padding, listed
+from fuseablate.layers import Conv, Dropout, Layer, Seq, Shape, named
+from fuseablate.ops.fields import Bool, Int, Listed, Padding, field
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, WithSE, check_kernel
+from fuseablate.ops.shared import NL, NORM, WithSE
 from fuseablate.ops.spatial import FORM, spatial_norm
+from fuseablate.ops.values import check_kernel, listed, padding_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +18,7 @@ class MlpConv(WithSE):
     """A KxK convolution and 1x1 ones behind it, one for each number of `out`: `192,160,96`.
 
     At each pixel this is a perceptron of as many layers. Every convolution has a bias and an NL,
-    as published, and a norm where an edit puts one. spatial: the form of
-    the KxK. dropout: before it.
+    as published, and a norm where an edit puts one.
     """
 
     op: ClassVar[str] = "mlpconv"
@@ -35,16 +33,17 @@ class MlpConv(WithSE):
     padding: int | str = field(Padding(), "same")
     bias: bool = field(Bool(), True)
     spatial: str = field(FORM, "dense")
+    """The form of the KxK."""
     dropout: bool | None = field(Bool(), None)
+    """Whether there is dropout before it."""
 
     def kernel_text(self, shape: Shape) -> str:
-        """Return the kernel of the first convolution, and the 1x1s'."""
-        ones = ["1x1"] * (len(listed(self.out)) - 1)
-        return ",".join([f"{self.kernel}x{self.kernel}", *ones])
+        pointwise = ["1x1"] * (len(listed(self.out)) - 1)
+        return ",".join([f"{self.kernel}x{self.kernel}", *pointwise])
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return dropout, the convolutions with norm and NL, and SE."""
-        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        cin = self.channels_in(shape)
         kernel = (self.kernel, self.kernel)
         if self.padding == "same":
             check_kernel(kernel, self.stride)

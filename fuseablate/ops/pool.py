@@ -24,7 +24,6 @@ class PoolRow(WithSE):
     nl: str | None = field(NL, None)
 
     def kernel_text(self, shape: Shape) -> str:
-        """Return the size of the map that is averaged."""
         return "x".join(map(str, shape[1:]))
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
@@ -36,10 +35,7 @@ class PoolRow(WithSE):
 
 @dataclass(frozen=True, kw_only=True)
 class WindowPool(Row):
-    """Pooling over windows of `kernel` x `kernel`, by default one beside the other.
-
-    ceil: a last window may hang over the edge. count_padding: an average counts the padding.
-    """
+    """Pooling over windows of `kernel` x `kernel`, by default one beside the other."""
 
     without: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("se", "norm", "nl", "bias", "spatial"),
@@ -50,13 +46,9 @@ class WindowPool(Row):
     stride: int | None = field(Int(), None)
     padding: int = field(Int(least=0), 0)
     ceil: bool = field(Bool(), False)
-
-    def kernel_text(self, shape: Shape) -> str:
-        """Return `KxK`."""
-        return f"{self.kernel}x{self.kernel}"
+    """Whether a last window may hang over the edge."""
 
     def pool(self, kind: str, count_padding: bool = True) -> Layer:
-        """Return the pooling."""
         stride = self.stride or self.kernel
         return Pool(
             kind,
@@ -70,34 +62,31 @@ class WindowPool(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class MaxPool(WindowPool):
-    """The largest number of each window.
-
-    pad: zeros around the map, which windows see as numbers of it, as in BiT; `padding` is not
-    seen by a maximum.
-    """
+    """The largest number of each window."""
 
     op: ClassVar[str] = "maxpool"
     title: ClassVar[str] = "MaxPool2d"
     short_title: ClassVar[str] = "MaxPool"
 
     pad: int = field(Int(least=0), 0)
+    """Zeros around the map, which windows see as numbers of it, as in BiT; a maximum does not see
+    `padding`."""
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
-        """Return the pooling."""
         pool = self.pool("max")
         return seq(pad=Pad(self.pad), pool=pool) if self.pad else pool
 
 
 @dataclass(frozen=True, kw_only=True)
 class AvgPool(WindowPool):
-    """The mean of each window; `count_padding` counts the zeros of the padding."""
+    """The mean of each window."""
 
     op: ClassVar[str] = "avgpool"
     title: ClassVar[str] = "AvgPool2d"
     short_title: ClassVar[str] = "AvgPool"
 
     count_padding: bool = field(Bool(), True)
+    """Whether it counts the zeros of the padding."""
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
-        """Return the pooling."""
         return self.pool("avg", self.count_padding)

@@ -11,7 +11,7 @@ from typing import Any
 from fuseablate.errors import InputError
 from fuseablate.ops.fields import Float, Int, field
 from fuseablate.ops.row import Fields
-from fuseablate.ops.widths import scaled
+from fuseablate.ops.values import scaled
 
 WIDTHS = 8  # the generated widths are multiples of this
 
@@ -28,31 +28,32 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class RegNet(Fields):
-    """The published parameters of a RegNet, one row of a table that stands for its stages.
-
-    depth: blocks in all. initial, slope: the widths before they are quantised, of block j
-    `initial + slope * j`. quantisation: the factor between two widths, w_m. bottleneck: a block's
-    width over that inside. group_width: channels a group. stride: of each stage's first block;
-    first_stride: that of the first stage, where it is another.
-    """
+    """The published parameters of a RegNet, one row of a table that stands for its stages."""
 
     depth: int = field(Int(most=1000))
+    """Blocks in all."""
     initial: int = field(Int())
     slope: float = field(Float(0, 10_000))
+    """Before it is quantised, the width of block j is `initial + slope * j`."""
     quantisation: float = field(Float(1.01, 100))
+    """The factor between two widths, w_m."""
     bottleneck: float = field(Float(0.01, 100), 1)
+    """A block's width over that inside."""
     group_width: int = field(Int())
+    """Channels a group."""
     stride: int = field(Int(), 2)
+    """Of each stage's first block."""
     first_stride: int | None = field(Int(), None)
+    """That of the first stage, where it is another."""
 
     def widths(self) -> list[int]:
         """Return the width of each block, by equations 2 to 4."""
-        found = []
+        widths = []
         for block in range(self.depth):
             linear = self.initial + self.slope * block
             step = round(math.log(linear / self.initial) / math.log(self.quantisation))
-            found.append(round(self.initial * self.quantisation**step / WIDTHS) * WIDTHS)
-        return found
+            widths.append(round(self.initial * self.quantisation**step / WIDTHS) * WIDTHS)
+        return widths
 
     def stages(self) -> list[Stage]:
         """Return the stages; a width is adjusted so that its groups divide it."""
@@ -72,15 +73,15 @@ class RegNet(Fields):
 
 
 def regnet(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a table of op `bottle` for each stage; what is no parameter is a cell of each.
+    """Return a table of op `bottle` for each stage; what is no parameter is a field of each.
 
-    `inner` may be such a cell: `in` where a block's width inside is that of its input.
+    `inner` may be such a field: `in` where a block's width inside is that of its input.
     """
     for name in ("id", "out"):
         if name in table:
             raise InputError(f"op 'regnet' stands for several rows; leave '{name}' out")
     names = RegNet.rules()
-    cells = {name: value for name, value in table.items() if name not in (*names, "op")}
+    fields = {name: value for name, value in table.items() if name not in (*names, "op")}
     parameters = {name: value for name, value in table.items() if name in names}
     rule = RegNet(**RegNet.arguments("op 'regnet'", parameters))
     strides = itertools.chain([rule.first_stride or rule.stride], itertools.repeat(rule.stride))
@@ -92,7 +93,7 @@ def regnet(table: Mapping[str, Any]) -> list[dict[str, Any]]:
             "inner": stage.inner,
             "group_width": stage.group_width,
             "stride": stride,
-            **cells,
+            **fields,
         }
         for stage, stride in zip(rule.stages(), strides, strict=False)
     ]

@@ -16,37 +16,22 @@ from fuseablate.layers import (
     Children,
     Conv,
     Layer,
-    Residual,
     Seq,
     Shape,
     Sum,
     ZeroPadShortcut,
-    as_map,
     named,
 )
-from fuseablate.ops.fields import Bool, Choice, Int, field
+from fuseablate.ops.fields import Bool, Channels, Choice, Int, field
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import (
-    NL,
-    NORM,
-    WithSE,
-    act_layer,
-    check_kernel,
-    drop_path,
-    same_padding,
-)
+from fuseablate.ops.shared import NL, NORM, WithSE, act_layer, drop_path, residual
 from fuseablate.ops.spatial import FORM, spatial_norm
-from fuseablate.ops.widths import Inner
+from fuseablate.ops.values import check_kernel, same_padding, width_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResidualBlock(WithSE):
-    """What the residual blocks share.
-
-    shortcut: where the shape changes, `project` (a convolution of `shortcut_kernel` with a norm)
-    or `pad` (subsampling and channels of zeros, without params). `residual=false` leaves the
-    shortcut out altogether. spatial: the form of the KxK convolutions.
-    """
+    """What the residual blocks share; `residual=false` leaves the shortcut out altogether."""
 
     repeats: ClassVar[bool] = True
 
@@ -58,20 +43,18 @@ class ResidualBlock(WithSE):
     stride: int = field(Int(), 1)
     residual: bool = field(Bool(), True)
     shortcut: str = field(Choice(("project", "pad")), "project")
+    """What it is where the shape changes: a convolution of `shortcut_kernel` with a norm, or
+    subsampling and channels of zeros, without params."""
     shortcut_kernel: int = field(Int(), 1)
     spatial: str = field(FORM, "dense")
+    """The form of the KxK convolutions."""
 
     @abstractmethod
     def body(self, cin: int, settings: Settings) -> Children:
-        """Return the layers of the branch, by name."""
-
-    def kernel_text(self, shape: Shape) -> str:
-        """Return `KxK`."""
-        return f"{self.kernel}x{self.kernel}"
+        """Return the layers of the branch."""
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
-        """Return the block's tree."""
-        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        cin = self.channels_in(shape)
         check_kernel((self.kernel, self.kernel), self.stride)
         after = named(act=act_layer(self.nl))
         return Seq((*self.joined(cin, settings), *after))
@@ -80,14 +63,11 @@ class ResidualBlock(WithSE):
         """Return the branch, and its sum with the shortcut where there is one."""
         if not self.residual:
             return self.body(cin, settings)
+        branch = self.body(cin, settings)
         if self.keeps(cin):
-            return named(residual=Residual(self.dropped(cin, settings)))
-        body = Seq(self.dropped(cin, settings))
-        return named(residual=Sum(named(body=body, shortcut=self.changing(cin, settings))))
-
-    def dropped(self, cin: int, settings: Settings) -> Children:
-        """Return the branch with its stochastic depth."""
-        return (*self.body(cin, settings), *named(drop_path=drop_path(settings)))
+            return named(residual=residual(branch, settings))
+        branch = (*branch, *named(drop_path=drop_path(settings)))
+        return named(residual=Sum(named(body=Seq(branch), shortcut=self.changing(cin, settings))))
 
     def keeps(self, cin: int) -> bool:
         """Whether the shape stays, so that the shortcut is the input itself."""
@@ -123,7 +103,6 @@ class Basic(ResidualBlock):
     title: ClassVar[str] = "Basic"
 
     def body(self, cin: int, settings: Settings) -> Children:
-        """Return conv, norm, NL, conv, norm, SE."""
         return named(
             first=self.filter(cin, self.out, self.stride, settings, last=False),
             second=self.filter(self.out, self.out, 1, settings, last=True),
@@ -133,33 +112,26 @@ class Basic(ResidualBlock):
 
 @dataclass(frozen=True, kw_only=True)
 class Bottleneck(ResidualBlock):
-    """1x1 to `inner` channels, KxK on those, 1x1 to `out`.
-
-    inner: a number, or `in` for as many as come in. group_width: channels a group of the KxK;
-    none is one group of all. stride_at: whether the KxK strides, or the first 1x1 as published.
-    se_place: at the branch's end, or behind the KxK's NL (RegNetY).
-    """
+    """1x1 to `inner` channels, KxK on those, 1x1 to `out`."""
 
     op: ClassVar[str] = "bottle"
     title: ClassVar[str] = "Bottle"
 
-    inner: int | str = field(Inner())
+    inner: int | str = field(Channels("in"))
+    """A number, or `in` for as many as come in."""
     group_width: int | None = field(Int(), None)
+    """Channels a group of the KxK; none is one group of all."""
     stride_at: str = field(Choice(("filter", "first")), "filter")
+    """Whether the KxK strides, or the first 1x1 as published."""
     se_place: str = field(Choice(("after_project", "after_nl")), "after_project")
-
-    def width(self, cin: int) -> int:
-        """Return the channels inside."""
-        return cin if self.inner == "in" else int(self.inner)
+    """At the branch's end, or behind the KxK's NL (RegNetY)."""
 
     def step(self, name: str, divisor: int) -> int:
-        """Return what a scaled channel count of the cell is a multiple of."""
         if name != "inner" or not self.group_width:
             return divisor
         return math.lcm(divisor, self.group_width)
 
     def groups(self, inner: int) -> int:
-        """Return the number of groups of the KxK convolution."""
         width = self.group_width or inner
         if inner % width:
             raise InputError(
@@ -173,8 +145,7 @@ class Bottleneck(ResidualBlock):
         return (1, self.stride) if self.stride_at == "filter" else (self.stride, 1)
 
     def body(self, cin: int, settings: Settings) -> Children:
-        """Return the three convolutions, with norm and NL, and SE."""
-        inner = self.width(cin)
+        inner = width_of(self.inner, cin)
         first, filtering = self.strides()
         inside = self.se_place == "after_nl"
         se = self.gate(inner if inside else self.out, cin)
@@ -199,12 +170,11 @@ class Preact(Bottleneck):
     title: ClassVar[str] = "Preact"
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
-        """Return the block's tree."""
-        cin, _, _ = as_map(shape, f"op '{self.op}'")
+        cin = self.channels_in(shape)
         check_kernel((self.kernel, self.kernel), self.stride)
         before = named(norm=self.norm_layer(cin, settings), act=act_layer(self.nl))
         if self.residual and self.keeps(cin):
-            return Residual((*before, *self.dropped(cin, settings)))
+            return residual((*before, *self.body(cin, settings)), settings)
         return Seq((*before, *self.joined(cin, settings)))
 
     def ending(self, conv: Conv, settings: Settings) -> Layer:

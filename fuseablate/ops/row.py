@@ -1,4 +1,4 @@
-"""What all rows share: checked cells, and a tree of layers that they mean."""
+"""What all rows share: checked fields, and a tree of layers that they mean."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from fuseablate.errors import InputError, unknown
-from fuseablate.layers import Layer, Shape
+from fuseablate.layers import Layer, Shape, as_map
 from fuseablate.ops.fields import Rule
+from fuseablate.ops.values import sides
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a row's layers depend on beside its cells and its input.
-
-    These are values of the spec, but for `drop_path`, which is this row's own probability.
-    """
+    """What a row's layers depend on beside its fields and its input: values of the spec."""
 
     classes: int
     dropout: float
     norm_eps: float = 1e-5
     norm_momentum: float = 0.1
     drop_path: float = 0.0
+    """This row's own probability."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,20 +155,20 @@ class Fields:
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Fields):
-    """One line of a spec's table.
-
-    `op` is the name in TOML and in edits, `title` the one in the printed table (`short_title`
-    where that is narrow); `repeats` says whether a depth edit may repeat such a row. `without`
-    says of cells that other ops have why this one has none; `kept` are values of cells that only
-    an edit of the row by its id changes.
-    """
+    """A row of a spec's table."""
 
     op: ClassVar[str]
+    """Its name in TOML and in edits."""
     title: ClassVar[str]
+    """Its name in the printed table."""
     short_title: ClassVar[str] = ""
+    """Its name where the table is narrow."""
     repeats: ClassVar[bool] = False
+    """Whether an edit of the depth may repeat such a row."""
     without: ClassVar[Mapping[str, str]] = {}
+    """Why it lacks fields that other ops have."""
     kept: ClassVar[Mapping[str, object]] = {}
+    """Values of fields that only an edit of the row by its id changes."""
 
     id: str
 
@@ -177,13 +176,16 @@ class Row(Fields):
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the tree of layers that this row means for an input of `shape`."""
 
-    @abstractmethod
     def kernel_text(self, shape: Shape) -> str:
         """Return the kernel as the table writes it, for an input of `shape`."""
-        ...
+        kernel = self.values().get("kernel")
+        return "-" if kernel is None else "x".join(map(str, sides(kernel)))
+
+    def channels_in(self, shape: Shape) -> int:
+        """Return how many channels come in, or say that the op needs a map."""
+        return as_map(shape, f"op '{self.op}'")[0]
 
     def __post_init__(self) -> None:
-        """Check each cell that is there against its rule."""
         try:
             super().__post_init__()
         except InputError as error:
@@ -197,7 +199,7 @@ class Row(Fields):
             raise error.within(f"row {self.id}") from None
 
     def step(self, name: str, divisor: int) -> int:
-        """Return what a scaled channel count of the cell is a multiple of."""
+        """Return what a scaled channel count of the field is a multiple of."""
         return divisor
 
     @property
@@ -211,10 +213,10 @@ class Row(Fields):
         return self.id.replace("/", "_")
 
     @classmethod
-    def from_values(cls, id: str, cells: Mapping[str, Any]) -> Self:
-        """Return the row of these cells; an error for one that is unknown or lacking."""
+    def from_values(cls, id: str, values: Mapping[str, Any]) -> Self:
+        """Return the row of these values; an error for a field that is unknown or lacking."""
         try:
-            arguments = cls.arguments(f"op '{cls.op}'", cells)
+            arguments = cls.arguments(f"op '{cls.op}'", values)
         except InputError as error:
             raise error.within(f"row {id}") from None
         return cls(id=id, **arguments)

@@ -10,6 +10,7 @@ from fuseablate.errors import InputError
 from fuseablate.layers import (
     ACTIVATIONS,
     Act,
+    Children,
     Conv,
     DropPath,
     Flatten,
@@ -18,12 +19,13 @@ from fuseablate.layers import (
     Layer,
     Linear,
     Norm,
+    Residual,
     named,
     seq,
 )
 from fuseablate.ops.fields import Bool, Choice, Int, field
 from fuseablate.ops.row import Row, Settings
-from fuseablate.ops.widths import scaled
+from fuseablate.ops.values import scaled
 
 
 def activations(*, gates: bool) -> Choice:
@@ -41,23 +43,8 @@ GROUPS = 32  # of group normalisation, as published (Wu and He, ECCV 2018)
 
 
 def act_layer(nl: str | None) -> Layer | None:
-    """Return the non-linearity that the cell names, or None."""
+    """Return the non-linearity that the field names, or None."""
     return None if nl in (None, "identity") else Act(str(nl))
-
-
-def same_padding(kernel: tuple[int, int]) -> tuple[int, int]:
-    """Return the padding of the source's note 7: `(R - 1) // 2, (S - 1) // 2`."""
-    return (kernel[0] - 1) // 2, (kernel[1] - 1) // 2
-
-
-def check_kernel(kernel: tuple[int, int], stride: int) -> None:
-    """Refuse an even kernel where the map must keep its size."""
-    for side in kernel:
-        if side % 2 == 0 and stride == 1:
-            raise InputError(
-                f"kernel {side} is even, and with stride 1 the map must keep its size; "
-                f"use {side - 1} or {side + 1}"
-            )
 
 
 def drop_path(settings: Settings) -> Layer | None:
@@ -65,19 +52,23 @@ def drop_path(settings: Settings) -> Layer | None:
     return DropPath(settings.drop_path) if settings.drop_path else None
 
 
+def residual(branch: Children, settings: Settings) -> Residual:
+    """Return a branch, with its stochastic depth, added to its input."""
+    return Residual((*branch, *named(drop_path=drop_path(settings))))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Normed(Row):
-    """A row of convolutions, each with a norm.
-
-    norm: over the `batch`, or `group`: over 32 groups of channels, or the largest number below
-    that divides both. weight_std: standardise the convolutions' weights.
-    """
+    """A row of convolutions, each with a norm."""
 
     norm: str | None = field(NORM, None)
+    """Over the `batch`, or `group`: over 32 groups of channels, or the largest number below that
+    divides both."""
     weight_std: bool = field(Bool(), False)
+    """Whether the convolutions' weights are standardised."""
 
     def norm_layer(self, channels: int, settings: Settings) -> Layer | None:
-        """Return the norm that the cell names, or None."""
+        """Return the norm that the field names, or None."""
         if self.norm in (None, "none"):
             return None
         groups = math.gcd(GROUPS, channels) if self.norm == "group" else 0
@@ -107,14 +98,14 @@ class WithSE(Normed):
     """A row that may have squeeze-and-excite (Hu et al., CVPR 2018).
 
     The defaults are the source's SEModule: pool, linear to a quarter, ReLU, linear, H-Sigmoid.
-    se_of: what is divided by se_reduction, the gated `width` or the block's `input`;
-    se_divisor: what the quotient is rounded to.
     """
 
     se: bool | None = field(Bool(), None)
     se_reduction: int = field(Int(), 4)
     se_of: str = field(Choice(("width", "input")), "width")
+    """What is divided by `se_reduction`: the gated width, or the block's input."""
     se_divisor: int = field(Int(), 1)
+    """What the quotient is rounded to."""
     se_bias: bool = field(Bool(), False)
     se_nl: str = field(NL, "relu")
     se_gate: str = field(GATES, "hsigmoid")

@@ -6,7 +6,8 @@ from fuseablate.errors import InputError
 from fuseablate.layers import Children, Concat, Conv, Layer, Pair, Seq, Shift, named, seq
 from fuseablate.ops.fields import Choice
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import Normed, act_layer, same_padding
+from fuseablate.ops.shared import Normed, act_layer
+from fuseablate.ops.values import same_padding
 
 FORMS = ("dense", "factorised", "depthwise", "separable", "fuse", "shift")
 FORM = Choice(FORMS)

@@ -24,16 +24,16 @@ def read_rows(tables: Any, ops: Mapping[str, type[Row]]) -> tuple[Row, ...]:
         raise InputError("rows: write each row as a [[rows]] table")
     rows: list[Row] = []
     for number, table in enumerate(_generated(tables), 1):
-        cells = dict(table)
-        id = str(cells.pop("id", number))
-        if "op" not in cells:
+        values = dict(table)
+        id = str(values.pop("id", number))
+        if "op" not in values:
             choices = ", ".join((*ops, *GENERATORS))
             raise InputError(f"row {id}: needs a value for 'op' (choices: {choices})")
-        name = cells.pop("op")
+        name = values.pop("op")
         if not isinstance(name, str) or name not in ops:
             raise unknown("op", name, (*ops, *GENERATORS)).within(f"row {id}")
-        depth = cells.pop("depth", 1)
-        row = ops[name].from_values(id, cells)
+        depth = values.pop("depth", 1)
+        row = ops[name].from_values(id, values)
         try:
             DEPTH.check(depth)
         except InputError as error:
@@ -43,17 +43,17 @@ def read_rows(tables: Any, ops: Mapping[str, type[Row]]) -> tuple[Row, ...]:
 
 
 def _generated(tables: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    generated: list[dict[str, Any]] = []
     for table in tables:
         name = table.get("op")
         if isinstance(name, str) and name in GENERATORS:
             try:
-                found += GENERATORS[name](table)
+                generated += GENERATORS[name](table)
             except InputError as error:
-                raise error.within(f"row {len(found) + 1}") from None
+                raise error.within(f"row {len(generated) + 1}") from None
         else:
-            found.append(table)
-    return found
+            generated.append(table)
+    return generated
 
 
 def repeated(row: Row, depth: int, after: int = 1) -> list[Row]:

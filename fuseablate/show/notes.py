@@ -8,7 +8,7 @@ from typing import Any
 
 from fuseablate.layers import Residual, Sum, contains
 from fuseablate.ops import Row
-from fuseablate.ops.kernels import chain
+from fuseablate.ops.values import chain
 from fuseablate.show.lines import TableLine
 
 COLUMNS = ("kernel", "norm", "exp", "inner", "growth", "out", "se", "nl", "stride")

@@ -19,7 +19,7 @@ from fuseablate.errors import InputError
 from fuseablate.ops import OPS, Row
 from fuseablate.ops.fields import Choice, Rule
 from fuseablate.ops.table import DEPTH
-from fuseablate.ops.widths import each, follows, scaled
+from fuseablate.ops.values import follows, scaled, with_each
 from fuseablate.spec.scaling import SCALE, factor_of
 from fuseablate.spec.selectors import select
 
@@ -69,7 +69,7 @@ class Edit:
             )
         if old is None or follows(old):
             raise InputError(f"there is no number of {self.field} to scale; write a value")
-        return rule.check(each(old, lambda channels: scaled(channels * factor, divisor)))
+        return rule.check(with_each(old, lambda channels: scaled(channels * factor, divisor)))
 
 
 class Selection(NamedTuple):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from fuseablate.errors import InputError
-from fuseablate.ops.fields import Float, Fraction, Int, Rule
+from fuseablate.ops.fields import PROBABILITY, Float, Int, Rule
 
 IMAGE_CHANNELS = 3
 Size = tuple[int, int]  # height and width
@@ -14,8 +14,8 @@ Size = tuple[int, int]  # height and width
 SPEC_RULES: Mapping[str, Rule] = {
     "classes": Int(2),
     "divisor": Int(),
-    "dropout": Fraction(),
-    "drop_path": Fraction(),
+    "dropout": PROBABILITY,
+    "drop_path": PROBABILITY,
     "norm_eps": Float(1e-12, 0.1),
     "norm_momentum": Float(1e-4, 1),
 }

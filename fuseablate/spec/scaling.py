@@ -11,7 +11,7 @@ from typing import Any
 from fuseablate.errors import InputError, unknown
 from fuseablate.ops import Row
 from fuseablate.ops.table import DEPTH
-from fuseablate.ops.widths import each, follows, scaled
+from fuseablate.ops.values import follows, scaled, with_each
 from fuseablate.spec.keys import Size
 
 SCALE = "scale"  # what stands in place of rows where the whole network is scaled
@@ -67,7 +67,7 @@ def wider(row: Row, factor: float, divisor: int) -> dict[str, Any]:
     if cells.get("out") == "classes":
         return {}
     return {
-        name: each(cells[name], functools.partial(_wide, factor, row.step(name, divisor)))
+        name: with_each(cells[name], functools.partial(_wide, factor, row.step(name, divisor)))
         for name, rule in row.rules().items()
         if rule.scales and name in cells and not follows(cells[name])
     }

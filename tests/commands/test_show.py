@@ -14,8 +14,7 @@ from fuseablate import build, load_spec
 from fuseablate.commands.program import main
 from fuseablate.layers import Cost, Layer, Shape, seq
 from fuseablate.ops import Row, Settings
-from fuseablate.ops.fields import Int, field, part
-from fuseablate.ops.kernels import Kernel, Listed
+from fuseablate.ops.fields import Int, Kernel, Listed, field, part
 from fuseablate.ops.row import Fields
 from fuseablate.show.lines import unfolded
 from fuseablate.show.notes import notes

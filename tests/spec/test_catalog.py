@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from fuseablate import InputError, build, load_spec, measure
 from fuseablate.network.check import compare
-from fuseablate.ops.fields import Bool, Choice, Float
-from fuseablate.ops.kernels import Kernel, Listed, Padding
+from fuseablate.ops.fields import Bool, Choice, Float, Kernel, Listed, Padding
 from fuseablate.spec.catalog import shipped_specs
 from fuseablate.spec.spec import Spec, to_toml
 

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fuseablate import InputError, load_spec, measure
-from fuseablate.ops.widths import scaled
+from fuseablate.ops.values import scaled
 from fuseablate.spec.spec import Spec, to_toml
 
 BASE = load_spec("fusenet")
