@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 
 from fuseablate.commands.program import main
+from fuseablate.engines.base import Engine
 from fuseablate.engines.workers import Workers
 from fuseablate.errors import InputError
+from fuseablate.runs.manifest import Manifest
 from fuseablate.runs.status import RunStatus, StudyStatus
 from fuseablate.runs.store import Store
-from fuseablate.spec.spec import to_toml
-from fuseablate.studies.execute import as_begun
+from fuseablate.spec.spec import Spec, to_toml
+from fuseablate.studies.execute import as_begun, execute
+from fuseablate.studies.plan import make_plan
 from fuseablate.studies.screens.live import summary
 from tests.helpers.image_folder import images
+from tests.helpers.instant_engine import InstantEngine, Quiet
 from tests.helpers.small_run import small_spec
+from tests.helpers.study_file import factor, loaded
 
 
 def status(*lines: RunStatus) -> StudyStatus:
@@ -54,6 +59,44 @@ def test_list_shows_the_others_beside_a_spoilt_study(
     assert "good-1" in out
     assert "1 of 1" in out
     assert "unreadable" in out
+
+
+DIVERGES, ENDS = [None], [0.5]
+
+
+@pytest.mark.parametrize(
+    ("curve", "lost", "records", "complete"),
+    [
+        (ENDS, "", 4, True),
+        (ENDS, "2.se=false", 2, False),  # two of the four runs are given up
+        (DIVERGES, "", 4, False),
+    ],
+)
+def test_a_study_runs_to_a_result(
+    tmp_path: Path, curve: list[float | None], lost: str, records: int, complete: bool
+) -> None:
+    def start(workers: Workers, *, retries: int, log: Path | None) -> Engine:
+        assert (workers.count, retries) == (2, 5)
+        return InstantEngine(
+            lambda spec, seed: curve,
+            slots=workers.count,
+            lose=lambda job: bool(lost) and Spec.from_dict(job.spec).label == lost,
+        )
+
+    design = 'design = "one-factor"\n' + factor("se", "off: 2.se=false")
+    plan = make_plan(loaded(tmp_path, design), None)
+    store = Store(tmp_path / "runs")
+    view = Quiet()
+    result = execute(plan, store, Workers(("cpu",), 2, 1), view, start, retries=5)
+    assert result.complete is complete
+    assert (len(result.records), result.lost) == (records, 4 - records)
+    assert result.manifest == Manifest.load(plan.folder(store))
+    assert [sorted(variant.runs) for variant in result.manifest.variants] == [[0, 1], [0, 1]]
+    assert not any(line.startswith("finished") for line in view.said)
+    again = execute(plan, store, Workers(("cpu",), 2, 1), view, start, retries=5)
+    assert again == result
+    said = "finished: all 4 runs are in the store, none is trained"
+    assert (said in view.said) is (records == 4)
 
 
 def test_the_time_left_by_hand() -> None:

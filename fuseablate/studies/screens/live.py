@@ -83,7 +83,7 @@ class LiveView:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._live.stop()
 
@@ -107,7 +107,7 @@ class PlainView:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         """Nothing is left to clear."""
 

@@ -38,14 +38,14 @@ def seeds_of(trial: FrozenTrial) -> int:
 
 @dataclass
 class _Trial:
-    """A trial on its way: `top1` of each seed that has ended, None where it diverged."""
+    """A trial on its way."""
 
     number: int
     variant: Variant
-    runs: tuple[PlannedRun, ...]
-    top1: dict[int, float | None] = field(default_factory=dict)
-    curve: Sequence[float] = ()
-    ended: bool = False
+    runs: tuple[PlannedRun, ...]  # one for each seed
+    top1: dict[int, float | None] = field(default_factory=dict)  # by seed; None: it diverged
+    curve: Sequence[float] = ()  # of the first seed, where trials are pruned
+    ended: bool = False  # whether it has been filed
 
 
 class SearchWork:
@@ -85,6 +85,7 @@ class SearchWork:
         self._by_run: dict[str, _Trial] = {}
         self._variants: dict[int, Variant] = {}
         self._over = False
+        # Trials that had ended come first: which seeds of the others may be saved depends on them.
         ended: list[PlannedRun] = []
         running: list[PlannedRun] = []
         for trial in earlier:
@@ -95,6 +96,8 @@ class SearchWork:
     def next(self) -> PlannedRun | None:
         """Return the next run of a trial, or the first one of a new trial."""
         if not self._queue:
+            # One trial at a time, so that the sampler knows of all that have ended by then; but
+            # latencies are measured while no run is trained, and so for all free workers at once.
             if "latency" not in self._search.objectives:
                 self._sample(1)
             elif self._driver.idle:
@@ -209,11 +212,13 @@ class SearchWork:
         top1 = [trial.top1[run.seed] for run in trial.runs if run.seed in trial.top1]
         values = [value for value in top1 if value is not None]
         attributes = {TOP1: top1} if len(top1) > 1 else {}
+        every_seed = len(top1) == len(trial.runs)
         if state == "pruned":
             self._finish(trial, TrialState.PRUNED, None, {CURVE: list(trial.curve)})
-        elif len(values) < len(top1) and (self._staged or len(top1) == len(trial.runs)):
+        elif len(values) < len(top1) and (self._staged or every_seed):
+            # A seed has diverged. Where all were begun at once, the others are awaited.
             self._finish(trial, TrialState.FAIL, None, attributes)
-        elif len(top1) == len(trial.runs):
+        elif every_seed:
             result = self._values(trial, statistics.mean(values))
             self._full.append(self._signed(result))
             self._finish(trial, TrialState.COMPLETE, result, attributes)
@@ -222,6 +227,7 @@ class SearchWork:
             if self._search.first_seed_only and self._is_beaten(self._signed(result)):
                 self._finish(trial, TrialState.COMPLETE, result, attributes)
             else:
+                # Before the trials that wait: what is begun is brought to its end.
                 self._queue.extendleft(reversed(trial.runs[1:]))
 
     def _finish(
