@@ -5,7 +5,7 @@ In come jobs; out come events that say what became of them, in the contract of `
 
 from __future__ import annotations
 
-from fuseablate.engines.base import Engine, Event, EventKind, Job, StartEngine
+from fuseablate.engines.base import Engine, Event, Job, StartEngine
 from fuseablate.engines.table import ENGINES
 from fuseablate.engines.workers import (
     Workers,
@@ -19,7 +19,6 @@ __all__ = [
     "ENGINES",
     "Engine",
     "Event",
-    "EventKind",
     "Job",
     "StartEngine",
     "Workers",

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from fuseablate import stats
 from fuseablate.runs import Record
 from fuseablate.seeds import Looks
 from fuseablate.studies.plan import Plan, PlannedRun
 
+Undecided = Callable[[Mapping[str, Mapping[int, float]], str, Looks, float], Collection[str]]
+"""Returns which variants need more seeds, such as `stats.undecided`.
 
-class Undecided(Protocol):
-    """Which variants need more seeds, by their scores so far: test top-1 in percent, by seed."""
-
-    def __call__(
-        self,
-        scores: Mapping[str, Mapping[int, float]],
-        reference: str,
-        looks: Looks,
-        matters: float,
-    ) -> Collection[str]: ...
+It is given the scores so far (test top-1 in percent, by variant and seed), the reference, the
+looks, and the smallest difference that matters.
+"""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -72,20 +72,8 @@ def runs_of(status: StudyStatus) -> str:
 class LiveView:
     """A table that is drawn anew with every change."""
 
-    def __init__(self, out: Console) -> None:
-        self._live = Live(console=out, refresh_per_second=4, transient=True)
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._live.stop()
+    def __init__(self, live: Live) -> None:
+        self._live = live
 
     def update(self, status: StudyStatus) -> None:
         self._live.update(status_table(status))
@@ -100,17 +88,6 @@ class PlainView:
     def __init__(self) -> None:
         self._said = time.monotonic()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Nothing is left to clear."""
-
     def update(self, status: StudyStatus) -> None:
         """Print the summary once a minute."""
         if time.monotonic() - self._said >= PLAIN_EVERY:
@@ -121,6 +98,11 @@ class PlainView:
         print(plain(text), flush=True)
 
 
-def suited_view(out: Console) -> LiveView | PlainView:
-    """Return the live table where the output is a terminal, plain lines elsewhere."""
-    return LiveView(out) if out.is_terminal else PlainView()
+@contextmanager
+def suited_view(out: Console) -> Iterator[LiveView | PlainView]:
+    """Show a live table where the output is a terminal, plain lines elsewhere."""
+    if not out.is_terminal:
+        yield PlainView()
+        return
+    with Live(console=out, refresh_per_second=4, transient=True) as live:
+        yield LiveView(live)
