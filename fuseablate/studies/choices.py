@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from math import prod
+from string import ascii_lowercase
 
 from fuseablate.errors import InputError
 from fuseablate.ops import Row
 from fuseablate.runs import BASELINE
 from fuseablate.spec import Edit, Size, Spec, select
-from fuseablate.studies.fractional import aliases, fractional
 from fuseablate.studies.schema import Factor, Level
 
 MOST_VARIANTS = 4096
@@ -80,6 +80,40 @@ def fractional_factorial(factors: Sequence[Factor]) -> tuple[list[Choice], list[
         for run in runs
     ]
     return choices, [note, *aliased]
+
+
+def fractional(factors: int) -> list[tuple[int, ...]]:
+    """Return a two-level design of resolution IV or better: -1 (the baseline) or 1 of each factor.
+
+    The matrix comes from pyDOE3. Its generators are chosen here: pyDOE3's own `fracfact_by_res`
+    (version 1.6.2) refuses four factors, and from 16 on returns designs of resolution III.
+
+    The first run has the baseline throughout. Columns are products of an odd number of the first
+    few, so that every word of the defining relation is even, and the shortest has four letters
+    (Box, Hunter and Hunter, Statistics for Experimenters, chapter 6). Five factors take the
+    product of all four, which gives resolution V in the same 16 runs.
+    """
+    from pyDOE3 import fracfact  # takes over a second
+
+    independent = next(count for count in range(1, factors + 1) if 2 ** (count - 1) >= factors)
+    letters = ascii_lowercase[:independent]
+    words = ["".join(word) for size in range(3, independent + 1, 2)
+             for word in combinations(letters, size)]  # fmt: skip
+    if factors == 5:
+        words = ["-abcd"]  # the sign keeps the baseline among the runs
+    matrix = fracfact(" ".join([*letters, *words[: factors - independent]]))
+    return [tuple(int(sign) for sign in run) for run in matrix]
+
+
+def aliases(names: Sequence[str], runs: Sequence[Sequence[int]]) -> list[str]:
+    """Return which two-factor interactions cannot be told apart, a line for each set of them."""
+    columns = dict(zip(names, zip(*runs, strict=True), strict=True))
+    sets: dict[tuple[int, ...], list[str]] = {}
+    for pair in combinations(names, 2):
+        signs = tuple(map(prod, zip(*(columns[name] for name in pair), strict=True)))
+        opposite = tuple(-sign for sign in signs)
+        sets.setdefault(max(signs, opposite), []).append(" x ".join(pair))
+    return [" is aliased with ".join(group) for group in sets.values() if len(group) > 1]
 
 
 BY_FACTORS: Mapping[str, Callable[[Sequence[Factor]], list[Choice]]] = {

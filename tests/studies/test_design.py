@@ -9,9 +9,8 @@ import pytest
 
 from fuseablate.cost.costs import measure
 from fuseablate.errors import InputError
-from fuseablate.studies.choices import fractional_factorial
+from fuseablate.studies.choices import aliases, fractional, fractional_factorial
 from fuseablate.studies.design import Design, expand
-from fuseablate.studies.fractional import aliases, fractional
 from fuseablate.studies.schema.study import Factor, Level
 from fuseablate.studies.study import load_study, shipped_study
 from tests.helpers.paths import STUDY_FILES
