@@ -31,7 +31,7 @@ LOOK = 1.0  # seconds between looks whether the tracker process lives
 STARTS = 3  # of the tracker process, in one session of a study
 CUT_SHORT = 3  # the exit code of a tracker that ran out of time after `close`
 UNREACHABLE = 4  # the exit code of a tracker that begs to be started again, offline
-Table = tuple[Sequence[str], Sequence[Sequence[object]]]  # columns, rows
+LoggedTable = tuple[Sequence[str], Sequence[Sequence[object]]]  # columns, rows
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Tracker:
         """End a run that was stopped early and has no record: its epochs are all there is."""
         self._tell(key, ended="pruned", what="pruned")
 
-    def tables(self, tables: Mapping[str, Table]) -> None:
+    def tables(self, tables: Mapping[str, LoggedTable]) -> None:
         """Log the study's tables, such as `spec` and `comparison`, where they are new."""
         content = {name: [list(columns), list(rows)] for name, (columns, rows) in tables.items()}
         what = hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()
