@@ -7,12 +7,11 @@ import io
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from fuseablate.commands.arguments import add_runs, argument, run_store
-from fuseablate.errors import InputError, unknown
+from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
 from fuseablate.io.reading import holders
 from fuseablate.io.terminal import Screen, console
@@ -31,22 +30,20 @@ from fuseablate.report import (
 )
 from fuseablate.report.files import WRITERS
 from fuseablate.runs import (
-    DIGITS,
     MANIFEST,
-    RECORD,
     Manifest,
     Record,
     Store,
     alike,
     check_output,
-    read_record,
+    record_named,
+    select,
     write_output,
 )
 
 PICTURE_WIDTH = 132  # columns
 FORMATS = ("table", *WRITERS)
 KINDS = (".png", ".svg")
-FEW = 3  # runs that are named where one is asked for that is not there
 ELSE = "train one with 'fuseablate quickstart', or name another store with --runs"
 
 
@@ -65,7 +62,9 @@ def add(commands: Any) -> None:
         choices=SORTS,
         help="order of the variants; the reference stays first (default: that of the study)",
     )
-    parser.add_argument("--filter", default="", metavar="TEXT", help="variants whose edits hold it")
+    parser.add_argument(
+        "--filter", default="", metavar="TEXT", help="only variants whose edits or name contain it"
+    )
     parser.add_argument("--cost", default="macs", choices=PLOT_COSTS, help="axis of the plot")
     parser.add_argument(
         "--columns",
@@ -86,7 +85,7 @@ def add(commands: Any) -> None:
         "--interval",
         default="seeds",
         choices=("seeds", "both"),
-        help="what intervals hold: the error of the seeds, for networks on these test images; or "
+        help="what intervals cover: the error of the seeds, for networks on these test images; or "
         "both, that of the test images too, for other images of their kind (default: seeds)",
     )
     parser.add_argument("--all-runs", action="store_true", help="list each run, however many")
@@ -177,7 +176,7 @@ def form_of(args: argparse.Namespace) -> str:
     if form == "html" and not args.output:
         raise InputError("--format html: a page is written to a file; name it with --output FILE")
     if form == "json" and args.columns:
-        raise InputError("--columns: JSON holds them all; leave it out, or choose another --format")
+        raise InputError("--columns: JSON has them all; leave it out, or choose another --format")
     if args.interval == "both" and args.metric != "test_top1":
         raise InputError(
             f"--interval both: needs the result of each image, which records hold of test_top1; "
@@ -203,12 +202,10 @@ def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
     studies: dict[Path, Comparison] = {}  # each once, however often it is named
     runs: dict[str, Record] = {}
     for name in names:
-        stem = name.removesuffix(".toml").rpartition("/")[2] if name.endswith(".toml") else name
-        of_name = [one for one in folders if stem in (one.name, one.name.rpartition("-")[0])]
-        if of_name:
+        if of_name := select(store, [name]).studies:
             studies[of_name[0]] = of_study(Manifest.load(of_name[0]), store.readable)
         else:
-            run = _run(store, name, [folder.name for folder in folders])
+            run = record_named(store, name)
             runs[run.digest] = run
     ambiguous = alike(study.title for study in studies.values())
     titled = [
@@ -253,18 +250,3 @@ def every(records: Sequence[Record], folders: Sequence[Path]) -> list[Comparison
 def manifests(store: Store) -> list[Path]:
     """Return the folders of the studies that can be reported, the one changed last first."""
     return holders(store.root / "studies", MANIFEST)
-
-
-def _run(store: Store, name: str, studies: Sequence[str]) -> Record:
-    runs = {path.name: path / RECORD for path in holders(store.root, RECORD)}
-    digests = [digest for digest in runs if name and digest.startswith(name[:DIGITS])]
-    if len(digests) > 1:
-        raise InputError(f"run '{name}': {len(digests)} runs of {store.root} begin so; write more")
-    if digests:
-        return read_record(runs[digests[0]])
-    if not runs and not studies:
-        raise InputError(f"'{name}': {store.root} holds no study and no finished run; {ELSE}")
-    near = get_close_matches(name, runs, FEW, cutoff=0)
-    more = [f"{len(runs) - FEW} more runs"] if len(runs) > FEW else []
-    short = dict.fromkeys(study.rpartition("-")[0] for study in studies)
-    raise unknown("study or run", name, [*short, *near, *more]).within(str(store.root))

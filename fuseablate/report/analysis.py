@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fuseablate.cost import COSTS, CostKind
-from fuseablate.report.columns import Column
+from fuseablate.report.columns import ReportColumn
 from fuseablate.report.comparison import METRICS, ComparedVariant, Comparison
-from fuseablate.report.differences import AnalysedVariant, Statistics, compare
+from fuseablate.report.differences import AnalysedVariant, SectionStatistics, compare
 from fuseablate.report.options import ReportOptions
 from fuseablate.report.words import conclusion, statistics_lines
 
@@ -26,8 +26,8 @@ class Section:
     """All of them, the reference first."""
     rows: tuple[AnalysedVariant, ...]
     """Those that are shown, in their order."""
-    columns: tuple[Column[AnalysedVariant], ...]
-    statistics: Statistics
+    columns: tuple[ReportColumn[AnalysedVariant], ...]
+    statistics: SectionStatistics
     conclusion: str
     """In a few sentences what the data support; empty where nothing is compared."""
     method: tuple[str, ...]
@@ -96,8 +96,8 @@ class AnalysedComparison:
 def analyse(comparison: Comparison, options: ReportOptions | None = None) -> AnalysedComparison:
     """Compare every variant with the reference, and say what that means.
 
-    Untested ones have their validation score in place of the metric's, and are not compared: what
-    was chosen by is too high for those that were chosen.
+    Untested ones have their validation score in place of the metric's, and are not compared: the
+    scores by which some were selected are optimistic for those.
     """
     chosen = options or ReportOptions()
     metric = chosen.metric.replace("test", "val") if comparison.untested else chosen.metric
@@ -119,8 +119,10 @@ def _section(
     metric: str,
     options: ReportOptions,
 ) -> Section:
-    matters = options.matters or comparison.matters
-    analysed, statistics = compare(comparison, variants, metric, options.interval, matters)
+    asked = SectionStatistics(
+        matters=options.matters or comparison.matters, interval=options.interval
+    )
+    analysed, statistics = compare(comparison, variants, metric, asked)
     return Section(
         equal_cost=variants == comparison.iso,
         variants=analysed,
@@ -164,9 +166,9 @@ def _effects(comparison: Comparison, section: Section) -> Effects | None:
             )
             for effect in effects
         ),
-        note="A main effect: the mean over the other factors' levels. Two together: how much "
-        "larger the one's effect is where the other is there. Simultaneous by Bonferroni, of the "
-        f"error of the seeds{by}.",
+        note="A main effect: the mean over the other factors' levels. Two together, an "
+        "interaction: how much larger the effect of one is where the other is present. "
+        f"Simultaneous by Bonferroni; they cover the error of the seeds{by}.",
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from fuseablate.runs.identity import DIGITS
 from fuseablate.seeds import unplanned
 
 UNTESTED = (
-    "Untested: trained to choose by, as a search's trials are. The test set has not been read; "
-    "these are validation scores, too high for the best, and nothing is claimed."
+    "Untested: trained for a selection, as a search's trials are. The test set has not been read; "
+    "these are validation scores, optimistic for the best, and nothing is claimed."
 )
 
 
@@ -90,8 +90,10 @@ def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> 
     if first.untested:
         notes = (UNTESTED,)
     elif first.edits and len(variants) > 1:
-        notes = (f"No run without edits is here: the reference is {variants[0].short}, trained "
-                 "first.",)  # fmt: skip
+        notes = (
+            f"No run without edits is among these: the reference is {variants[0].short}, which was "
+            "trained first.",
+        )
     return Comparison(
         variants=tuple(variants),
         spec=first.spec_name,

@@ -47,7 +47,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Column(Generic[Row]):
+class ReportColumn(Generic[Row]):
     """A column of a table with a row for each `Row`."""
 
     name: str
@@ -76,7 +76,7 @@ class Column(Generic[Row]):
         return next(iter(self.values.values()))(row)
 
 
-def _counted(name: str, priority: int) -> Column[AnalysedVariant]:
+def _counted(name: str, priority: int) -> ReportColumn[AnalysedVariant]:
     """Return the column of a cost that every variant has, with its change to the reference."""
     cost = COSTS[name]
 
@@ -94,7 +94,7 @@ def _counted(name: str, priority: int) -> Column[AnalysedVariant]:
 
     values = {name: lambda row: cost.get(row.variant), f"{name}_change": share}
     heads = (name, cost.heading, cost.title)
-    return Column(*heads, cell, values, detail_title="change", order=1, priority=priority)
+    return ReportColumn(*heads, cell, values, detail_title="change", order=1, priority=priority)
 
 
 def _latency(row: AnalysedVariant) -> Cell:
@@ -150,28 +150,28 @@ def reading(**paths: str) -> dict[str, Callable[[object], Value]]:
 
 
 # Beside the variant itself, which always comes first.
-COLUMNS: tuple[Column[AnalysedVariant], ...] = (
+COLUMNS: tuple[ReportColumn[AnalysedVariant], ...] = (
     _counted("params", priority=1),
     _counted("macs", priority=3),
-    Column(
+    ReportColumn(
         "latency", COSTS["latency"].heading, COSTS["latency"].unit, _latency,
         reading(latency_ms="variant.latency"), order=1, priority=2,
     ),
-    Column(
+    ReportColumn(
         "score", "{metric} (%), mean ± sd", "{metric}", lambda row: Cell(mean_sd(row.scores)),
         reading(mean="mean", sd="sd"), order=-1, priority=6,
     ),
-    Column(
+    ReportColumn(
         "delta", "Delta, 95 % interval", "Delta [95 %]", lambda row: delta_cell(row.delta),
         reading(delta="delta.mean", low="delta.low", high="delta.high", p="delta.p"),
         order=-1, priority=5,
     ),
-    Column(
+    ReportColumn(
         "seeds", "Seeds", "Seeds", _seeds,
         {"seeds": lambda row: len(row.scores), "seeds_asked": lambda row: len(row.variant.seeds)},
         priority=4,
     ),
-    Column(
+    ReportColumn(
         "verdict", "Verdict", "", _verdict,
         reading(verdict="verdict", holds="holds", why="why"), left=True,
     ),
@@ -202,20 +202,20 @@ def _effect_verdict(delta: Delta) -> Cell:
 
 
 # Beside the levels that an effect of a factorial design is of.
-EFFECT_COLUMNS: tuple[Column[Delta], ...] = (
-    Column(
+EFFECT_COLUMNS: tuple[ReportColumn[Delta], ...] = (
+    ReportColumn(
         "points", "Points, 95 % interval", "Points [95 %]",
         lambda delta: Cell("none") if _no_effect(delta) else delta_cell(delta),
         reading(delta="mean", low="low", high="high", p="p"),
     ),
-    Column(
+    ReportColumn(
         "verdict", "Verdict", "", _effect_verdict,
         reading(verdict="verdict", holds="holds"), left=True,
     ),
 )  # fmt: skip
 
 
-def _accuracy(metric: str, title: str, short_title: str, priority: int = 0) -> Column[Record]:
+def _accuracy(metric: str, title: str, short_title: str, priority: int = 0) -> ReportColumn[Record]:
     """Return the column of one of `METRICS`, which records hold as a share."""
     part, measure = METRICS[metric]
 
@@ -229,31 +229,31 @@ def _accuracy(metric: str, title: str, short_title: str, priority: int = 0) -> C
             return Cell("failed" if run.failure else "untested")
         return Cell(f"{100 * share:.2f}")
 
-    return Column(metric, title, short_title, cell, {metric: value}, priority=priority)
+    return ReportColumn(metric, title, short_title, cell, {metric: value}, priority=priority)
 
 
 def _speed(run: Record) -> float:
     return statistics.median(run.curves.images_per_second or (0.0,))
 
 
-RUN_COLUMNS: tuple[Column[Record], ...] = (
-    Column("seed", "Seed", "Seed", lambda run: Cell(str(run.seed)), reading(seed="seed")),
-    Column(
+RUN_COLUMNS: tuple[ReportColumn[Record], ...] = (
+    ReportColumn("seed", "Seed", "Seed", lambda run: Cell(str(run.seed)), reading(seed="seed")),
+    ReportColumn(
         "epochs", "Epochs", "Epochs", lambda run: Cell(str(len(run.curves))),
         {"epochs": lambda run: len(run.curves)}, priority=2,
     ),
     _accuracy("val_top1", "Val top-1", "Val", priority=4),
     _accuracy("test_top1", "Test top-1", "Test"),
     _accuracy("test_top5", "Test top-5", "Top-5", priority=1),
-    Column(
+    ReportColumn(
         "speed", "Images/s", "Images/s", lambda run: Cell(f"{_speed(run):,.0f}"),
         {"images_per_second": _speed}, roomy=True,
     ),
-    Column(
+    ReportColumn(
         "time", "Time", "Time", lambda run: Cell(duration(run.seconds)),
         reading(seconds="seconds"), priority=3,
     ),
-    Column(
+    ReportColumn(
         "run", "Run", "Folder", lambda run: Cell(run.digest[:16], brief=run.digest[:8]),
         reading(run="digest"),
     ),
@@ -276,7 +276,7 @@ def run_table(comparison: Comparison) -> tuple[list[str], list[list[object]]]:
     return ["variant", "recipe", "params", "macs", *values], rows
 
 
-def texts(columns: Sequence[Column[Row]], row: Row) -> list[str]:
+def texts(columns: Sequence[ReportColumn[Row]], row: Row) -> list[str]:
     """Return what files show of a row: a text for each column, with minus signs."""
     return [typographic(column.cell(row).whole) for column in columns]
 

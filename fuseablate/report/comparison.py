@@ -39,7 +39,7 @@ class ComparedVariant:
     latency: float | None = None
     """Milliseconds an image, where it was measured."""
     untested: bool = False
-    """Whether the runs were trained to choose by: the test set was not read with them."""
+    """Whether the runs were trained for a selection: the test set was not read with them."""
 
     @property
     def label(self) -> str:
@@ -123,7 +123,7 @@ class Comparison:
 
     @property
     def untested(self) -> bool:
-        """Whether the variants were trained to choose by: of these nothing is claimed."""
+        """Whether the variants were trained for a selection: of these nothing is claimed."""
         return self.reference.untested
 
     @property

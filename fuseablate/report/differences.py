@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from fuseablate.report.comparison import ComparedVariant, Comparison
@@ -14,7 +14,7 @@ from fuseablate.runs import Record
 if TYPE_CHECKING:
     from fuseablate.stats import Analysis, Basis, Delta
 
-# What intervals hold: the error of the seeds, or of the test images as well.
+# What intervals cover: the error of the seeds, or of the test images as well.
 IntervalKind = Literal["seeds", "both"]
 MARKS = {
     "better": "▲", "worse": "▼", "same": "≈", "unclear": "?", "no claim": "·", "no verdict": "!",
@@ -24,7 +24,7 @@ ANY_SPREADS = "whatever the spreads"  # such a verdict has its mark twice
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysedVariant:
-    """A variant with its scores and its difference to the reference; shares are of its cost."""
+    """A variant with its scores, its difference to the reference, and the verdict on it."""
 
     variant: ComparedVariant
     reference: ComparedVariant
@@ -69,12 +69,16 @@ class AnalysedVariant:
         """Why there is no verdict though runs have ended, in words; empty where there may be."""
         if self.variant.diverged or not self.reference.diverged:
             return self.variant.diverged
-        return f"{self.reference.diverged} of the reference"
+        return _of_reference(self.reference)
 
     @property
     def marked(self) -> str:
         """The verdict behind its mark."""
         return marked(self.verdict, self.holds)
+
+
+def _of_reference(reference: ComparedVariant) -> str:
+    return reference.diverged.replace(" diverged", " of the reference diverged")
 
 
 def marked(verdict: str, holds: str) -> str:
@@ -83,7 +87,7 @@ def marked(verdict: str, holds: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statistics:
+class SectionStatistics:
     """How some variants were compared with their reference, and what could have been seen."""
 
     matters: float
@@ -116,12 +120,14 @@ def compare(
     comparison: Comparison,
     variants: Sequence[ComparedVariant],
     metric: str,
-    interval: IntervalKind,
-    matters: float,
-) -> tuple[tuple[AnalysedVariant, ...], Statistics]:
-    """Compare each of some variants of a comparison with the first of them, the reference."""
-    result = _statistics(comparison, variants, metric, interval, matters)
-    deltas = {delta.variant: delta for delta in result.deltas}
+    asked: SectionStatistics,
+) -> tuple[tuple[AnalysedVariant, ...], SectionStatistics]:
+    """Compare each of some variants of a comparison with the first of them, the reference.
+
+    asked: what matters, and the kind of the intervals.
+    """
+    statistics = _statistics(comparison, variants, metric, asked)
+    deltas = {delta.variant: delta for delta in statistics.deltas}
     analysed = tuple(
         AnalysedVariant(
             variant=variant,
@@ -131,28 +137,26 @@ def compare(
         )
         for variant in variants
     )
-    return analysed, result
+    return analysed, statistics
 
 
 def _statistics(
     comparison: Comparison,
     variants: Sequence[ComparedVariant],
     metric: str,
-    interval: IntervalKind,
-    matters: float,
-) -> Statistics:
+    asked: SectionStatistics,
+) -> SectionStatistics:
     if len(variants) < 2 or comparison.untested:
-        return Statistics(matters=matters, interval=interval)
+        return asked
     from fuseablate import stats
 
-    reference = variants[0]
+    reference, matters = variants[0], asked.matters
     whole = [variant for variant in variants if not variant.diverged]
     if reference.diverged or len(whole) < 2:
-        why = "No verdict: of each variant but the reference some run diverged."
+        why = "No verdict: every variant but the reference has a run that diverged."
         if reference.diverged:
-            why = f"No verdict: of the reference {reference.diverged}."
-        nothing = stats.Analysis(reference.key, (), "no result", why)
-        return Statistics(matters=matters, interval=interval, analysis=nothing)
+            why = f"No verdict: {_of_reference(reference)}."
+        return replace(asked, analysis=stats.Analysis(reference.key, (), "no result", why))
     scores = {variant.key: variant.scores(metric) for variant in whole}
     rights = None
     if metric == "test_top1":
@@ -160,24 +164,19 @@ def _statistics(
             variant.key: {run.seed: _right(run) for run in variant.finished} for variant in whole
         }
     if comparison.looks:
-        asked = {variant.key: len(variant.seeds) for variant in whole}
+        seeds = {variant.key: len(variant.seeds) for variant in whole}
         analysis = stats.analyse_looks(
-            scores, reference.key, comparison.looks, rights, matters=matters, asked=asked
+            scores, reference.key, comparison.looks, rights, matters=matters, asked=seeds
         )
     else:
         analysis = stats.analyse(scores, reference.key, rights, matters=matters)
-    smallest = {basis: s for basis in stats.BASES if (s := stats.smallest(analysis, basis))}
-    needed = {
-        basis: seeds
-        for basis in stats.BASES
-        if (seeds := stats.seeds_needed(analysis, matters, basis))
-    }
-    return Statistics(
-        matters=matters,
-        interval=interval,
-        analysis=stats.widened(analysis) if interval == "both" else analysis,
-        smallest=smallest,
-        needed=needed,
+    smallest = {basis: stats.smallest(analysis, basis) for basis in stats.BASES}
+    needed = {basis: stats.seeds_needed(analysis, matters, basis) for basis in stats.BASES}
+    return replace(
+        asked,
+        analysis=stats.widened(analysis) if asked.interval == "both" else analysis,
+        smallest={basis: size for basis, size in smallest.items() if size},
+        needed={basis: seeds for basis, seeds in needed.items() if seeds},
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fuseablate.cost import COSTS
 from fuseablate.errors import InputError, unknown
-from fuseablate.report.columns import COLUMN_NAMES, COLUMNS, Column
+from fuseablate.report.columns import COLUMN_NAMES, COLUMNS, ReportColumn
 from fuseablate.report.comparison import ComparedVariant
 from fuseablate.report.differences import AnalysedVariant, IntervalKind
 
@@ -37,7 +37,7 @@ class ReportOptions:
 
     def columns_of(
         self, variants: Sequence[AnalysedVariant]
-    ) -> tuple[Column[AnalysedVariant], ...]:
+    ) -> tuple[ReportColumn[AnalysedVariant], ...]:
         """Return the columns of a table, in their order; missing seeds are never hidden."""
         names = self.columns
         if not names:
@@ -68,7 +68,7 @@ class ReportOptions:
         return (reference, *rows)
 
 
-def _rank(column: Column[AnalysedVariant], row: AnalysedVariant) -> tuple[bool, float]:
+def _rank(column: ReportColumn[AnalysedVariant], row: AnalysedVariant) -> tuple[bool, float]:
     """Return by what a row is sorted; what has no value comes last."""
     value = column.value(row)
     return (False, column.order * value) if isinstance(value, int | float) else (True, 0.0)

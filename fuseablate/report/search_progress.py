@@ -84,8 +84,8 @@ def curves_note(curves: Mapping[str, Sequence[float]]) -> str:
         f"{curve[-1]:.2f} of {len(curve):,} trials by {name}" for name, curve in curves.items()
     )
     return (
-        f"Best validation top-1: {bests}; each is one search, and too high for the best of many. "
-        f"{expected} They are for comparison: none of them is a finalist."
+        f"Best validation top-1: {bests}; each comes from one search, and is optimistic as "
+        f"the best of many. {expected} They are for comparison: none of them is a finalist."
     )
 
 

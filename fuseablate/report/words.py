@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fuseablate.io.terminal import change
 from fuseablate.report.comparison import ComparedVariant, Comparison
-from fuseablate.report.differences import AnalysedVariant, Statistics
+from fuseablate.report.differences import AnalysedVariant, SectionStatistics
 
 if TYPE_CHECKING:
     from fuseablate.stats import Basis
@@ -25,7 +25,7 @@ MOST_SEEDS = 1000  # beyond it a range has no end that means anything
 
 
 def statistics_lines(
-    comparison: Comparison, variants: Sequence[AnalysedVariant], statistics: Statistics
+    comparison: Comparison, variants: Sequence[AnalysedVariant], statistics: SectionStatistics
 ) -> list[str]:
     """Return how the intervals were made, and what the study could have seen; or why neither."""
     if comparison.untested:
@@ -35,13 +35,13 @@ def statistics_lines(
         if not seeds:
             return ["No run has a result."]
         if comparison.search:
-            return ["No finalist has been trained yet, so that nothing of the search is compared."]
+            return ["No finalist has been trained yet, so nothing of the search is compared."]
         count = "one seed" if seeds == 1 else f"{seeds} seeds"
         return [f"One variant, {count}: there is nothing to compare it with."]
     return [statistics.analysis.why, *_power_lines(statistics), *_image_lines(variants, statistics)]
 
 
-def _image_lines(variants: Sequence[AnalysedVariant], statistics: Statistics) -> list[str]:
+def _image_lines(variants: Sequence[AnalysedVariant], statistics: SectionStatistics) -> list[str]:
     """Return what the test set, as a sample of images, adds to the error of the seeds."""
     sampled = [d for d in statistics.deltas if d.image_se is not None and d.low is not None]
     if not sampled:
@@ -52,7 +52,7 @@ def _image_lines(variants: Sequence[AnalysedVariant], statistics: Statistics) ->
     if 0 < len(limited) < len(sampled):
         more += f" for {', '.join(limited)}"
     left_out = (
-        "the intervals hold both"
+        "the intervals cover both"
         if statistics.interval == "both"
         else "the intervals leave that out (--interval both)"
     )
@@ -69,7 +69,7 @@ def _span(errors: Iterable[float | None]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _power_lines(statistics: Statistics) -> list[str]:
+def _power_lines(statistics: SectionStatistics) -> list[str]:
     """Return the spread of a run, what the study sees by it, and what it would take."""
     analysis, matters = statistics.analysis, statistics.matters
     if analysis is None or not analysis.sd or not statistics.smallest:
@@ -78,7 +78,7 @@ def _power_lines(statistics: Statistics) -> list[str]:
     spread = f"Standard deviation of a run{left}: {analysis.sd:.2f} points"
     own = [sd for sd in (analysis.own or {}).values() if sd]
     if len(own) > 2 and max(own) > 1.5 * min(own):
-        spread += f" (a variant's own, as it is taken: {min(own):.2f} to {max(own):.2f})"
+        spread += f" (of each variant, as it is used: {min(own):.2f} to {max(own):.2f})"
     sees = _by_basis(statistics.smallest, lambda size: f"{size:.2f} points")
     needs = _by_basis(statistics.needed, lambda seeds: f"about {_range(seeds)} seeds of each")
     extra = not analysis.blocked and analysis.base != analysis.seeds
@@ -99,7 +99,7 @@ def _by_basis(values: Mapping[Basis, T], text: Callable[[T], str]) -> str:
     return ", ".join(f"{part} {WHEN[basis]}" for basis, part in texts.items())
 
 
-def conclusion(variants: Sequence[AnalysedVariant], statistics: Statistics) -> str:
+def conclusion(variants: Sequence[AnalysedVariant], statistics: SectionStatistics) -> str:
     """Return in a few sentences what the data support; empty where nothing is compared."""
     no_claim: dict[str, list[str]] = {}
     for row in variants[1:]:

@@ -91,14 +91,14 @@ def test_a_reference_that_diverged_judges_nothing(form: str) -> None:
     if form == "csv":
         _, row = csv.DictReader(io.StringIO(text))
         assert row["verdict"] == "no verdict"
-        assert row["why"] == "1 of 5 runs diverged of the reference"
+        assert row["why"] == "1 of 5 runs of the reference diverged"
     elif form != "html":
-        assert "No verdict: of the reference 1 of 5 runs diverged." in text
+        assert "No verdict: 1 of 5 runs of the reference diverged." in text
 
 
 def test_where_every_variant_diverged() -> None:
     text = shown(comparison("one-factor", REFERENCE, WILD), 140)
-    assert "No verdict: of each variant but the reference some run diverged." in text
+    assert "No verdict: every variant but the reference has a run that diverged." in text
     lone = some_diverged("nl=wild", "all.nl=relu", LEAN, None)
     assert "! no verdict: 1 of 1 run diverged" in shown(
         comparison("one-factor", REFERENCE, lone), 140

@@ -61,7 +61,7 @@ def test_every_form_says_which_it_is(form: str) -> None:
         option = "-{}-interval both" if form == "latex" else "--interval both"
         assert f"the intervals leave that out ({option})" in alone
         assert "Each interval holds the error of the test images as well." in both
-        assert "the intervals hold both" in both
+        assert "the intervals cover both" in both
 
 
 def test_plots_draw_it() -> None:
@@ -75,7 +75,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     stored(tmp_path)
     ask = ["report", "se", "--runs", str(tmp_path), "--interval", "both"]
     assert main(ask) == 0
-    assert "the intervals hold both" in " ".join(capsys.readouterr().out.split())
+    assert "the intervals cover both" in " ".join(capsys.readouterr().out.split())
     assert main([*ask, "--metric", "val_top1"]) == 2
     error = capsys.readouterr().err
     assert "--interval both: needs the result of each image" in error

@@ -78,7 +78,7 @@ def test_a_raised_spread_is_not_called_the_variants_own() -> None:
     ]
     lines = " ".join(section_of(comparison("one-factor", flat, *wild)).method)
     assert "each variant's own variance, none taken below half of their mean" in lines
-    assert "a variant's own, as it is taken: " in lines
+    assert "of each variant, as it is used: " in lines
 
 
 def test_differences_that_are_not_those_of_the_means_say_so() -> None:

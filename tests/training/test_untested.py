@@ -250,7 +250,7 @@ def test_a_search_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["report", "--runs", str(runs)]) == 0
     fresh, _, searched = capsys.readouterr().out.partition("Val top-1")
     assert "Test top-1" in fresh
-    assert "Untested: trained to choose by" in searched
+    assert "Untested: trained for a selection" in searched
     assert "The test set has not been read" in searched
     # A study that compares what was searched tests it, and does not train it again.
     head, _, _ = study.read_text().partition("[search]")

@@ -11,7 +11,14 @@ from typing import Any
 
 from fuseablate.io.escaping import csv_cell
 from fuseablate.report.analysis import AnalysedComparison, Section
-from fuseablate.report.columns import COLUMNS, DETAILS, EFFECT_COLUMNS, RUN_COLUMNS, Column, Row
+from fuseablate.report.columns import (
+    COLUMNS,
+    DETAILS,
+    EFFECT_COLUMNS,
+    RUN_COLUMNS,
+    ReportColumn,
+    Row,
+)
 from fuseablate.report.differences import AnalysedVariant
 from fuseablate.report.search_progress import best_so_far
 
@@ -52,7 +59,7 @@ def _names(report: AnalysedComparison, row: AnalysedVariant) -> dict[str, Any]:
     }
 
 
-def _values(columns: Sequence[Column[Row]], row: Row) -> dict[str, Any]:
+def _values(columns: Sequence[ReportColumn[Row]], row: Row) -> dict[str, Any]:
     return {name: value(row) for column in columns for name, value in column.values.items()}
 
 

@@ -42,8 +42,9 @@ def print_searched(search: Searched, out: Console) -> None:
     if done:
         out.print(_table(search, done, out))
         out.print(
-            "Validation top-1, mean over seeds: what was searched by, and too high for the best. "
-            "A trial with fewer seeds makes no claim. *: a finalist, judged below on fresh seeds.",
+            "Validation top-1, mean over seeds: what the search went by, and so optimistic for the "
+            "best. A trial with fewer seeds makes no claim. *: a finalist, judged below on fresh "
+            "seeds.",
             style="dim",
         )
     _print_best(search, out)
@@ -54,7 +55,7 @@ def print_searched(search: Searched, out: Console) -> None:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in search.importance.items())
         out.print(f"Importance of parameters for validation top-1 (PED-ANOVA): {shares}")
     else:
-        out.print("Importance of parameters: not rated, for which 20 trials are needed")
+        out.print("Importance of parameters: not rated; that takes 20 trials")
     out.print()
 
 
