@@ -8,6 +8,7 @@ import pytest
 
 from fuseablate.report import of_records
 from fuseablate.report.collect import unlike
+from fuseablate.report.files import WRITERS
 from tests.helpers.comparisons import comparison, planned, shown, written
 from tests.helpers.records import record
 
@@ -31,7 +32,7 @@ def test_what_differs_is_counted() -> None:
     assert unlike([*runs, record(3, 0.4, environment={})]) == ()
 
 
-@pytest.mark.parametrize("form", ["table", "markdown", "latex", "html", "json"])
+@pytest.mark.parametrize("form", ["table", *WRITERS])
 def test_it_is_said_in_every_form_of_runs_and_of_studies(form: str) -> None:
     (of_runs,) = of_records([record(0, 0.4, environment=CPU), record(1, 0.4, environment=GPU)])
     base, off = planned("baseline", "", (9, 9), 0.4, 0.41), planned("off", "", (9, 9), 0.3, 0.32)

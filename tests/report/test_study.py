@@ -169,6 +169,22 @@ def test_effects_where_combinations_are_one_network() -> None:
     assert re.search(r"reduction=2 +\+0\.25 \[.*unclear", text)
 
 
+@pytest.mark.parametrize("form", ["markdown", "latex", "html", "json"])
+def test_effects_stand_in_every_form(form: str) -> None:
+    text = written(form, STUDIES["factorial"])
+    if form == "json":
+        effects = json.loads(text)[0]["effects"]
+        # Without se 35.43 and 34.93, with it 40.43 and 39.43: the mean difference is -4.75.
+        assert effects[0]["effect"] == "se=off"
+        assert effects[0]["delta"] == pytest.approx(-4.75)
+        assert [effect["verdict"] for effect in effects] == ["worse", "same", "same"]
+    else:
+        minus = "$-$" if form == "latex" else "\u2212"
+        assert f"{minus}4.75" in text
+        assert "se=off with kernel=3" in text
+        assert "+0.50" in text
+
+
 def test_a_factor_that_changes_nothing_has_no_effect() -> None:
     on, off = (
         tuple({"se": se, "idle": idle} for idle in ("baseline", "x")) for se in ("baseline", "off")
@@ -195,10 +211,11 @@ def test_a_manifest_of_before_gives_the_levels_of_each_combination(tmp_path: Pat
 
 
 def test_seeds_that_are_missing_cannot_be_hidden() -> None:
-    assert "2 of 3" in shown(STUDIES["missing"], 80, ReportOptions(columns=("score",)))
-    assert "2 of 3" in written(
-        "markdown", STUDIES["missing"], options=ReportOptions(columns=("score",))
-    )
+    missing, options = STUDIES["missing"], ReportOptions(columns=("score",))
+    assert "2 of 3" in shown(missing, 80, options)
+    assert "2 of 3" in written("markdown", missing, options=options)
+    lines = csv.DictReader(io.StringIO(written("csv", missing, options=options)))
+    assert [(line["seeds"], line["seeds_asked"]) for line in lines] == [("3", "3"), ("2", "3")]
 
 
 def test_sort_filter_metric_and_runs() -> None:
