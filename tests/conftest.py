@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fuseablate.commands.program import SPIN_COUNT
 from tests.helpers.golden import Golden, check_golden
 from tests.helpers.paths import REPOSITORY
 from tests.helpers.programs import Needs, needed_program
@@ -15,6 +16,8 @@ from tests.helpers.programs import Needs, needed_program
 # One thread a process: the networks of the tests are too small for more, and several processes of
 # many threads each slow one another down. Set before torch is imported; processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# As the command line does it: those with two threads wait for busy cores all day otherwise.
+os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
 # The workers of pytest-xdist are told the width of its terminal, which is not what is tested.
 os.environ.pop("COLUMNS", None)
 

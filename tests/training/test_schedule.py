@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -89,13 +89,18 @@ def test_the_regnet_log_line_by_line() -> None:
             assert f"{lr:.6f}" == rate, epoch
 
 
+def curves(train: Sequence[float], val: Sequence[float]) -> Curves:
+    zeros = (0.0,) * len(train)
+    return Curves(zeros, tuple(train), zeros, tuple(val), zeros, zeros, zeros)
+
+
 def test_the_regnet_log_was_not_stopped_early() -> None:
     """The report's rule, over the report's losses: it trained for all of its 40 epochs."""
     stop = load_recipe("regnet-report").early_stop
     assert stop is not None
     losses = tuple(float(line.split()[2]) for line in REGNET_LOG.split("\n") if line)
     for epoch in range(1, 40):
-        assert not has_stalled(stop, Curves(train_loss=losses[:epoch]))
+        assert not has_stalled(stop, curves(losses[:epoch], [1.0] * epoch))
 
 
 def test_cosine_is_torchs() -> None:
@@ -201,7 +206,8 @@ def test_a_rate_lies_between_nothing_and_the_peak(
     ],
 )
 def test_early_stop_waits_for_a_new_low(losses: tuple[float, ...], stalled: bool) -> None:
+    other = [-epoch if stalled else 1.0 for epoch in range(len(losses))]  # the loss not watched
     stop = EarlyStop(monitor="validation", patience=2)
-    assert has_stalled(stop, Curves(val_loss=losses)) is stalled
+    assert has_stalled(stop, curves(other, losses)) is stalled
     stop = EarlyStop(monitor="training", patience=2)
-    assert has_stalled(stop, Curves(train_loss=losses)) is stalled
+    assert has_stalled(stop, curves(losses, other)) is stalled
