@@ -40,9 +40,7 @@ def _nodes(df: int) -> tuple[Any, Any, Any]:
     """Return nodes of Z_0 (a column) and of S (a row), and the weight of each pair."""
     (z, weight_z), _ = _rules()
     s, weight_s = spread_nodes(df)
-    half = slice(NODES // 2, None)  # what is integrated is the same at z and at -z
-    weights = np.outer(2 * weight_z[half] / math.sqrt(2 * math.pi), weight_s)
-    return z[half, None], s[None, :], weights
+    return z[:, None], s[None, :], np.outer(weight_z / math.sqrt(2 * math.pi), weight_s)
 
 
 def probability(t: float, count: int, df: int, correlation: float = 0.5) -> float:
