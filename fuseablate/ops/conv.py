@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fuseablate.errors import InputError
 from fuseablate.layers import (
@@ -21,7 +21,7 @@ from fuseablate.layers import (
 from fuseablate.ops.fields import Bool, Channels, Choice, Int, Kernel, Padding, field
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import NL, WithSE, act_layer
-from fuseablate.ops.spatial import FORM, spatial
+from fuseablate.ops.spatial import DEPTHWISE, FORM, spatial
 from fuseablate.ops.values import check_kernel, padding_of, sides
 
 
@@ -51,6 +51,12 @@ class ConvRow(WithSE):
     """A 1x1 convolution, or the linear layer that is the same function on a 1x1 map (the source's
     note 9); `flatten` is a linear layer over all numbers of a map of any size."""
     se_place: str = field(Choice(("before_nl", "after_nl")), "before_nl")
+
+    @classmethod
+    def depthwise_forms(cls, values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        if values.get("spatial") not in DEPTHWISE.values() or sides(values["kernel"]) == (1, 1):
+            return {}
+        return {name: {"spatial": form} for name, form in DEPTHWISE.items()}
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the convolution (or the linear layer) and what stands around it."""

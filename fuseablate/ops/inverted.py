@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fuseablate.errors import InputError
 from fuseablate.layers import (
@@ -33,6 +33,7 @@ from fuseablate.ops.values import check_kernel, same_padding, width_of
 # What says the same as a form of the filter between two 1x1s.
 INSTEAD = {
     "fuse": "the row itself with op=fuse",
+    "fuse_half": "the row itself with op=fuse and variant=half",
     "shift": "the row itself with op=shift",
     "separable": "spatial=depthwise: the 1x1 behind it is there",
 }
@@ -92,6 +93,14 @@ class InvertedBottleneck(WithSE):
         joins = self.residual and self.residual_fits(cin)
         return residual(body.children, settings) if joins else body
 
+    @classmethod
+    def depthwise_forms(cls, values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        return {
+            "kxk": {"op": "mbconv", "spatial": "depthwise"},
+            "fuse": {"op": "fuse", "variant": "full"},
+            "fuse_half": {"op": "fuse", "variant": "half"},
+        }
+
     def depthwise(
         self, channels: int, kernel: Pair, settings: Settings, stride: Pair | None = None
     ) -> Layer:
@@ -145,6 +154,10 @@ class MBConv(InvertedBottleneck):
     """`factorised` is a depthwise 1xK, norm, NL, and a depthwise Kx1; `dense` filters over all
     channels, as in EfficientNet-V2's fused blocks. The other forms are ops of their own."""
 
+    @classmethod
+    def depthwise_forms(cls, values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        return super().depthwise_forms(values) if values.get("spatial") == "depthwise" else {}
+
     def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
         size, stride = self.kernel, self.stride
         if self.spatial in INSTEAD:
@@ -168,6 +181,10 @@ class ShiftRow(InvertedBottleneck):
     without: ClassVar[Mapping[str, str]] = {
         "spatial": "the shift is its form; op=mbconv takes the others"
     }
+
+    @classmethod
+    def depthwise_forms(cls, values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        return {}
 
     def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
         if self.kernel % 2 == 0:

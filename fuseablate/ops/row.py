@@ -172,6 +172,14 @@ class Row(Fields):
 
     id: str
 
+    @classmethod
+    def depthwise_forms(cls, values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """Return what gives a row of these `values` each form of its depthwise filters.
+
+        By the form's name the values to set, `op` among them; empty where it has no such filter.
+        """
+        return {}
+
     @abstractmethod
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         """Return the tree of layers that this row means for an input of `shape`."""

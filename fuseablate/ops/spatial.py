@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from fuseablate.errors import InputError
-from fuseablate.layers import Children, Concat, Conv, Layer, Pair, Seq, Shift, named, seq
+from fuseablate.layers import Children, Concat, Conv, Layer, Pair, Seq, Shift, Split, named, seq
 from fuseablate.ops.fields import Choice
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import Normed, act_layer
 from fuseablate.ops.values import same_padding
 
-FORMS = ("dense", "factorised", "depthwise", "separable", "fuse", "shift")
+FORMS = ("dense", "factorised", "depthwise", "separable", "fuse", "fuse_half", "shift")
 FORM = Choice(FORMS)
+# The forms of a depthwise filter, by the name that edits have for them, with a 1x1 behind it.
+DEPTHWISE = {"kxk": "separable", "fuse": "fuse", "fuse_half": "fuse_half"}
 
 
 def spatial(
@@ -19,7 +21,8 @@ def spatial(
     """Return, by name, what stands in place of the dense `conv` of `row`.
 
     It has the same shapes. `factorised` is 1xK then Kx1; `separable` a depthwise convolution,
-    `fuse` the pair of depthwise 1xK and Kx1 (FuSeConv, full), `shift` a shift, and then 1x1.
+    `fuse` the pair of depthwise 1xK and Kx1 (FuSeConv, full), `fuse_half` the pair that deals the
+    channels out, `shift` a shift, and then 1x1.
     `depthwise` has no 1x1, and so as many channels out as in, or a multiple of them. Between two
     convolutions stand the row's norm and `nl`; what follows the last is for the row to add.
     """
@@ -71,16 +74,23 @@ def _per_channel(row: Normed, form: str, conv: Conv, settings: Settings) -> tupl
         if high % 2 == 0:
             raise InputError(f"spatial=shift needs an odd kernel; use {high + 1}")
         return Shift(high, conv.stride[0]), cin
+    half = form == "fuse_half"
+    if half and cin % 2:
+        raise InputError(
+            f"spatial=fuse_half deals the channels out to two convolutions, and {cin} is odd; use "
+            "spatial=fuse"
+        )
+    each = cin // 2 if half else cin
     pair: Children = tuple(
         (
             name,
             row.conv_norm(
-                Conv(cin, cin, kernel, conv.stride, same_padding(kernel), groups=cin), settings
+                Conv(each, each, kernel, conv.stride, same_padding(kernel), groups=each), settings
             ),
         )
         for name, kernel in (("row", (1, wide)), ("column", (high, 1)))
     )
-    return Concat(pair), 2 * cin
+    return (Split(pair), cin) if half else (Concat(pair), 2 * cin)
 
 
 def _with(conv: Conv, cout: int, groups: int, bias: bool) -> Conv:

@@ -281,6 +281,11 @@ class Editor(Generic[T]):
                 f"no row of {', '.join(op.op for op in ops)} is repeated; "
                 f"rows of {', '.join(name for name, op in OPS.items() if op.repeats)} are"
             )
+        if edit.field == "depthwise":
+            return InputError(
+                f"no row of {', '.join(op.op for op in ops)} here has depthwise filters; those of "
+                "fuse and mbconv have, and of conv with spatial=separable"
+            )
         fields = dict.fromkeys(name for op in ops for name in op.rules())
         if edit.field not in fields:
             return _without(edit.field, ops) or unknown("field", edit.field, (*fields, *STRUCTURE))

@@ -1,10 +1,11 @@
 """Edits as they are written: `ROWS.FIELD=VALUE`, and which of them comes first.
 
 ROWS is `all`, an op (`fuse`), an id (`12`, and `5/2` for one repeat), a range (`5-12`), or an op
-within a range (`fuse@5-12`). FIELD is a field of the row, or `op` or `depth`; without ROWS it is
-one of the spec's own keys. VALUE sets the field or, for channels, scales it (`x0.5`).
-`scale.width=x1.25` scales the channels of the whole network, all rows but the classifier's, after
-all other edits; so do `scale.depth`, `scale.resolution` and, for all three, `scale.phi`.
+within a range (`fuse@5-12`). FIELD is a field of the row, or `op`, `depth` or `depthwise` (the
+form of its depthwise filters: `kxk`, `fuse` or `fuse_half`); without ROWS it is one of the spec's
+own keys. VALUE sets the field or, for channels, scales it (`x0.5`). `scale.width=x1.25` scales the
+channels of the whole network, all rows but the classifier's, after all other edits; so do
+`scale.depth`, `scale.resolution` and, for all three, `scale.phi`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,20 @@ from typing import Any, NamedTuple
 from fuseablate.errors import InputError
 from fuseablate.ops import OPS, Row
 from fuseablate.ops.fields import Choice, Rule
+from fuseablate.ops.spatial import DEPTHWISE
 from fuseablate.ops.table import DEPTH
 from fuseablate.ops.values import follows, scaled, with_each
 from fuseablate.spec.scaling import SCALE, factor_of
 from fuseablate.spec.selectors import select
 
 # What belongs to a row as a whole, and is set as its fields are.
-STRUCTURE: dict[str, Rule] = {"op": Choice(tuple(OPS)), "depth": DEPTH}
+STRUCTURE: dict[str, Rule] = {
+    "op": Choice(tuple(OPS)),
+    "depth": DEPTH,
+    "depthwise": Choice(tuple(DEPTHWISE)),
+}
+# Those that decide which op a row will have, and so which other fields it has.
+OF_OP = ("op", "depthwise")
 
 
 @dataclass(frozen=True)
@@ -85,8 +93,8 @@ class Selection(NamedTuple):
 def widest_first(table: Sequence[Row], edits: Sequence[Edit]) -> list[Selection]:
     """Return the edits of rows in the order in which they are made; refuse two equally wide ones.
 
-    A narrower selection so overrides a wider one. Edits of `op` come before all others: what they
-    may set depends on the op that a row will have.
+    A narrower selection so overrides a wider one. Edits of `op` come before all others, and those
+    of depthwise filters before the rest: what they may set depends on the op that a row will have.
     """
     place_of = {row.id: place for place, row in enumerate(table)}
     selections: list[Selection] = []
@@ -107,4 +115,10 @@ def widest_first(table: Sequence[Row], edits: Sequence[Edit]) -> list[Selection]
                     f"in row {table[both[0]].id}; keep one of them, or select fewer rows with one"
                 )
         selections.append(Selection(edit, places, explicit))
-    return sorted(selections, key=lambda one: (one.edit.field != "op", -len(one.places)))
+    return sorted(selections, key=_turn)
+
+
+def _turn(selection: Selection) -> tuple[int, int]:
+    field = selection.edit.field
+    first = OF_OP.index(field) if field in OF_OP else len(OF_OP)
+    return first, -len(selection.places)

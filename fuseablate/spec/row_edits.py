@@ -118,6 +118,8 @@ class _Fields:
         row = self._row
         if edit.field == "op":
             return True
+        if edit.field == "depthwise":
+            return bool(self.op.depthwise_forms(self._values))
         if edit.field == "depth":
             if edit.rows and "/" in edit.rows:
                 raise InputError(f"a depth is that of the whole row; use {row.base}.{edit.field}")
@@ -138,6 +140,8 @@ class _Fields:
 
         Factors are taken of what the table has, so that of two edits the narrower one decides.
         """
+        if edit.field == "depthwise":
+            return self._set_depthwise(str(STRUCTURE["depthwise"].read(edit.value)))
         if edit.field in STRUCTURE:
             value = edit.new_value(STRUCTURE[edit.field], None, self._divisor)
             before = self._structure[edit.field]
@@ -153,6 +157,15 @@ class _Fields:
         before = self._values.get(edit.field)
         self._values[edit.field] = value
         return bool(value != before)
+
+    def _set_depthwise(self, form: str) -> bool:
+        values = dict(self.op.depthwise_forms(self._values)[form])
+        op = values.pop("op", self.op.op)
+        shown = {**self.op.defaults(), **self._values}
+        same = op == self.op.op and all(shown.get(name) == values[name] for name in values)
+        self._structure["op"] = op
+        self._values |= values
+        return not same
 
     def row(self) -> tuple[Row, tuple[str, ...]]:
         """Return the row that the fields now mean, and those that fell away with a value."""

@@ -643,3 +643,42 @@ def test_a_table_may_use_the_usual_names() -> None:
 def test_a_row_that_is_not_repeated_has_no_depth() -> None:
     assert "no row of pool is repeated; rows of fuse, mbconv, " in refused("pool.depth=2")
     assert "row 14: depth: op 'pool' is not repeated" in refused("14.depth=2")
+
+
+def test_one_edit_gives_all_depthwise_filters_their_form() -> None:
+    # FuSeNet's rows are fuse; with KxK filters they are mbconv's, and the way back is the pair.
+    kxk = BASE.edit("all.depthwise=kxk")
+    assert kxk.digest() == BASE.edit("fuse.op=mbconv").digest()
+    assert kxk.edit("all.depthwise=fuse").digest() == BASE.digest()
+    half = BASE.edit("all.depthwise=fuse_half")
+    assert half.digest() == BASE.edit("fuse.variant=half").digest()
+    # An edit of the op comes before, one of another field behind, in whatever order.
+    both = BASE.edit("fuse.kernel=5", "3.op=mbconv", "all.depthwise=fuse_half")
+    assert {row.op for row in both.rows[1:12]} == {"fuse"}
+    assert both.digest() == BASE.edit("fuse.kernel=5", "fuse.variant=half").digest()
+
+
+def test_a_separable_convolution_takes_the_pair_and_the_stem_stays() -> None:
+    mobilenet = load_spec("mobilenet_v1")
+    full = mobilenet.edit("all.depthwise=fuse")
+    assert full.digest() == mobilenet.edit("2-14.spatial=fuse").digest()
+    half = mobilenet.edit("all.depthwise=fuse_half").infer()
+    # Row 2, 32 to 64 channels at 112x112: a 1x3 over 16 channels and a 3x1 over the other 16, their
+    # norms, and 32 to 64 by 1x1 with its norm.
+    assert half[1].cost.params == 2 * 16 * 3 + 2 * 32 + 32 * 64 + 2 * 64
+    assert half[1].cost.macs == 112 * 112 * (2 * 16 * 3 + 32 * 64)
+    assert half[0].cost == mobilenet.infer()[0].cost
+
+
+@pytest.mark.parametrize(
+    ("spec", "edit", "said"),
+    [
+        ("fusenet", "all.depthwise=fuse", "changes nothing: depthwise is fuse already"),
+        ("vgg11", "all.depthwise=fuse", "no row of conv, maxpool, pool here has depthwise filters"),
+        ("fusenet", "1.depthwise=fuse", "no row of conv here has depthwise filters"),
+        ("fusenet", "all.depthwise=half", "did you mean 'fuse_half'"),
+    ],
+)
+def test_a_form_that_no_row_can_take_is_refused(spec: str, edit: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        load_spec(spec).edit(edit)
