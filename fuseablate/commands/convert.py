@@ -13,7 +13,6 @@ from fuseablate.spec import load_spec
 
 
 def add(commands: Any) -> None:
-    """Declare the command."""
     parser = commands.add_parser("convert", help="bring a pretrained network's weights over")
     parser.add_argument(
         "what", metavar="LIBRARY:NAME", help="torchvision:resnet18, or timm:inception_v4"
@@ -29,7 +28,6 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file, or say why not."""
     out = args.out if args.out is not None else Path(f"{args.what.rpartition(':')[2]}.pt")
     check_output(out, "--out", ".pt")
 

@@ -21,7 +21,6 @@ WIDE = 118  # columns from which every number is written in full
 
 
 def add(commands: Any) -> None:
-    """Declare the command."""
     parser = commands.add_parser("diff", help="two specs row by row: fields and costs that differ")
     for side in ("a", "b"):
         parser.add_argument(side, metavar=side.upper(), help="a shipped spec or a path to a .toml")

@@ -27,7 +27,6 @@ LINE_EVERY = 5.0  # seconds between two lines of progress where there is no term
 
 
 def add(commands: Any) -> None:
-    """Declare the command."""
     parser = commands.add_parser("explore", help="what a search space holds within a budget")
     parser.add_argument("spec", help="a shipped spec or a path to a .toml file")
     parser.add_argument(
@@ -88,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         space = Space.of(spec, costly)
     except InputError as error:
         raise error.within(str(args.space)) from None
-    left_out = [one.name for one in study.search.parameters if one not in costly]
+    left_out = [entry.name for entry in study.search.parameters if entry not in costly]
 
     start = time.monotonic()
     with _Progress() as progress:
@@ -98,11 +97,13 @@ def run(args: argparse.Namespace) -> int:
         )  # fmt: skip
     seconds = time.monotonic() - start
     if args.json:
-        head = {"spec": spec.name, "space": str(args.space), "input": input_json(size)}
-        found = as_json(census, spec, base, limits)
-        print(
-            json.dumps({**head, "classes": spec.classes, "left_out": left_out, **found}, indent=2)
-        )
+        head: dict[str, Any] = {
+            "spec": spec.name,
+            "space": str(args.space),
+            "input": input_json(size),
+        }
+        head |= {"classes": spec.classes, "left_out": left_out}
+        print(json.dumps({**head, **as_json(census, spec, base, limits)}, indent=2))
     else:
         out = console()
         of = (
@@ -130,12 +131,12 @@ def without_recipe(parameters: Sequence[Parameter]) -> list[Parameter]:
 
     One that exists only under some value of the recipe's is an InputError.
     """
-    recipe = {one.name: one for one in parameters if one.recipe}
-    kept = [one for one in parameters if not one.recipe]
-    for one in kept:
-        if bound := [name for name in one.when if name in recipe]:
+    recipe = {entry.name: entry for entry in parameters if entry.recipe}
+    kept = [entry for entry in parameters if not entry.recipe]
+    for entry in kept:
+        if bound := [name for name in entry.when if name in recipe]:
             raise InputError(
-                f"parameter '{one.name}': when: depends on '{bound[0]}', a field of the recipe, "
+                f"parameter '{entry.name}': when: depends on '{bound[0]}', a field of the recipe, "
                 "which costs nothing and is not explored; leave 'when' out"
             )
     if not kept:

@@ -23,7 +23,6 @@ RUN = re.compile(r"[0-9a-f]{4,64}")
 
 
 def add(commands: Any) -> None:
-    """Declare the command."""
     parser = commands.add_parser("export", help="write a spec or a trained run as an ONNX file")
     parser.add_argument("what", metavar="SPEC|RUN", help="a spec, or the id of a run in the store")
     parser.add_argument(
@@ -39,7 +38,6 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file, or say why not."""
     check_output(args.onnx, "--onnx", ".onnx")
     about: dict[str, Any]
     if RUN.fullmatch(args.what):

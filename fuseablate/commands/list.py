@@ -35,12 +35,10 @@ class ListedSpec:
 
     @property
     def forms(self) -> list[str]:
-        """The names of its forms."""
         return [form.name for form in self.spec.forms]
 
 
 def add(commands: Any) -> None:
-    """Declare the command."""
     parser = commands.add_parser("list", help="the shipped networks: params, MACs, input, source")
     parser.add_argument("part", nargs="?", default="", metavar="NAMEPART", help="part of a name")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
@@ -79,7 +77,6 @@ def cut(text: str, width: int) -> str:
 
 
 def as_json(entry: ListedSpec) -> dict[str, Any]:
-    """Return an entry for machines."""
     spec = entry.spec
     return {
         "name": spec.name,

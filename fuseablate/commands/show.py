@@ -40,7 +40,6 @@ from fuseablate.spec import InferredRow, Size, Spec, form_edits, to_toml
 
 
 def add(commands: Any) -> None:
-    """Declare the command."""
     parser = commands.add_parser("show", help="print a spec's table with its shapes and costs")
     parser.add_argument("spec", nargs="?", help="a shipped spec (fusenet) or a path to a .toml")
     add_edits(parser)
@@ -139,7 +138,6 @@ def check(spec: Spec, size: Size, out: Console) -> int:
 
 
 def as_json(spec: Spec, size: Size, rows: tuple[InferredRow, ...]) -> dict[str, Any]:
-    """Return the table for machines."""
     total = sum((row.cost for row in rows), Cost())
     return {
         "spec": spec.name,
@@ -149,15 +147,15 @@ def as_json(spec: Spec, size: Size, rows: tuple[InferredRow, ...]) -> dict[str, 
         "macs": total.macs,
         "rows": [
             {
-                "row": traced.row.id,
-                "op": traced.row.op,
-                "in_shape": list(traced.in_shape),
-                "out_shape": list(traced.out_shape),
-                "params": traced.cost.params,
-                "macs": traced.cost.macs,
-                "fields": traced.row.values(),
+                "row": row.row.id,
+                "op": row.row.op,
+                "in_shape": list(row.in_shape),
+                "out_shape": list(row.out_shape),
+                "params": row.cost.params,
+                "macs": row.cost.macs,
+                "fields": row.row.values(),
             }
-            for traced in rows
+            for row in rows
         ],
     }
 

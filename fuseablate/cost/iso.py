@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from fuseablate.cost.costs import COSTS, measure
 from fuseablate.errors import InputError, NoChangeError
@@ -11,8 +11,11 @@ from fuseablate.spec.scaling import WIDTH, wider
 
 # Factors are whole numbers of 1/10,000, so that the edit's text says them exactly.
 ONE = 10_000
-# How many steps of the channel counts are tried on either side of the crossing. Costs grow with
-# the width, but for steps at which a row's expansion falls away.
+# The cost is a staircase over the factor: channels are rounded to the divisor, so that whole ranges
+# of factors give one network. Its steps go up, but for the few at which a row's expansion falls
+# away (`expand=wider`, where exp comes to equal in) or a rounding is cut off at 0.9. So the nearest
+# network need not lie at the crossing of the target itself: this many steps on either side of it
+# are tried, too.
 STEPS_AROUND = 6
 
 
@@ -33,23 +36,27 @@ def rescaled(spec: Spec, what: str, target: int, size: Size | None = None) -> Sp
     best = spec
     if not _counts(spec, ONE):
         return spec
-    for one in _near(spec, what, target, size):
-        if _distance(one, what, target, size) < _distance(best, what, target, size):
-            best = one
+    for scaled in _near(spec, what, target, size):
+        if _distance(scaled, what, target, size) < _distance(best, what, target, size):
+            best = scaled
     return best
 
 
 def nearness(spec: Spec, what: str, target: int, size: Size | None = None) -> str:
     """Return one line that says how near a rescaled spec comes to the cost that it should have."""
-    cost = getattr(measure(spec, size), what)
+    cost = _cost(spec, what, size)
     off = "equal" if cost == target else f"off by {100 * (cost / target - 1):+.2f} %"
     if abs(cost - target) > 0.01 * target:
         off += f", as near as channels on the divisor {spec.divisor} come"
     return f"rescaled to {cost:,} {COSTS[what].unit} of {target:,}: {off}"
 
 
+def _cost(spec: Spec, what: str, size: Size | None) -> int:
+    return int(COSTS[what].get(measure(spec, size)))
+
+
 def _distance(spec: Spec, what: str, target: int, size: Size | None) -> int:
-    return abs(int(getattr(measure(spec, size), what)) - target)
+    return abs(_cost(spec, what, size) - target)
 
 
 def _near(spec: Spec, what: str, target: int, size: Size | None) -> Iterator[Spec]:
@@ -60,27 +67,32 @@ def _near(spec: Spec, what: str, target: int, size: Size | None) -> Iterator[Spe
         below.append(_step(spec, below[-1], -1))
         above.append(_step(spec, above[-1], 1))
     for inside in dict.fromkeys((*reversed(below), *above)):
-        one = _wide(spec, _roundest(spec, inside)) if inside else None
-        if one is not None:
-            yield one
+        scaled = _wide(spec, _roundest(spec, inside)) if inside else None
+        if scaled is not None:
+            yield scaled
 
 
 def _crossing(spec: Spec, what: str, target: int, size: Size | None) -> int:
     """Return a factor with which the spec costs at least the target, and a step less does not."""
 
     def reaches(factor: int) -> bool:
-        one = _wide(spec, factor)
+        scaled = _wide(spec, factor)
         # A network is refused where it is too narrow for its SE, or too wide for any row.
-        return factor > ONE if one is None else getattr(measure(one, size), what) >= target
+        return factor > ONE if scaled is None else _cost(scaled, what, size) >= target
 
     low, high = ONE, ONE
     while low and reaches(low):
         low //= 2
     while not reaches(high):
         low, high = high, 2 * high
+    return _first(reaches, low, high)
+
+
+def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """Return a number above `low`, where it does not hold, at which it begins to; by halving."""
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if reaches(middle) else (middle, high)
+        low, high = (low, middle) if holds(middle) else (middle, high)
     return high
 
 
@@ -107,16 +119,14 @@ def _step(spec: Spec, factor: int, way: int) -> int:
     """Return the nearest factor that way with other channel counts; 0 where there is none."""
     here = _counts(spec, factor)
 
-    def same(far: int) -> bool:
-        return factor + way * far > 0 and _counts(spec, factor + way * far) == here
+    def differs(far: int) -> bool:
+        there = factor + way * far
+        return there <= 0 or _counts(spec, there) != here
 
     low, high = 0, 1
-    while same(high):
+    while not differs(high):
         low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if same(middle) else (low, middle)
-    return max(factor + way * high, 0)
+    return max(factor + way * _first(differs, low, high), 0)
 
 
 def _roundest(spec: Spec, factor: int) -> int:

@@ -7,10 +7,10 @@ beside our own arithmetic (`check`).
 
 from __future__ import annotations
 
-from fuseablate.network.builder import PRIMITIVES, build, initialise, to_module
+from fuseablate.network.builder import PRIMITIVE_MODULES, build, initialise, to_module
 
 __all__ = [
-    "PRIMITIVES",
+    "PRIMITIVE_MODULES",
     "build",
     "initialise",
     "to_module",

@@ -71,8 +71,8 @@ def _linear(linear: layers.Linear) -> nn.Module:
     return nn.Linear(linear.cin, linear.cout, bias=linear.bias)
 
 
-Constructors = Mapping[type[Layer], Callable[[Any], nn.Module]]
-PRIMITIVES: Constructors = {
+ModuleTable = Mapping[type[Layer], Callable[[Any], nn.Module]]
+PRIMITIVE_MODULES: ModuleTable = {
     layers.Conv: _plain_conv,
     layers.Linear: _linear,
     layers.Norm: _norm,
@@ -89,13 +89,13 @@ PRIMITIVES: Constructors = {
     layers.Dropout: lambda dropout: modules.Dropout(dropout.p),
     layers.DropPath: lambda path: modules.DropPath(path.p),
 }
-FAST_PRIMITIVES: Constructors = {
-    **PRIMITIVES,
+FAST_MODULES: ModuleTable = {
+    **PRIMITIVE_MODULES,
     layers.Conv: _fast_conv,
     layers.Shift: lambda shift: modules.FastShift(shift.kernel, shift.stride),
 }
 Children = Iterable[tuple[str, nn.Module]]
-COMBINATORS: Mapping[type[Layer], Callable[[Any, Children], nn.Module]] = {
+COMBINATOR_MODULES: Mapping[type[Layer], Callable[[Any, Children], nn.Module]] = {
     layers.Seq: lambda seq, children: modules.Sequential(children),
     layers.Concat: lambda concat, children: modules.Concat(children),
     layers.Split: lambda split, children: modules.Split(children),
@@ -106,13 +106,13 @@ COMBINATORS: Mapping[type[Layer], Callable[[Any, Children], nn.Module]] = {
 }
 
 
-def to_module(layer: Layer, primitives: Constructors = PRIMITIVES) -> nn.Module:
+def to_module(layer: Layer, primitives: ModuleTable = PRIMITIVE_MODULES) -> nn.Module:
     """Return the module of a tree of layers, with torch's default initialisation."""
     children = getattr(layer, "children", None)
     if children is None:
         return primitives[type(layer)](layer)
     made = [(name, to_module(child, primitives)) for name, child in children]
-    return COMBINATORS[type(layer)](layer, made)
+    return COMBINATOR_MODULES[type(layer)](layer, made)
 
 
 def build(spec: Spec, seed: int = 0, *, size: Size | None = None, fast: bool = False) -> nn.Module:
@@ -123,7 +123,7 @@ def build(spec: Spec, seed: int = 0, *, size: Size | None = None, fast: bool = F
     network will see, the table's own by default. `fast` takes the forms of modules that a CPU
     computes faster: the same parameters and the same function, equal to rounding.
     """
-    network = to_module(spec.layers(size), FAST_PRIMITIVES if fast else PRIMITIVES)
+    network = to_module(spec.layers(size), FAST_MODULES if fast else PRIMITIVE_MODULES)
     initialise(network, seed)
     return network
 

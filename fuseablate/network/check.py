@@ -1,4 +1,4 @@
-"""The proof: the built network, traced with fvcore, against the arithmetic of its layers."""
+"""The cross-check: the arithmetic of the layers against fvcore's trace of the built network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class UnclassifiedOperatorError(RuntimeError):
     """The network runs an operator that nobody has classified as MACs or as something else."""
 
 
-class ProofError(AssertionError):
+class CheckError(AssertionError):
     """The built network and the arithmetic differ."""
 
 
@@ -127,7 +127,7 @@ def _output_shapes(network: nn.Module, image: torch.Tensor) -> dict[str, tuple[i
 def count_macs(network: nn.Module, image: torch.Tensor) -> Counter[str]:
     """Return fvcore's MACs by module name; its "flops" are multiply-accumulates."""
     if network.training:
-        raise ProofError("BatchNorm counts otherwise in training mode: call .eval() first")
+        raise CheckError("BatchNorm counts otherwise in training mode: call .eval() first")
     analysis = FlopCountAnalysis(network, image).unsupported_ops_warnings(False)
     analysis.uncalled_modules_warnings(False)
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)

@@ -94,13 +94,13 @@ def _difference(network: nn.Module, size: Size, content: bytes) -> float:
         expected = network(batch)
         if not expected.isfinite().all():
             raise InputError(
-                "torch's own logits on random images are not finite, so that nothing can be held "
-                "against them; nothing was written (batch norms that have seen no data let "
-                "numbers grow from layer to layer: export a trained run, or use all.norm=group)"
+                "torch's own logits on random images are not finite: there is nothing to compare "
+                "with, and nothing was written (batch norms that have seen no data let numbers "
+                "grow from layer to layer: export a trained run, or use all.norm=group)"
             )
-        found = torch.from_numpy(session.run(None, {"images": batch.numpy()})[0])
-        if found.shape != expected.shape or not found.isfinite().all():
+        computed = torch.from_numpy(session.run(None, {"images": batch.numpy()})[0])
+        if computed.shape != expected.shape or not computed.isfinite().all():
             return float("inf")
         scale = expected.abs().max().clamp(min=1e-30)
-        worst = max(worst, float((found - expected).abs().max() / scale))
+        worst = max(worst, float((computed - expected).abs().max() / scale))
     return worst

@@ -70,7 +70,6 @@ class Graph:
         )
 
     def edge(self, tail: str, head: str, label: str = "", **attributes: str) -> None:
-        """Add an edge."""
         values = {"label": html(label)} if label else {}
         text = ", ".join(f'{key}="{value}"' for key, value in {**values, **attributes}.items())
         self.lines.append(f"{tail} -> {head} [{text}];")
@@ -97,7 +96,7 @@ def draw(graph: Graph, layer: Layer, source: str) -> str:
         own = [first]
         while layers and isinstance(layers[0], Norm | Act):
             own.append(layers.pop(0))
-        small = ", ".join(_word(each) for each in own if isinstance(each, Norm | Act))
+        small = ", ".join(_word(part) for part in own if isinstance(part, Norm | Act))
         if isinstance(first, Norm | Act):
             box = graph.box(small, "", "pool")
         else:
@@ -116,9 +115,9 @@ def _add(graph: Graph, layer: Residual, source: str) -> str:
 
 
 def _gate(graph: Graph, layer: Gate, source: str) -> str:
-    widths = [each for each in flat(Seq(layer.children)) if isinstance(each, COMPUTES)]
-    acts = [_word(each) for each in flat(Seq(layer.children)) if isinstance(each, Act)]
-    chain = " → ".join(str(n) for n in (widths[0].cin, *(each.cout for each in widths)))
+    widths = [part for part in flat(Seq(layer.children)) if isinstance(part, COMPUTES)]
+    acts = [_word(part) for part in flat(Seq(layer.children)) if isinstance(part, Act)]
+    chain = " → ".join(str(n) for n in (widths[0].cin, *(part.cout for part in widths)))
     box = graph.box(f"SE {chain}", ", ".join(acts), "head")
     times = graph.sign("×")
     graph.edge(source, box)

@@ -27,7 +27,6 @@ class Parameter:
 
     @property
     def count(self) -> int:
-        """The numbers in it."""
         return math.prod(self.shape)
 
 
@@ -51,25 +50,25 @@ def _parameters(name: str, layer: Layer) -> Iterator[Parameter]:
         yield Parameter(f"{name}bias", (layer.cout,))
 
 
-def print_parameters(found: Sequence[Parameter], out: Console) -> None:
+def print_parameters(parameters: Sequence[Parameter], out: Console) -> None:
     """Print a line for each parameter, and the total."""
     table = _table("Parameter", "Shape", "Count")
-    for each in found:
-        table.add_row(each.name, shape_text(each.shape), f"{each.count:,}")
+    for parameter in parameters:
+        table.add_row(parameter.name, shape_text(parameter.shape), f"{parameter.count:,}")
     _print(table, out)
-    total = sum(each.count for each in found)
-    counted = Text.assemble((f"{total:,} params", "bold"), f" in {len(found)} tensors")
+    total = sum(parameter.count for parameter in parameters)
+    counted = Text.assemble((f"{total:,} params", "bold"), f" in {len(parameters)} tensors")
     out.print(counted, soft_wrap=True)
 
 
-def print_statistics(found: Sequence[Statistics], out: Console) -> None:
+def print_statistics(tensors: Sequence[Statistics], out: Console) -> None:
     """Print a line for each tensor with what its values are like."""
     table = _table("Tensor", "Shape", "Mean", "SD", "Min", "Max", "Near 0")
-    for each in found:
-        values = (each.mean, each.sd, each.least, each.most)
+    for tensor in tensors:
+        values = (tensor.mean, tensor.sd, tensor.least, tensor.most)
         numbers = (f"{value:.3g}" for value in values)
-        near = f"{100 * each.near_zero:.1f} %"
-        table.add_row(each.name, shape_text(each.shape), *numbers, near)
+        near = f"{100 * tensor.near_zero:.1f} %"
+        table.add_row(tensor.name, shape_text(tensor.shape), *numbers, near)
     _print(table, out)
     out.print(
         "Near 0: the share of values below a hundredth of the tensor's largest", style="dim",

@@ -94,24 +94,24 @@ def _shortcut(line: TableLine) -> str:
 
 
 def _title(line: TableLine) -> str:
-    row, cells = line.row, line.row.values()
+    row, values = line.row, line.row.values()
     shape = line.first.in_shape
     kernel = "" if isinstance(row, PoolRow) else row.kernel_text(shape).replace("x", "×")
     name = row.short_title or row.title
-    stride = int(cells.get("stride") or 1)
-    stride = row.kernel if isinstance(row, WindowPool) and not cells.get("stride") else stride
+    stride = int(values.get("stride") or 1)
+    stride = row.kernel if isinstance(row, WindowPool) and not values.get("stride") else stride
     parts = [name, kernel if kernel != "-" else "", f"/{stride}" if stride > 1 else ""]
     times = f"  ×{len(line.rows)}" if len(line.rows) > 1 else ""
     return " ".join(part for part in parts if part) + times
 
 
 def _small(line: TableLine) -> str:
-    cells = line.row.values()
-    widths = [f"{name} {cells[name]}" for name in ("exp", "inner", "growth") if name in cells]
+    values = line.row.values()
+    widths = [f"{name} {values[name]}" for name in ("exp", "inner", "growth") if name in values]
     widths += [f"out {line.last.out_shape[0]}"] if line.cost.params else []
-    extras = [NORMS[cells["norm"]]] if cells.get("norm") in NORMS else []
-    extras += ["SE"] if cells.get("se") else []
-    nl = cells.get("nl")
+    extras = [NORMS[values["norm"]]] if values.get("norm") in NORMS else []
+    extras += ["SE"] if values.get("se") else []
+    nl = values.get("nl")
     extras += [ACTIVATIONS[nl].title] if nl and nl != "identity" else []
     params = COSTS["params"].counted(line.cost.params) if line.cost.params else ""
     row = f"row {line.row.id}"
@@ -134,7 +134,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _is_block(layer: Layer) -> bool:
-    return len([each for each in flat(layer) if isinstance(each, COMPUTES)]) > 1 or contains(
+    return len([part for part in flat(layer) if isinstance(part, COMPUTES)]) > 1 or contains(
         layer, Residual, Sum, Concat, Split
     )
 
@@ -152,22 +152,22 @@ def _blocks(lines: Sequence[TableLine]) -> list[str]:
     for line in lines:
         if _is_block(line.last.layer):
             kinds.setdefault(f"{line.row.op} {_kinds(line.last.layer)}", []).append(line)
-    found: list[str] = []
+    clusters: list[str] = []
     for number, (line, *others) in enumerate(kinds.values()):
         graph = Graph(f"block{number}")
-        traced = line.last
-        source = graph.node(_shape(traced.in_shape), shape="plaintext", style="")
-        end = draw(graph, traced.layer, source)
-        graph.edge(end, graph.node(_shape(traced.out_shape), shape="plaintext", style=""))
-        if graph.count > MOST_NODES or len(found) == MOST_BLOCKS:
+        row = line.last
+        source = graph.node(_shape(row.in_shape), shape="plaintext", style="")
+        end = draw(graph, row.layer, source)
+        graph.edge(end, graph.node(_shape(row.out_shape), shape="plaintext", style=""))
+        if graph.count > MOST_NODES or len(clusters) == MOST_BLOCKS:
             continue
-        ids = [each.row.id for each in others]
+        ids = [other.row.id for other in others]
         more = f" and {len(ids) - MOST_IDS} more" if len(ids) > MOST_IDS else ""
         also = f"of this kind: {', '.join(ids[:MOST_IDS])}{more}" if ids else ""
-        title = f"{html(f'{line.row.title} of row {traced.row.id}')}{small_line(also)}"
+        title = f"{html(f'{line.row.title} of row {row.row.id}')}{small_line(also)}"
         head = [f"subgraph cluster_block{number} {{", 'style="rounded"; color="#b8c2cc";']
-        found.append("\n".join([*head, f"label=<{title}>;", "margin=12;", *graph.lines, "}"]))
-    return found
+        clusters.append("\n".join([*head, f"label=<{title}>;", "margin=12;", *graph.lines, "}"]))
+    return clusters
 
 
 def small_line(text: str) -> str:

@@ -18,8 +18,8 @@ Refusal: TypeAlias = Literal["over budget", "impossible", "repeated"]
 class Admission:
     """Lets assignments pass that mean a network within the limits, each once with a recipe.
 
-    `limits` are the most that a network may cost, by the name of the cost in `Cost`. What has
-    passed, or was refused, is remembered.
+    `limits` are the most that a network may cost, by the name of the cost. What has passed, or was
+    refused, is remembered.
     """
 
     def __init__(self, space: Space, size: Size, limits: Mapping[str, int]) -> None:

@@ -151,7 +151,7 @@ class _Writer:
     def __init__(self, space: Space) -> None:
         self._parameters = space.parameters
         self._known: Mapping[str, dict[tuple[type, Value], tuple[str, ...]]] = {
-            one.name: {} for one in space.parameters if one.values() is not None
+            entry.name: {} for entry in space.parameters if entry.values() is not None
         }
 
     def __call__(self, params: Assignment) -> list[str]:

@@ -146,23 +146,23 @@ def _share(part: int, whole: int) -> str:
 
 def _print_histogram(costs: Sequence[int], unit: str, limit: int | None, out: Console) -> None:
     bins = histogram(costs, limit)
-    most = max(one.count for one in bins)
-    labels = [f"{short(max(0, one.low))} to {short(one.high)}" for one in bins]
+    most = max(bin.count for bin in bins)
+    labels = [f"{short(max(0, bin.low))} to {short(bin.high)}" for bin in bins]
     left, right = max(map(len, labels)), len(f"{most:,}")
     room = min(100, out.width - left - right - 4)
     of = f" of the distinct tables, median {short(statistics.median(costs))}"
     out.print(Text.assemble((unit, "bold"), of))
-    for place, (one, label) in enumerate(zip(bins, labels, strict=True)):
-        over = limit is not None and one.high > limit
+    for place, (bin, label) in enumerate(zip(bins, labels, strict=True)):
+        over = limit is not None and bin.high > limit
         # A bin that holds anything shows at least a mark.
-        bar = "█" * round(room * one.count / most) or ("▏" if one.count else "")
+        bar = "█" * round(room * bin.count / most) or ("▏" if bin.count else "")
         out.print(
             Text.assemble(
-                f"{label:>{left}}  {one.count:>{right},}",
+                f"{label:>{left}}  {bin.count:>{right},}",
                 ("  " * bool(bar) + bar, "dim" if over else "green"),
             )
         )
-        if one.high == limit and place + 1 < len(bins):
+        if bin.high == limit and place + 1 < len(bins):
             mark = f"{'budget':>{left}}  {'':>{right}}  {'┄' * room}"
             out.print(Text(mark, style="yellow"))
 

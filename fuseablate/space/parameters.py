@@ -24,18 +24,16 @@ RECIPE = [key for key in Recipe.model_fields if key not in ("name", "title")]
 
 
 class _Parameter(Schema):
-    """What all kinds share.
-
-    A value is put into an edit, or into the field of the recipe that `recipe` names. `when` names
-    the values of other parameters under which this one exists. `each` selects rows: the parameter
-    then stands for one of its kind for each of them, `<name>.<row>`, and `{row}` in its edits and
-    in the names of `when` is the row's id.
-    """
+    """What all kinds share."""
 
     name: Name
     when: Mapping[str, Scalar] = {}
+    """The values of other parameters under which this one exists."""
     each: Text | None = None
+    """Selects rows. The parameter then stands for one of its kind for each of them, `<name>.<row>`,
+    and `{row}` in its edits and in the names of `when` is the row's id."""
     recipe: Text | None = None
+    """The field of the recipe that a value is put into, where it is not put into an edit."""
 
     @model_validator(mode="after")
     def _recipe_has_the_field(self) -> Self:
@@ -108,7 +106,6 @@ class _Range(_Parameter):
         return self
 
     def templates(self) -> tuple[str, ...]:
-        """Return the one edit, if any."""
         return () if self.edit is None else (self.edit,)
 
 
@@ -127,7 +124,6 @@ class IntRange(_Range):
         return self
 
     def values(self) -> Sequence[Value]:
-        """Return all values."""
         return range(self.low, self.high + 1, self.step)
 
     def samples(self) -> Sequence[Value]:

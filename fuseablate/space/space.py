@@ -19,14 +19,13 @@ Assignment = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Space:
-    """The parameters of a search, parents before those that depend on them, and their baseline.
-
-    The baseline's recipe may be left out where no parameter is a field of it.
-    """
+    """The parameters of a search and their baseline."""
 
     spec: Spec
     parameters: tuple[Parameter, ...]
+    """Parents stand before those that depend on them."""
     recipe: Recipe | None = None
+    """The baseline's; it may be left out where no parameter is a field of it."""
 
     @classmethod
     def of(cls, spec: Spec, parameters: Sequence[Parameter], recipe: Recipe | None = None) -> Space:
@@ -35,8 +34,8 @@ class Space:
         Each value is tried alone: what `spec` or `recipe` refuses is an `InputError` here, and not
         after an hour of searching. The inner values of a range are not tried.
         """
-        every = tuple(one for entry in parameters for one in _for_rows(spec, entry))
-        space = cls(spec, every, recipe)
+        expanded = tuple(part for entry in parameters for part in _for_rows(spec, entry))
+        space = cls(spec, expanded, recipe)
         earlier: dict[str, Parameter] = {}
         for parameter in space.parameters:
             try:
@@ -124,9 +123,9 @@ def size_of(space: Space) -> int | None:
         return None
     groups: list[tuple[Parameter, ...]] = []
     for parameter in space.parameters:  # parameters that depend on each other form a group
-        linked = [group for group in groups if any(one.name in parameter.when for one in group)]
+        linked = [group for group in groups if any(other.name in parameter.when for other in group)]
         apart = [group for group in groups if group not in linked]
-        groups = [*apart, (*(one for group in linked for one in group), parameter)]
+        groups = [*apart, (*(other for group in linked for other in group), parameter)]
     return prod(sum(1 for _ in _assignments(group)) for group in groups)
 
 
@@ -154,7 +153,7 @@ def _assignments(parameters: Sequence[Parameter]) -> Iterator[dict[str, Value]]:
 
 
 def _continuous(space: Space) -> str | None:
-    return next((one.name for one in space.parameters if one.values() is None), None)
+    return next((entry.name for entry in space.parameters if entry.values() is None), None)
 
 
 def _for_rows(spec: Spec, parameter: Parameter) -> list[Parameter]:
@@ -180,24 +179,24 @@ def _check_when(parameter: Parameter, earlier: Mapping[str, Parameter]) -> None:
 def _with_parents(
     parameter: Parameter, value: Value, earlier: Mapping[str, Parameter]
 ) -> dict[str, Value]:
-    found: dict[str, Value] = {}
+    parents: dict[str, Value] = {}
     for name, needed in parameter.when.items():
-        found |= _with_parents(earlier[name], needed, earlier)
-    return {**found, parameter.name: value}
+        parents |= _with_parents(earlier[name], needed, earlier)
+    return {**parents, parameter.name: value}
 
 
 def _edits(params: Assignment, parameters: Sequence[Parameter]) -> list[str]:
-    chosen = [one for one in parameters if one.name in params]
-    return [edit for one in chosen for edit in one.edits(params[one.name])]
+    there = [parameter for parameter in parameters if parameter.name in params]
+    return [edit for parameter in there for edit in parameter.edits(params[parameter.name])]
 
 
 def _changed(
     recipe: Recipe | None, params: Assignment, parameters: Sequence[Parameter]
 ) -> Recipe | None:
     changes: dict[str, object] = {}
-    for one in parameters:
-        if one.name in params:
-            more = one.changes(params[one.name])
+    for parameter in parameters:
+        if parameter.name in params:
+            more = parameter.changes(params[parameter.name])
             if both := more.keys() & changes.keys():
                 raise InputError(
                     f"recipe: '{min(both)}' is changed by another parameter too; keep one, or "

@@ -40,7 +40,7 @@ def form_edits(name: str | Path) -> tuple[str, ...]:
     base, form = _parts(str(name))
     if form is None:
         return ()
-    return next(each.edits for each in _load(base, ()).forms if each.name == form)
+    return next(known.edits for known in _load(base, ()).forms if known.name == form)
 
 
 def _loaded(name: str, inside: tuple[Path, ...]) -> Spec:
@@ -55,7 +55,7 @@ def _loaded(name: str, inside: tuple[Path, ...]) -> Spec:
 def _parts(text: str) -> tuple[str, str | None]:
     base, colon, form = text.rpartition(":")
     # A colon may be part of a path, as in C:\\nets\\mine.toml; a form has no dot and no slash.
-    return (base, form) if colon and not any(each in form for each in "./\\") else (text, None)
+    return (base, form) if colon and not any(mark in form for mark in "./\\") else (text, None)
 
 
 def _load(name: str, inside: tuple[Path, ...]) -> Spec:

@@ -76,10 +76,9 @@ class Editor(Generic[T]):
         self.table = table
         self._depths = [depth_of(table.rows, row) for row in table.rows]
         self._plans: dict[tuple[Target, ...], _Plan] = {}
-        bases = [row.base for row in table.rows]
         self._groups = [
-            [place for place, base in enumerate(bases) if base == one]
-            for one in dict.fromkeys(bases)
+            [place for place, _ in repeats]
+            for _, repeats in groupby(enumerate(table.rows), lambda numbered: numbered[1].base)
         ]
         self._forget()
 
@@ -209,10 +208,10 @@ class Editor(Generic[T]):
             selections = widest_first(self.table.rows, edits)
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
-            order = [(edits.index(one.edit), one.places) for one in selections]
+            order = [(edits.index(chosen.edit), chosen.places) for chosen in selections]
             self._plans[targets] = _Plan(
                 tuple(order),
-                frozenset(one.edit.target for one in selections if one.explicit),
+                frozenset(chosen.edit.target for chosen in selections if chosen.explicit),
                 tuple(
                     (at, frozenset(self.table.rows[place].base for place in places))
                     for at, places in order
@@ -323,6 +322,7 @@ class Editor(Generic[T]):
             return group
         key: tuple[KnownRow | int, ...] = (depth, *group)
         if key not in self._deep:
+            self._held += 1
             rows = deepened([known.row for known in group], depth)
             self._deep[key] = [self._know(row) for row in rows]
         return self._deep[key]

@@ -23,7 +23,7 @@ SPEC_KEYS = (*SPEC_RULES, "input")
 
 
 def check_key(key: str, rule: Rule, value: object) -> None:
-    """Hold a value against the rule of its key."""
+    """Check a value by the rule of its key."""
     try:
         rule.check(value)
     except InputError as error:

@@ -59,17 +59,17 @@ def times_deeper(depth: int, factor: float) -> int:
 
 
 def wider(row: Row, factor: float, divisor: int) -> dict[str, Any]:
-    """Return the channel counts of a row, by cell, in another width; none of the classes' row.
+    """Return the channel counts of a row, by field, in another width; none of the classes' row.
 
     Each is a number or, for several convolutions in turn, a text of numbers with commas between.
     """
-    cells = row.values()
-    if cells.get("out") == "classes":
+    values = row.values()
+    if values.get("out") == "classes":
         return {}
     return {
-        name: with_each(cells[name], functools.partial(_wide, factor, row.step(name, divisor)))
+        name: with_each(values[name], functools.partial(_wide, factor, row.step(name, divisor)))
         for name, rule in row.rules().items()
-        if rule.scales and name in cells and not follows(cells[name])
+        if rule.scales and name in values and not follows(values[name])
     }
 
 

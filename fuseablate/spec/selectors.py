@@ -19,18 +19,18 @@ def select(table: Sequence[Row], rows: str) -> list[Row]:
         return list(table)
     op, at, ids = rows.rpartition("@")
     if not at and ids in OPS:
-        found = [row for row in table if row.op == ids]
-        if not found:
+        chosen = [row for row in table if row.op == ids]
+        if not chosen:
             raise InputError(f"the spec has no row of op '{ids}'")
-        return found
+        return chosen
     if at and op not in OPS:
         raise unknown("op", op, OPS)
-    found = _in_range(table, ids)
+    chosen = _in_range(table, ids)
     if at:
-        found = [row for row in found if row.op == op]
-        if not found:
+        chosen = [row for row in chosen if row.op == op]
+        if not chosen:
             raise InputError(f"rows {ids} have no row of op '{op}'")
-    return found
+    return chosen
 
 
 def _none(table: Sequence[Row], bases: Sequence[str], ids: str) -> InputError:

@@ -23,11 +23,12 @@ from fuseablate.spec.table import Table
 
 @dataclass(frozen=True)
 class Why:
-    """Where one choice of a spec comes from: `origin` is `source` or `inferred`."""
+    """Where one choice of a spec comes from."""
 
     field: str
     value: str
     origin: str
+    """`source` or `inferred`."""
     reason: str
 
 
@@ -43,9 +44,7 @@ class Form:
 class Spec(Table):
     """A table with a name, where it comes from, and what was changed in it.
 
-    edits: what was changed since the table was read, as text; dropped: fields that a change of
-    op did away with. forms: edits with a name, made on demand. Nothing here says anything about
-    the function.
+    Nothing here says anything about the function.
     """
 
     name: str
@@ -54,7 +53,9 @@ class Spec(Table):
     why: tuple[Why, ...] = ()
     forms: tuple[Form, ...] = ()
     edits: tuple[str, ...] = ()
+    """What was changed since the table was read, as text."""
     dropped: tuple[str, ...] = ()
+    """Fields that a change of op did away with."""
 
     @property
     def label(self) -> str:
@@ -201,7 +202,7 @@ def _why(entry: Any) -> Why:
 
 
 def to_toml(spec: Spec) -> str:
-    """Return the spec as a TOML file that `load_spec` reads back, with every cell written out."""
+    """Return the spec as a TOML file that `load_spec` reads back, with every field written out."""
     table = spec.to_dict()
     rows = table.pop("rows")
     for key in spec._history():

@@ -26,10 +26,10 @@ class InferredRow:
     cost: Cost
 
 
-TRACES = 4096  # rows whose traces are remembered, some 5 KB each
+MOST_ROWS = 4096  # inferred ones that are remembered, some 5 KB each
 
 
-@functools.lru_cache(maxsize=TRACES)
+@functools.lru_cache(maxsize=MOST_ROWS)
 def inferred_row(row: Row, shape: Shape, settings: Settings) -> InferredRow:
     """Return `row` for an input of `shape`; remembered, since variants share most of their rows.
 
@@ -45,25 +45,25 @@ def inferred_row(row: Row, shape: Shape, settings: Settings) -> InferredRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A network as a table of rows: all that determines its function, and nothing else.
-
-    input: the size (H, W) of the published table; any other size can be asked for. classes:
-    what the row with `out = "classes"` puts out. divisor: what scaled channel counts are rounded
-    to. dropout: the probability at rows with `dropout = true`. drop_path: that of stochastic
-    depth at the network's end. norm_eps, norm_momentum: those of all norms, as in torch.
-    """
+    """A network as a table of rows: all that determines its function, and nothing else."""
 
     rows: tuple[Row, ...]
     input: Size
+    """The size (H, W) of the published table's images; any other can be asked for."""
     classes: int
+    """What the row with `out = "classes"` puts out."""
     divisor: int = 8
+    """What scaled channel counts are rounded to."""
     dropout: float = 0.0
+    """The probability at rows with `dropout = true`."""
     drop_path: float = 0.0
+    """The probability of stochastic depth at the network's end."""
     norm_eps: float = 1e-5
     norm_momentum: float = 0.1
+    """Those of all norms, as in torch."""
 
     def __post_init__(self) -> None:
-        """Check the table by tracing it at its own input size."""
+        """Check the table by inferring its shapes at its own input size."""
         for side in self.input:
             check_key("input", Int(), side)
         for key, rule in SPEC_RULES.items():
@@ -82,14 +82,14 @@ class Table:
     def infer(self, size: Size | None = None) -> tuple[InferredRow, ...]:
         """Return each row at input `size` (H, W), the table's own where it is None."""
         shape: Shape = (IMAGE_CHANNELS, *(size or self.input))
-        traced: list[InferredRow] = []
+        rows: list[InferredRow] = []
         for row, settings in zip(self.rows, self.settings(), strict=True):
-            traced.append(inferred_row(row, shape, settings))
-            shape = traced[-1].out_shape
-        return tuple(traced)
+            rows.append(inferred_row(row, shape, settings))
+            shape = rows[-1].out_shape
+        return tuple(rows)
 
     def settings(self) -> list[Settings]:
-        """Return what each row's layers depend on beside its cells and its input.
+        """Return what each row's layers depend on beside its fields and its input.
 
         The probability of stochastic depth grows from 0 in the first block by equal steps, so
         that one more block would have `drop_path` (Huang et al., ECCV 2016, figure 2).
@@ -98,17 +98,17 @@ class Table:
         if not self.drop_path:
             return [same] * len(self.rows)
         blocks = sum(row.repeats for row in self.rows)
-        found = []
+        settings = []
         before = 0
         for row in self.rows:
             share = before / blocks if row.repeats else 0
-            found.append(dataclasses.replace(same, drop_path=self.drop_path * share))
+            settings.append(dataclasses.replace(same, drop_path=self.drop_path * share))
             before += row.repeats
-        return found
+        return settings
 
     def layers(self, size: Size | None = None) -> Seq:
         """Return the whole network's tree: `rows.<name>`, then `flatten` to (classes,)."""
-        rows = Seq(tuple((traced.row.name, traced.layer) for traced in self.infer(size)))
+        rows = Seq(tuple((row.row.name, row.layer) for row in self.infer(size)))
         return Seq((("rows", rows), ("flatten", Flatten())))
 
     def check_trainable(self, size: Size | None = None) -> None:

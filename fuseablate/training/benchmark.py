@@ -21,7 +21,7 @@ from torchvision import transforms
 from fuseablate import layers
 from fuseablate.data.batches import TrainBatches
 from fuseablate.data.parts import Data
-from fuseablate.network import PRIMITIVES, build, initialise, to_module
+from fuseablate.network import PRIMITIVE_MODULES, build, initialise, to_module
 from fuseablate.spec import Spec
 from fuseablate.streams import stream
 
@@ -84,7 +84,7 @@ class PlainLoop(_Sgd):
             persistent_workers=True,
         )
         network = to_module(
-            spec.layers(data.image_size), {**PRIMITIVES, layers.Act: _as_the_source_writes}
+            spec.layers(data.image_size), {**PRIMITIVE_MODULES, layers.Act: _as_the_source_writes}
         )
         initialise(network, 0)
         super().__init__(network.to(device), _endless(loader), device, fused=False)
@@ -106,7 +106,7 @@ def _as_the_source_writes(act: layers.Act) -> nn.Module:
             return _Hswish()
         case "hsigmoid":
             return _Hsigmoid()
-    return PRIMITIVES[layers.Act](act)
+    return PRIMITIVE_MODULES[layers.Act](act)
 
 
 class _PilImages(Dataset[tuple[Tensor, int]]):

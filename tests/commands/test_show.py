@@ -16,8 +16,7 @@ from fuseablate.layers import Cost, Layer, Shape, seq
 from fuseablate.ops import Row, Settings
 from fuseablate.ops.fields import Int, Kernel, Listed, field, part
 from fuseablate.ops.row import Fields
-from fuseablate.show.lines import unfolded
-from fuseablate.show.notes import notes
+from fuseablate.show.lines import notes, unfolded
 from fuseablate.spec.spec import Why
 from fuseablate.spec.table import InferredRow
 from tests.helpers.golden import Golden

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fuseablate import build, measure
 from fuseablate.network.check import cross_check
-from fuseablate.network.convert import converted
+from fuseablate.network.pretrained import converted
 from fuseablate.spec.spec import Spec
 
 
@@ -43,7 +43,7 @@ def same_function(
     """Assert that table and reference compute the same in eval mode, to 1e-4 (relative).
 
     In double precision, so that a difference is one of function and not of rounding. The
-    reference's weights are moved over; `last` is that of `fuseablate.network.convert`.
+    reference's weights are moved over; `last` is that of `fuseablate.network.pretrained`.
     """
     randomise(reference)
     reference = reference.double().eval()

@@ -10,8 +10,8 @@ from fuseablate import build, load_spec, measure
 from fuseablate.network.check import (
     MACS,
     NOT_MACS,
+    CheckError,
     Mismatch,
-    ProofError,
     UnclassifiedOperatorError,
     compare,
     cross_check,
@@ -124,7 +124,7 @@ def test_an_operator_that_nobody_classified_raises(
 
 
 def test_a_network_in_training_mode_is_refused(spec: Spec) -> None:
-    with pytest.raises(ProofError, match=r"call \.eval\(\)"):
+    with pytest.raises(CheckError, match=r"call \.eval\(\)"):
         compare(build(spec).train(), IMAGE, spec.infer(SIZE))
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from fuseablate import build, load_spec
 from fuseablate.layers import Act, Seq
-from fuseablate.network.builder import PRIMITIVES, to_module
+from fuseablate.network.builder import PRIMITIVE_MODULES, to_module
 from fuseablate.ops.conv import ConvRow
 from fuseablate.spec.spec import Spec
 
@@ -445,7 +445,7 @@ def test_the_rows_do_not_write_on_their_input(spec: Spec) -> None:
 
 def test_every_primitive_of_the_layers_has_a_module() -> None:
     from fuseablate import layers
-    from fuseablate.network.builder import COMBINATORS
+    from fuseablate.network.builder import COMBINATOR_MODULES
 
     made = {
         thing
@@ -455,7 +455,7 @@ def test_every_primitive_of_the_layers_has_a_module() -> None:
         and hasattr(thing, "infer")
         and thing is not layers.Layer
     }
-    assert made == {*PRIMITIVES, *COMBINATORS}
+    assert made == {*PRIMITIVE_MODULES, *COMBINATOR_MODULES}
     assert Seq in made
     for kind in layers.ACTIVATIONS:
         assert to_module(layers.Act(kind))(torch.zeros(2, 3, 4, 4)).shape == (2, 3, 4, 4)

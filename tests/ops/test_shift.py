@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from fuseablate import build, load_spec, measure
 from fuseablate.layers import Shift
-from fuseablate.network.builder import FAST_PRIMITIVES, PRIMITIVES, to_module
+from fuseablate.network.builder import FAST_MODULES, PRIMITIVE_MODULES, to_module
 from tests.helpers.references import check_costs
 
 
@@ -39,7 +39,7 @@ def test_the_fast_shift_is_the_plain_one_with_its_gradient(
     kernel: int, stride: int, channels: int, height: int, width: int
 ) -> None:
     plain, fast = (
-        to_module(Shift(kernel, stride), table) for table in (PRIMITIVES, FAST_PRIMITIVES)
+        to_module(Shift(kernel, stride), table) for table in (PRIMITIVE_MODULES, FAST_MODULES)
     )
     x = torch.randn(2, channels, height, width).requires_grad_()
     z = x.detach().clone().requires_grad_()

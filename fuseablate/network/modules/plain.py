@@ -47,7 +47,6 @@ class ZeroPadShortcut(nn.Module):
         return F.pad(pixels, (0, 0, 0, 0, self.side, self.side))
 
     def extra_repr(self) -> str:
-        """Return what `print` shows."""
         return f"{self.side}, stride={self.stride}"
 
 
@@ -73,7 +72,6 @@ class Shift(nn.Module):
         return torch.cat(parts, dim=1)[:, :, :: self.stride, :: self.stride]
 
     def extra_repr(self) -> str:
-        """Return what `print` shows."""
         return f"{self.kernel}, stride={self.stride}"
 
 
@@ -89,5 +87,4 @@ class Scale(nn.Module):
         return x * self.factor
 
     def extra_repr(self) -> str:
-        """Return what `print` shows."""
         return f"{self.factor}"

@@ -30,7 +30,6 @@ class Dropout(nn.Module):
         return tuple(x.shape)
 
     def extra_repr(self) -> str:
-        """Return what `print` shows."""
         return f"p={self.p}"
 
 
