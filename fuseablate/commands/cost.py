@@ -35,7 +35,7 @@ SHOWN = (*SUMMARY, "activations", "bytes")
 
 
 class Column(NamedTuple):
-    """A cost, and how it is had of a spec at an input size."""
+    """A cost, and what it is read from for a spec at an input size."""
 
     kind: CostKind
     of: Callable[[Spec, Size | None], Any]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from fuseablate.cost.costs import COSTS, measure
 from fuseablate.errors import InputError, NoChangeError
 from fuseablate.spec import Edit, Size, Spec
-from fuseablate.spec.scaling import WIDTH, wider
+from fuseablate.spec.scaling import WIDTH, channels_of, wider
 
 # Factors are whole numbers of 1/10,000, so that the edit's text says them exactly.
 ONE = 10_000
@@ -112,7 +112,11 @@ def _text(factor: int) -> str:
 
 def _counts(spec: Spec, factor: int) -> list[int | str]:
     """Return the channel counts of all rows in another width."""
-    return [value for row in spec.rows for value in wider(row, factor / ONE, spec.divisor).values()]
+    return [
+        count
+        for row in spec.rows
+        for count in wider(row, channels_of(row), factor / ONE, spec.divisor).values()
+    ]
 
 
 def _step(spec: Spec, factor: int, way: int) -> int:

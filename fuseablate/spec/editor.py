@@ -20,7 +20,7 @@ from fuseablate.ops.table import deepened, depth_of
 from fuseablate.spec.edits import STRUCTURE, Edit, widest_first
 from fuseablate.spec.keys import SPEC_KEYS, SPEC_RULES, Size, parse_size
 from fuseablate.spec.row_edits import EditedRow, KnownRow, edit_row
-from fuseablate.spec.scaling import factors, resized, times_deeper, wider
+from fuseablate.spec.scaling import channels_of, factors, resized, times_deeper, wider
 from fuseablate.spec.table import Table
 
 MOST_ROWS = 200_000  # rows, and ways to make them, that are remembered at most
@@ -368,7 +368,9 @@ class Editor(Generic[T]):
         return deep
 
     def _wider(self, known: KnownRow, factor: float, divisor: int) -> KnownRow:
-        channels = wider(known.row, factor, divisor)
+        if known.channels is None:
+            known.channels = channels_of(known.row)
+        channels = wider(known.row, known.channels, factor, divisor)
         key = tuple(channels.values())
         if key not in known.wider:
             known.wider[key] = self._know(known.row.replaced(channels))

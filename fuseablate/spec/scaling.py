@@ -58,8 +58,8 @@ def times_deeper(depth: int, factor: float) -> int:
     return DEPTH.check(math.ceil(round(depth * factor, 9)))
 
 
-def wider(row: Row, factor: float, divisor: int) -> dict[str, Any]:
-    """Return the channel counts of a row, by field, in another width; none of the classes' row.
+def channels_of(row: Row) -> dict[str, Any]:
+    """Return the channel counts of a row that scale, by field; none of the classes' row.
 
     Each is a number or, for several convolutions in turn, a text of numbers with commas between.
     """
@@ -67,9 +67,17 @@ def wider(row: Row, factor: float, divisor: int) -> dict[str, Any]:
     if values.get("out") == "classes":
         return {}
     return {
-        name: with_each(values[name], functools.partial(_wide, factor, row.step(name, divisor)))
+        name: values[name]
         for name, rule in row.rules().items()
         if rule.scales and name in values and not follows(values[name])
+    }
+
+
+def wider(row: Row, channels: Mapping[str, Any], factor: float, divisor: int) -> dict[str, Any]:
+    """Return the channel counts of a row (`channels_of`) in another width."""
+    return {
+        name: with_each(count, functools.partial(_wide, factor, row.step(name, divisor)))
+        for name, count in channels.items()
     }
 
 

@@ -10,6 +10,7 @@ import json
 import math
 import random
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,12 @@ from fuseablate.commands.program import main
 from fuseablate.space import census as module
 from fuseablate.space.census import Census, drawn, take_census
 from fuseablate.space.census_table import Bin, edits_of, histogram
+from fuseablate.space.parameters import FloatRange
 from fuseablate.space.space import Space
+from fuseablate.spec import load_spec
 from fuseablate.studies.study import load_study
 from tests.helpers.golden import Golden
+from tests.helpers.paths import STUDY_FILES
 from tests.helpers.study_file import written
 
 SEARCH = """design = "search"
@@ -159,6 +163,23 @@ def test_values_are_drawn_evenly_on_their_scale(tmp_path: Path) -> None:
     # 2 stands for 1.5 to 2.5 of 1.5 to 8.5
     share = math.log(2.5 / 1.5) / math.log(8.5 / 1.5)
     assert few.count(2) == pytest.approx(4000 * share, abs=150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("steps", "seconds"), [(None, 40), (0.125, 150)])
+def test_a_hundred_thousand_variants_take_seconds(steps: float | None, seconds: float) -> None:
+    """CPU seconds, at twice what a quiet machine takes; 0.125 is the step of `scale.width`."""
+    search = load_study(STUDY_FILES / "search.toml").search
+    assert search
+    width = FloatRange(
+        name="width", kind="float", low=0.5, high=1.5, step=steps, edit="scale.width=x{}"
+    )
+    parameters = (*search.parameters, *([width] if steps else []))
+    space = Space.of(load_spec("fusenet"), parameters)
+    start = time.process_time()
+    census = take_census(space, (32, 32), {"macs": 4_123_392}, samples=100_000, seed=0, few=3)
+    assert time.process_time() - start < seconds
+    assert census.networks > 90_000
 
 
 def test_ctrl_c_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
