@@ -125,9 +125,8 @@ def run_to_report(
     with suited_view(out) as view:
         result = execute(plan, store, workers, view, ENGINES[engine], storage=storage, **options)
     print_report([analyse(of_study(result.manifest, store.get))], out)
-    folder = plan.folder(store)
-    trials = masked(storage) if storage else folder / JOURNAL
-    out.print(f"Folder: {folder}; Optuna: optuna-dashboard {trials}", style="dim")
+    trials = masked(storage) if storage else result.folder / JOURNAL
+    out.print(f"Folder: {result.folder}; Optuna: optuna-dashboard {trials}", style="dim")
     return 0 if result.complete else 1
 
 

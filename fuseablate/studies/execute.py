@@ -32,6 +32,8 @@ from fuseablate.tracking import Mode, Tracker
 class Result:
     """What a study came to."""
 
+    folder: Path
+    """Where all of it lies that is not a run."""
     manifest: Manifest
     records: tuple[Record, ...]
     """Of the runs that are compared: those of a search are its finalists'."""
@@ -83,7 +85,9 @@ def execute(
             for line in tracker.close():
                 view.say(line)
     records = (run.record(store) for run in outcome.runs)
-    return Result(outcome.manifest, tuple(filter(None, records)), driver.status.count("lost"))
+    return Result(
+        folder, outcome.manifest, tuple(filter(None, records)), driver.status.count("lost")
+    )
 
 
 def carry_out(driver: Driver, storage: BaseStorage) -> Outcome:
