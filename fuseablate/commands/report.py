@@ -118,8 +118,9 @@ def run(args: argparse.Namespace) -> int:
         columns=args.columns,
         all_runs=args.all_runs,
     )
-    comparisons = chosen(store, args.what)
-    if not any(options.matches(variant) for each in comparisons for variant in each.variants):
+    comparisons = comparisons_of(store, args.what)
+    variants = [variant for comparison in comparisons for variant in comparison.variants]
+    if not any(map(options.matches, variants)):
         raise InputError(f"--filter {args.filter}: no variant here has that in its name or edits")
     reports = [analyse(comparison, options) for comparison in comparisons]
     if args.plot:
@@ -190,12 +191,12 @@ def form_of(args: argparse.Namespace) -> str:
     return form
 
 
-def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
+def comparisons_of(store: Store, names: Sequence[str]) -> list[Comparison]:
     """Return the studies and runs of those names; all runs of the store where there is none."""
     folders = manifests(store)
     if not names:
         if records := store.records():
-            return every(records, folders)
+            return all_comparisons(records, folders)
         planned = ", ".join(folder.name for folder in folders)
         hint = f"'fuseablate report NAME' shows what a study plans: {planned}" if planned else ELSE
         raise InputError(f"{store.root}: holds no finished run; {hint}")
@@ -217,7 +218,7 @@ def chosen(store: Store, names: Sequence[str]) -> list[Comparison]:
     return [*titled, *of_records(list(runs.values()))]
 
 
-def every(records: Sequence[Record], folders: Sequence[Path]) -> list[Comparison]:
+def all_comparisons(records: Sequence[Record], folders: Sequence[Path]) -> list[Comparison]:
     """Return the records in comparable groups, and what some studies compare.
 
     Those with tuned variants, whose recipes would part them, and those with planned looks, or with
