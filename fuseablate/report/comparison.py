@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fuseablate.runs import MATTERS, Record, Searched
 from fuseablate.seeds import Looks
@@ -27,7 +27,6 @@ class ComparedVariant:
     """What a study calls it, or the edits, or the spec's name; unique in its comparison."""
     changes: str
     """The edits, and the recipe where it is not the reference's; mostly empty for the reference."""
-    edits: tuple[str, ...]
     levels: tuple[Mapping[str, str], ...]
     params: int
     macs: int
@@ -93,11 +92,10 @@ class Comparison:
     recipe: str
     """How they were trained, in words."""
     name: str = ""
-    """The study's, as are title, question, design, factors and search; empty without a study."""
+    """The study's, as are title, question, design and search; empty without a study."""
     title: str = ""
     question: str = ""
     design: str = ""
-    factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What the reader must know beside the numbers."""
     search: Searched | None = None

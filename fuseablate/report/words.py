@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from fuseablate.cost import COSTS, SUMMARY
 from fuseablate.io.terminal import change
 from fuseablate.report.comparison import ComparedVariant, Comparison
 from fuseablate.report.differences import AnalysedVariant, SectionStatistics
@@ -167,14 +168,12 @@ def _range(needed: tuple[int, int]) -> str:
 
 def _price(variant: ComparedVariant, reference: ComparedVariant) -> str:
     """Return what a variant saves or adds of params and MACs, in percent."""
-    changes = [
-        ("saves" if mine < base else "adds", f"{change(mine, base).lstrip('+-')} of the {what}")
-        for what, mine, base in (
-            ("params", variant.params, reference.params),
-            ("MACs", variant.macs, reference.macs),
-        )
-        if mine != base
-    ]
+    changes = []
+    for kind in map(COSTS.__getitem__, SUMMARY):
+        mine, base = kind.get(variant), kind.get(reference)
+        if mine != base:
+            amount = f"{change(mine, base).lstrip('+-')} of the {kind.unit}"
+            changes.append(("saves" if mine < base else "adds", amount))
     if not changes:
         return ", at the same cost,"
     if len(changes) == 2 and changes[0][0] == changes[1][0]:

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.io.terminal import fitted, short
+from fuseablate.cost import COSTS
+from fuseablate.io.terminal import fitted
 from fuseablate.report.screen.drawings import sparkline
 from fuseablate.report.search_progress import (
     best_so_far,
@@ -89,9 +90,9 @@ def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
             cells = {
                 "Val top-1": "-" if trial.top1 is None else f"{trial.top1:.2f}",
                 "Seeds": f"{trial.seeds} of {search.seeds}",
-                "Params": short(trial.params),
-                "MACs": short(trial.macs),
-                "ms": "-" if trial.latency is None else f"{trial.latency:.2f}",
+                "Params": COSTS["params"].short(trial.params),
+                "MACs": COSTS["macs"].short(trial.macs),
+                "ms": "-" if trial.latency is None else COSTS["latency"].short(trial.latency),
             }
             number = f"{trial.number}{'*' if trial.finalist else ''}"
             what = " ".join(filter(None, (trial.edits, trial.recipe))) or "-"
