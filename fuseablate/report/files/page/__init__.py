@@ -15,6 +15,7 @@ from typing import Any
 from fuseablate.io.escaping import plain
 from fuseablate.report.analysis import AnalysedComparison
 from fuseablate.report.columns import EFFECT_COLUMNS, RUN_COLUMNS, typographic
+from fuseablate.report.differences import marked
 from fuseablate.report.files.page.figures import (
     MEASURES,
     best_drawing,
@@ -41,6 +42,7 @@ def as_html(reports: Sequence[AnalysedComparison]) -> str:
     )
     environment.filters |= {
         "class": lambda verdict: verdict.replace(" ", "-"),
+        "marked": lambda delta: marked(delta.verdict, delta.holds),
         "minus": typographic,
         "pixel": lambda value: f"{value:.1f}",
         "value": lambda value: "" if value is None else value,
