@@ -31,12 +31,36 @@ def study_folders(store: Store) -> list[Path]:
     return sorted(folders, key=lambda folder: -folder.stat().st_mtime)
 
 
-def run_named(store: Store, name: str) -> Path:
+def run_named(
+    store: Store,
+    name: str,
+    folders: Sequence[Path] | None = None,
+    studies: Sequence[Path] | None = None,
+) -> Path:
     """Return the folder of the run whose id begins with `name`.
 
-    An `InputError` says that there is none, with the nearest, or more than one.
+    folders: of the runs that are meant; None: of all. studies: those that the name could have
+    meant as well. An `InputError` says that there is none, with the nearest, or more than one.
     """
-    return _run_named(store, name, run_folders(store))
+    folders = run_folders(store) if folders is None else folders
+    matches = [folder for folder in folders if name and folder.name.startswith(name[:DIGITS])]
+    if len(matches) > 1:
+        ids = ", ".join(folder.name for folder in matches[:FEW])
+        more = ", ..." if len(matches) > FEW else ""
+        raise InputError(
+            f"run '{name}': {len(matches)} runs of {store.root} begin so ({ids}{more}); write more"
+        )
+    if matches:
+        return matches[0]
+    if not folders and not studies:
+        nothing = "no run" if studies is None else "no run and no study"
+        raise InputError(f"'{name}': {store.root} holds {nothing}")
+    near = get_close_matches(name, [folder.name for folder in folders], FEW, cutoff=0)
+    others = len(folders) - FEW
+    more_runs = [f"{others} more run{'s' * (others > 1)}"] if others > 0 else []
+    choices = [*dict.fromkeys(map(_title, studies or ())), *near, *more_runs]
+    what = "run" if studies is None else "study or run"
+    raise unknown(what, name, choices).within(str(store.root))
 
 
 def record_named(store: Store, name: str) -> Record:
@@ -82,7 +106,7 @@ def select(store: Store, names: Sequence[str]) -> Selection:
             ids = runs_of_study(study)
             runs |= dict.fromkeys(folder for folder in folders if folder.name in ids)
         else:
-            runs[_run_named(store, name, folders, studies)] = None
+            runs[run_named(store, name, folders, studies)] = None
     return Selection(tuple(runs), tuple(selected))
 
 
@@ -109,27 +133,3 @@ def _trained(folder: Path) -> Iterable[str]:
 def _title(study: Path) -> str:
     """Return the name of a study's folder without its digest."""
     return study.name.rpartition("-")[0]
-
-
-def _run_named(
-    store: Store, name: str, folders: Sequence[Path], studies: Sequence[Path] | None = None
-) -> Path:
-    """Return the folder of a run; studies: those that the name could have meant as well."""
-    matches = [folder for folder in folders if name and folder.name.startswith(name[:DIGITS])]
-    if len(matches) > 1:
-        ids = ", ".join(folder.name for folder in matches[:FEW])
-        more = ", ..." if len(matches) > FEW else ""
-        raise InputError(
-            f"run '{name}': {len(matches)} runs of {store.root} begin so ({ids}{more}); write more"
-        )
-    if matches:
-        return matches[0]
-    if not folders and not studies:
-        nothing = "no run" if studies is None else "no run and no study"
-        raise InputError(f"'{name}': {store.root} holds {nothing}")
-    near = get_close_matches(name, [folder.name for folder in folders], FEW, cutoff=0)
-    others = len(folders) - FEW
-    more_runs = [f"{others} more run{'s' * (others > 1)}"] if others > 0 else []
-    choices = [*dict.fromkeys(map(_title, studies or ())), *near, *more_runs]
-    what = "run" if studies is None else "study or run"
-    raise unknown(what, name, choices).within(str(store.root))

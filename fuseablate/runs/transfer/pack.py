@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import secrets
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from typing import IO, Protocol, cast
 
 from fuseablate import __version__
 from fuseablate.errors import InputError
-from fuseablate.io.atomic import NAMED
+from fuseablate.io.atomic import atomic_file, beside
 from fuseablate.io.lock import is_held
 from fuseablate.runs.lookup import Selection
 from fuseablate.runs.output import output_target
@@ -170,26 +169,16 @@ class _Folder:
             os.fsync(file.fileno())
 
 
-def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.name[:NAMED]}.{secrets.token_hex(4)}")
-
-
 @contextmanager
 def _new_tar(target: Path) -> Iterator[_Writer]:
-    file = output_target(target, "FILE")  # a link's file is replaced, not the link
-    if isinstance(file, int) or (file.exists() and not file.is_file()):
+    path = output_target(target, "FILE")  # a link's file is replaced, not the link
+    if isinstance(path, int) or (path.exists() and not path.is_file()):
         raise InputError(f"{target}: is not a file; name a new one")
-    temporary = _beside(file)
-    try:
-        with temporary.open("xb") as content:
-            with tarfile.open(fileobj=content, mode="w", format=tarfile.GNU_FORMAT) as tar:
-                yield _Tar(tar)
-            content.flush()
-            os.fsync(content.fileno())
-        temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with (
+        atomic_file(path) as file,
+        tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar,
+    ):
+        yield _Tar(tar)
 
 
 @contextmanager
@@ -199,7 +188,7 @@ def _new_folder(target: Path) -> Iterator[_Writer]:
             f"{target}: is there already; name a new folder, or a file that ends in {TAR}"
         )
     output_target(target, "FILE")
-    temporary = _beside(target.absolute())
+    temporary = beside(target.absolute())
     temporary.mkdir()
     try:
         yield _Folder(temporary)
