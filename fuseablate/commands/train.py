@@ -59,12 +59,12 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train what the store does not hold yet, then print the report of these runs."""
-    from fuseablate.recipes import changed, load_recipe
+    from fuseablate.recipes import load_recipe
 
     spec = edited_spec(args.spec, args.edits)
     recipe = load_recipe(args.recipe)
     if args.epochs:
-        recipe = changed(recipe, {"epochs": args.epochs})
+        recipe = recipe.with_epochs(args.epochs)
 
     from fuseablate.training import train
     from fuseablate.training.environment import check_precision, choose_device

@@ -175,6 +175,10 @@ class Recipe(Schema):
             del settings["mixup"]
         return {**OPTIMIZERS[self.optimizer], **settings}
 
+    def with_epochs(self, epochs: int) -> Recipe:
+        """Return the recipe at another length, with the length in its name."""
+        return changed(self, {"epochs": epochs})
+
 
 def shipped_recipes() -> list[str]:
     """Return the names of the recipes that come with the package, sorted."""

@@ -11,7 +11,6 @@ from fuseablate.recipes.recipe import (
     Cosine,
     MultiStep,
     Recipe,
-    changed,
     load_recipe,
     shipped_recipes,
 )
@@ -100,15 +99,15 @@ def test_replace_returns_a_checked_copy() -> None:
     recipe = load_recipe("standard")
     assert recipe.replace(lr=0.2).lr == 0.2
     assert recipe.lr == 0.05
-    longer = changed(recipe, {"epochs": 7})
+    longer = recipe.with_epochs(7)
     assert (longer.epochs, longer.name) == (7, "standard epochs=7")
     with pytest.raises(InputError, match="epochs = 0: must be greater than or equal to 1"):
-        changed(recipe, {"epochs": 0})
+        recipe.with_epochs(0)
 
 
 def test_every_shipped_recipe_may_be_cut_to_one_epoch() -> None:
     for name in shipped_recipes():
-        assert changed(load_recipe(name), {"epochs": 1}).epochs == 1
+        assert load_recipe(name).with_epochs(1).epochs == 1
 
 
 @pytest.mark.parametrize(
