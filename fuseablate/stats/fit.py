@@ -59,66 +59,75 @@ def fit(scores: Scores, reference: str) -> Fit:
 
 
 def _fit(values: np.ndarray, there: np.ndarray, *, blocked: bool) -> Fit | None:
-    """Return the fit; None where seeds as blocks would cost too much.
+    """Return the fit of scores (V, S); None where seeds as blocks would cost too much.
 
-    With the variants' means taken out, `each` (V, S, S) is what each variant tells of the seeds
-    and `inverse` solves for their effects; it is zero where seeds are no blocks.
+    By the normal equations of seed + variant, the variants' means taken out first. What remains
+    are S equations for the effects of the seeds, to which each variant adds its own part; so all
+    that is wanted of one variant (its share of a variance, its squares) can be read off that part.
     """
     weight = there.astype(float)
     counts = weight.sum(1)
     means = values.sum(1) / counts
-    left = weight * (values - means[:, None])
+    deviations = weight * (values - means[:, None])
     size = values.shape[1]
-    tells = np.zeros((len(counts), size, size))
-    tells[:, range(size), range(size)] = weight
-    tells -= weight[:, :, None] * weight[:, None, :] / counts[:, None, None]
-    total = tells.sum(0)
+    # What each variant tells of the seeds (V, S, S): the matrix that centres its own seeds.
+    parts = np.zeros((len(counts), size, size))
+    parts[:, range(size), range(size)] = weight
+    parts -= weight[:, :, None] * weight[:, None, :] / counts[:, None, None]
+    total = parts.sum(0)
+    # Singular: what all seeds have in common is the variants' means. Zero where seeds are no
+    # blocks, so that their effects are.
     inverse = np.linalg.pinv(total, hermitian=True) if blocked else np.zeros_like(total)
-    apart = weight[1:] / counts[1:, None] - weight[0] / counts[0]  # which seeds a difference lacks
+    # Which seeds one side of a difference lacks: their effects are to be taken out of it.
+    lacking = weight[1:] / counts[1:, None] - weight[0] / counts[0]
     if not blocked:
-        apart = np.zeros_like(apart)
-    solved = apart @ inverse  # (K, S)
-    plain = 1 / counts[1:] + 1 / counts[0]
+        lacking = np.zeros_like(lacking)
+    solved = lacking @ inverse  # (K, S)
+    unblocked = 1 / counts[1:] + 1 / counts[0]  # the variance of a difference of two means
     if blocked:
         cost = np.einsum("ks,st,kt->k", solved, total, solved)
-        linked = np.allclose(solved @ total, apart, atol=1e-9)
-        if not linked or (plain < SHARED * (plain + cost)).any():
+        # Variants that no chain of shared seeds links to the reference cannot be compared so.
+        linked = np.allclose(solved @ total, lacking, atol=1e-9)
+        if not linked or (unblocked < SHARED * (unblocked + cost)).any():
             return None
-    effects = inverse @ left.sum(0)
-    rest = left - weight * effects + weight * ((weight @ effects) / counts)[:, None]
-    told = inverse @ tells  # (V, S, S)
-    rank = round(float(np.trace(told.sum(0))))
+    effects = inverse @ deviations.sum(0)
+    residuals = deviations - weight * effects + weight * ((weight @ effects) / counts)[:, None]
+    hats = inverse @ parts  # (V, S, S): what each variant's scores add to the seeds' effects
+    rank = round(float(np.trace(hats.sum(0))))
     df = int(counts.sum()) - len(counts) - rank
     if df < 1:
         return None
-    shares = np.einsum("ks,vst,kt->kv", solved, tells, solved)
+    shares = np.einsum("ks,vst,kt->kv", solved, parts, solved)
     shares[:, 0] += 1 / counts[0]
-    shares[range(len(plain)), range(1, len(counts))] += 1 / counts[1:]
-    crossed = solved @ total @ solved.T + 1 / counts[0]
+    shares[range(len(unblocked)), range(1, len(counts))] += 1 / counts[1:]
+    # Two differences share the reference, and the effects of the seeds.
+    covariances = solved @ total @ solved.T + 1 / counts[0]
     sizes = np.sqrt(shares.sum(1))
-    crossed = crossed / np.outer(sizes, sizes)
-    np.fill_diagonal(crossed, 1.0)
+    correlations = covariances / np.outer(sizes, sizes)
+    np.fill_diagonal(correlations, 1.0)
     return Fit(
         blocked=blocked,
-        differences=means[1:] - means[0] - apart @ effects,
+        differences=means[1:] - means[0] - lacking @ effects,
         shares=shares,
-        correlation=float(max(0.0, crossed.min())) if len(plain) > 1 else 0.5,
-        pooled=float((rest**2).sum()) / df,
+        correlation=float(max(0.0, correlations.min())) if len(unblocked) > 1 else 0.5,
+        pooled=float((residuals**2).sum()) / df,
         df=df,
-        own=None if blocked and len(counts) == 2 else _own(rest, told, counts),
+        own=None if blocked and len(counts) == 2 else _own(residuals, hats, counts),
         counts=counts.astype(int),
     )
 
 
-def _own(rest: np.ndarray, told: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return unbiased variances: the squares left over, with what each variance adds to each.
+def _own(residuals: np.ndarray, hats: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return unbiased variances, of complete blocks those of Grubbs (JASA 43, 1948).
 
-    Of complete blocks they are those of Grubbs (JASA 43, 1948).
+    The squares that each variant leaves over are on average a sum over the variances of all: its
+    own, but for what the seeds' effects took of it, and what those effects brought in of the
+    others'. `adds` are the weights of that sum, and the variances solve it.
     """
-    adds = np.einsum("ist,kts->ik", told, told)
-    traces = np.trace(told, axis1=1, axis2=2)
+    adds = np.einsum("ist,kts->ik", hats, hats)
+    traces = np.trace(hats, axis1=1, axis2=2)
     adds[range(len(counts)), range(len(counts))] += counts - 1 - 2 * traces
-    own: np.ndarray = np.linalg.lstsq(adds, (rest**2).sum(1), rcond=None)[0]
+    own: np.ndarray = np.linalg.lstsq(adds, (residuals**2).sum(1), rcond=None)[0]
     return own
 
 
