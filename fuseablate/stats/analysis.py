@@ -20,8 +20,9 @@ import statistics
 
 import numpy as np
 
+from fuseablate.runs import MATTERS
 from fuseablate.stats import dunnett, spreads
-from fuseablate.stats.deltas import LEVEL, MATTERS, Analysis, Delta, Interval, Method
+from fuseablate.stats.deltas import LEVEL, Analysis, Delta, Interval, Method
 from fuseablate.stats.fit import ROUNDING, Fit, Scores, fit, spreads_differ
 from fuseablate.stats.images import Rights, image_error
 

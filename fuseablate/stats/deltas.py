@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from fuseablate.runs import MATTERS
+
 Verdict = Literal["same", "better", "worse", "unclear", "no claim"]
 Basis = Literal["any spreads", "alike spreads"]
 Method = Literal["intervals", "one seed", "no spread", "no result"]
 BASES: tuple[Basis, ...] = ("alike spreads", "any spreads")
 LEVEL = 0.05
-MATTERS = 1.0  # points
 
 
 @dataclass(frozen=True)

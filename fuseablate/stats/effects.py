@@ -20,12 +20,12 @@ from itertools import combinations, product
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from fuseablate.runs import BASELINE
 from fuseablate.seeds import Looks
 from fuseablate.stats.deltas import LEVEL, Interval
 from fuseablate.stats.fit import ROUNDING, Scores, spreads_differ
 from fuseablate.stats.looks import level_of
 
-BASELINE = "baseline"
 Levels = Mapping[str, Sequence[Mapping[str, str]]]  # of a variant: its combinations, by factor
 
 

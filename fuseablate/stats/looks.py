@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
+from fuseablate.runs import MATTERS
 from fuseablate.seeds import Looks
 from fuseablate.stats.analysis import analyse
-from fuseablate.stats.deltas import LEVEL, MATTERS, Analysis, Delta
+from fuseablate.stats.deltas import LEVEL, Analysis, Delta
 from fuseablate.stats.fit import Scores
 from fuseablate.stats.images import Rights
 from fuseablate.stats.roots import crossing
