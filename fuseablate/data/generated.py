@@ -61,7 +61,7 @@ _BARS = 3  # stray bars behind the shape
 _BAR_DRAWS = 8  # x, y, angle, half length, half width, and three colour channels
 _NOISE = 0.05
 _DRAWS = len(_VARIES) + 3 + 3 * _CLOUDS**2 + _BAR_DRAWS * _BARS
-_PIXELS_AT_ONCE = 1 << 16  # keeps the working set in the processor's cache
+PIXELS_AT_ONCE = 1 << 16  # keeps the working set in the processor's cache
 
 # Always float32; but numpy's stubs take a float32 array times a Python float for float64.
 _Floats = NDArray[np.floating[Any]]
@@ -101,7 +101,7 @@ def generate(
     nothing in it. Training and test images are drawn from separate streams.
     """
     images = np.empty((classes, images_per_class, size, size, 3), np.uint8)
-    step = max(1, _PIXELS_AT_ONCE // size**2)
+    step = max(1, PIXELS_AT_ONCE // size**2)
     for label in range(classes):
         root = np.random.SeedSequence([seed, PARTS.index(part), label])
         scenes, noise = (np.random.Generator(np.random.PCG64(s)) for s in root.spawn(2))

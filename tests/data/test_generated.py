@@ -67,7 +67,7 @@ def test_more_classes_and_more_images_add_and_change_nothing(
     for label in range(4):
         few, many = of_class(images, labels, label), of_class(more, more_labels, label)
         np.testing.assert_array_equal(few, many[:6])
-    monkeypatch.setattr(generated, "_PIXELS_AT_ONCE", 16 * 16 * 4)
+    monkeypatch.setattr(generated, "PIXELS_AT_ONCE", 16 * 16 * 4)
     np.testing.assert_array_equal(generate(10, 16, 6, "train", 3)[0], images)
 
 
