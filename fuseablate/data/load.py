@@ -38,7 +38,7 @@ def load_data(
     dataset = data_set(name)
     root = root or dataset.root
     if root is None and dataset.needs_root:
-        raise InputError(f"{name} data: root: missing; name the folder that holds the images")
+        raise InputError(f"{name} data: root: missing; name the folder of the images (--data-root)")
     filled = dataset.filled(arguments)
     request = Request(dataset, filled, root, split_seed, mean, std, memory_limit, download)
     data: Data = import_module(f"fuseablate.data.{dataset.module}").load(request)
