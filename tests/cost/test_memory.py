@@ -29,8 +29,12 @@ EVERY = [
 
 def peak(work: Callable[[], object]) -> int:
     """Return the most bytes in use at once, but for those that no operator leaves behind."""
-    activities = [ProfilerActivity.CPU]
-    with profile(activities=activities, profile_memory=True, record_shapes=True) as profiled:
+    with profile(
+        activities=[ProfilerActivity.CPU],
+        profile_memory=True,
+        record_shapes=True,
+        acc_events=True,  # torch 2.11 warns without it
+    ) as profiled:
         work()
     events: list[tuple[int, int, int, tuple[int, int]]] = []
 
