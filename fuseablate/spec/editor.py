@@ -1,33 +1,22 @@
-"""The editor of a table: makes edits of it, each row once for each set of edits that select it.
-
-What edits make of a row depends on that row and on the edits that select it, and on nothing else.
-So an editor remembers them row by row: a hundred thousand variants of a table share far fewer rows,
-and so do the ways to edit a spec without one of its edits.
-"""
+"""The editor of a table: edits made at once, and all that can be wrong with them."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
-from operator import attrgetter, itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from fuseablate.errors import InputError, NoChangeError, unknown
 from fuseablate.layers import Residual, Sum, contains
-from fuseablate.ops import OPS, Row
-from fuseablate.ops.table import deepened, depth_of
-from fuseablate.spec.edits import STRUCTURE, Edit, widest_first
+from fuseablate.ops import OPS
+from fuseablate.spec.edits import STRUCTURE, Edit
 from fuseablate.spec.keys import SPEC_KEYS, SPEC_RULES, Size, parse_size
-from fuseablate.spec.row_edits import EditedRow, KnownRow, edit_row
-from fuseablate.spec.scaling import channels_of, factors, resized, times_deeper, wider
+from fuseablate.spec.row_editor import RowEditor
+from fuseablate.spec.row_edits import KnownRow
+from fuseablate.spec.scaling import factors, resized
 from fuseablate.spec.table import Table
 
-MOST_ROWS = 200_000  # rows, and ways to make them, that are remembered at most
-MOST_PLANS = 1000
-
 T = TypeVar("T", bound=Table)
-Target = tuple[str | None, str]
 
 
 class Edited(NamedTuple):
@@ -56,37 +45,12 @@ class Edited(NamedTuple):
                 )
 
 
-class _Plan(NamedTuple):
-    """How edits of rows are made, whatever the values that they set."""
-
-    order: tuple[tuple[int, tuple[int, ...]], ...]
-    """Of each edit its place among those asked for, and those of its rows; the widest first."""
-    explicit: frozenset[Target]
-    """What those set that name one id."""
-    residuals: tuple[tuple[int, frozenset[str]], ...]
-    """Of each edit of `residual` its place, and the bases of the rows that it selects."""
-    pick: tuple[Callable[[Sequence[str]], tuple[str, ...]], ...]
-    """For each row of the table, what picks the edits that select it, the widest first."""
-
-
 class Editor(Generic[T]):
-    """Makes edits of one table, any number of times."""
+    """Makes edits of one table, any number of times; what they make of a row is remembered."""
 
     def __init__(self, table: T) -> None:
         self.table = table
-        self._depths = [depth_of(table.rows, row) for row in table.rows]
-        self._plans: dict[tuple[Target, ...], _Plan] = {}
-        self._groups = [
-            [place for place, _ in repeats]
-            for _, repeats in groupby(enumerate(table.rows), lambda numbered: numbered[1].base)
-        ]
-        self._forget()
-
-    def _forget(self) -> None:
-        self._edited: dict[int, list[dict[tuple[str, ...], EditedRow]]] = {}  # by the divisor
-        self._known: dict[Row, KnownRow] = {}
-        self._deep: dict[tuple[KnownRow | int, ...], list[KnownRow]] = {}
-        self._held = 0
+        self._rows = RowEditor(table.rows)
 
     def edit(
         self, texts: Iterable[str], *, idle: bool = False, scaled_later: bool = False
@@ -129,8 +93,6 @@ class Editor(Generic[T]):
 
         Raise `InputError` for all that can be said without looking at the whole network.
         """
-        if self._held >= MOST_ROWS:
-            self._forget()
         of_rows = [edit for edit in edits if edit.of_rows]
         others = [edit for edit in edits if not edit.of_rows]
         left_out: set[str] = set()
@@ -142,16 +104,10 @@ class Editor(Generic[T]):
 
         keys = self._keys(others, leave_out) if others else {}
         divisor: int = keys.get("divisor", self.table.divisor)
-        plan = self._plan(of_rows)
-        edited_rows = self._edit_rows(plan, [edit.text for edit in of_rows], divisor)
-        applied = frozenset[str]().union(*[row.applied for row in edited_rows])
-        changed = frozenset[str]().union(*[row.changed for row in edited_rows])
-        needed = applied if idle else changed
-        if len(needed) < len(of_rows) or any(row.failure for row in edited_rows):
-            self._refuse(plan, of_rows, edited_rows, idle)
-        left_out |= applied - changed
+        edited = self._rows.edit(of_rows, divisor, idle=idle)
+        left_out |= edited.applied - edited.changed
         try:
-            rows = self._made(edited_rows)
+            rows = self._rows.made(edited.edited)
             if others:
                 rows = self._scaled(rows, keys, others, divisor, leave_out)
         except NoChangeError:
@@ -162,14 +118,8 @@ class Editor(Generic[T]):
             keys,
             rows,
             tuple([edit for edit in edits if edit.text not in left_out]),
-            tuple([name for row in edited_rows for name in row.dropped]),
-            tuple(
-                [
-                    (of_rows[at], bases)
-                    for at, bases in plan.residuals
-                    if of_rows[at].value == "true" and of_rows[at].text in changed
-                ]
-            ),
+            tuple([name for row in edited.edited for name in row.dropped]),
+            edited.residuals,
         )
 
     def _keys(
@@ -202,131 +152,6 @@ class Editor(Generic[T]):
                 keys[edit.field] = value
         return keys
 
-    def _plan(self, edits: Sequence[Edit]) -> _Plan:
-        targets = tuple([edit.target for edit in edits])
-        if targets not in self._plans:
-            selections = widest_first(self.table.rows, edits)
-            if len(self._plans) >= MOST_PLANS:
-                self._plans.clear()
-            order = [(edits.index(chosen.edit), chosen.places) for chosen in selections]
-            self._plans[targets] = _Plan(
-                tuple(order),
-                frozenset(chosen.edit.target for chosen in selections if chosen.explicit),
-                tuple(
-                    (at, frozenset(self.table.rows[place].base for place in places))
-                    for at, places in order
-                    if edits[at].field == "residual"
-                ),
-                tuple(
-                    _picker([at for at, places in order if place in places])
-                    for place in range(len(self.table.rows))
-                ),
-            )
-        return self._plans[targets]
-
-    def _edit_rows(self, plan: _Plan, texts: Sequence[str], divisor: int) -> list[EditedRow]:
-        """Return what edits make of each row, remembered by the texts of those that select it."""
-        if divisor not in self._edited:
-            self._edited[divisor] = [{} for _ in self.table.rows]
-        edited_rows = []
-        for place, remembered in enumerate(self._edited[divisor]):
-            mine = plan.pick[place](texts)
-            try:
-                edited = remembered[mine]
-            except KeyError:
-                self._held += 1
-                edits = [(edit, edit.target in plan.explicit) for edit in map(Edit.parse, mine)]
-                row, depth = self.table.rows[place], self._depths[place]
-                edited = remembered[mine] = edit_row(row, depth, edits, divisor, self._know)
-            edited_rows.append(edited)
-        return edited_rows
-
-    def _know(self, row: Row) -> KnownRow:
-        known = self._known.get(row)
-        if known is None:
-            self._held += 1
-            known = self._known[row] = KnownRow(row)
-        return known
-
-    def _refuse(
-        self, plan: _Plan, edits: Sequence[Edit], rows: Sequence[EditedRow], idle: bool
-    ) -> None:
-        """Raise what is wrong with the widest edit that cannot be made, if any cannot."""
-        for at, places in plan.order:
-            edit, place = edits[at], f"edit '{edits[at].text}'"
-            selected = [rows[place] for place in places]
-            failures = [row.failure for row in selected if row.failure]
-            failures = [failure for failure in failures if failure.text == edit.text]
-            # What an edit selects is settled in all rows before the first is changed.
-            for failure in failures:
-                if failure.selecting:
-                    raise failure.error.within(place)
-            if not any(edit.text in row.applied for row in selected):
-                raise self._no_field(edit, places, selected).within(place)
-            for failure in failures:
-                raise failure.error.within(place)
-            if not idle and not any(edit.text in row.changed for row in selected):
-                raise NoChangeError(
-                    f"{place}: changes nothing: {edit.field} is {edit.value} already"
-                )
-
-    def _no_field(
-        self, edit: Edit, places: Sequence[int], selected: Sequence[EditedRow]
-    ) -> InputError:
-        """Return why an edit means no field of any row that it selects."""
-        ops = list(dict.fromkeys(row.op for row in selected))
-        if edit.field == "depth":
-            return InputError(
-                f"no row of {', '.join(op.op for op in ops)} is repeated; "
-                f"rows of {', '.join(name for name, op in OPS.items() if op.repeats)} are"
-            )
-        if edit.field == "depthwise":
-            return InputError(
-                f"no row of {', '.join(op.op for op in ops)} here has depthwise filters; those of "
-                "fuse and mbconv have, and of conv with spatial=separable"
-            )
-        fields = dict.fromkeys(name for op in ops for name in op.rules())
-        if edit.field not in fields:
-            return _without(edit.field, ops) or unknown("field", edit.field, (*fields, *STRUCTURE))
-        row = next(
-            self.table.rows[place]
-            for place, row in zip(places, selected, strict=True)
-            if edit.field in row.op.rules()
-        )
-        shown = f"'-' for {edit.field}"
-        if edit.field in row.kept:
-            shown += f", or {row.kept[edit.field]},"
-        return InputError(
-            f"selects no field: the table shows {shown} in all its rows; "
-            f"name one row by its id, as in {row.id}.{edit.field}={edit.value}"
-        )
-
-    def _made(self, edited_rows: Sequence[EditedRow]) -> list[KnownRow]:
-        """Return the rows, each as often as it is to stand in the table."""
-        rows = []
-        for edited in edited_rows:
-            if edited.row is None:
-                assert edited.failure is not None
-                raise InputError(str(edited.failure.error))
-            rows.append(edited.row)
-        if all(edited.depth is None for edited in edited_rows):
-            return rows
-        deep: list[KnownRow] = []
-        for places in self._groups:
-            group = [rows[place] for place in places]
-            deep += self._deepened(group, edited_rows[places[0]].depth)
-        return deep
-
-    def _deepened(self, group: list[KnownRow], depth: int | None) -> list[KnownRow]:
-        if depth is None:
-            return group
-        key: tuple[KnownRow | int, ...] = (depth, *group)
-        if key not in self._deep:
-            self._held += 1
-            rows = deepened([known.row for known in group], depth)
-            self._deep[key] = [self._know(row) for row in rows]
-        return self._deep[key]
-
     def _scaled(
         self,
         rows: list[KnownRow],
@@ -347,9 +172,9 @@ class Editor(Generic[T]):
             seen |= set(by)
             after = rows
             if "depth" in by:
-                after = self._deeper(after, by["depth"])
+                after = self._rows.deeper(after, by["depth"])
             if "width" in by:
-                after = [self._wider(known, by["width"], divisor) for known in after]
+                after = [self._rows.wider(known, by["width"], divisor) for known in after]
             after_size = resized(size, by.get("resolution", 1))
             if (after, after_size) == (rows, size):
                 stay = f": channels on the divisor {divisor} stay as they are"
@@ -359,42 +184,6 @@ class Editor(Generic[T]):
             keys["input"] = size
         return rows
 
-    def _deeper(self, rows: Sequence[KnownRow], factor: float) -> list[KnownRow]:
-        deep: list[KnownRow] = []
-        for _, repeats in groupby(rows, attrgetter("base")):
-            group = list(repeats)
-            repeated = group[0].row.repeats
-            deep += self._deepened(group, times_deeper(len(group), factor) if repeated else None)
-        return deep
-
-    def _wider(self, known: KnownRow, factor: float, divisor: int) -> KnownRow:
-        if known.channels is None:
-            known.channels = channels_of(known.row)
-        channels = wider(known.row, known.channels, factor, divisor)
-        key = tuple(channels.values())
-        if key not in known.wider:
-            known.wider[key] = self._know(known.row.replaced(channels))
-        return known.wider[key]
-
-
-def _picker(places: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
-    """Return what takes the texts at these places; `itemgetter` gives a bare text for one."""
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda texts: tuple([texts[place] for place in places])
-
 
 def _named(edits: Sequence[Edit]) -> str:
     return f"edit '{' '.join(edit.text for edit in edits)}'"
-
-
-def _without(field: str, ops: Sequence[type[Row]]) -> InputError | None:
-    """Return why no row of these ops has the field; None where no op at all has it."""
-    having = [name for name, op in OPS.items() if field in op.rules()]
-    if not having:
-        return None
-    reasons = [f"; {op.op}: {op.without[field]}" for op in ops if field in op.without]
-    return InputError(
-        f"no row of {', '.join(op.op for op in ops)} has {field}; rows of {', '.join(having)} do"
-        + "".join(reasons)
-    )

@@ -18,7 +18,7 @@ from fuseablate.errors import InputError
 from fuseablate.layers import Cost
 from fuseablate.network.builder import build
 from fuseablate.network.check import count_macs
-from fuseablate.spec import editor as editor_module
+from fuseablate.spec import row_editor as row_editor_module
 from fuseablate.spec.catalog import load_spec
 from fuseablate.spec.keys import Size
 from fuseablate.spec.spec import Spec
@@ -86,8 +86,8 @@ def test_tables_differ_where_cells_do() -> None:
 
 def test_what_is_forgotten_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(variants_module, "MOST_ROWS", 20)
-    monkeypatch.setattr(editor_module, "MOST_ROWS", 20)
-    monkeypatch.setattr(editor_module, "MOST_PLANS", 2)
+    monkeypatch.setattr(row_editor_module, "MOST_ROWS", 20)
+    monkeypatch.setattr(row_editor_module, "MOST_PLANS", 2)
     variants = Variants(BASE)
     for exp in range(8, 200):
         texts = [f"3.exp={exp}", *(["2.kernel=5"] if exp % 2 else []), f"3.depth={exp % 3 + 1}"]
