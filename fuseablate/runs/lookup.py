@@ -48,7 +48,8 @@ def run_named(
         ids = ", ".join(folder.name for folder in matches[:FEW])
         more = ", ..." if len(matches) > FEW else ""
         raise InputError(
-            f"run '{name}': {len(matches)} runs of {store.root} begin so ({ids}{more}); write more"
+            f"run '{name}': {len(matches)} runs of {store.root} begin with it ({ids}{more}); "
+            "give more digits"
         )
     if matches:
         return matches[0]

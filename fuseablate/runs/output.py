@@ -80,7 +80,7 @@ def output_target(path: Path, flag: str) -> Path | int:
     if not parent.is_dir():
         near = next(above for above in parent.parents if above.is_dir())
         raise InputError(
-            f"{flag} {path}: there is no folder {parent}; the nearest that there is: {near}"
+            f"{flag} {path}: there is no folder {parent}; the nearest that exists: {near}"
         )
     if mode is not None:
         if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):

@@ -111,7 +111,7 @@ def test_files_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert main([*ask, str(tmp_path / name)]) == 0
         assert (tmp_path / name).read_bytes().startswith(begin)
     capsys.readouterr()
-    nearest = f"there is no folder {tmp_path}/none; the nearest that there is: {tmp_path}"
+    nearest = f"there is no folder {tmp_path}/none; the nearest that exists: {tmp_path}"
     for more, said in (
         ([str(tmp_path / "a.pdf")], "must end in .png or .svg"),
         ([str(tmp_path / "none" / "a.png")], nearest),

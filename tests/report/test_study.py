@@ -470,7 +470,7 @@ def test_studies_and_runs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     path.write_text(text)
     shared = _shared_prefix(tmp_path)
     assert main(["report", shared, *runs]) == 2
-    assert "begin so (" in capsys.readouterr().err
+    assert "begin with it (" in capsys.readouterr().err
     target = tmp_path / "se.md"
     assert main(["report", "se", *runs, "--format", "markdown", "--output", str(target)]) == 0
     assert target.read_text().startswith("### Squeeze-and-excitation")

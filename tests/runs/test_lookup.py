@@ -58,11 +58,13 @@ def test_the_order_is_that_of_the_names_without_repeats(store: Store) -> None:
 def test_several_runs_that_begin_alike(store: Store) -> None:
     root = store.root
     assert refused(store, "0ab1") == (
-        f"run '0ab1': 2 runs of {root} begin so ({IDS[1]}, {IDS[2]}); write more"
+        f"run '0ab1': 2 runs of {root} begin with it ({IDS[1]}, {IDS[2]}); give more digits"
     )
     (root / "0ab2000000000000").mkdir()
-    assert f"4 runs of {root} begin so ({IDS[0]}, {IDS[1]}, {IDS[2]}, ...)" in refused(store, "0a")
-    assert f"3 runs of {root} begin so ({IDS[1]}, {IDS[2]}, 0ab2000000000000);" in refused(
+    assert f"4 runs of {root} begin with it ({IDS[0]}, {IDS[1]}, {IDS[2]}, ...)" in refused(
+        store, "0a"
+    )
+    assert f"3 runs of {root} begin with it ({IDS[1]}, {IDS[2]}, 0ab2000000000000);" in refused(
         store, "0ab"
     )
 

@@ -145,7 +145,7 @@ def test_every_flag_that_names_a_file_has_the_same_rules(
         for path, said in (
             (arguments[-1], "lies in the folder of a run"),
             (tmp_path / "none" / "deep" / Path(arguments[-1]).name,
-             f"there is no folder {tmp_path}/none/deep; the nearest that there is: {tmp_path}"),
+             f"there is no folder {tmp_path}/none/deep; the nearest that exists: {tmp_path}"),
         ):  # fmt: skip
             assert main([*map(str, arguments[:-1]), str(path)]) == 2
             printed = capsys.readouterr()

@@ -368,7 +368,7 @@ def test_an_export_is_there_whole_or_not_at_all(tmp_path: Path, capsys: Capture)
     put(store, plain_record())
     (tmp_path / "kept").mkdir()
     message = moved(capsys, "export", tmp_path / "kept", "--runs", store.root, code=2)
-    assert "is there already" in message
+    assert "already exists" in message
     missing = tmp_path / "none" / "x.tar"
     message = moved(capsys, "export", missing, "--runs", store.root, code=2)
     assert f"there is no folder {tmp_path / 'none'}" in message

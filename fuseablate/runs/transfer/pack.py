@@ -135,7 +135,7 @@ class _Packer:
         content = Summed(file, size, self.meter.advance)
         self.writer.add(name, content, size)
         if content.missing:
-            raise InputError(f"{name}: became shorter while it was exported; export again")
+            raise InputError(f"{name}: shrank while it was exported; export again")
         self.files[name] = FileEntry(size, content.sha256)
 
     def finish(self) -> None:
@@ -185,7 +185,7 @@ def _new_tar(target: Path) -> Iterator[_Writer]:
 def _new_folder(target: Path) -> Iterator[_Writer]:
     if target.exists() or target.is_symlink():
         raise InputError(
-            f"{target}: is there already; name a new folder, or a file that ends in {TAR}"
+            f"{target}: already exists; name a new folder, or a file that ends in {TAR}"
         )
     output_target(target, "FILE")
     temporary = beside(target.absolute())

@@ -120,7 +120,7 @@ def _tar(path: Path) -> _Tar:
                 if not (belongs(name) or name == CONTENTS):
                     raise InputError(f"{path}: {info.name!r}: is not a file of a run store")
                 if name in files:
-                    raise InputError(f"{path}: {info.name!r}: is there twice; nothing is imported")
+                    raise InputError(f"{path}: {info.name!r}: appears twice; nothing is imported")
                 files[name], offsets[name] = info.size, at
             file.seek(after)
     return _Tar(path, files, offsets)

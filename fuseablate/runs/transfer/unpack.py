@@ -101,7 +101,7 @@ def _copy(path: Path, source: Source, staging: Path, meter: Meter) -> None:
     files = dict(source.files)
     for name, size in files.items():
         if name.endswith((".json", ".log")) and size > SMALL:
-            raise InputError(f"{path}: {name}: has {size:,} bytes, and may have {SMALL:,}")
+            raise InputError(f"{path}: {name}: has {size:,} bytes, and the limit is {SMALL:,}")
     listed = _list(path, source)
     files.pop(CONTENTS, None)
     if listed is not None and set(listed) != set(files):
