@@ -218,7 +218,7 @@ def test_no_size(root: Path) -> None:
 
 def test_no_folder() -> None:
     with pytest.raises(
-        InputError, match=r"^folder data: root: missing; name the folder that holds the"
+        InputError, match=r"^folder data: root: missing; name the folder of the images"
     ):
         load_data("folder", size=32)
 
