@@ -120,7 +120,7 @@ class _Fields:
         if edit.field == "op":
             return True
         if edit.field == "depthwise":
-            return bool(self.op.depthwise_forms(self._values))
+            return bool(self.op.depthwise_forms(self._shown()))
         if edit.field == "depth":
             if edit.rows and "/" in edit.rows:
                 raise InputError(f"a depth is that of the whole row; use {row.base}.{edit.field}")
@@ -160,13 +160,17 @@ class _Fields:
         return bool(value != before)
 
     def _set_depthwise(self, form: str) -> bool:
-        values = dict(self.op.depthwise_forms(self._values)[form])
+        shown = self._shown()
+        values = dict(self.op.depthwise_forms(shown)[form])
         op = values.pop("op", self.op.op)
-        shown = {**self.op.defaults(), **self._values}
         same = op == self.op.op and all(shown.get(name) == values[name] for name in values)
         self._structure["op"] = op
         self._values |= values
         return not same
+
+    def _shown(self) -> dict[str, Any]:
+        """Return the values that a row of the op now would have, defaults among them."""
+        return {**self.op.defaults(), **self._values}
 
     def row(self) -> tuple[Row, tuple[str, ...]]:
         """Return the row that the fields now mean, and those that fell away with a value."""
