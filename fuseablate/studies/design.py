@@ -17,7 +17,7 @@ from fuseablate.recipes import Recipe, changed, changes_of
 from fuseablate.runs import BASELINE
 from fuseablate.space import Assignment, Parameter, Space
 from fuseablate.spec import Size, Spec
-from fuseablate.studies.choices import BY_FACTORS, Choice, fractional_factorial, per_row
+from fuseablate.studies.combinations import BY_FACTORS, Combination, fractional_factorial, per_row
 from fuseablate.studies.schema import Level
 from fuseablate.studies.study import Study
 
@@ -27,9 +27,9 @@ class Variant:
     """The baseline with some levels chosen: a network and how it is trained."""
 
     names: tuple[str, ...]
-    """More than one where several choices give the same network and recipe."""
+    """More than one where several combinations give the same network and recipe."""
     levels: tuple[Mapping[str, str], ...]
-    """For each of these choices the level of each factor, `baseline` where it is untouched.
+    """For each of these combinations the level of each factor, `baseline` where it is untouched.
 
     A per-row design has one factor, `row`. A variant that is also another one rescaled has the
     levels of its own alone.
@@ -74,8 +74,8 @@ class Design:
 def expand(study: Study, size: Size, classes: int | None = None) -> Design:
     """Return what the study trains on images of `size` (H, W) in so many classes.
 
-    Choices that give the same network at that size and the same recipe are one variant with all
-    their names. Edits that change nothing beside the others are dropped. A search has the
+    Combinations that give the same network at that size and the same recipe are one variant with
+    all their names. Edits that change nothing beside the others are dropped. A search has the
     baseline alone: its space is tried here, and sampled elsewhere. Raise `InputError` with the
     study's file, the level or levels, and what is wrong with them.
     """
@@ -91,14 +91,14 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
     notes: list[str] = []
     if study.search:
         Space.of(base.spec, study.search.parameters, base.recipe)
-        choices = [Choice(BASELINE, {})]
+        chosen = [Combination(BASELINE, {})]
     elif study.rows and study.edit:
-        choices, left_out = per_row(base.spec, study.rows, study.edit, size)
+        chosen, left_out = per_row(base.spec, study.rows, study.edit, size)
     elif study.design == "fractional":
-        choices, notes = fractional_factorial(study.factors)
+        chosen, notes = fractional_factorial(study.factors)
     else:
-        choices = BY_FACTORS[study.design](study.factors)
-    variants = _distinct([_variant(base, choice, study, size) for choice in choices], size)
+        chosen = BY_FACTORS[study.design](study.factors)
+    variants = _distinct([_variant(base, combination, study, size) for combination in chosen], size)
     if study.iso:
         variants, nearest = _with_iso(variants, study.iso, size)
         notes += nearest
@@ -111,14 +111,16 @@ def levels_of(parameters: Sequence[Parameter], params: Assignment) -> dict[str, 
     return {name: by_name[name].text(value) for name, value in params.items()}
 
 
-def _variant(base: Variant, choice: Choice, study: Study, size: Size) -> Variant:
+def _variant(base: Variant, combination: Combination, study: Study, size: Size) -> Variant:
     factors = ["row"] if study.rows else [factor.name for factor in study.factors]
-    levels = {f: choice.levels[f].name if f in choice.levels else BASELINE for f in factors}
+    levels = {
+        f: combination.levels[f].name if f in combination.levels else BASELINE for f in factors
+    }
     try:
-        spec, recipe = _applied(base, choice.levels, study.specs, size)
+        spec, recipe = _applied(base, combination.levels, study.specs, size)
     except InputError as error:
-        raise _blamed(base, choice.levels, study.specs, size) or error from None
-    return Variant((choice.name,), (levels,), spec, recipe)
+        raise _blamed(base, combination.levels, study.specs, size) or error from None
+    return Variant((combination.name,), (levels,), spec, recipe)
 
 
 def _applied(

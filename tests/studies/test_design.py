@@ -9,7 +9,7 @@ import pytest
 
 from fuseablate.cost.costs import measure
 from fuseablate.errors import InputError
-from fuseablate.studies.choices import aliases, fractional, fractional_factorial
+from fuseablate.studies.combinations import aliases, fractional, fractional_factorial
 from fuseablate.studies.design import Design, expand
 from fuseablate.studies.schema.study import Factor, Level
 from fuseablate.studies.study import load_study, shipped_study

@@ -1,6 +1,6 @@
-"""Which levels each design chooses, and what the choices are called. Without torch.
+"""Which combinations of levels each design has, and what they are called. Without torch.
 
-A choice is called by its `factor=level` pairs, joined by commas. `baseline`, `candidate`,
+A combination is called by its `factor=level` pairs, joined by commas. `baseline`, `candidate`,
 `without-<factor>` and, in a per-row design, the edit itself are the other names.
 """
 
@@ -22,36 +22,37 @@ MOST_VARIANTS = 4096
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What a design chooses for one of its variants."""
+class Combination:
+    """A combination of levels, which makes one variant of a design."""
 
     name: str
     levels: Mapping[str, Level]
     """The level of each factor that is not at the baseline."""
 
     @classmethod
-    def of(cls, levels: Mapping[str, Level]) -> Choice:
-        """Return the choice that is called by its levels."""
+    def of(cls, levels: Mapping[str, Level]) -> Combination:
         pairs = (f"{factor}={level.name}" for factor, level in levels.items())
         return cls(",".join(pairs) or BASELINE, levels)
 
 
-def _one_factor(factors: Sequence[Factor]) -> list[Choice]:
+def _one_factor(factors: Sequence[Factor]) -> list[Combination]:
     alone = [{factor.name: level} for factor in factors for level in factor.levels]
-    return [Choice.of(levels) for levels in ({}, *alone)]
+    return [Combination.of(levels) for levels in ({}, *alone)]
 
 
-def _leave_one_out(factors: Sequence[Factor]) -> list[Choice]:
+def _leave_one_out(factors: Sequence[Factor]) -> list[Combination]:
     """Return the candidate, the candidate without each factor, and the baseline for context."""
     candidate = {factor.name: factor.levels[0] for factor in factors}
     without = [
-        Choice(f"without-{out}", {name: level for name, level in candidate.items() if name != out})
+        Combination(
+            f"without-{out}", {name: level for name, level in candidate.items() if name != out}
+        )
         for out in candidate
     ]
-    return [Choice("candidate", candidate), *without, Choice(BASELINE, {})]
+    return [Combination("candidate", candidate), *without, Combination(BASELINE, {})]
 
 
-def _factorial(factors: Sequence[Factor]) -> list[Choice]:
+def _factorial(factors: Sequence[Factor]) -> list[Combination]:
     count = prod(len(factor.levels) + 1 for factor in factors)
     if count > MOST_VARIANTS:
         raise InputError(
@@ -61,25 +62,25 @@ def _factorial(factors: Sequence[Factor]) -> list[Choice]:
     return [_combined(factors, levels) for levels in product(*((None, *f.levels) for f in factors))]
 
 
-def fractional_factorial(factors: Sequence[Factor]) -> tuple[list[Choice], list[str]]:
-    """Return the runs of the design, and the notes that say what is aliased."""
-    runs = fractional(len(factors))
-    aliased = aliases([factor.name for factor in factors], runs)
-    share = f"{len(runs)} of {2 ** len(factors):,} combinations"
+def fractional_factorial(factors: Sequence[Factor]) -> tuple[list[Combination], list[str]]:
+    """Return the combinations of the design, and the notes that say what is aliased."""
+    signs = fractional(len(factors))
+    aliased = aliases([factor.name for factor in factors], signs)
+    share = f"{len(signs)} of {2 ** len(factors):,} combinations"
     note = (
         f"resolution IV, {share}: main effects are clear of two-factor interactions, "
         "and some of these are aliased with each other"
         if aliased
         else f"resolution V, {share}: main effects and two-factor interactions are all clear"
     )
-    choices = [
+    chosen = [
         _combined(
             factors,
-            [f.levels[0] if sign > 0 else None for f, sign in zip(factors, run, strict=True)],
+            [f.levels[0] if sign > 0 else None for f, sign in zip(factors, row, strict=True)],
         )
-        for run in runs
+        for row in signs
     ]
-    return choices, [note, *aliased]
+    return chosen, [note, *aliased]
 
 
 def fractional(factors: int) -> list[tuple[int, ...]]:
@@ -88,10 +89,10 @@ def fractional(factors: int) -> list[tuple[int, ...]]:
     The matrix comes from pyDOE3. Its generators are chosen here: pyDOE3's own `fracfact_by_res`
     (version 1.6.2) refuses four factors, and from 16 on returns designs of resolution III.
 
-    The first run has the baseline throughout. Columns are products of an odd number of the first
-    few, so that every word of the defining relation is even, and the shortest has four letters
-    (Box, Hunter and Hunter, Statistics for Experimenters, chapter 6). Five factors take the
-    product of all four, which gives resolution V in the same 16 runs.
+    The first combination has the baseline throughout. Columns are products of an odd number of the
+    first few, so that every word of the defining relation is even, and the shortest has four
+    letters (Box, Hunter and Hunter, Statistics for Experimenters, chapter 6). Five factors take the
+    product of all four, which gives resolution V in the same 16 combinations.
     """
     from pyDOE3 import fracfact  # takes over a second
 
@@ -100,42 +101,42 @@ def fractional(factors: int) -> list[tuple[int, ...]]:
     words = ["".join(word) for size in range(3, independent + 1, 2)
              for word in combinations(letters, size)]  # fmt: skip
     if factors == 5:
-        words = ["-abcd"]  # the sign keeps the baseline among the runs
+        words = ["-abcd"]  # the sign keeps the baseline among the combinations
     matrix = fracfact(" ".join([*letters, *words[: factors - independent]]))
-    return [tuple(int(sign) for sign in run) for run in matrix]
+    return [tuple(int(sign) for sign in row) for row in matrix]
 
 
-def aliases(names: Sequence[str], runs: Sequence[Sequence[int]]) -> list[str]:
+def aliases(names: Sequence[str], signs: Sequence[Sequence[int]]) -> list[str]:
     """Return which two-factor interactions cannot be told apart, a line for each set of them."""
-    columns = dict(zip(names, zip(*runs, strict=True), strict=True))
+    columns = dict(zip(names, zip(*signs, strict=True), strict=True))
     sets: dict[tuple[int, ...], list[str]] = {}
     for pair in combinations(names, 2):
-        signs = tuple(map(prod, zip(*(columns[name] for name in pair), strict=True)))
-        opposite = tuple(-sign for sign in signs)
-        sets.setdefault(max(signs, opposite), []).append(" x ".join(pair))
+        interaction = tuple(map(prod, zip(*(columns[name] for name in pair), strict=True)))
+        opposite = tuple(-sign for sign in interaction)
+        sets.setdefault(max(interaction, opposite), []).append(" x ".join(pair))
     return [" is aliased with ".join(group) for group in sets.values() if len(group) > 1]
 
 
-BY_FACTORS: Mapping[str, Callable[[Sequence[Factor]], list[Choice]]] = {
+BY_FACTORS: Mapping[str, Callable[[Sequence[Factor]], list[Combination]]] = {
     "one-factor": _one_factor,
     "leave-one-out": _leave_one_out,
     "factorial": _factorial,
 }
 
 
-def per_row(spec: Spec, rows: str, edit: str, size: Size) -> tuple[list[Choice], list[str]]:
+def per_row(spec: Spec, rows: str, edit: str, size: Size) -> tuple[list[Combination], list[str]]:
     """Return the baseline and the edit on each row, and the rows that are left out."""
-    choices = [Choice(BASELINE, {})]
+    made = [Combination(BASELINE, {})]
     left_out = []
     for row in select(spec.rows, rows):
         text = f"{_alone(spec, row)}.{edit}"
         if reason := _without_effect(spec, row, text, size):
             left_out.append(reason)
         else:
-            choices.append(Choice(text, {"row": Level(name=row.name, edits=(text,))}))
-    if len(choices) == 1:
+            made.append(Combination(text, {"row": Level(name=row.name, edits=(text,))}))
+    if len(made) == 1:
         raise InputError(f"no row of '{rows}' can take the edit: {left_out[0]}")
-    return choices, left_out
+    return made, left_out
 
 
 def _alone(spec: Spec, row: Row) -> str:
@@ -154,6 +155,6 @@ def _without_effect(spec: Spec, row: Row, text: str, size: Size) -> str:
     return f"edit '{text}': gives the network of the baseline" if same else ""
 
 
-def _combined(factors: Sequence[Factor], levels: Sequence[Level | None]) -> Choice:
+def _combined(factors: Sequence[Factor], levels: Sequence[Level | None]) -> Combination:
     pairs = zip(factors, levels, strict=True)
-    return Choice.of({factor.name: level for factor, level in pairs if level is not None})
+    return Combination.of({factor.name: level for factor, level in pairs if level is not None})
