@@ -34,7 +34,7 @@ from fuseablate.spec import IMAGE_CHANNELS, Size, Spec, load_spec
 SHOWN = (*SUMMARY, "activations", "bytes")
 
 
-class Column(NamedTuple):
+class CostColumn(NamedTuple):
     """A cost, and what it is read from for a spec at an input size."""
 
     kind: CostKind
@@ -76,16 +76,16 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def columns_of(args: argparse.Namespace) -> dict[str, Column]:
+def columns_of(args: argparse.Namespace) -> dict[str, CostColumn]:
     """Return the costs that are asked for, by their names for machines."""
-    columns = {name: Column(COSTS[name], measure) for name in SHOWN}
+    columns = {name: CostColumn(COSTS[name], measure) for name in SHOWN}
     if args.hardware:
         array = load_hardware(args.hardware)
 
         def taken(spec: Spec, size: Size | None) -> int:
             return cycles(spec.layers(size), (IMAGE_CHANNELS, *(size or spec.input)), array)
 
-        columns["cycles"] = Column(CostKind(title="Cycles", unit="cycles", get=float), taken)
+        columns["cycles"] = CostColumn(CostKind(title="Cycles", unit="cycles", get=float), taken)
     if batch := args.batch:
         for name, title, of in (
             ("inference_memory", "Inference", inference_memory),
@@ -94,7 +94,7 @@ def columns_of(args: argparse.Namespace) -> dict[str, Column]:
             kind = CostKind(
                 title=f"{title} of {batch}", unit="MB", get=attrgetter("total"), per=1e6, decimals=1
             )
-            columns[name] = Column(kind, partial(of, batch=batch))
+            columns[name] = CostColumn(kind, partial(of, batch=batch))
     return columns
 
 
@@ -193,7 +193,7 @@ def print_table(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) 
 
 
 def changed(
-    spec: Spec, size: Size | None, columns: Sequence[Column], base: Sequence[float]
+    spec: Spec, size: Size | None, columns: Sequence[CostColumn], base: Sequence[float]
 ) -> list[tuple[str, str, dict[str, str]]]:
     """Return the row of an edited spec, and one with its changes from `base` in percent."""
     values = [column.value(spec, size) for column in columns]
@@ -206,7 +206,7 @@ def changed(
 
 
 def cells(
-    spec: Spec, size: Size | None, columns: Sequence[Column], values: Sequence[float]
+    spec: Spec, size: Size | None, columns: Sequence[CostColumn], values: Sequence[float]
 ) -> dict[str, str]:
     """Return a row of the table, by the names of its columns."""
     h, w = size or spec.input

@@ -8,7 +8,7 @@ for each run, named by the digest of what determines its result; and of each stu
 from __future__ import annotations
 
 from fuseablate.runs.identity import alike, differing, networks_of
-from fuseablate.runs.lookup import Selection, record_named, run_named, select
+from fuseablate.runs.lookup import StoreSelection, record_named, run_named, select
 from fuseablate.runs.manifest import (
     BASELINE,
     JOURNAL,
@@ -70,8 +70,8 @@ __all__ = [
     "RunStatus",
     "Score",
     "Searched",
-    "Selection",
     "Store",
+    "StoreSelection",
     "StoredRun",
     "StudyStatus",
     "TestScore",

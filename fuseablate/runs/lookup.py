@@ -80,14 +80,14 @@ def record_named(store: Store, name: str) -> Record:
 
 
 @dataclass(frozen=True)
-class Selection:
+class StoreSelection:
     """Runs, by their folders, and studies, by theirs."""
 
     runs: tuple[Path, ...]
     studies: tuple[Path, ...]
 
 
-def select(store: Store, names: Sequence[str]) -> Selection:
+def select(store: Store, names: Sequence[str]) -> StoreSelection:
     """Return the runs and studies of those names; all of the store where there is none.
 
     A name is that of a study, with its digest or without (then the newest), or the first digits
@@ -95,7 +95,7 @@ def select(store: Store, names: Sequence[str]) -> Selection:
     """
     folders, studies = run_folders(store), study_folders(store)
     if not names:
-        return Selection(tuple(folders), tuple(studies))
+        return StoreSelection(tuple(folders), tuple(studies))
     # Tables, for the order of the names without repeats.
     runs: dict[Path, None] = {}
     selected: dict[Path, None] = {}
@@ -108,7 +108,7 @@ def select(store: Store, names: Sequence[str]) -> Selection:
             runs |= dict.fromkeys(folder for folder in folders if folder.name in ids)
         else:
             runs[run_named(store, name, folders, studies)] = None
-    return Selection(tuple(runs), tuple(selected))
+    return StoreSelection(tuple(runs), tuple(selected))
 
 
 def runs_of_study(folder: Path) -> set[str]:

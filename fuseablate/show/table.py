@@ -21,7 +21,7 @@ NORMS = {"batch": "BN", "group": "GN"}
 
 
 @dataclass(frozen=True)
-class Column:
+class SpecColumn:
     """A column: what a line has in it, and whether a line has anything of the kind at all."""
 
     wide: str
@@ -91,7 +91,7 @@ def print_totals(size: Size, total: Cost, out: Console) -> None:
     )
 
 
-def columns_of(spec: Spec, lines: Sequence[TableLine], wide: bool) -> list[Column]:
+def columns_of(spec: Spec, lines: Sequence[TableLine], wide: bool) -> list[SpecColumn]:
     """Return the columns that a table may have, in order."""
     groups = any(line.row.values().get("norm") == "group" for line in lines)
 
@@ -103,36 +103,38 @@ def columns_of(spec: Spec, lines: Sequence[TableLine], wide: bool) -> list[Colum
         kind = line.row.values().get("norm")
         return NORMS.get(str(kind), "No") if groups else "Yes" if kind == "batch" else "No"
 
-    def channels(name: str, head: str | None = None) -> Column:
+    def channels(name: str, head: str | None = None) -> SpecColumn:
         def text(line: TableLine) -> str:
             value = line.row.values().get(name)
             value = spec.classes if value == "classes" else value
             return "-" if value is None else str(value)
 
-        return Column(head or name, head or name, text, lambda line: _has(line, name), right=True)
+        return SpecColumn(
+            head or name, head or name, text, lambda line: _has(line, name), right=True
+        )
 
-    def cost(kind: CostKind) -> Column:
+    def cost(kind: CostKind) -> SpecColumn:
         number = kind.full if wide else kind.short
-        return Column(
+        return SpecColumn(
             kind.heading, kind.heading, lambda line: number(kind.get(line.cost)), right=True,
             style="cyan",
         )  # fmt: skip
 
     head = "Norm" if groups else "BN"
     return [
-        Column("Row", "#", lambda line: line.label),
-        Column("Input HxWxC", "Input", lambda line: size_text(line.first.in_shape)),
-        Column("Operator", "Op", title),
-        Column("Kernel", "Kernel", lambda line: line.row.kernel_text(line.first.in_shape)),
-        Column(head, head, norm, lambda line: line.row.values().get("norm") in NORMS),
+        SpecColumn("Row", "#", lambda line: line.label),
+        SpecColumn("Input HxWxC", "Input", lambda line: size_text(line.first.in_shape)),
+        SpecColumn("Operator", "Op", title),
+        SpecColumn("Kernel", "Kernel", lambda line: line.row.kernel_text(line.first.in_shape)),
+        SpecColumn(head, head, norm, lambda line: line.row.values().get("norm") in NORMS),
         channels("exp"),
         channels("inner"),
         channels("growth"),
         channels("out"),
-        Column("SE", "SE", _se, lambda line: line.row.values().get("se") is True),
-        Column("NL", "NL", _nl, lambda line: _has(line, "nl")),
-        Column("stride", "s", _stride),
-        Column("Output", "Output", lambda line: size_text(line.last.out_shape), style="cyan"),
+        SpecColumn("SE", "SE", _se, lambda line: line.row.values().get("se") is True),
+        SpecColumn("NL", "NL", _nl, lambda line: _has(line, "nl")),
+        SpecColumn("stride", "s", _stride),
+        SpecColumn("Output", "Output", lambda line: size_text(line.last.out_shape), style="cyan"),
         *(cost(COSTS[name]) for name in SUMMARY),
     ]
 

@@ -10,7 +10,7 @@ from fuseablate.ops import OPS, Row
 from fuseablate.spec.edits import STRUCTURE, Edit
 
 
-class Failure(NamedTuple):
+class EditFailure(NamedTuple):
     """Why edits make no row."""
 
     error: InputError
@@ -51,7 +51,7 @@ class EditedRow(NamedTuple):
     """The texts of those that changed it."""
     dropped: tuple[str, ...]
     """Fields with a value that a change of op did away with."""
-    failure: Failure | None
+    failure: EditFailure | None
 
 
 def edit_row(
@@ -85,7 +85,7 @@ def edit_row(
         made, dropped = fields.row()
         known = know(made)
     except InputError as error:
-        failure = Failure(error, text, selecting)
+        failure = EditFailure(error, text, selecting)
     return EditedRow(
         known, fields.op, fields.depth, frozenset(applied), frozenset(changed), dropped, failure
     )

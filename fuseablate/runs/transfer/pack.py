@@ -18,7 +18,7 @@ from fuseablate import __version__
 from fuseablate.errors import InputError
 from fuseablate.io.atomic import atomic_file, beside
 from fuseablate.io.lock import is_held
-from fuseablate.runs.lookup import Selection
+from fuseablate.runs.lookup import StoreSelection
 from fuseablate.runs.output import output_target
 from fuseablate.runs.store import NEWEST, RECORD, WEIGHTS
 from fuseablate.runs.stored import StoredRun, stored_run
@@ -49,7 +49,7 @@ class Exported:
 
 
 def export_runs(
-    selection: Selection, target: Path, meter: Meter, *, weights: bool, checkpoints: bool
+    selection: StoreSelection, target: Path, meter: Meter, *, weights: bool, checkpoints: bool
 ) -> Exported:
     """Write runs and studies to `target`: a tar file where it ends in .tar, else a new folder.
 
