@@ -244,14 +244,15 @@ def _sides(
     """Return how often a window fits along each side of a map."""
     after = []
     for n, k, s, p in zip(sides, kernel, stride, padding, strict=True):
-        out = (n + 2 * p - k) // s + 1
+        room = n + 2 * p - k
+        out = room // s + 1
         # A window that begins in the padding behind the map is left out, as torch does.
-        if ceil and (n + 2 * p - k) % s and out * s < n + p:
+        if ceil and room % s and out * s < n + p:
             out += 1
         if out < 1 or (s > n > 1):
             raise InputError(
                 f"kernel {k} with stride {s} leaves nothing of a {sides[0]}x{sides[1]} map; "
-                + (f"use a stride of at most {n}" if n + 2 * p >= k else "use a larger input")
+                + (f"use a stride of at most {n}" if room >= 0 else "use a larger input")
             )
         after.append(out)
     return after[0], after[1]

