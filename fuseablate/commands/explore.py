@@ -14,7 +14,7 @@ from rich.text import Text
 from fuseablate.commands.arguments import add_input, input_json, whole
 from fuseablate.cost import BUDGETS, COSTS, measure, summary
 from fuseablate.errors import InputError
-from fuseablate.io.terminal import console, duration
+from fuseablate.io.terminal import console, counted, duration
 from fuseablate.layers import Cost
 from fuseablate.spec import load_spec
 
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         out = console()
         of = (
-            f" in the space of {args.space}: {len(space.parameters)} parameters, "
+            f" in the space of {args.space}: {counted(len(space.parameters), 'parameter')}, "
             f"{size[0]}x{size[1]} images, {spec.classes} classes"
         )
         out.print(Text.assemble((spec.name, "bold"), of), soft_wrap=True)

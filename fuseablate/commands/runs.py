@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from fuseablate.commands.arguments import add_runs, run_store
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
-from fuseablate.io.terminal import console
+from fuseablate.io.terminal import console, counted
 from fuseablate.runs import STATUSES, Store, StoredRun, select, stored_run, stored_runs
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def remove_runs(args: argparse.Namespace) -> int:
         return 1
     for run in runs:
         _remove(run, store)
-    print(plain(f"removed {_count(len(runs), 'run')} ({size:,} bytes)"))
+    print(plain(f"removed {counted(len(runs), 'run')} ({size:,} bytes)"))
     return 1 if held else 0
 
 
@@ -149,7 +149,7 @@ def _confirmed(runs: list[StoredRun], size: int, store: Store) -> bool:
     ended = sum(run.record is not None for run in runs)
     names = ", ".join(run.id for run in runs[:5]) + (", ..." if len(runs) > 5 else "")
     question = (
-        f"remove {_count(len(runs), 'run')} ({names}; {ended} of them ended; {size:,} bytes) from "
+        f"remove {counted(len(runs), 'run')} ({names}; {ended} of them ended; {size:,} bytes) from "
         f"{store.root}? [y/N] "
     )
     try:
@@ -182,8 +182,9 @@ def export(args: argparse.Namespace) -> int:
     for note in done.notes:
         print(plain(note))
     said = (
-        f"{args.file}: {_count(done.runs, 'run')} and {_count(done.studies, 'study', 'studies')} "
-        f"of {store.root}, with {done.weights} weights and {done.checkpoints} checkpoints; "
+        f"{args.file}: {counted(done.runs, 'run')} and {counted(done.studies, 'study', 'studies')} "
+        f"of {store.root}, with the weights of {counted(done.weights, 'run')} and "
+        f"{counted(done.checkpoints, 'checkpoint')}; "
         f"'fuseablate runs import {args.file}' puts them into another store"
     )
     print(plain(said))
@@ -209,10 +210,6 @@ def import_(args: argparse.Namespace) -> int:
         )
     )
     return 1 if done.left else 0
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
 class _Lines:

@@ -18,6 +18,7 @@ from fuseablate.engines.base import Event, EventKind, Job
 from fuseablate.engines.latency import measured
 from fuseablate.engines.process import WorkerProcess
 from fuseablate.engines.workers import Workers
+from fuseablate.io.terminal import counted
 from fuseablate.spec import Size, Spec
 
 
@@ -185,7 +186,9 @@ class LocalEngine:
             case "started":
                 done, epochs = message["done"], message["epochs"]
                 task.reached(done)
-                start = f"going on after epoch {done} of {epochs}" if done else f"{epochs} epochs"
+                start = (
+                    f"going on after epoch {done} of {epochs}" if done else counted(epochs, "epoch")
+                )
                 self._tell("started", task, slot.name, start)
             case "epoch":
                 curves = message["curves"]
@@ -205,7 +208,7 @@ class LocalEngine:
             case "memory" | "broken" as kind:
                 self._broke(slot, task, kind, text)
             case kind:
-                raise AssertionError(f"a worker told of '{kind}'")
+                raise AssertionError(f"a worker reports '{kind}'")
 
     def _discard(self, slot: _Slot) -> str:
         """End the worker of a slot, and return how it ended."""
@@ -225,9 +228,9 @@ class LocalEngine:
         sharing = sum(other.device == slot.device for other in self._slots)
         if kind == "memory" and sharing > 1:
             self._slots.remove(slot)
-            left = "1 run at a time" if sharing == 2 else f"{sharing - 1} runs at a time"
+            fewer = f"{counted(sharing - 1, 'run')} at a time"
             full = f"{slot.device}: out of memory with {sharing} runs at a time"
-            self._tell("said", task, slot.name, f"{full}; from now on {left}")
+            self._tell("said", task, slot.name, f"{full}; from now on {fewer}")
             self._again(task, slot.name, text)
         else:
             self._failed(task, slot.name, text)
@@ -236,7 +239,7 @@ class LocalEngine:
         """Try a job again after a try that broke off, or give it up."""
         task.failures += not task.advanced
         if task.failures > self._retries and not task.stopping:
-            tries = "1 try" if task.failures == 1 else f"{task.failures} tries"
+            tries = counted(task.failures, "try", "tries")
             text = f"given up after {tries} that reached no new checkpoint; the last one: {text}"
             self._end(task, worker, "lost", text)
         else:

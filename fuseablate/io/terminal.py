@@ -120,9 +120,9 @@ def size_text(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, (*shape[1:], shape[0])))
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str, plural: str = "") -> str:
     """Write a number of things: `1 epoch`, `20 epochs`."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def change(after: float, before: float) -> str:

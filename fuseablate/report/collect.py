@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from fuseablate.io.terminal import counted
 from fuseablate.report.comparison import ComparedVariant, Comparison
 from fuseablate.runs import Manifest, PlannedVariant, Record, alike, differing, networks_of
 from fuseablate.runs.identity import DIGITS
@@ -177,7 +178,7 @@ def _data(run: Record) -> str:
 
 def _recipe(run: Record, name: str = "") -> str:
     epochs = run.recipe["epochs"]
-    return f"{name or run.recipe_name} ({epochs} epoch{'s' * (epochs != 1)})"
+    return f"{name or run.recipe_name} ({counted(epochs, 'epoch')})"
 
 
 def _study_recipe(manifest: Manifest, run: Record) -> str:
@@ -214,8 +215,7 @@ def unlike(runs: Sequence[Record]) -> tuple[str, ...]:
         counts = Counter(text(run.environment) for run in runs if key in run.environment)
         if len(counts) > 1:
             *others, last = [
-                f"{value} ({count} run{'s' * (count > 1)})"
-                for value, count in sorted(counts.items())
+                f"{value} ({counted(count, 'run')})" for value, count in sorted(counts.items())
             ]
             differences.append(f"{key} {', '.join(others)} and {last}")
     if not differences:

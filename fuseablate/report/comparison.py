@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fuseablate.io.terminal import counted
 from fuseablate.runs import MATTERS, Record, Searched
 from fuseablate.seeds import Looks
 
@@ -68,7 +69,7 @@ class ComparedVariant:
         """
         count = sum(run.failure is not None for run in self.runs)
         asked = len(self.seeds)
-        return f"{count} of {asked} run{'s' * (asked > 1)} diverged" if count else ""
+        return f"{count} of {counted(asked, 'run')} diverged" if count else ""
 
     @property
     def plot_label(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
+from fuseablate.io.terminal import counted
 from fuseablate.runs import Searched, Trial
 
 NEGLIGIBLE = 1e-15  # of a weight: what is left of the sum is less than a double can tell
@@ -81,7 +82,8 @@ def curves_note(curves: Mapping[str, Sequence[float]]) -> str:
     if len(curves) == 1:
         return expected
     bests = ", ".join(
-        f"{curve[-1]:.2f} of {len(curve):,} trials by {name}" for name, curve in curves.items()
+        f"{curve[-1]:.2f} of {counted(len(curve), 'trial')} by {name}"
+        for name, curve in curves.items()
     )
     return (
         f"Best validation top-1: {bests}; each comes from one search, and is optimistic as "

@@ -87,7 +87,7 @@ def _power_lines(statistics: SectionStatistics) -> list[str]:
     alone = " by the seeds' error alone" if statistics.interval == "both" else ""
     return [
         f"{spread}. At {analysis.seeds} seeds{base} a true difference is seen in 4 of 5 "
-        f"cases{alone} from {sees}; the {_points(matters)} that matter{'s' * (matters == 1)} would "
+        f"cases{alone} from {sees}; the {points(matters)} that matter{'s' * (matters == 1)} would "
         f"need {needs}."
     ]
 
@@ -133,7 +133,7 @@ def conclusion(variants: Sequence[AnalysedVariant], statistics: SectionStatistic
         rest = len(clauses) - MOST
         more = f"; {rest} more differ{'s' * (rest == 1)}" if rest > 0 else ""
         sentences.append(f"{holds.capitalize()}: {'; '.join(clauses[:MOST])}{more}.")
-    matters = _points(statistics.matters)
+    matters = points(statistics.matters)
     for holds, names in sorted(same.items(), reverse=True):
         sentences.append(f"{holds.capitalize()}, the same to within {matters}: {_names(names)}.")
     if unclear:
@@ -150,7 +150,7 @@ def _named_with_reason(no_claim: Mapping[str, Sequence[str]]) -> list[str]:
     return [f"{_names(names)}: {why}." for why, names in no_claim.items()]
 
 
-def _points(size: float) -> str:
+def points(size: float) -> str:
     return f"{size:g} point{'s' * (size != 1)}"
 
 

@@ -16,7 +16,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 
 from fuseablate.io.escaping import plain
-from fuseablate.io.terminal import console
+from fuseablate.io.terminal import console, counted
 from fuseablate.runs import Curves
 
 
@@ -63,7 +63,7 @@ class LineProgress(SilentProgress):
 
     def begin(self, title: str, epochs: int, done: int, images: int) -> None:
         self._title, self._epochs = title, epochs
-        start = f"going on after epoch {done} of {epochs}" if done else _epochs(epochs)
+        start = f"going on after epoch {done} of {epochs}" if done else counted(epochs, "epoch")
         self.say(f"{title}: {start}, {images:,} images each")
 
     def epoch(self, curves: Curves) -> None:
@@ -120,10 +120,6 @@ class BarProgress:
 
     def _heading(self, done: int) -> str:
         return f"epoch {min(done + 1, self._epochs)}/{self._epochs}"
-
-
-def _epochs(count: int) -> str:
-    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def epoch_line(curves: Curves) -> str:

@@ -403,7 +403,7 @@ def test_the_dry_run_of_a_search(tmp_path: Path) -> None:
     share = float(text.split("1,000 samples ")[1].split("%")[0])
     assert share == pytest.approx(100 / 3, abs=6)
     assert "Trials: 9 in all by tpe, 2 seeds each, 3 epochs" in text
-    assert "finalists: the best 2 and the baseline, 1 fresh seeds each" in text
+    assert "finalists: the best 2 and the baseline, 1 fresh seed each" in text
     assert not (tmp_path / "runs").exists()
 
 
@@ -422,7 +422,7 @@ def test_the_time_of_a_search_counts_a_whole_front(tmp_path: Path) -> None:
     print_search_plan(plan, plan.study.search, store, 1, out)
     assert isinstance(out.file, io.StringIO)
     # 4 trials and 4 random ones of two seeds; at most 4 finalists and the baseline of one.
-    assert f"At most {duration((8 * 2 + 5) * 3)} on 1 workers" in out.file.getvalue()
+    assert f"At most {duration((8 * 2 + 5) * 3)} on 1 worker" in out.file.getvalue()
 
 
 def test_random_trials_beside_a_search(tmp_path: Path) -> None:

@@ -259,7 +259,7 @@ def test_the_plan_counts_what_is_to_be_tuned_and_compared(tmp_path: Path) -> Non
     line = "Tuning: 8 runs, 4 recipes for each of 2 variants, seeds: 1, judged by validation; 8 to"
     assert line in before
     assert "4 runs of" in before
-    assert "12 to do with the tuning on 1 workers" in before
+    assert "12 to do with the tuning on 1 worker" in before
     after = printed(plan, carry(plan, tmp_path).driver.store)
     assert f"2.se=false lr={nearest('se=off'):g}" in after
     assert "2 of 2" in after

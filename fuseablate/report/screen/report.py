@@ -11,6 +11,7 @@ from fuseablate.report.analysis import AnalysedComparison, Section
 from fuseablate.report.screen.drawings import scatter, strip
 from fuseablate.report.screen.searched import print_searched
 from fuseablate.report.screen.tables import print_effects, print_runs, print_variants
+from fuseablate.report.words import points
 
 FEW = 12  # runs up to which each is shown unasked
 
@@ -59,10 +60,9 @@ def _print_section(report: AnalysedComparison, section: Section, out: Console) -
     if section.conclusion:
         out.print(Text(section.conclusion, style="bold"))
     if any(delta.holds for delta in section.statistics.deltas):
-        matters = section.statistics.matters
         out.print(
             "▲▲ ▼▼ ≈≈ hold whatever the spreads of the variants, ▲ ▼ ≈ if they are alike; ≈ same: "
-            f"within plus or minus {matters:g} point{'s' * (matters != 1)}.",
+            f"within plus or minus {points(section.statistics.matters)}.",
             style="dim",
         )
     for line in section.method:

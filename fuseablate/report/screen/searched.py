@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.cost import COSTS
-from fuseablate.io.terminal import fitted
+from fuseablate.io.terminal import counted, fitted
 from fuseablate.report.screen.drawings import sparkline
 from fuseablate.report.search_progress import (
     best_so_far,
@@ -36,7 +36,7 @@ def print_searched(search: Searched, out: Console) -> None:
         "not ended": states["running"],
     }
     ended = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    trials = f": {len(search.trials):,} trials by {search.sampler}: {ended or 'none'}"
+    trials = f": {counted(len(search.trials), 'trial')} by {search.sampler}: {ended or 'none'}"
     out.print(Text.assemble(("Search", "bold"), trials))
     refused = ", ".join(f"{count:,} {reason}" for reason, count in search.refused.items())
     out.print(f"Samples that were not trained, and drawn again: {refused}")

@@ -46,8 +46,8 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     if tuning and study.tune:
         count, seeds = study.tune.n_trials, len(study.tune.seeds)
         out.print(
-            f"Tuning: {len(tuning.runs)} runs, {count} recipes for each of "
-            f"{len(tuning.candidates)} variants, seeds: {seeds}, judged by validation; "
+            f"Tuning: {counted(len(tuning.runs), 'run')}, {counted(count, 'recipe')} for each of "
+            f"{counted(len(tuning.candidates), 'variant')}, seeds: {seeds}, judged by validation; "
             f"{len(untuned)} to do, then each variant's best is compared",
             soft_wrap=True,
         )
@@ -61,7 +61,7 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
         f"{_span(len(due.runs), due)} runs of {plan.data.title}, "
         f"{counted(study.recipe.epochs, 'epoch')} each by the baseline's recipe "
         f"({study.recipe.name}); {_span(len(todo), due)} to do"
-        f"{' with the tuning' if tuning else ''} on {workers} workers: "
+        f"{' with the tuning' if tuning else ''} on {counted(workers, 'worker')}: "
         f"{' to '.join(dict.fromkeys(times))}",
         soft_wrap=True,
     )

@@ -29,7 +29,7 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     out.print(title, soft_wrap=True)
     size = size_of(space)
     count = f"{size:,} distinct assignments" if size else "a continuous range among them"
-    out.print(f"Space: {len(space.parameters)} parameters, {count}")
+    out.print(f"Space: {counted(len(space.parameters), 'parameter')}, {count}")
     out.print(f"Baseline: {summary(cost)}")
     limits = search.budget.limits(cost) if search.budget else {}
     for name, limit in limits.items():
@@ -48,20 +48,22 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     best = search.finalists.best
     who = f"the best {best}" if best else "the front"
     out.print(
-        f"Trials: {trials:,} in all by {search.sampler}, {seeds} seeds each, "
+        f"Trials: {trials:,} in all by {search.sampler}, {counted(seeds, 'seed')} each, "
         f"{counted(plan.study.recipe.epochs, 'epoch')}, pruning: {search.prune}; "
-        f"finalists: {who} and the baseline, {fresh} fresh seeds each",
+        f"finalists: {who} and the baseline, {counted(fresh, 'fresh seed')} each",
         soft_wrap=True,
     )
     if search.compare_random:
-        out.print(f"For comparison {trials:,} random trials, none of which can be a finalist")
+        out.print(
+            f"For comparison {counted(trials, 'random trial')}, none of which can be a finalist"
+        )
     judged = min(best or trials, trials) + 1  # a front may hold all trials
     random = trials if search.compare_random else 0
     runs = [plan.runs[0]] * ((trials + random) * seeds + judged * fresh)
     seconds = plan.seconds_left(store.records(), runs)
     out.print(
-        f"At most {duration(seconds / workers)} on {workers} workers, at the baseline's cost, "
-        "what is done already not counted off"
+        f"At most {duration(seconds / workers)} on {counted(workers, 'worker')}, at the baseline's "
+        "cost, what is done already not counted off"
         if seconds is not None
         else "The time is unknown before the first run on these data",
         soft_wrap=True,
