@@ -138,6 +138,16 @@ def test_each_folder_has_a_face() -> None:
             assert "." in name or len(said.splitlines()) > 2, name
 
 
+def test_a_face_offers_only_what_others_use() -> None:
+    files = [*PACKAGE.rglob("*.py"), *REPOSITORY.glob("tests/**/*.py"), REPOSITORY / "README.md"]
+    words = {path: set(re.findall(r"\w+", path.read_text(encoding="utf-8"))) for path in files}
+    for part in FLOW:
+        face = importlib.import_module(f"fuseablate.{part}")
+        others = [names for path, names in words.items() if PACKAGE / part not in path.parents]
+        offered = set(getattr(face, "__all__", ()))
+        assert not offered - set().union(*others), part
+
+
 def test_no_part_of_the_package_bears_the_name_of_a_public_function() -> None:
     submodules = {module.name for module in pkgutil.iter_modules([str(PACKAGE)])}
     assert {"spec", "network", "cost"} <= submodules

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 from fuseablate.cost.costs import BUDGETS, COSTS, SUMMARY, CostKind, measure, summary, within
 from fuseablate.cost.iso import nearness, rescaled
-from fuseablate.cost.memory import PeakMemory, inference_memory, training_memory
+from fuseablate.cost.memory import inference_memory, training_memory
 from fuseablate.cost.receptive_field import RowReceptiveField, receptive_fields
-from fuseablate.cost.systolic import SystolicArray, cycles, load_hardware, shipped_hardware
-from fuseablate.cost.variants import Counted, Variants
+from fuseablate.cost.systolic import cycles, load_hardware, shipped_hardware
+from fuseablate.cost.variants import Variants
 
 __all__ = [
     "BUDGETS",
     "COSTS",
     "SUMMARY",
     "CostKind",
-    "Counted",
-    "PeakMemory",
     "RowReceptiveField",
-    "SystolicArray",
     "Variants",
     "cycles",
     "inference_memory",

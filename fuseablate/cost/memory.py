@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fuseablate.layers import (
+    ACTIVATIONS,
     Act,
     AuxHead,
     Children,
@@ -42,7 +43,6 @@ from fuseablate.layers import (
     ZeroPadShortcut,
     numel,
 )
-from fuseablate.layers.activations import ACTIVATIONS
 from fuseablate.spec import IMAGE_CHANNELS, Size, Spec
 
 FLOAT = 4  # bytes

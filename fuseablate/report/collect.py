@@ -10,7 +10,7 @@ from typing import Any
 from fuseablate.io.terminal import counted
 from fuseablate.report.comparison import ComparedVariant, Comparison
 from fuseablate.runs import Manifest, PlannedVariant, Record, alike, differing, networks_of
-from fuseablate.runs.identity import DIGITS
+from fuseablate.runs.identity import SHORT_DIGITS
 from fuseablate.seeds import unplanned
 
 UNTESTED = (
@@ -71,7 +71,7 @@ def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> 
     variants = []
     for (network, runs), text, own in zip(ordered, names, recipes, strict=True):
         first = runs[0]
-        name = f"{text} ({network[:DIGITS]})" if text in ambiguous else text
+        name = f"{text} ({network[:SHORT_DIGITS]})" if text in ambiguous else text
         variants.append(
             ComparedVariant(
                 key=network,

@@ -8,7 +8,7 @@ for each run, named by the digest of what determines its result; and of each stu
 from __future__ import annotations
 
 from fuseablate.runs.identity import alike, differing, networks_of
-from fuseablate.runs.lookup import StoreSelection, record_named, run_named, select
+from fuseablate.runs.lookup import record_named, run_named, select
 from fuseablate.runs.manifest import (
     BASELINE,
     JOURNAL,
@@ -33,7 +33,6 @@ from fuseablate.runs.record import (
 )
 from fuseablate.runs.status import STATUS, RunState, RunStatus, StudyStatus, held
 from fuseablate.runs.store import (
-    DIGITS,
     NEWEST,
     PREVIOUS,
     RECORD,
@@ -48,7 +47,6 @@ from fuseablate.runs.unfinished import DESCRIPTION, Description
 __all__ = [
     "BASELINE",
     "DESCRIPTION",
-    "DIGITS",
     "JOURNAL",
     "MANIFEST",
     "MATTERS",
@@ -71,7 +69,6 @@ __all__ = [
     "Score",
     "Searched",
     "Store",
-    "StoreSelection",
     "StoredRun",
     "StudyStatus",
     "TestScore",

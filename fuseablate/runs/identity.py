@@ -16,7 +16,7 @@ from fuseablate.runs.record import Record
 from fuseablate.runs.store import content_digest
 from fuseablate.spec import Spec
 
-DIGITS = 8  # of a digest, where it tells two of one name apart
+SHORT_DIGITS = 8  # of a digest, where it tells two of one name apart
 UNNAMED = ("name", "title", "source", "edits", "dropped")  # what says nothing of the function
 LONGEST = 24  # characters of a value that is written out
 
@@ -76,6 +76,6 @@ def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, str]:
             flat |= _flat(value, f"{above}{key}.")
             continue
         text = value if isinstance(value, str) else json.dumps(value)
-        short = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+        short = hashlib.sha256(text.encode()).hexdigest()[:SHORT_DIGITS]
         flat[f"{above}{key}"] = text if len(text) <= LONGEST else short
     return flat

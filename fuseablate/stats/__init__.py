@@ -5,10 +5,9 @@ Plain numbers in and out; scores are in percent, and higher is better.
 
 from __future__ import annotations
 
-from fuseablate.seeds import Looks
 from fuseablate.stats.analysis import analyse
 from fuseablate.stats.deltas import BASES, Analysis, Basis, Delta, Interval
-from fuseablate.stats.effects import Effect, effects
+from fuseablate.stats.effects import effects
 from fuseablate.stats.fit import Scores
 from fuseablate.stats.images import widened
 from fuseablate.stats.looks import analyse_looks, undecided
@@ -19,9 +18,7 @@ __all__ = [
     "Analysis",
     "Basis",
     "Delta",
-    "Effect",
     "Interval",
-    "Looks",
     "Scores",
     "analyse",
     "analyse_looks",

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from error_and_power import judge
 
-from fuseablate.stats import Looks
+from fuseablate.seeds import Looks
 from fuseablate.stats.analysis import LEVEL
 from fuseablate.stats.looks import level_of, looked
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from fuseablate.stats import Looks, Scores, analyse_looks, undecided
+from fuseablate.seeds import Looks
+from fuseablate.stats import Scores, analyse_looks, undecided
 from fuseablate.stats.looks import level_of
 
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
+from fuseablate.seeds import Looks
 from fuseablate.stats import (
     Analysis,
-    Looks,
     Scores,
     analyse,
     dunnett,
