@@ -14,7 +14,7 @@ from fuseablate.commands.arguments import add_input, edited_spec, input_json
 from fuseablate.cost import COSTS, SUMMARY
 from fuseablate.io.terminal import change, console, size_text
 from fuseablate.layers import Cost
-from fuseablate.show import COLUMNS
+from fuseablate.show import COLUMN_FIELDS
 from fuseablate.spec import Change, Difference, RowDifference, Size, Spec, compare
 
 WIDE = 118  # columns from which every number is written in full
@@ -90,7 +90,7 @@ def print_difference(
         label = f"{name} {spec.label}".strip()
         out.print(Text.assemble((side, "bold"), f"  {label}"), soft_wrap=True)
     for name, pair in difference.keys.items():
-        out.print(marked(name, pair), soft_wrap=True)
+        out.print(change_text(name, pair), soft_wrap=True)
     wide = out.width >= WIDE
     table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False)
     for name in ("Row", "Op"):
@@ -100,7 +100,7 @@ def print_difference(
         for head in (f"{title} A", f"{title} B", "") if wide else (title,):
             table.add_column(head, justify="right", no_wrap=True)
     for row in difference.rows:
-        table.add_row(row.id, op(row), differing(row), *cost_texts(row.costs, wide))
+        table.add_row(row.id, op(row), differing_fields(row), *cost_texts(row.costs, wide))
     table.add_row("", "", "", *cost_texts(difference.costs, wide), style="bold")
     out.print(table)
     if difference.same:
@@ -110,21 +110,23 @@ def print_difference(
 
 def op(row: RowDifference) -> str:
     """Return the op of a row, that of B where it has one."""
-    there = row.after or row.before
-    return there.row.op if there else ""
+    present = row.after or row.before
+    return present.row.op if present else ""
 
 
-def differing(row: RowDifference) -> Text:
+def differing_fields(row: RowDifference) -> Text:
     """Return the fields of a row that differ, marked."""
     if row.before is None or row.after is None:
         return Text(f"only in {'A' if row.before else 'B'}", style="yellow")
-    told = {name: pair for name, pair in row.fields.items() if not untold(row, name, pair)}
-    order = ("op", *COLUMNS)
-    names = sorted(told, key=lambda name: order.index(name) if name in order else len(order))
-    return Text(", ").join(marked(name, told[name]) for name in names)
+    shown = {
+        name: pair for name, pair in row.fields.items() if not goes_without_saying(row, name, pair)
+    }
+    order = ("op", *COLUMN_FIELDS)
+    names = sorted(shown, key=lambda name: order.index(name) if name in order else len(order))
+    return Text(", ").join(change_text(name, shown[name]) for name in names)
 
 
-def untold(row: RowDifference, name: str, pair: Change) -> bool:
+def goes_without_saying(row: RowDifference, name: str, pair: Change) -> bool:
     """Whether a field goes without saying: one op alone has it, and there it is at its default."""
     if None not in pair or "op" not in row.fields or row.before is None or row.after is None:
         return False
@@ -132,8 +134,7 @@ def untold(row: RowDifference, name: str, pair: Change) -> bool:
     return bool(value == has.row.defaults().get(name))
 
 
-def marked(name: str, pair: Change) -> Text:
-    """Return a field with what A has and what B has."""
+def change_text(name: str, pair: Change) -> Text:
     if name == "in_shape":
         return Text(f"input {size_text(pair[0])} → {size_text(pair[1])}")
     before, after = map(_text, pair)

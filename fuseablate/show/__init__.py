@@ -5,14 +5,14 @@ In comes a `Spec` or a `StoredRun`; out come its table, parameters or picture.
 
 from __future__ import annotations
 
-from fuseablate.show.lines import COLUMNS, TableLine, folded, unfolded
+from fuseablate.show.lines import COLUMN_FIELDS, TableLine, folded, unfolded
 from fuseablate.show.parameters import parameters_of, print_parameters, print_statistics
 from fuseablate.show.picture import to_svg
 from fuseablate.show.receptive_field import print_receptive_fields
 from fuseablate.show.table import print_table
 
 __all__ = [
-    "COLUMNS",
+    "COLUMN_FIELDS",
     "TableLine",
     "folded",
     "parameters_of",

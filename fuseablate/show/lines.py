@@ -13,7 +13,8 @@ from fuseablate.ops import Row
 from fuseablate.ops.values import chain
 from fuseablate.spec import InferredRow
 
-COLUMNS = ("kernel", "norm", "exp", "inner", "growth", "out", "se", "nl", "stride")
+NORMS = {"batch": "BN", "group": "GN"}
+COLUMN_FIELDS = ("kernel", "norm", "exp", "inner", "growth", "out", "se", "nl", "stride")
 MOST_NOTES = 12
 MOST_ROWS = 12  # rows that one note names
 
@@ -116,7 +117,7 @@ def _where(ids: list[str], lines: Sequence[TableLine], full: bool) -> str:
 
 def beyond_columns(row: Row) -> dict[str, Any]:
     """Return the fields, but for columns and widths, that differ from their defaults."""
-    apart = {*COLUMNS, *_widths(row)}
+    apart = {*COLUMN_FIELDS, *_widths(row)}
     return {
         name: value
         for name, value in row.values().items()
@@ -147,7 +148,7 @@ def _widths(row: Row) -> list[str]:
     return [
         name
         for name in row.values()
-        if rules[name].scales and name not in COLUMNS and "." not in name
+        if rules[name].scales and name not in COLUMN_FIELDS and "." not in name
     ]
 
 

@@ -22,7 +22,7 @@ from fuseablate.layers import (
 )
 from fuseablate.ops.pool import PoolRow, WindowPool
 from fuseablate.show.blocks import COMPUTES, Graph, draw, flat
-from fuseablate.show.lines import TableLine
+from fuseablate.show.lines import NORMS, TableLine
 from fuseablate.spec import Spec
 
 MOST_BLOCKS = 4  # kinds of blocks drawn in full
@@ -116,9 +116,6 @@ def _small(line: TableLine) -> str:
     params = COSTS["params"].counted(line.cost.params) if line.cost.params else ""
     row = f"row {line.row.id}"
     return " · ".join(part for part in (row, ", ".join(widths), " ".join(extras), params) if part)
-
-
-NORMS = {"batch": "BN", "group": "GN"}
 
 
 def _kind(line: TableLine) -> str:

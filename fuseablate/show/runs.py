@@ -65,7 +65,7 @@ def runs_table(runs: list[StoredRun], now: float) -> Table:
             status_text(run),
             _percent(record.val if record else None),
             _percent(record.test if record else None),
-            size_text(run.bytes),
+            bytes_text(run.bytes),
             age(max(0.0, now - run.changed)) if run.changed else "?",
         )
     return table
@@ -78,7 +78,7 @@ def status_text(run: StoredRun) -> str:
     return run.status
 
 
-def size_text(count: float) -> str:
+def bytes_text(count: float) -> str:
     """Return a number of bytes as people read it: 12 kB, 3.4 MB."""
     power = min(len(UNITS) - 1, int(math.log10(max(count, 1))) // 3)
     count, unit = count / 1000**power, UNITS[power]
@@ -115,7 +115,7 @@ def print_run(run: StoredRun, out: Console) -> None:
             "notes": "; ".join(record.notes),
         }
     lines["files"] = ", ".join(
-        f"{path.name} ({size_text(path.stat().st_size)})"
+        f"{path.name} ({bytes_text(path.stat().st_size)})"
         for path in sorted(run.folder.iterdir())
         if path.name != "lock"
     )

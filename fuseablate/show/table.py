@@ -13,11 +13,10 @@ from fuseablate.cost import COSTS, SUMMARY, CostKind
 from fuseablate.io.terminal import size_text
 from fuseablate.layers import ACTIVATIONS, Cost
 from fuseablate.ops.pool import WindowPool
-from fuseablate.show.lines import TableLine, notes
+from fuseablate.show.lines import NORMS, TableLine, notes
 from fuseablate.spec import Size, Spec
 
 WIDE = 118  # columns from which every number is written in full
-NORMS = {"batch": "BN", "group": "GN"}
 
 
 @dataclass(frozen=True)
