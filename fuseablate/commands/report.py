@@ -124,9 +124,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--filter {args.filter}: no variant here has that in its name or edits")
     reports = [analyse(comparison, options) for comparison in comparisons]
     if args.plot:
-        from fuseablate.report.files.plot import drawn
+        from fuseablate.report.files.plot import draw_plot
 
-        write_output(args.plot, "--plot", drawn(reports, args.plot.suffix))
+        write_output(args.plot, "--plot", draw_plot(reports, args.plot.suffix))
     if form == "table":
         print_table(reports, store, args)
     elif args.output:

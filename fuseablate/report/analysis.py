@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fuseablate.cost import COSTS, CostKind
 from fuseablate.report.columns import ReportColumn
 from fuseablate.report.comparison import METRICS, ComparedVariant, Comparison
-from fuseablate.report.differences import AnalysedVariant, SectionStatistics, compare
+from fuseablate.report.differences import AnalysedVariant, SectionStatistics, analyse_variants
 from fuseablate.report.options import ReportOptions
 from fuseablate.report.words import conclusion, statistics_lines
 
@@ -122,7 +122,7 @@ def _section(
     asked = SectionStatistics(
         matters=options.matters or comparison.matters, interval=options.interval
     )
-    analysed, statistics = compare(comparison, variants, metric, asked)
+    analysed, statistics = analyse_variants(comparison, variants, metric, asked)
     return Section(
         equal_cost=variants == comparison.iso,
         variants=analysed,

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from fuseablate.stats import Delta
 
 MINUS = "\u2212"
-Row = TypeVar("Row")
-Value = str | int | float | None
+T = TypeVar("T")  # what a row of a table is of
+Plain = str | int | float | None
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class ReportColumn(Generic[Row]):
-    """A column of a table with a row for each `Row`."""
+class ReportColumn(Generic[T]):
+    """A column of a table with a row for each `T`."""
 
     name: str
     """What `--columns` and `--sort` call it."""
@@ -56,8 +56,8 @@ class ReportColumn(Generic[Row]):
     """Its heading in files; `{metric}` is the metric's title."""
     short_title: str
     """Its heading on a terminal."""
-    cell: Callable[[Row], Cell]
-    values: Mapping[str, Callable[[Row], Value]]
+    cell: Callable[[T], Cell]
+    values: Mapping[str, Callable[[T], Plain]]
     """For machines: numbers in full, by name. The first is what the column is sorted by."""
     _: KW_ONLY
     left: bool = False
@@ -71,7 +71,7 @@ class ReportColumn(Generic[Row]):
     roomy: bool = False
     """Whether it is shown on wide terminals alone."""
 
-    def value(self, row: Row) -> Value:
+    def value(self, row: T) -> Plain:
         """Return what it is sorted by; None where the row has no value."""
         return next(iter(self.values.values()))(row)
 
@@ -133,15 +133,15 @@ def _verdict(row: AnalysedVariant) -> Cell:
     return Cell(row.verdict, row.holds, f"{row.verdict}, {row.holds}" if row.holds else "")
 
 
-def reading(**paths: str) -> dict[str, Callable[[object], Value]]:
+def reading(**paths: str) -> dict[str, Callable[[object], Plain]]:
     """Return by name what reads `a.b` of a row: None where `a` is."""
 
-    def reader(path: str) -> Callable[[object], Value]:
-        def read(row: object) -> Value:
+    def reader(path: str) -> Callable[[object], Plain]:
+        def read(row: object) -> Plain:
             value: Any = row
             for name in path.split("."):
                 value = None if value is None else getattr(value, name)
-            result: Value = value
+            result: Plain = value
             return result
 
         return read
@@ -276,7 +276,7 @@ def run_table(comparison: Comparison) -> tuple[list[str], list[list[object]]]:
     return ["variant", "recipe", "params", "macs", *values], rows
 
 
-def texts(columns: Sequence[ReportColumn[Row]], row: Row) -> list[str]:
+def texts(columns: Sequence[ReportColumn[T]], row: T) -> list[str]:
     """Return what files show of a row: a text for each column, with minus signs."""
     return [typographic(column.cell(row).whole) for column in columns]
 

@@ -116,7 +116,7 @@ def reach_of(deltas: Sequence[Delta]) -> float:
     return max(ends, default=0.0) or 1.0
 
 
-def compare(
+def analyse_variants(
     comparison: Comparison,
     variants: Sequence[ComparedVariant],
     metric: str,

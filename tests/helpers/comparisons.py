@@ -11,7 +11,7 @@ from pathlib import Path
 from fuseablate.io.terminal import Screen
 from fuseablate.report import Comparison, ReportOptions, analyse, of_study
 from fuseablate.report.files import WRITERS
-from fuseablate.report.files.plot import drawn
+from fuseablate.report.files.plot import draw_plot
 from fuseablate.report.screen import print_report
 from fuseablate.runs.manifest import Manifest, PlannedVariant, Searched, Trial
 from fuseablate.runs.record import Record, TestScore, pack_bits
@@ -165,7 +165,7 @@ def written(form: str, *compared: Comparison, options: ReportOptions | None = No
     reports = [analyse(comparison, options) for comparison in compared]
     if form == "table":
         return "\n".join(shown(comparison, 140, options) for comparison in compared)
-    return drawn(reports, ".svg").decode() if form == "plot" else WRITERS[form](reports)
+    return draw_plot(reports, ".svg").decode() if form == "plot" else WRITERS[form](reports)
 
 
 def stored(root: Path) -> None:

@@ -27,7 +27,7 @@ from fuseablate.io import escaping
 from fuseablate.io.terminal import Screen
 from fuseablate.report import Comparison, analyse
 from fuseablate.report.files import WRITERS
-from fuseablate.report.files.plot import drawn
+from fuseablate.report.files.plot import draw_plot
 from fuseablate.report.screen import print_report
 from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import Store
@@ -256,7 +256,7 @@ def test_a_report_of_hostile_names_is_well_formed_in_every_form(tmp_path: Path) 
     no_control("".join(point["label"] for point in json.loads(ends[1])[0]["points"]))
     foreign = dataclasses.replace(odd(), title=f"核 😀 {HOSTILE}")
     ElementTree.fromstring(written("plot", odd(), foreign))
-    assert drawn([analyse(foreign)], ".png")
+    assert draw_plot([analyse(foreign)], ".png")
     out = Screen(file=io.StringIO(), width=132, record=True)
     print_report([analyse(odd())], out)
     assert isinstance(out.file, io.StringIO)

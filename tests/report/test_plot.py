@@ -13,12 +13,12 @@ from PIL import Image
 
 from fuseablate.commands.program import main
 from fuseablate.report import Comparison, ReportOptions, analyse
-from fuseablate.report.files.plot import COLOURS, NAMED, drawn
+from fuseablate.report.files.plot import COLOURS, NAMED, draw_plot
 from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, stored
 
 
 def plot(compared: Comparison, cost: str, kind: str = ".svg") -> bytes:
-    return drawn([analyse(compared, ReportOptions(cost=cost))], kind)
+    return draw_plot([analyse(compared, ReportOptions(cost=cost))], kind)
 
 
 def texts(svg: bytes) -> list[str]:

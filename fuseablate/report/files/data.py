@@ -17,7 +17,7 @@ from fuseablate.report.columns import (
     EFFECT_COLUMNS,
     RUN_COLUMNS,
     ReportColumn,
-    Row,
+    T,
 )
 from fuseablate.report.differences import AnalysedVariant
 from fuseablate.report.search_progress import best_so_far
@@ -59,7 +59,7 @@ def _names(report: AnalysedComparison, row: AnalysedVariant) -> dict[str, Any]:
     }
 
 
-def _values(columns: Sequence[ReportColumn[Row]], row: Row) -> dict[str, Any]:
+def _values(columns: Sequence[ReportColumn[T]], row: T) -> dict[str, Any]:
     return {name: value(row) for column in columns for name, value in column.values.items()}
 
 

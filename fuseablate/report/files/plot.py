@@ -40,7 +40,7 @@ NAMED = 12  # variants up to which each has its colour; of more, the front's and
 GREY = "0.65"
 
 
-def drawn(reports: Sequence[AnalysedComparison], kind: str) -> bytes:
+def draw_plot(reports: Sequence[AnalysedComparison], kind: str) -> bytes:
     """Return the plot of each comparison, one under the other; kind is `.png` or `.svg`.
 
     Raises an `InputError` where no variant has both a score and the cost.

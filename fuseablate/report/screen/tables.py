@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fuseablate.io.terminal import fitted, named_table
 from fuseablate.report.analysis import AnalysedComparison, Section
-from fuseablate.report.columns import EFFECT_COLUMNS, RUN_COLUMNS, ReportColumn, Row, mean_sd
+from fuseablate.report.columns import EFFECT_COLUMNS, RUN_COLUMNS, ReportColumn, T, mean_sd
 from fuseablate.report.comparison import Comparison
 from fuseablate.report.differences import MARKS, AnalysedVariant, marked, reach_of
 from fuseablate.report.screen.drawings import STYLES, interval_bar
@@ -73,14 +73,14 @@ def _variant_table(
     return table
 
 
-def _add_column(table: Table, column: ReportColumn[Row], wide: bool, metric: str = "") -> None:
+def _add_column(table: Table, column: ReportColumn[T], wide: bool, metric: str = "") -> None:
     side: Any = "left" if column.left else "right"
     title = column.short_title.format(metric=metric)
     for head in (title, column.detail_title) if wide and column.detail_title else (title,):
         table.add_column(head, justify=side, no_wrap=True)
 
 
-def _texts(column: ReportColumn[Row], row: Row, wide: bool) -> list[str]:
+def _texts(column: ReportColumn[T], row: T, wide: bool) -> list[str]:
     """Return what a terminal shows of a value: one text, or two where details have a column."""
     if column.value(row) is None:
         return ["-"]
@@ -101,7 +101,7 @@ def _styled(
     ]
 
 
-def _by_priority(columns: Sequence[ReportColumn[Row]]) -> list[str]:
+def _by_priority(columns: Sequence[ReportColumn[T]]) -> list[str]:
     """Return the names of the columns that can be missed, the first the most."""
     spare = [column for column in columns if column.priority]
     return [column.name for column in sorted(spare, key=lambda column: column.priority)]

@@ -11,7 +11,7 @@ from fuseablate.ops import OPS
 from fuseablate.report.comparison import Comparison
 from fuseablate.spec import Change, changes
 
-SPEC_KEYS = ("classes", "dropout", "drop_path", "norm_eps", "norm_momentum")  # beside the rows
+KEYS = ("classes", "dropout", "drop_path", "norm_eps", "norm_momentum")  # beside the rows
 USUAL = ("id", "op", "kernel", "exp", "out", "se", "nl", "stride")  # of a published table
 
 
@@ -97,7 +97,7 @@ def compared(spec: Mapping[str, Any], reference: Mapping[str, Any]) -> NetworkTa
         (
             *([f"rows removed: {', '.join(removed)}"] if removed else []),
             *([f"rows added: {', '.join(added)}"] if added else []),
-            *(f"{key}: {' to '.join(map(_text, whole[key]))}" for key in SPEC_KEYS if key in whole),
+            *(f"{key}: {' to '.join(map(_text, whole[key]))}" for key in KEYS if key in whole),
         ),
     )
 
