@@ -8,16 +8,16 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-Count = Annotated[int, Field(ge=1, le=10_000)]
+SeedCount = Annotated[int, Field(ge=1, le=10_000)]
 
 
 @dataclass(frozen=True)
 class Looks:
     """Planned looks at the results: after `first` seeds, then after each `step` more, to `most`."""
 
-    first: Count
-    step: Count
-    most: Count
+    first: SeedCount
+    step: SeedCount
+    most: SeedCount
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -168,11 +168,11 @@ def print_table(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) 
         base = [column.value(before, size) for column in columns]
         rows.append((before.name, "", cells(before, size, columns, base)))
         if spec.edits:
-            rows += changed(spec, size, columns, base)
+            rows += changed_rows(spec, size, columns, base)
         if iso:
             target = getattr(measure(before, size), iso)
             fit = rescaled(spec, iso, target, size)
-            rows += changed(fit, size, columns, base)
+            rows += changed_rows(fit, size, columns, base)
             reached.append(f"{before.name}: {nearness(fit, iso, target, size)}")
 
     def make(some: Sequence[str], tight: int) -> Table:
@@ -192,7 +192,7 @@ def print_table(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) 
         out.print(line, soft_wrap=True)
 
 
-def changed(
+def changed_rows(
     spec: Spec, size: Size | None, columns: Sequence[CostColumn], base: Sequence[float]
 ) -> list[tuple[str, str, dict[str, str]]]:
     """Return the row of an edited spec, and one with its changes from `base` in percent."""

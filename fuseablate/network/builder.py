@@ -94,8 +94,8 @@ FAST_MODULES: ModuleTable = {
     layers.Conv: _fast_conv,
     layers.Shift: lambda shift: modules.FastShift(shift.kernel, shift.stride),
 }
-Children = Iterable[tuple[str, nn.Module]]
-COMBINATOR_MODULES: Mapping[type[Layer], Callable[[Any, Children], nn.Module]] = {
+NamedModules = Iterable[tuple[str, nn.Module]]
+COMBINATOR_MODULES: Mapping[type[Layer], Callable[[Any, NamedModules], nn.Module]] = {
     layers.Seq: lambda seq, children: modules.Sequential(children),
     layers.Concat: lambda concat, children: modules.Concat(children),
     layers.Split: lambda split, children: modules.Split(children),

@@ -69,10 +69,10 @@ def cross_check(spec: Spec, size: Size | None = None) -> list[Mismatch]:
     """
     network = build(spec, size=size).eval()
     image = torch.zeros(1, IMAGE_CHANNELS, *(size or spec.input))
-    return compare(network, image, spec.infer(size))
+    return mismatches(network, image, spec.infer(size))
 
 
-def compare(
+def mismatches(
     network: nn.Module, image: torch.Tensor, rows: tuple[InferredRow, ...]
 ) -> list[Mismatch]:
     """Return every number in which `network`, run on `image`, differs from `rows`."""

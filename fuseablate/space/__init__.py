@@ -7,7 +7,7 @@ assignment means, whether it may be trained (`Admission`), and what all of them 
 from __future__ import annotations
 
 from fuseablate.space.admission import Admission, Refusal
-from fuseablate.space.census import Census, drawn, take_census
+from fuseablate.space.census import Census, draw_assignments, take_census
 from fuseablate.space.fields import Amount, Name, Seeds, Text, Texts, Value, amount, fit_name
 from fuseablate.space.parameters import Categorical, IntRange, Parameter, value_at
 from fuseablate.space.space import Assignment, Space, assignments, is_active, recipe_of, size_of
@@ -29,7 +29,7 @@ __all__ = [
     "Value",
     "amount",
     "assignments",
-    "drawn",
+    "draw_assignments",
     "fit_name",
     "is_active",
     "recipe_of",

@@ -80,7 +80,7 @@ def take_census(
     total = size_of(space)
     whole = total is not None and total <= samples
     census = Census(total, total if whole and total is not None else samples, seed)
-    every = assignments(space) if whole else drawn(space, samples, random.Random(seed))
+    every = assignments(space) if whole else draw_assignments(space, samples, random.Random(seed))
     variants = Variants(space.spec, size)
     write = _Writer(space)
     tables: set[int] = set()
@@ -133,7 +133,7 @@ class _Best:
         return [entry[-1] for entry in sorted(self._heap, reverse=True)]
 
 
-def drawn(space: Space, count: int, draw: random.Random) -> Iterator[Assignment]:
+def draw_assignments(space: Space, count: int, draw: random.Random) -> Iterator[Assignment]:
     """Yield so many assignments, each parameter drawn evenly from its values or on its scale."""
     values = [(parameter, parameter.values()) for parameter in space.parameters]
     for _ in range(count):

@@ -19,7 +19,7 @@ from fuseablate.io.reading import MissingError
 from fuseablate.report import of_study, run_table
 from fuseablate.runs import Manifest, Record, Store, held
 from fuseablate.studies.driver import Driver, View
-from fuseablate.studies.fixed import compare
+from fuseablate.studies.fixed import run_design
 from fuseablate.studies.manifest import Outcome, seen_before
 from fuseablate.studies.plan import Plan
 from fuseablate.studies.search.search import run_search
@@ -97,7 +97,7 @@ def carry_out(driver: Driver, storage: BaseStorage) -> Outcome:
         return run_search(driver, study.search, storage)
     if study.tune:
         return tune_and_compare(driver, study.tune, storage)
-    return compare(driver, driver.plan, storage)
+    return run_design(driver, driver.plan, storage)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from fuseablate.studies.trials import SEEDS, Trials, open_study
 Runs = Sequence[PlannedRun]
 
 
-def compare(
+def run_design(
     driver: Driver, plan: Plan, storage: BaseStorage, undecided: Undecided = stats.undecided
 ) -> Outcome:
     """Train the variants of a plan, look by look where looks are planned.

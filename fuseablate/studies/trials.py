@@ -182,6 +182,6 @@ class Trials:
         trial = self._by_variant[variant]
         if trial.state.is_finished():
             return
-        for name, each in attributes.items():
-            self.study._storage.set_trial_user_attr(trial._trial_id, name, each)
+        for name, value in attributes.items():
+            self.study._storage.set_trial_user_attr(trial._trial_id, name, value)
         self._by_variant[variant] = self.study.tell(trial.number, values, state=state)

@@ -17,7 +17,7 @@ from fuseablate.recipes import changed
 from fuseablate.runs import Store
 from fuseablate.studies.design import Variant, levels_of
 from fuseablate.studies.driver import Driver
-from fuseablate.studies.fixed import FixedWork, compare
+from fuseablate.studies.fixed import FixedWork, run_design
 from fuseablate.studies.manifest import Outcome, manifest_of
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.schema import Tune
@@ -137,4 +137,4 @@ def tune_and_compare(driver: Driver, tune: Tune, storage: BaseStorage) -> Outcom
         return untuned
     for variant in tuned.design.variants:
         driver.note(f"{variant.name}: tuned to {variant.tuned}")
-    return compare(driver, tuned, storage)
+    return run_design(driver, tuned, storage)

@@ -18,7 +18,7 @@ import pytest
 from fuseablate.commands import explore as command
 from fuseablate.commands.program import main
 from fuseablate.space import census as module
-from fuseablate.space.census import Census, drawn, take_census
+from fuseablate.space.census import Census, draw_assignments, take_census
 from fuseablate.space.census_table import Bin, edits_of, histogram
 from fuseablate.space.parameters import FloatRange
 from fuseablate.space.space import Space
@@ -153,7 +153,7 @@ def test_a_large_space_is_sampled(tmp_path: Path) -> None:
 
 def test_values_are_drawn_evenly_on_their_scale(tmp_path: Path) -> None:
     space = space_of(tmp_path, SMALL + WIDTH)
-    every = list(drawn(space, 4000, random.Random(1)))
+    every = list(draw_assignments(space, 4000, random.Random(1)))
     assert sum(one["se"] is True for one in every) == pytest.approx(2000, abs=150)
     widths = [float(one["width"]) for one in every]
     assert 0.5 <= min(widths) < 0.51 < 1.9 < max(widths) <= 2

@@ -13,8 +13,8 @@ from fuseablate.network.check import (
     CheckError,
     Mismatch,
     UnclassifiedOperatorError,
-    compare,
     cross_check,
+    mismatches,
 )
 from fuseablate.spec.spec import Spec
 
@@ -30,7 +30,7 @@ def spec() -> Spec:
 def wrong(network: nn.Module, spec: Spec) -> dict[str, set[str]]:
     """What differs: the numbers, by row."""
     found: dict[str, set[str]] = {}
-    for difference in compare(network.eval(), IMAGE, spec.infer(SIZE)):
+    for difference in mismatches(network.eval(), IMAGE, spec.infer(SIZE)):
         found.setdefault(difference.row, set()).add(difference.what)
     return found
 
@@ -59,7 +59,7 @@ def test_a_swapped_kernel_is_found(spec: Spec) -> None:
         72, 72, (1, 5), 2, (0, 2), groups=72, bias=False
     )
     # 2 taps more on each of 72 channels, at 4 x 4 pixels; the total of the bytes as well
-    (params, macs, total, saved) = compare(network.eval(), IMAGE, spec.infer(SIZE))
+    (params, macs, total, saved) = mismatches(network.eval(), IMAGE, spec.infer(SIZE))
     assert params == Mismatch("3", "params", 5520, 5520 + 144)
     assert (macs.row, macs.what) == ("3", "MACs")
     assert int(str(macs.traced)) - int(str(macs.counted)) == 144 * 16
@@ -120,12 +120,12 @@ def test_an_operator_that_nobody_classified_raises(
     network = build(spec)
     network.get_submodule("rows.1").act = module
     with pytest.raises(UnclassifiedOperatorError, match=f"operator {operator} is not classified"):
-        compare(network.eval(), IMAGE, spec.infer(SIZE))
+        mismatches(network.eval(), IMAGE, spec.infer(SIZE))
 
 
 def test_a_network_in_training_mode_is_refused(spec: Spec) -> None:
     with pytest.raises(CheckError, match=r"call \.eval\(\)"):
-        compare(build(spec).train(), IMAGE, spec.infer(SIZE))
+        mismatches(build(spec).train(), IMAGE, spec.infer(SIZE))
 
 
 def test_no_operator_is_in_both_lists() -> None:

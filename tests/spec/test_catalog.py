@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, seed, settings
 from hypothesis import strategies as st
 
 from fuseablate import InputError, build, load_spec, measure
-from fuseablate.network.check import compare
+from fuseablate.network.check import mismatches
 from fuseablate.ops.fields import Bool, Choice, Float, Kernel, Listed, Padding
 from fuseablate.spec.catalog import shipped_specs
 from fuseablate.spec.spec import Spec, to_toml
@@ -103,7 +103,7 @@ def test_random_edits_build_train_and_cost_what_fvcore_counts(shard: int) -> Non
         logits = network(images)
         assert logits.shape == (4, spec.classes)
         logits.square().mean().backward()
-        assert compare(network.eval(), images[:1], rows) == []
+        assert mismatches(network.eval(), images[:1], rows) == []
         tried[name] += 1
 
     holds()

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, assume, given, seed, settings
 from hypothesis import strategies as st
 
 from fuseablate import InputError, build, load_spec
-from fuseablate.network.check import compare
+from fuseablate.network.check import mismatches
 from fuseablate.ops import OPS
 
 BASE = load_spec("fusenet")
@@ -107,7 +107,7 @@ def test_random_edits_build_train_and_cost_what_fvcore_counts(field: str) -> Non
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None, name
             assert parameter.grad.isfinite().all(), name
-        assert compare(network.eval(), images[:1], rows) == []
+        assert mismatches(network.eval(), images[:1], rows) == []
         networks += 1
 
     holds()

@@ -24,7 +24,7 @@ from fuseablate.runs.store import Store
 from fuseablate.seeds import Looks
 from fuseablate.spec.spec import Spec
 from fuseablate.studies.driver import Driver
-from fuseablate.studies.fixed import compare
+from fuseablate.studies.fixed import run_design
 from fuseablate.studies.looks import Undecided, runs_due
 from fuseablate.studies.plan import Plan, make_plan
 from fuseablate.studies.screens.live import runs_of, summary
@@ -132,7 +132,7 @@ def run(
     driver = driver_of(plan, root, fake)
     calls: Calls = []
     try:
-        compare(driver, plan, open_storage(None, driver.folder), judge or Judge(calls))
+        run_design(driver, plan, open_storage(None, driver.folder), judge or Judge(calls))
     except KeyboardInterrupt:
         assert stop_after is not None
     return Looked(driver, fake, calls)

@@ -17,20 +17,20 @@ from fuseablate.io.checked import Schema
 from fuseablate.seeds import Looks, SeedPlan
 from fuseablate.space import Seeds
 
-Count = Annotated[int, Field(ge=1, le=1000)]
+AskedSeeds = Annotated[int, Field(ge=1, le=1000)]
 _LOOKS = ("first", "step", "most")
 
 
 class SeedTable(Schema):
     """Numbers of seeds: `each`, and `reference`, or those of planned looks."""
 
-    each: Count | None = None
+    each: AskedSeeds | None = None
     """Of every variant."""
-    reference: Count | None = None
+    reference: AskedSeeds | None = None
     """Of the reference; by default what every variant has."""
     first: Annotated[int, Field(ge=2, le=1000)] | None = None
-    step: Count | None = None
-    most: Count | None = None
+    step: AskedSeeds | None = None
+    most: AskedSeeds | None = None
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -31,7 +31,7 @@ from fuseablate.space import (
     Space,
     Value,
     assignments,
-    drawn,
+    draw_assignments,
     is_active,
     size_of,
 )
@@ -221,7 +221,7 @@ class Proposer:
     def _others(self, seed: int) -> Iterator[Mapping[str, Value]]:
         """Yield what is tried where the sampler finds nothing: all that is left, or draws."""
         if self._size is None or self._size > MOST_LISTED:
-            yield from drawn(self._space, MOST_DRAWN, random.Random(seed))
+            yield from draw_assignments(self._space, MOST_DRAWN, random.Random(seed))
             return
         if self._list is None:
             # In one shuffled order for the whole search, of which an earlier process has seen the
