@@ -72,7 +72,6 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def cut(text: str, width: int) -> str:
-    """Return `text` in at most `width` characters."""
     return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
 
 

@@ -173,7 +173,9 @@ def form_of(args: argparse.Namespace) -> str:
     """Return the format; an `InputError` names a flag that cannot be followed in it."""
     form: str = "json" if args.json else args.format
     if args.format not in (form, "table"):
-        raise InputError(f"--json: is --format json, and cannot go with --format {args.format}")
+        raise InputError(
+            f"--json: is --format json, and cannot be combined with --format {args.format}"
+        )
     if form == "html" and not args.output:
         raise InputError("--format html: a page is written to a file; name it with --output FILE")
     if form == "json" and args.columns:
@@ -181,10 +183,12 @@ def form_of(args: argparse.Namespace) -> str:
     if args.interval == "both" and args.metric != "test_top1":
         raise InputError(
             f"--interval both: needs the result of each image, which records hold of test_top1; "
-            f"it cannot go with --metric {args.metric}"
+            f"it cannot be combined with --metric {args.metric}"
         )
     if args.svg and form != "table":
-        raise InputError(f"--svg: is a picture of the terminal, and cannot go with --format {form}")
+        raise InputError(
+            f"--svg: is a picture of the terminal, and cannot be combined with --format {form}"
+        )
     for name, endings in (("plot", KINDS), ("svg", ()), ("output", ())):
         if path := getattr(args, name):
             check_output(path, f"--{name}", *endings)

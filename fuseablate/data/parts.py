@@ -69,7 +69,6 @@ class Data:
 
     @property
     def classes(self) -> int:
-        """The number of classes."""
         return len(self.class_names)
 
     @property

@@ -16,7 +16,14 @@ from fuseablate.engines.workers import Workers
 from fuseablate.spec import Size, Spec
 
 EventKind: TypeAlias = Literal[
-    "started", "epoch", "finished", "failed", "stopped", "retried", "lost", "said"
+    "started",  # a try begins; the text says after which epoch
+    "epoch",  # an epoch was trained and its checkpoint saved
+    "finished",  # the record is in the store, with that status
+    "failed",  # the same
+    "stopped",  # ended by `stop`, its checkpoint kept
+    "retried",  # a try broke off, as the text says, and another one follows
+    "lost",  # given up, as the text says
+    "said",  # the text is for the user
 ]
 
 
@@ -43,13 +50,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a job.
-
-    started: a try begins; `text` says after which epoch. epoch: an epoch was trained and its
-    checkpoint saved. finished, failed: the record is in the store, with that status. stopped:
-    ended by `stop`, its checkpoint kept. retried: a try broke off, as `text` says, and another one
-    follows. lost: given up, as `text` says. said: `text` is for the user.
-    """
+    """What happened to a job."""
 
     kind: EventKind
     key: str

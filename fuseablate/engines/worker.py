@@ -86,7 +86,7 @@ class ParentProgress:
         self.tell("started", done=done, epochs=epochs)
 
     def step(self, images: int, loss: float) -> None:
-        """Tell nothing."""
+        pass  # the parent hears of whole epochs
 
     def epoch(self, curves: Curves) -> None:
         """Tell of an epoch, whose checkpoint is saved, and end the run if it is to stop."""
@@ -98,7 +98,7 @@ class ParentProgress:
         self.tell("said", text=message)
 
     def end(self) -> None:
-        """Tell nothing."""
+        pass  # `carry_out` tells how
 
 
 def _train(job: Job, device: str, progress: ParentProgress) -> Record:

@@ -85,7 +85,7 @@ def choose_workers(
         if gpu >= present:
             there = f"0 to {present - 1}" if present > 1 else "0" if present else "none"
             flag = "--per-gpu" if gpus is None else f"--gpus {','.join(map(str, gpus))}"
-            raise InputError(f"{flag}: GPU {gpu} is not here (CUDA devices: {there})")
+            raise InputError(f"{flag}: GPU {gpu} is not available (CUDA devices: {there})")
     devices = tuple(f"cuda:{gpu}" for gpu in (range(present) if gpus is None else gpus))
     # A worker on a GPU does little on the CPU: more of them than cores is no error.
     return Workers(devices, per_gpu or 1, threads)

@@ -127,7 +127,7 @@ def _output_shapes(network: nn.Module, image: torch.Tensor) -> dict[str, tuple[i
 def count_macs(network: nn.Module, image: torch.Tensor) -> Counter[str]:
     """Return fvcore's MACs by module name; its "flops" are multiply-accumulates."""
     if network.training:
-        raise CheckError("BatchNorm counts otherwise in training mode: call .eval() first")
+        raise CheckError("BatchNorm counts differently in training mode: call .eval() first")
     analysis = FlopCountAnalysis(network, image).unsupported_ops_warnings(False)
     analysis.uncalled_modules_warnings(False)
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)

@@ -113,17 +113,17 @@ def _library(library: str, name: str) -> ModuleType:
 
 @dataclass(frozen=True)
 class BroughtOver:
-    """A spec with as many classes as the published weights, the weights, and how exact they are.
-
-    difference: the largest one between the library's logits and ours on one random image, as a
-    share of the largest logit. initial: our rows that are not in the state dict, heads for
-    training, whose weights are those that the network begins with.
-    """
+    """Published weights under the names of a spec, and how exact they are there."""
 
     spec: Spec
+    """With as many classes as the weights."""
     weights: Mapping[str, Tensor]
     difference: float
+    """The largest one between the library's logits and ours on one random image, as a share of
+    the largest logit."""
     initial: tuple[str, ...]
+    """Our rows that are not in the state dict, heads for training, whose weights are those that
+    the network begins with."""
 
 
 @torch.no_grad()

@@ -90,7 +90,7 @@ PROBABILITY = Float(0, 1, below=True)
 
 @dataclass(frozen=True)
 class Bool:
-    """Yes or no."""
+    """`true` or `false`."""
 
     scales: bool = False
 

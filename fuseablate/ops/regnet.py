@@ -59,7 +59,7 @@ class RegNet(Fields):
         """Return the stages; a width is adjusted so that its groups divide it."""
         if self.initial % WIDTHS:
             raise InputError(
-                f"initial {self.initial} is no multiple of {WIDTHS}; "
+                f"initial {self.initial} is not a multiple of {WIDTHS}; "
                 f"use {scaled(self.initial, WIDTHS)}"
             )
         stages = []

@@ -95,6 +95,6 @@ def check_ids(rows: Sequence[Row]) -> None:
                 f"row {row.id}: repeats stand right behind their row, as {base}, {base}/2 do"
             )
         if row.id in seen:
-            raise InputError(f"row {row.id} is there twice; a row's id must be its own")
+            raise InputError(f"row {row.id} appears twice; a row's id must be its own")
         seen.add(row.id)
         before = row.id

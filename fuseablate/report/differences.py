@@ -73,7 +73,6 @@ class AnalysedVariant:
 
     @property
     def marked(self) -> str:
-        """The verdict behind its mark."""
         return marked(self.verdict, self.holds)
 
 
@@ -82,7 +81,7 @@ def _of_reference(reference: ComparedVariant) -> str:
 
 
 def marked(verdict: str, holds: str) -> str:
-    """Return a verdict behind its mark."""
+    """Return a verdict behind its mark, twice where it holds whatever the spreads."""
     return f"{MARKS.get(verdict, '') * (2 if holds == ANY_SPREADS else 1)} {verdict}".strip()
 
 

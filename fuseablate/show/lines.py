@@ -64,7 +64,6 @@ def folded(rows: Sequence[InferredRow]) -> list[TableLine]:
 
 
 def unfolded(rows: Sequence[InferredRow]) -> list[TableLine]:
-    """Return a line for each row."""
     return [TableLine((row,)) for row in rows]
 
 

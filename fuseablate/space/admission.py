@@ -72,7 +72,7 @@ class Admission:
     def holds(self) -> str:
         """Say what the space was found to hold, as far as it was looked at."""
         if not self._seen:
-            return f"none of it means a network: {self._reason}"
+            return f"none of it gives a network: {self._reason}"
         said = []
         for name, limit in self.limits.items():
             kind = COSTS[name]

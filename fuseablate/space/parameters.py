@@ -214,7 +214,6 @@ class Categorical(_Parameter):
     samples = values
 
     def edits(self, value: Value) -> tuple[str, ...]:
-        """Return the edits that `value` means."""
         if isinstance(self.choices, Mapping):
             return self.choices[str(value)]
         return super().edits(value)

@@ -40,7 +40,7 @@ class Space:
         for parameter in space.parameters:
             try:
                 if parameter.name in earlier:
-                    raise InputError("is there twice; a parameter's name must be its own")
+                    raise InputError("appears twice; a parameter's name must be its own")
                 _check_when(parameter, earlier)
                 for value in parameter.samples():
                     assumed = _with_parents(parameter, value, earlier)

@@ -44,7 +44,7 @@ def factors(field: str, value: str) -> Mapping[str, float]:
         raise unknown("scaling", field, (*DIMENSIONS, "phi"))
     factor = factor_of(value)
     if factor is None:
-        raise InputError(f"'{value}' is no factor; write one, as in scale.{field}=x1.25")
+        raise InputError(f"'{value}' is not a factor; write one, as in scale.{field}=x1.25")
     return {field: factor}
 
 

@@ -168,7 +168,7 @@ def _list(key: str, value: Any) -> Any:
 def _size(value: Any) -> Size:
     sides = value if isinstance(value, list | tuple) else [value, value]
     if len(sides) != 2:
-        raise InputError(f"input: {value!r} is no size; write 224 or [224, 224]")
+        raise InputError(f"input: {value!r} is not a size; write 224 or [224, 224]")
     for side in sides:
         check_key("input", Int(), side)
     return sides[0], sides[1]
@@ -183,7 +183,7 @@ def _forms(table: Any) -> tuple[Form, ...]:
         if not isinstance(edits, list) or set(form) != {"edits"}:
             raise InputError(f'forms.{name}: needs edits = ["..."] and nothing else')
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            raise InputError(f"forms: '{name}' is no name; use letters, digits, _ and -")
+            raise InputError(f"forms: '{name}' is not a name; use letters, digits, _ and -")
         forms.append(Form(name, tuple(str(edit) for edit in edits)))
     return tuple(forms)
 

@@ -28,7 +28,7 @@ _NOT_SAMPLED = {"n_trials", "finalists", "compare_random"}  # keys of a search
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a study."""
+    """A run that a study needs, whether or not the store holds it."""
 
     variant: Variant
     seed: int
@@ -163,7 +163,6 @@ class Plan:
         return replace(self, design=design, runs=_planned(seeds, design.variants, self.data))
 
     def job(self, run: PlannedRun, store: Store, threads: int) -> Job:
-        """Return a run as an engine takes it."""
         return Job(
             key=run.digest,
             spec=run.variant.spec.to_dict(),

@@ -27,7 +27,7 @@ def open_remote(url: str, say: Callable[[str], None]) -> BaseStorage:
     `say` is told where its server is waited for.
     """
     if "//" not in url or url.split() != [url]:  # nobody knows which part of it is secret
-        raise InputError(f"--storage: what it names is no URL of a database, such as {USUAL}")
+        raise InputError(f"--storage: what it names is not a URL of a database, such as {USUAL}")
     where = f"--storage {masked(url)}"
     try:
         # Optuna takes the URL for a format. A connection is made for each call: there are few,
@@ -39,7 +39,7 @@ def open_remote(url: str, say: Callable[[str], None]) -> BaseStorage:
         hint = f": {EXTRA}, and write {USUAL}" if url.startswith("postgres") else ""
         raise InputError(f"{where}: needs {name}, which is not installed{hint}") from None
     except ArgumentError:  # no URL, or no kind of database that SQLAlchemy knows
-        raise InputError(f"{where}: is no URL of a database, such as {USUAL}") from None
+        raise InputError(f"{where}: is not a URL of a database, such as {USUAL}") from None
     except Exception as error:  # whatever the driver and Optuna's look at the tables trip over
         raise InputError(f"{where}: {reason(error, url)}") from None
     remote: BaseStorage = Remote(backend, url, say)

@@ -96,7 +96,6 @@ def _line(error: Exception) -> str:
 
 
 def distribution_of(parameter: Parameter) -> BaseDistribution:
-    """Return a parameter as Optuna has it."""
     if isinstance(parameter, Categorical):
         return CategoricalDistribution(list(parameter.values()))
     if isinstance(parameter, IntRange):

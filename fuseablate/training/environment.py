@@ -30,7 +30,7 @@ def choose_device(name: str = "auto") -> torch.device:
     present = devices()
     wanted = present[0] if name == "auto" else "cuda:0" if name == "cuda" else name
     if wanted not in present:
-        raise InputError(f"device '{name}': not here (choices: auto, {', '.join(present)})")
+        raise InputError(f"device '{name}': not available (choices: auto, {', '.join(present)})")
     return torch.device(wanted)
 
 

@@ -78,7 +78,7 @@ def test_bad_edits(
         ("stride = 2", "stride = 33", "row 1: kernel 3 with stride 33 leaves nothing"),
         ("stride = 2", "stride = 2 2", "not valid TOML"),
         ("classes = 10", 'classes = 10\nname = "a\\nb"\nclasess = 3', "unknown key 'clasess'"),
-        ("kernel = 3", "kernel = 4\nstride = 1", "not valid TOML"),  # stride is there twice
+        ("kernel = 3", "kernel = 4\nstride = 1", "not valid TOML"),  # stride is set twice
         ("stride = 2", "stride = 1\nse = true\nse_reduction = 9", "use a reduction of at most 8"),
     ],
 )

@@ -56,7 +56,7 @@ def test_the_width_comes_after_all_other_edits() -> None:
 @pytest.mark.parametrize(
     ("edits", "said"),
     [
-        (("scale.width=24",), "edit 'scale.width=24': '24' is no factor; write one"),
+        (("scale.width=24",), "edit 'scale.width=24': '24' is not a factor; write one"),
         (("scale.width=x0",), "nothing can be scaled by 0"),
         (("scale.width=x2", "scale.width=x3"), "'scale.width' is set twice"),
         (("scale.width=x99999",), "row 1: out: 1599984 is too large"),
@@ -108,23 +108,23 @@ def nearest_by_scan(spec: Spec, what: str, target: int, first: int, last: int) -
 def test_no_factor_comes_nearer(edits: tuple[str, ...], what: str, first: int, last: int) -> None:
     spec = BASE.edit(*edits, scaled_later=True)
     target = getattr(measure(BASE, SMALL), what)
-    found = rescaled(spec, what, target, SMALL)
-    off = abs(getattr(measure(found, SMALL), what) - target)
+    fitted = rescaled(spec, what, target, SMALL)
+    off = abs(getattr(measure(fitted, SMALL), what) - target)
     assert off <= nearest_by_scan(spec, what, target, first, last)
     # The edit replays, all at once, to the same network, and the classifier stays.
-    assert BASE.edit(*found.edits).digest(SMALL) == found.digest(SMALL)
-    assert found.rows[-1] == BASE.rows[-1]
-    text = found.edits[-1].removeprefix("scale.width=x")
+    assert BASE.edit(*fitted.edits).digest(SMALL) == fitted.digest(SMALL)
+    assert fitted.rows[-1] == BASE.rows[-1]
+    text = fitted.edits[-1].removeprefix("scale.width=x")
     assert len(text.partition(".")[2]) <= 4
 
 
 def test_without_se_at_the_macs_of_the_table() -> None:
     """The issue's bound: within 1 % at the resolution of training."""
-    found = rescaled(BASE.edit("all.se=false"), "macs", 4_123_392, SMALL)
-    macs = measure(found, SMALL).macs
+    fitted = rescaled(BASE.edit("all.se=false"), "macs", 4_123_392, SMALL)
+    macs = measure(fitted, SMALL).macs
     assert abs(macs - 4_123_392) <= 0.01 * 4_123_392
     percent = f"{100 * (macs - 4_123_392) / 4_123_392:+.2f} %"
-    line = nearness(found, "macs", 4_123_392, SMALL)
+    line = nearness(fitted, "macs", 4_123_392, SMALL)
     assert line == f"rescaled to {macs:,} MACs of 4,123,392: off by {percent}"
 
 
@@ -136,8 +136,8 @@ def test_what_costs_the_same_stays_as_it_is() -> None:
 
 def test_a_coarse_divisor_is_named() -> None:
     spec = BASE.edit("all.se=false", "divisor=512", scaled_later=True)
-    found = rescaled(spec, "macs", 4_123_392, SMALL)
-    assert "as near as channels on the divisor 512 come" in nearness(found, "macs", 10, SMALL)
+    fitted = rescaled(spec, "macs", 4_123_392, SMALL)
+    assert "as near as channels on the divisor 512 come" in nearness(fitted, "macs", 10, SMALL)
 
 
 def test_a_network_without_channels_to_scale() -> None:

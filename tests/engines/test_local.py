@@ -373,8 +373,8 @@ def test_the_threads_of_a_run_do_not_follow_from_the_workers(workers: int) -> No
 
 @pytest.mark.parametrize(("threads", "workers"), [(1, 8), (2, 4), (3, 2), (5, 1), (8, 1), (9, 1)])
 def test_as_many_workers_as_the_cores_can_serve(threads: int, workers: int) -> None:
-    found = choose_workers(threads=threads, cores=8, count_gpus=no_gpu)
-    assert found == Workers(("cpu",), workers, threads)
+    chosen = choose_workers(threads=threads, cores=8, count_gpus=no_gpu)
+    assert chosen == Workers(("cpu",), workers, threads)
 
 
 def test_gpus_are_shared() -> None:
@@ -412,9 +412,9 @@ def test_gpus_are_shared() -> None:
             1,
             "--workers 2: is for the CPU; with GPUs use --per-gpu, or leave it out",
         ),
-        ({"gpus": (0, 2)}, 2, "--gpus 0,2: GPU 2 is not here (CUDA devices: 0 to 1)"),
-        ({"gpus": (1,)}, 1, "--gpus 1: GPU 1 is not here (CUDA devices: 0)"),
-        ({"per_gpu": 2}, 0, "--per-gpu: GPU 0 is not here (CUDA devices: none)"),
+        ({"gpus": (0, 2)}, 2, "--gpus 0,2: GPU 2 is not available (CUDA devices: 0 to 1)"),
+        ({"gpus": (1,)}, 1, "--gpus 1: GPU 1 is not available (CUDA devices: 0)"),
+        ({"per_gpu": 2}, 0, "--per-gpu: GPU 0 is not available (CUDA devices: none)"),
         ({"per_gpu": 0}, 1, "--per-gpu 0: must be at least 1"),
     ],
 )

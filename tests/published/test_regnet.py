@@ -281,7 +281,7 @@ GOOD = "depth=13 initial=24 slope=36 quantisation=2.5 group_width=8"
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("initial=24", "initial=20", "row 2: initial 20 is no multiple of 8; use 24"),
+        ("initial=24", "initial=20", "row 2: initial 20 is not a multiple of 8; use 24"),
         ("initial=24", "", "row 2: op 'regnet' needs a value for 'initial'"),
         ("quantisation=2.5", "quantisation=1.0", "row 2: quantisation: 1.0 is out of range"),
         ("depth=13", "depth=0", "row 2: depth: 0 is too small"),

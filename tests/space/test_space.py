@@ -61,7 +61,7 @@ def refusal(*tables: Table) -> str:
 
 def test_an_assignment_means_edits_and_those_that_change_nothing_are_dropped() -> None:
     whole = space(OP, KERNEL, SE, REDUCTION, WIDTH, DEPTH)
-    assert [one.name for one in whole.parameters] == [
+    assert [parameter.name for parameter in whole.parameters] == [
         "op", "kernel.2", "kernel.3", "se", "reduction", "width", "depth"
     ]  # fmt: skip
     same: dict[str, Value] = {
@@ -131,9 +131,10 @@ def test_sizes_by_hand() -> None:
     assert size_of(space(OP, WIDTH)) is None
     stepped = space({**WIDTH, "step": 0.25})
     assert size_of(stepped) == 7
-    assert [one["width"] for one in assignments(stepped)] == [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
+    widths = [params["width"] for params in assignments(stepped)]
+    assert widths == [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
     tenths = space({**WIDTH, "low": 0.5, "high": 0.8, "step": 0.1})
-    assert [one["width"] for one in assignments(tenths)] == [0.5, 0.6, 0.7, 0.8]
+    assert [params["width"] for params in assignments(tenths)] == [0.5, 0.6, 0.7, 0.8]
     # A sampler adds up steps: 0.1 + 7 * 0.1 is a rounding error above 0.8.
     assert edits_of(tenths, {"width": 0.1 + 7 * 0.1}) == edits_of(tenths, {"width": 0.8})
 
@@ -188,7 +189,7 @@ def test_the_count_is_that_of_the_list_and_of_brute_force(
                 kept[place] = value
         expected.add(tuple(kept.items()))
     whole = Space(BASE, tuple(parameters))
-    listed = [tuple((int(k[1:]), v) for k, v in one.items()) for one in assignments(whole)]
+    listed = [tuple((int(k[1:]), v) for k, v in params.items()) for params in assignments(whole)]
     assert len(listed) == len(set(listed))
     assert set(listed) == expected
     assert size_of(whole) == len(expected)
@@ -208,7 +209,7 @@ def test_each_also_fills_the_row_into_conditions() -> None:
 
 
 def test_what_a_space_refuses() -> None:
-    assert "parameter 'se': is there twice" in refusal(SE, SE)
+    assert "parameter 'se': appears twice" in refusal(SE, SE)
     assert "'reduction': when: unknown parameter before it 'se'" in refusal(REDUCTION, SE)
     bad = {**REDUCTION, "when": {"se": 1}}
     assert "when: unknown value of 'se' '1'" in refusal(SE, bad)
@@ -246,7 +247,7 @@ edit = "3.kernel={}"
         expand(loaded(tmp_path, body), (16, 16), 4)
     study = loaded(tmp_path, body.replace("high = 8", "high = 7\nstep = 2"))
     design = expand(study, (16, 16), 4)
-    assert [one.names for one in design.variants] == [("baseline",)]
+    assert [variant.names for variant in design.variants] == [("baseline",)]
 
 
 def test_values_as_edits_write_them() -> None:

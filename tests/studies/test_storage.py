@@ -43,8 +43,8 @@ def study(tmp_path: Path) -> Path:
 def trials_of(database: Server) -> list[tuple[str, TrialState]]:
     storage = open_storage(database.url, Path())
     (summary,) = storage.get_all_studies()
-    found = optuna.load_study(study_name=summary.study_name, storage=storage).trials
-    return [(trial.user_attrs["variant"], trial.state) for trial in found]
+    trials = optuna.load_study(study_name=summary.study_name, storage=storage).trials
+    return [(trial.user_attrs["variant"], trial.state) for trial in trials]
 
 
 def no_secret(*texts: str) -> None:
@@ -163,9 +163,9 @@ def test_a_call_whose_answer_was_lost_is_not_made_twice(
         ("postgresql+psycopg://u:s3cret@/x?host=/nowhere", "No such file or directory"),
         ("postgresql+psycopg://u:s3@cret@h.invalid/x", "failed to resolve host '***@h.invalid'"),
         ("postgresql+psycopg://u@/x?host=/nowhere&password=s3cret", "No such file or directory"),
-        ("postgres//u:s3cret@h", "is no URL of a database, such as postgresql+psycopg://USER@"),
-        ("postgresql+psycopg:u:s3cret@h", "--storage: what it names is no URL of a database"),
-        ("oracle9://u:s3cret@h/x", "is no URL of a database"),
+        ("postgres//u:s3cret@h", "is not a URL of a database, such as postgresql+psycopg://USER@"),
+        ("postgresql+psycopg:u:s3cret@h", "--storage: what it names is not a URL of a database"),
+        ("oracle9://u:s3cret@h/x", "is not a URL of a database"),
         ("postgresql+psycopg://u:{s3cret}@/x?host=/nowhere", "No such file or directory"),
     ],
 )

@@ -115,9 +115,9 @@ def test_another_optimizer_starts_from_its_own_defaults() -> None:
         (ONE.replace('["all.se=false"]', '"all.se=false"'), "factors[0].levels[0].edits"),
         (
             'design = "one-factor"\n' + factor("se", "off: all.se=false", "off: 2.se=false"),
-            "factors[0]: levels: 'off' is there twice",
+            "factors[0]: levels: 'off' appears twice",
         ),
-        (ONE + factor("se", "x: 2.se=false"), "factors: 'se' is there twice"),
+        (ONE + factor("se", "x: 2.se=false"), "factors: 'se' appears twice"),
         (ONE.replace("one-factor", "leave-one-out"), "needs at least 2, and there are 1"),
         (ONE.replace("one-factor", "fractional"), "needs at least 4, and there are 1"),
         (

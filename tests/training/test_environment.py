@@ -51,7 +51,7 @@ def test_a_device_that_is_not_there_names_those_that_are(
     as_if(monkeypatch, 0, False)
     with pytest.raises(InputError) as caught:
         choose_device(name)
-    assert str(caught.value) == f"device '{name}': not here (choices: auto, cpu)"
+    assert str(caught.value) == f"device '{name}': not available (choices: auto, cpu)"
     as_if(monkeypatch, 1, False)
     assert devices() == ["cuda:0", "cpu"]
 

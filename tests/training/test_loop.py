@@ -296,8 +296,8 @@ def test_a_run_goes_on_with_the_threads_that_it_began_with(
     [
         ({"batch_size": 217}, {}, "recipe small: batch_size = 217: must be at most the 216"),
         ({"precision": "bf16"}, {}, 'recipe small: precision = "bf16": a gain on CUDA devices'),
-        ({}, {"device": "cuda:7"}, "device 'cuda:7': not here (choices: auto, "),
-        ({}, {"device": "tpu"}, "device 'tpu': not here (choices: auto, "),
+        ({}, {"device": "cuda:7"}, "device 'cuda:7': not available (choices: auto, "),
+        ({}, {"device": "tpu"}, "device 'tpu': not available (choices: auto, "),
         ({}, {"threads": 0}, "threads = 0: must be at least 1"),
         ({}, {"seed": -1}, "seed -1: must not be negative"),
     ],

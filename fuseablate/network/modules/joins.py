@@ -87,6 +87,5 @@ class AuxHead(Sequential):
         self.logits: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x`."""
         self.logits = self.chain(x).flatten(1) if self.training else None
         return x

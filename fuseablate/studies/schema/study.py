@@ -192,4 +192,4 @@ class StudyFile(Schema):
 def _check_distinct(what: str, names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"{what}: '{name}' is there twice; each needs a name of its own")
+            raise ValueError(f"{what}: '{name}' appears twice; each needs a name of its own")

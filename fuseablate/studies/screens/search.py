@@ -63,7 +63,7 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     seconds = plan.seconds_left(store.records(), runs)
     out.print(
         f"At most {duration(seconds / workers)} on {counted(workers, 'worker')}, at the baseline's "
-        "cost, what is done already not counted off"
+        "cost, as if nothing were done yet"
         if seconds is not None
         else "The time is unknown before the first run on these data",
         soft_wrap=True,
