@@ -57,12 +57,12 @@ def test_golden(
 
 def test_rows_fields_and_costs_by_hand() -> None:
     """SE costs 2 e^2 params and as many MACs; row 9 sees maps of 2 x 2."""
-    found = compare(BASE, BASE.edit(*EDITS.split()), (32, 32))
-    assert dict(found.keys) == {"dropout": (0.2, 0.1)}
-    assert not found.same
-    ids = [row.id for row in found.rows]
+    difference = compare(BASE, BASE.edit(*EDITS.split()), (32, 32))
+    assert dict(difference.keys) == {"dropout": (0.2, 0.1)}
+    assert not difference.same
+    ids = [row.id for row in difference.rows]
     assert ids == [*map(str, range(1, 13)), "12/2", "13", "14", "15", "16"]
-    rows = {row.id: row for row in found.rows}
+    rows = {row.id: row for row in difference.rows}
     off = {"se": (True, False)}
     assert rows["1"].fields == rows["3"].fields == rows["16"].fields == {}
     assert rows["6"].fields == off
@@ -74,14 +74,14 @@ def test_rows_fields_and_costs_by_hand() -> None:
     assert rows["12/2"].before is None
     assert rows["12/2"].costs[0].params == rows["12/2"].costs[0].macs == 0
     assert rows["12/2"].costs[1].macs == rows["12"].costs[1].macs
-    assert found.costs[0].params == 3_284_608
-    assert found.costs[0].macs == 4_123_392
+    assert difference.costs[0].params == 3_284_608
+    assert difference.costs[0].macs == 4_123_392
 
 
 def test_rows_of_the_first_alone_and_shapes_that_follow() -> None:
-    found = compare(BASE.edit("12.depth=2"), BASE.edit("4.out=40"))
-    rows = {row.id: row for row in found.rows}
-    assert [row.id for row in found.rows][11:14] == ["12", "12/2", "13"]
+    difference = compare(BASE.edit("12.depth=2"), BASE.edit("4.out=40"))
+    rows = {row.id: row for row in difference.rows}
+    assert [row.id for row in difference.rows][11:14] == ["12", "12/2", "13"]
     assert (rows["12/2"].after, rows["12/2"].costs[1].macs) == (None, 0)
     assert rows["4"].fields == {"out": (24, 40)}
     assert rows["5"].fields == {"in_shape": ((24, 28, 28), (40, 28, 28))}
@@ -90,22 +90,22 @@ def test_rows_of_the_first_alone_and_shapes_that_follow() -> None:
 
 
 def test_the_same_network_written_in_two_ways() -> None:
-    found = compare(BASE, dataclasses.replace(BASE, divisor=4))
-    assert found.same
-    assert dict(found.keys) == {"divisor": (8, 4)}
-    assert not any(row.fields for row in found.rows)
+    difference = compare(BASE, dataclasses.replace(BASE, divisor=4))
+    assert difference.same
+    assert dict(difference.keys) == {"divisor": (8, 4)}
+    assert not any(row.fields for row in difference.rows)
     assert compare(BASE, BASE).same
     assert not compare(BASE, BASE.edit("all.nl=gelu")).same
 
 
 def test_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("fusenet", "fusenet", "--set-b", "12.depth=2", "--set-b", "2.op=mbconv", "--json")
-    found = json.loads(printed(capsys, monkeypatch, 80, *words, "--input", "32"))
-    assert found["a"] == {"spec": "fusenet", "edits": [], "input": 32}
-    assert found["b"]["edits"] == ["12.depth=2", "2.op=mbconv"]
-    assert (found["same"], found["keys"]) == (False, {})
-    assert (found["params"][0], found["macs"][0]) == (3_284_608, 4_123_392)
-    rows = {row["row"]: row for row in found["rows"]}
+    table = json.loads(printed(capsys, monkeypatch, 80, *words, "--input", "32"))
+    assert table["a"] == {"spec": "fusenet", "edits": [], "input": 32}
+    assert table["b"]["edits"] == ["12.depth=2", "2.op=mbconv"]
+    assert (table["same"], table["keys"]) == (False, {})
+    assert (table["params"][0], table["macs"][0]) == (3_284_608, 4_123_392)
+    rows = {row["row"]: row for row in table["rows"]}
     assert rows["2"]["fields"]["op"] == ["fuse", "mbconv"]
     assert rows["2"]["fields"]["variant"] == ["full", None]
     assert (rows["12/2"]["in"], rows["12/2"]["params"][0], rows["12"]["in"]) == ("b", 0, "ab")

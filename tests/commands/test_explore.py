@@ -102,28 +102,28 @@ def explore(folder: Path, body: str, *words: str) -> int:
 
 def test_a_small_space_is_counted_whole(tmp_path: Path) -> None:
     space = space_of(tmp_path, SMALL)
-    found = take_census(space, (16, 16), {"macs": MACS}, samples=100, seed=0, few=2)
-    assert (found.assignments, found.seen, found.sampled) == (8, 8, False)
-    assert (found.networks, len(found.costs)) == (8, 8)
-    changes = sorted(cost.macs - MACS for cost in found.costs)
+    census = take_census(space, (16, 16), {"macs": MACS}, samples=100, seed=0, few=2)
+    assert (census.assignments, census.seen, census.sampled) == (8, 8, False)
+    assert (census.networks, len(census.costs)) == (8, 8)
+    changes = sorted(cost.macs - MACS for cost in census.costs)
     assert changes == [-1536, -1024, -512, -512, 0, 0, 512, 1024]
-    assert found.within == 6
-    assert [one.rank for one in found.cheapest] == [
+    assert census.within == 6
+    assert [table.rank for table in census.cheapest] == [
         (MACS - 1536, PARAMS - 64 - 512), (MACS - 1024, PARAMS - 64)
     ]  # fmt: skip
-    assert [edits_of(space.spec, one) for one in found.cheapest] == [
+    assert [edits_of(space.spec, table) for table in census.cheapest] == [
         ("3.kernel=3", "2.se=false"), ("3.kernel=3",)
     ]  # fmt: skip
     # of two that cost the same, the first in the order of the space
-    assert [edits_of(space.spec, one) for one in found.largest] == [
+    assert [edits_of(space.spec, table) for table in census.largest] == [
         (), ("2.kernel=5", "3.kernel=3")
     ]  # fmt: skip
 
 
 def test_both_budgets_hold(tmp_path: Path) -> None:
     # params: -64 or 0 or 64 by the kernels, and -512 without SE
-    found = census_of(tmp_path, SMALL, macs=MACS, params=PARAMS - 500)
-    assert found.within == 3
+    census = census_of(tmp_path, SMALL, macs=MACS, params=PARAMS - 500)
+    assert census.within == 3
     assert census_of(tmp_path, SMALL, macs=1).within == 0
     assert census_of(tmp_path, SMALL).within == 8
 
@@ -131,21 +131,21 @@ def test_both_budgets_hold(tmp_path: Path) -> None:
 def test_assignments_without_a_network_and_the_same_table_twice(tmp_path: Path) -> None:
     # exp 8 or 16; SE off, or with a reduction of 4 or 32: 32 squeezes the 16 channels of exp 8
     # to none, and does fit the 32 of exp 16.
-    found = census_of(tmp_path, SE + EXP)
-    assert (found.seen, found.networks, len(found.costs)) == (6, 5, 5)
+    census = census_of(tmp_path, SE + EXP)
+    assert (census.seen, census.networks, len(census.costs)) == (6, 5, 5)
     same = SE + SE.replace('"se"', '"again"').replace("2.se={}", "3.se={}")
     twice = same.replace("[true, false]", '["false", "true"]') + KERNELS.replace(
         'each = "fuse"\nchoices = [3, 5]\nedit = "{row}.kernel={}"',
         'choices = { a = [], b = ["3.kernel=5"], c = ["3.kernel=3"] }',
     )
-    found = census_of(tmp_path, twice)
-    assert (found.seen, found.networks, len(found.costs)) == (12, 12, 8)
+    census = census_of(tmp_path, twice)
+    assert (census.seen, census.networks, len(census.costs)) == (12, 12, 8)
 
 
 def test_a_large_space_is_sampled(tmp_path: Path) -> None:
-    found = census_of(tmp_path, SMALL, samples=7)
-    assert (found.assignments, found.seen, found.sampled) == (8, 7, True)
-    assert found.costs == census_of(tmp_path, SMALL, samples=7).costs
+    census = census_of(tmp_path, SMALL, samples=7)
+    assert (census.assignments, census.seen, census.sampled) == (8, 7, True)
+    assert census.costs == census_of(tmp_path, SMALL, samples=7).costs
     assert census_of(tmp_path, SMALL, samples=8).sampled is False
     endless = census_of(tmp_path, WIDTH, samples=50)
     assert (endless.assignments, endless.seen, endless.sampled) == (None, 50, True)
@@ -154,11 +154,11 @@ def test_a_large_space_is_sampled(tmp_path: Path) -> None:
 def test_values_are_drawn_evenly_on_their_scale(tmp_path: Path) -> None:
     space = space_of(tmp_path, SMALL + WIDTH)
     every = list(draw_assignments(space, 4000, random.Random(1)))
-    assert sum(one["se"] is True for one in every) == pytest.approx(2000, abs=150)
-    widths = [float(one["width"]) for one in every]
+    assert sum(params["se"] is True for params in every) == pytest.approx(2000, abs=150)
+    widths = [float(params["width"]) for params in every]
     assert 0.5 <= min(widths) < 0.51 < 1.9 < max(widths) <= 2
     assert sum(width < 1 for width in widths) == pytest.approx(2000, abs=150)  # 1 is the middle
-    few = [one["few"] for one in every]
+    few = [params["few"] for params in every]
     assert set(few) == set(range(2, 9))
     # 2 stands for 1.5 to 2.5 of 1.5 to 8.5
     share = math.log(2.5 / 1.5) / math.log(8.5 / 1.5)
@@ -201,12 +201,12 @@ def test_ctrl_c_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_bins_meet_at_the_budget() -> None:
     # 12 bins over 0 to 24 are 2 wide; the budget of 9 is an edge, and belongs to what is within
     bins = histogram([0, 8, 9, 10, 24], 9)
-    assert [one.low for one in bins[:2]] == [-1, 1]
+    assert [part.low for part in bins[:2]] == [-1, 1]
     assert Bin(7, 9, 2) in bins
     assert Bin(9, 11, 1) in bins
-    assert sum(one.count for one in bins) == 5
+    assert sum(part.count for part in bins) == 5
     assert histogram([5, 5], None) == histogram([5, 5], 5)
-    assert sum(one.count for one in histogram([5, 5], 5)) == 2
+    assert sum(part.count for part in histogram([5, 5], 5)) == 2
     bins = histogram([0, 12], None)
     assert (len(bins), bins[0], bins[-1]) == (12, Bin(0, 1, 1), Bin(11, 12, 1))
 
@@ -228,20 +228,20 @@ def test_golden(
 
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert explore(tmp_path, SMALL, "--macs", "47168", "--top", "1", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["assignments"], found["seen"], found["seed"]) == (8, 8, None)
-    assert (found["networks"], found["distinct"], found["within"]) == (8, 8, 6)
-    assert (found["input"], found["classes"], found["budget"]) == (16, 4, {"macs": MACS})
-    assert found["baseline"] == {"params": PARAMS, "macs": MACS}
-    assert (found["macs"]["min"], found["macs"]["max"]) == (MACS - 1536, MACS + 1024)
-    assert found["macs"]["median"] == MACS - 256
-    assert found["cheapest"] == [
+    table = json.loads(capsys.readouterr().out)
+    assert (table["assignments"], table["seen"], table["seed"]) == (8, 8, None)
+    assert (table["networks"], table["distinct"], table["within"]) == (8, 8, 6)
+    assert (table["input"], table["classes"], table["budget"]) == (16, 4, {"macs": MACS})
+    assert table["baseline"] == {"params": PARAMS, "macs": MACS}
+    assert (table["macs"]["min"], table["macs"]["max"]) == (MACS - 1536, MACS + 1024)
+    assert table["macs"]["median"] == MACS - 256
+    assert table["cheapest"] == [
         {"edits": ["3.kernel=3", "2.se=false"], "params": PARAMS - 576, "macs": MACS - 1536}
     ]
-    assert found["largest"] == [{"edits": [], "params": PARAMS, "macs": MACS}]
+    assert table["largest"] == [{"edits": [], "params": PARAMS, "macs": MACS}]
     assert explore(tmp_path, SMALL, "--samples", "5", "--seed", "3", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["sampled"], found["seed"], found["seen"]) == (True, 3, 5)
+    table = json.loads(capsys.readouterr().out)
+    assert (table["sampled"], table["seed"], table["seen"]) == (True, 3, 5)
 
 
 def test_the_budget_of_the_study_counts_where_none_is_given(
@@ -252,8 +252,8 @@ def test_the_budget_of_the_study_counts_where_none_is_given(
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out)["budget"] == {"params": PARAMS}
     assert main([*words, "--macs", "1k"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["budget"], found["within"], found["cheapest"]) == ({"macs": 1000}, 0, [])
+    table = json.loads(capsys.readouterr().out)
+    assert (table["budget"], table["within"], table["cheapest"]) == ({"macs": 1000}, 0, [])
 
 
 def test_progress_without_a_terminal_is_lines(

@@ -37,15 +37,15 @@ def test_published_numbers(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """torchvision states 25,557,032 params and 4.09 GFLOPS; the table has 8 rows."""
-    found = {e["name"]: e for e in json.loads(printed(capsys, monkeypatch, 80, "--json"))}
-    entry = found["resnet50"]
+    specs = {e["name"]: e for e in json.loads(printed(capsys, monkeypatch, 80, "--json"))}
+    entry = specs["resnet50"]
     assert (entry["params"], round(entry["macs"] / 1e9, 2)) == (25_557_032, 4.09)
     assert (entry["rows"], entry["blocks"]) == (8, 1 + 1 + 3 + 4 + 6 + 3 + 1 + 1)
     assert (entry["input"], entry["classes"]) == (224, 1000)
     assert "cifar" in entry["forms"]
     assert "He et al." in entry["source"]
-    assert found["fusenet"]["params"] == 3_284_608
-    assert found["fusenet"]["rows"] == 16
+    assert specs["fusenet"]["params"] == 3_284_608
+    assert specs["fusenet"]["rows"] == 16
 
 
 def test_a_part_of_a_name(

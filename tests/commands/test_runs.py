@@ -59,14 +59,14 @@ def test_the_list_has_a_line_for_each_run(store: Store, capsys: Capture) -> None
 
 
 def test_the_list_as_json(store: Store, capsys: Capture) -> None:
-    found = {run["id"]: run for run in json.loads(printed(store, capsys, "list", "--json"))}
-    run = found[DIGEST[:16]]
+    runs = {run["id"]: run for run in json.loads(printed(store, capsys, "list", "--json"))}
+    run = runs[DIGEST[:16]]
     size = sum(path.stat().st_size for path in store.folder(DIGEST).iterdir())
     assert run["bytes"] == size
     assert (run["digest"], run["status"], run["held"]) == (DIGEST, "finished", False)
     assert (run["epoch"], run["epochs"], run["test_top1"]) == (1, 1, 0.75)
     assert run["changed"] == 1735689603  # 2025-01-01T00:00:03 UTC
-    assert found["a" * 16]["digest"] == "a" * 64
+    assert runs["a" * 16]["digest"] == "a" * 64
 
 
 def test_a_run_that_a_process_trains(store: Store, capsys: Capture) -> None:

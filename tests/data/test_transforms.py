@@ -1,4 +1,4 @@
-"""The transforms, held against torchvision's own, pixel by pixel and bit by bit."""
+"""The transforms, compared with torchvision's own, pixel by pixel and bit by bit."""
 
 from __future__ import annotations
 

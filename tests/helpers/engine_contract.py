@@ -88,7 +88,7 @@ def until_ended(engine: Engine, *keys: str) -> list[Event]:
 
 def until(engine: Engine, kind: str, key: str) -> list[Event]:
     return events_until(
-        engine, lambda events: any((each.kind, each.key) == (kind, key) for each in events)
+        engine, lambda events: any((event.kind, event.key) == (kind, key) for event in events)
     )
 
 

@@ -1,4 +1,4 @@
-"""The proof against fvcore: it passes where it should, and fails where it must."""
+"""The cross-check with fvcore: it passes where it should, and fails where it must."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`fuseablate export`: what onnxruntime computes from the file, held against torch."""
+"""`fuseablate export`: what onnxruntime computes from the file, compared with torch."""
 
 from __future__ import annotations
 

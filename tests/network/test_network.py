@@ -436,11 +436,11 @@ def test_channels_last_changes_nothing(fast: bool, spec: Spec) -> None:
 def test_the_rows_do_not_write_on_their_input(spec: Spec) -> None:
     # In-place activations may only touch what the row itself has made.
     network = build(spec.edit("fuse.residual=true", "fuse.expand=wider", "all.norm=none"))
-    for traced in spec.infer((32, 32)):
-        x = torch.randn(2, *traced.in_shape)
+    for inferred in spec.infer((32, 32)):
+        x = torch.randn(2, *inferred.in_shape)
         kept = x.clone()
-        network.get_submodule(f"rows.{traced.row.id}")(x)
-        assert torch.equal(x, kept), traced.row.id
+        network.get_submodule(f"rows.{inferred.row.id}")(x)
+        assert torch.equal(x, kept), inferred.row.id
 
 
 def test_every_primitive_of_the_layers_has_a_module() -> None:

@@ -67,12 +67,12 @@ def test_the_head_at_the_side_is_torchvisions(
     spec = load_spec(name)
     if name == "googlenet":
         spec = spec.edit("aux.drop=0")
-    (traced,) = (one for one in spec.infer() if one.row.id == row)
+    (inferred,) = (inferred for inferred in spec.infer() if inferred.row.id == row)
     theirs = reference()
     randomise(theirs)
-    ours = to_module(traced.layer)
+    ours = to_module(inferred.layer)
     ours.load_state_dict(converted(ours, theirs.state_dict()))
-    x = torch.randn(3, *traced.in_shape, generator=torch.Generator().manual_seed(2))
+    x = torch.randn(3, *inferred.in_shape, generator=torch.Generator().manual_seed(2))
     (tap,) = (module for module in ours.modules() if isinstance(module, AuxHead))
     assert torch.equal(ours(x), x)
     expected = theirs(x)
@@ -95,7 +95,7 @@ STEM = [(9, 3, 32), (9, 32, 32), (9, 32, 64)]
 
 
 def rows_params(spec: Spec) -> list[int]:
-    return [traced.cost.params for traced in spec.infer() if traced.cost.params]
+    return [row.cost.params for row in spec.infer() if row.cost.params]
 
 
 def test_inception_v2_by_hand() -> None:
@@ -121,7 +121,7 @@ def test_inception_v2_by_hand() -> None:
         second, figure7(1280), figure7(2048), biased(2048, 1000),
     ]  # fmt: skip
     # The maps of the paper's table 1, which lists what goes into each of its lines.
-    inputs = {traced.row.id: traced.in_shape[::-1] for traced in spec.infer()}
+    inputs = {row.row.id: row.in_shape[::-1] for row in spec.infer()}
     assert [inputs[id] for id in ("1", "2", "3", "4", "5", "6", "7", "8", "10", "15", "16")] == [
         (299, 299, 3), (149, 149, 32), (147, 147, 32), (147, 147, 64), (73, 73, 64), (71, 71, 80),
         (35, 35, 192), (35, 35, 288), (17, 17, 768), (8, 8, 1280), (8, 8, 2048),
@@ -152,7 +152,7 @@ def test_inception_resnet_v1_by_hand() -> None:
         *[c + biased(384, 1792)] * 5, biased(1792, 1000),
     ]  # fmt: skip
     # Figure 15's shapes.
-    shapes = {traced.row.id: traced.out_shape[::-1] for traced in spec.infer()}
+    shapes = {row.row.id: row.out_shape[::-1] for row in spec.infer()}
     assert [shapes[id] for id in ("7", "8/5", "9", "10/10", "11", "12/5", "13")] == [
         (35, 35, 256), (35, 35, 256), (17, 17, 896), (17, 17, 896), (8, 8, 1792), (8, 8, 1792),
         (1, 1, 1792),
@@ -165,7 +165,7 @@ def test_inception_resnet_v1_by_hand() -> None:
      "inception_resnet_v2"],
 )  # fmt: skip
 def test_the_small_form_ends_in_a_map_of_four(name: str) -> None:
-    shapes = [one.in_shape for one in load_spec(f"{name}:cifar").infer() if one.row.op == "pool"]
+    shapes = [row.in_shape for row in load_spec(f"{name}:cifar").infer() if row.row.op == "pool"]
     assert [shape[1:] for shape in shapes] == [(4, 4)]
 
 

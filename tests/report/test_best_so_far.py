@@ -56,16 +56,16 @@ def test_the_expectation_is_the_mean_over_all_orders(scores: list[float]) -> Non
 def test_the_expectation_of_ten_thousand_even_scores() -> None:
     """Of n of 1 .. N drawn without replacement the largest is n (N + 1) / (n + 1) on average."""
     count = 10_000
-    found = expected_best([float(each) for each in range(1, count + 1)])
+    curve = expected_best([float(each) for each in range(1, count + 1)])
     for drawn in (1, 2, 10, 100, 5000, count):
-        assert found[drawn - 1] == pytest.approx(drawn * (count + 1) / (drawn + 1), rel=1e-12)
+        assert curve[drawn - 1] == pytest.approx(drawn * (count + 1) / (drawn + 1), rel=1e-12)
 
 
 def test_rounding_lets_no_curve_fall_or_pass_the_best() -> None:
     scores = [98.0] * 9 + [37.1 - at / 10 for at in range(21)]
-    found = expected_best(scores)
-    assert list(found) == sorted(found)
-    assert max(found) == 98.0
+    curve = expected_best(scores)
+    assert list(curve) == sorted(curve)
+    assert max(curve) == 98.0
     assert set(expected_best([1 / 3] * 7)) == {1 / 3}
 
 

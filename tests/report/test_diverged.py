@@ -81,8 +81,8 @@ def test_it_stands_on_no_front() -> None:
 @pytest.mark.parametrize("form", [*WRITERS, "table"])
 def test_a_reference_that_diverged_judges_nothing(form: str) -> None:
     base = some_diverged("baseline", "", BASE, 0.400, None, 0.405, 0.402, 0.408)
-    found = comparison("one-factor", base, OFF)
-    text = written(form, found)
+    compared = comparison("one-factor", base, OFF)
+    text = written(form, compared)
     assert "1 of 5 runs diverged" in text
     for verdict in ("better", "worse", "unclear"):
         assert (

@@ -80,11 +80,11 @@ def test_two_networks_with_the_same_edits_are_two_rows() -> None:
 
 @pytest.mark.parametrize("form", [*WRITERS, "table", "plot"])
 def test_what_is_called_alike_is_told_apart_in_every_form(form: str) -> None:
-    found = of_records(ONE_NAME)
-    names = [variant.name for variant in found[0].variants]
+    comparisons = of_records(ONE_NAME)
+    names = [variant.name for variant in comparisons[0].variants]
     digests = [named("mine").digest(SIZE)[:8], named("mine", "1.kernel=5").digest(SIZE)[:8]]
     assert names == [f"mine ({digest})" for digest in digests]
-    text = written(form, *found)
+    text = written(form, *comparisons)
     assert all(name in text for name in names)
     if form == "table":
         legend = re.search(r"^(.*)\. Capitals", text, re.MULTILINE)
@@ -94,10 +94,10 @@ def test_what_is_called_alike_is_told_apart_in_every_form(form: str) -> None:
 
 def test_letters_and_legend_of_networks_of_one_name() -> None:
     third = [trained(named("mine", "2.exp=64"), seed, 0.6 + seed / 100) for seed in (0, 1)]
-    found = of_records([*ONE_NAME, *third])
-    text = shown(found[0], 140)
+    comparisons = of_records([*ONE_NAME, *third])
+    text = shown(comparisons[0], 140)
     (legend,) = re.findall(r"^(.*)\. Capitals", text, re.MULTILINE)
-    names = [variant.name for variant in found[0].variants]
+    names = [variant.name for variant in comparisons[0].variants]
     assert [part[2:] for part in legend.split(", ")] == names
     assert [part[0].lower() for part in legend.split(", ")] == ["a", "b", "c"]
 
@@ -124,17 +124,17 @@ def test_a_table_of_another_version_is_reported_and_mixed_with_no_other() -> Non
 def test_recipes_and_data_of_one_name_are_told_apart() -> None:
     other = {**RECIPE, "lr": 0.05, "schedule": {"kind": "cosine", "warmup": 1}}
     split = {**DATA, "split_seed": 7}
-    found = of_records(
+    comparisons = of_records(
         [trained(A, 0, 0.4), trained(A, 0, 0.5, recipe=other), trained(A, 0, 0.6, data=split)]
     )
-    settings = [each.setting for each in found]
+    settings = [comparison.setting for comparison in comparisons]
     assert len(set(settings)) == 3
     assert "lr=0.1, schedule.kind=none, schedule.warmup=none" in settings[0]
     assert "lr=0.05, schedule.kind=cosine, schedule.warmup=1" in settings[1]
     assert "split_seed=7" in settings[2]
     for form in ("csv", "markdown", "latex", "html", "table", "json"):
-        assert "split" in written(form, *found), form
-    rows = list(csv.DictReader(io.StringIO(written("csv", *found))))
+        assert "split" in written(form, *comparisons), form
+    rows = list(csv.DictReader(io.StringIO(written("csv", *comparisons))))
     assert len({row["comparison"] for row in rows}) == 3
 
 
@@ -143,9 +143,10 @@ def test_levels_whose_specs_have_one_name() -> None:
     nets = [planned(f"net={side}", "", (20, 20), *tops, spec="mine")
             for side, tops in (("a", (0.45, 0.47)), ("b", (0.35, 0.36)))]  # fmt: skip
     manifest, records = study("one-factor", base, *nets)
-    found = of_study(manifest, records.get)
-    assert [one.label for one in found.variants] == ["baseline", "mine (net=a)", "mine (net=b)"]
-    assert len({one.key for one in found.variants}) == 3
+    comparison = of_study(manifest, records.get)
+    labels = [variant.label for variant in comparison.variants]
+    assert labels == ["baseline", "mine (net=a)", "mine (net=b)"]
+    assert len({variant.key for variant in comparison.variants}) == 3
 
 
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +155,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
             folder.write("record.json", run.to_json())
     assert main(["report", "--runs", str(tmp_path), "--json"]) == 0
     (table,) = json.loads(capsys.readouterr().out)
-    assert [len(one["runs"]) for one in table["variants"]] == [2, 2, 2, 2]
+    assert [len(variant["runs"]) for variant in table["variants"]] == [2, 2, 2, 2]
 
 
 def test_studies_of_one_title_are_told_apart(

@@ -100,13 +100,13 @@ def test_cells_by_hand() -> None:
             {"id": "3", "op": "pool"},
         ],
     }
-    found = compared(after, before)
-    assert found.columns == ("id", "op", "kernel", "exp", "out", "se", "nl", "stride", "norm")
+    table = compared(after, before)
+    assert table.columns == ("id", "op", "kernel", "exp", "out", "se", "nl", "stride", "norm")
     kernel, se, norm = FieldText("5", "3"), FieldText("no", "yes"), FieldText("none", "batch")
     empty = FieldText("")
     first = (FieldText("1"), FieldText("conv"), kernel, empty, empty, se, empty, empty, norm)
-    assert found.rows[0] == first
-    assert found.notes == ("rows removed: 2", "rows added: 3", "dropout: 0.2 to 0.0")
+    assert table.rows[0] == first
+    assert table.notes == ("rows removed: 2", "rows added: 3", "dropout: 0.2 to 0.0")
     same = compared(before, before)
     assert not any(field.edited for row in same.rows for field in row)
     assert "norm" not in same.columns
@@ -116,11 +116,11 @@ def test_another_network_is_shown_and_not_compared() -> None:
     fusenet, squeezenet = (load_spec(n).to_dict() for n in ("fusenet", "squeezenet1_1"))
     assert is_variant(load_spec("fusenet").edit("2-4.op=mbconv").to_dict(), fusenet)
     assert not is_variant(squeezenet, fusenet)
-    found = alone(squeezenet)
-    assert {"squeeze", "expand1", "expand3"} <= set(found.columns)
-    assert "se_gate" not in found.columns
-    assert len(found.rows) == len(squeezenet["rows"])
-    assert not any(field.edited for row in found.rows for field in row)
+    table = alone(squeezenet)
+    assert {"squeeze", "expand1", "expand3"} <= set(table.columns)
+    assert "se_gate" not in table.columns
+    assert len(table.rows) == len(squeezenet["rows"])
+    assert not any(field.edited for row in table.rows for field in row)
 
 
 @pytest.mark.parametrize("name", STUDIES)

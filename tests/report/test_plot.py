@@ -54,8 +54,8 @@ def test_text_stays_text_and_is_taken_literally() -> None:
         planned("baseline", "", BASE, 0.40, 0.41),
         planned("_x $a_1$ 50%", "", LEAN, 0.35, 0.36),
     )
-    found = texts(plot(odd, "macs"))
-    assert {"MACs", "Test top-1 (%)", "Pareto front", "baseline", "_x $a_1$ 50%"} <= set(found)
+    labels = texts(plot(odd, "macs"))
+    assert {"MACs", "Test top-1 (%)", "Pareto front", "baseline", "_x $a_1$ 50%"} <= set(labels)
 
 
 @pytest.mark.parametrize("kind", [".png", ".svg"])
@@ -80,10 +80,10 @@ def test_of_many_variants_the_front_and_the_reference_are_named() -> None:
             for at in range(NAMED)
         ),
     )
-    found = texts(plot(many, "params"))
+    labels = texts(plot(many, "params"))
     # v11 costs the least and scores best: 41 and 42 %; it alone is on the front.
-    assert {"baseline", f"v{NAMED - 1}"} <= set(found)
-    assert "v0" not in found
+    assert {"baseline", f"v{NAMED - 1}"} <= set(labels)
+    assert "v0" not in labels
 
 
 def seen(colour: str, matrix: list[list[float]]) -> list[float]:

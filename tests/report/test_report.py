@@ -39,10 +39,10 @@ def test_no_difference_is_no_negative_one() -> None:
 def test_only_runs_that_may_be_compared_share_a_table() -> None:
     other_recipe = record(0, 0.5, recipe={"epochs": 9, "lr": 0.1})
     other_data = record(0, 0.5, data={"name": "generated", "image_size": [32, 32]})
-    found = of_records([*RECORDS, other_recipe, other_data])
-    assert [[len(v.runs) for v in c.variants] for c in found] == [[3, 3], [1], [1]]
-    assert [v.name for v in found[0].variants] == ["fusenet", "all.se=false"]
-    assert [run.seed for run in found[0].variants[1].runs] == [0, 1, 2]
+    comparisons = of_records([*RECORDS, other_recipe, other_data])
+    assert [[len(v.runs) for v in c.variants] for c in comparisons] == [[3, 3], [1], [1]]
+    assert [v.name for v in comparisons[0].variants] == ["fusenet", "all.se=false"]
+    assert [run.seed for run in comparisons[0].variants[1].runs] == [0, 1, 2]
 
 
 def test_two_labels_of_one_network_are_one_variant() -> None:
@@ -65,9 +65,9 @@ def test_report_of_a_store_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = Store(tmp_path)
-    for each in RECORDS:
-        with store.open(each.digest) as folder:
-            folder.write("record.json", each.to_json())
+    for run in RECORDS:
+        with store.open(run.digest) as folder:
+            folder.write("record.json", run.to_json())
     assert main(["report", "--runs", str(tmp_path)]) == 0
     assert "42.00 ± 2.00" in capsys.readouterr().out
     assert main(["report", "--runs", str(tmp_path), "--json"]) == 0

@@ -73,8 +73,8 @@ def test_what_a_narrow_terminal_has_no_room_for_is_said() -> None:
 
 def said_of(*made: tuple[PlannedVariant, list[Record]], design: str = "one-factor") -> str:
     """What the report says beneath its table."""
-    found = shown(comparison(design, *made), 300)
-    return " ".join(found.partition("\n\n")[2].split())
+    text = shown(comparison(design, *made), 300)
+    return " ".join(text.partition("\n\n")[2].split())
 
 
 def test_what_is_said_where_nothing_can_be_judged() -> None:
@@ -408,7 +408,7 @@ def test_csv_by_hand() -> None:
 def test_json_says_everything() -> None:
     (table,) = json.loads(written("json", STUDIES["iso"]))
     assert table["title"] == "Squeeze-and-excitation"
-    assert [len(one["runs"]) for one in table["variants"]] == [3, 3]
+    assert [len(variant["runs"]) for variant in table["variants"]] == [3, 3]
     assert table["variants"][1]["verdict"] == "worse"
     assert table["at_equal_cost"]["variants"][1]["variant"] == "se=off (iso MACs)"
     assert table["statistics"]["df"] == 2

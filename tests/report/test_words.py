@@ -44,30 +44,30 @@ def test_how_many_more_differ(count: int, said: str) -> None:
 def test_a_verdict_names_what_it_rests_on_in_every_row() -> None:
     # Alike, 3.0 points are seen in noise of 0.6; each by its own variance at 3 seeds, they are not.
     off = planned("se=off", "all.se=false", LEAN, 0.381, 0.396, 0.377)
-    found = comparison("one-factor", REFERENCE, off, NEAR)
-    delta = section_of(found).variants[1].delta
+    compared = comparison("one-factor", REFERENCE, off, NEAR)
+    delta = section_of(compared).variants[1].delta
     assert delta
     assert (delta.verdict, delta.holds) == ("worse", "if spreads are alike")
     for form in ("markdown", "latex", "html", "csv", "json"):
-        row = written(form, found).replace("</td>", "\n")
+        row = written(form, compared).replace("</td>", "\n")
         assert "if spreads are alike" in row
-    (row,) = (line for line in written("markdown", found).splitlines() if "`all.se" in line)
+    (row,) = (line for line in written("markdown", compared).splitlines() if "`all.se" in line)
     assert row.endswith("| worse, if spreads are alike |")
 
 
 def test_what_the_images_add_is_no_noise_of_seeds() -> None:
-    found = comparison("one-factor", REFERENCE, NEAR)
-    assert "from seed noise at 3 seeds" in section_of(found).conclusion
+    compared = comparison("one-factor", REFERENCE, NEAR)
+    assert "from seed noise at 3 seeds" in section_of(compared).conclusion
     assert (
         "from the noise of seeds and test images at 3 seeds"
-        in section_of(found, interval="both").conclusion
+        in section_of(compared, interval="both").conclusion
     )
 
 
 def test_the_seeds_of_what_is_unclear_are_its_own() -> None:
     missing = planned("se=off", "all.se=false", LEAN, 0.402, 0.411, -1)
-    found = comparison("one-factor", REFERENCE, NEAR, missing, matters=0.1)
-    assert "at 2 to 3 seeds: fuse.kernel=3, all.se=false." in section_of(found).conclusion
+    compared = comparison("one-factor", REFERENCE, NEAR, missing, matters=0.1)
+    assert "at 2 to 3 seeds: fuse.kernel=3, all.se=false." in section_of(compared).conclusion
 
 
 def test_a_raised_spread_is_not_called_the_variants_own() -> None:
@@ -94,11 +94,11 @@ def test_differences_that_are_not_those_of_the_means_say_so() -> None:
 def test_a_difference_of_nothing_has_no_minus() -> None:
     one = planned("baseline", "", BASE, 0.200, 0.205, 0.201, 0.202)
     other = planned("se=off", "all.se=false", LEAN, 0.201, 0.204, 0.200, 0.203)
-    found = comparison("one-factor", one, other)
-    delta = section_of(found).variants[1].delta
+    compared = comparison("one-factor", one, other)
+    delta = section_of(compared).variants[1].delta
     assert delta
     assert delta.mean == pytest.approx(0, abs=1e-9)
-    for text in (shown(found, 140), written("markdown", found)):
+    for text in (shown(compared, 140), written("markdown", compared)):
         assert "-0.00 [" not in text.replace("\u2212", "-")
 
 
@@ -116,10 +116,10 @@ def test_planned_looks_are_judged_at_the_look_that_each_variant_ended_at() -> No
     ]
     plan = SeedPlan(each=(0, 1, 2), reference=(0, 1, 2), looks=Looks(3, 2, 7))
     # Settled as the same within 20 points, and by 1 point unclear.
-    found = dataclasses.replace(
+    compared = dataclasses.replace(
         comparison("one-factor", *made, seeds=plan, matters=20.0), matters=1.0
     )
-    assert "at 3 to 5 seeds: all.se=false, fuse.kernel=3." in section_of(found).conclusion
+    assert "at 3 to 5 seeds: all.se=false, fuse.kernel=3." in section_of(compared).conclusion
 
 
 def test_the_order_of_deltas_is_that_of_what_is_shown() -> None:
@@ -127,13 +127,13 @@ def test_the_order_of_deltas_is_that_of_what_is_shown() -> None:
     base = planned("baseline", "", BASE, 0.300, 0.302, 0.400)
     whole = planned("whole", "all.out=x1.2", LEAN, 0.310, 0.313, 0.411)
     part = planned("part", "all.out=x1.5", LEAN, 0.320, 0.323, -1)
-    found = comparison("one-factor", base, whole, part)
-    assert [row.variant.name for row in section_of(found, sort="delta").rows] == [
+    compared = comparison("one-factor", base, whole, part)
+    assert [row.variant.name for row in section_of(compared, sort="delta").rows] == [
         "baseline",
         "part",
         "whole",
     ]
-    assert [row.variant.name for row in section_of(found, sort="score").rows] == [
+    assert [row.variant.name for row in section_of(compared, sort="score").rows] == [
         "baseline",
         "whole",
         "part",

@@ -23,9 +23,9 @@ from tests.helpers.records import RECORDS
 def store(tmp_path: Path) -> Path:
     """Return a store with two runs and the folder of a study."""
     root = tmp_path / "runs"
-    for each in RECORDS[:2]:
-        with Store(root).open(each.digest) as folder:
-            folder.write("record.json", each.to_json())
+    for record in RECORDS[:2]:
+        with Store(root).open(record.digest) as folder:
+            folder.write("record.json", record.to_json())
     study = root / "studies" / "mine-01234567"
     study.mkdir(parents=True)
     (study / "journal.log").touch()

@@ -247,9 +247,9 @@ def test_a_record_beats_a_checkpoint_and_a_later_checkpoint_an_earlier_one(
     (folder,) = (path for path in stores[1].iterdir() if path.is_dir())
 
     def epochs_here() -> int:
-        found = newest_checkpoint(folder)
-        assert found is not None
-        return found.epochs
+        newest = newest_checkpoint(folder)
+        assert newest is not None
+        return newest.epochs
 
     assert epochs_here() == 1
     moved(capsys, "import", tmp_path / "3.tar", "--runs", stores[1])

@@ -32,7 +32,7 @@ def test_names_and_shapes_are_torchs(name: str, edits: tuple[str, ...]) -> None:
     spec = load_spec(name).edit(*edits)
     with torch.device("meta"):
         expected = [(n, tuple(p.shape)) for n, p in network_of(spec).named_parameters()]
-    assert [(each.name, each.shape) for each in parameters_of(spec)] == expected
+    assert [(parameter.name, parameter.shape) for parameter in parameters_of(spec)] == expected
 
 
 def network_of(spec: Spec) -> torch.nn.Module:
@@ -42,7 +42,7 @@ def network_of(spec: Spec) -> torch.nn.Module:
 @pytest.mark.parametrize("name", shipped_specs())
 def test_they_add_up_to_the_cost(name: str) -> None:
     spec = load_spec(name)
-    assert sum(each.count for each in parameters_of(spec)) == measure(spec).params
+    assert sum(parameter.count for parameter in parameters_of(spec)) == measure(spec).params
 
 
 def test_the_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,10 +113,10 @@ def test_the_file_is_an_svg(name: str, tmp_path: Path) -> None:
     assert main(["show", name, "--svg", str(path), *words]) == 0
     root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
     assert root.tag.endswith("svg")
-    texts = [each.text for each in root.iter() if each.tag.endswith("text")]
+    texts = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert any("all.nl=gelu" in str(text) for text in texts)
     assert "logits" in texts
-    assert [each.name for each in tmp_path.iterdir()] == ["net.svg"]
+    assert [element.name for element in tmp_path.iterdir()] == ["net.svg"]
 
 
 def test_without_graphviz_one_line_says_so(

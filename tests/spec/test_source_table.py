@@ -144,24 +144,24 @@ def conv_at(network: nn.Module, name: str) -> nn.Conv2d:
 
 
 @pytest.mark.parametrize(("number", "source"), NUMBERED)
-def test_spec_has_the_cells_of_the_source(spec: Spec, number: int, source: list[str]) -> None:
+def test_spec_has_the_fields_of_the_source(spec: Spec, number: int, source: list[str]) -> None:
     size, operator, kernel, bn, exp, out, se, nl, stride = source
-    traced = spec.infer()[number - 1]
-    row, cells = traced.row, traced.row.values()
+    inferred = spec.infer()[number - 1]
+    row, fields = inferred.row, inferred.row.values()
     h, w, c = map(int, size.split("x"))
     assert row.id == str(number)
-    assert traced.in_shape == (c, h, w)
+    assert inferred.in_shape == (c, h, w)
     assert row.op == {"Conv2d": "conv", "Fuse": "fuse", "AdaptiveAveragePooling": "pool"}[operator]
-    assert row.kernel_text(traced.in_shape) == kernel
-    assert cells.get("norm") == ("batch" if bn == "Yes" else None)
-    assert cells.get("exp") == (None if exp == "-" else int(exp))
+    assert row.kernel_text(inferred.in_shape) == kernel
+    assert fields.get("norm") == ("batch" if bn == "Yes" else None)
+    assert fields.get("exp") == (None if exp == "-" else int(exp))
     if operator != "AdaptiveAveragePooling":
-        assert cells["kernel"] == int(kernel[0])
-        assert traced.out_shape[0] == int(out)
-        assert cells["out"] == ("classes" if number == 16 else int(out))
-    assert cells.get("se") == {"Yes": True, "No": False, "-": None}[se]
-    assert cells.get("nl") == {"H-Swish": "hswish", "ReLU": "relu", "-": None}[nl]
-    assert cells.get("stride", 1) == int(stride)
+        assert fields["kernel"] == int(kernel[0])
+        assert inferred.out_shape[0] == int(out)
+        assert fields["out"] == ("classes" if number == 16 else int(out))
+    assert fields.get("se") == {"Yes": True, "No": False, "-": None}[se]
+    assert fields.get("nl") == {"H-Swish": "hswish", "ReLU": "relu", "-": None}[nl]
+    assert fields.get("stride", 1) == int(stride)
 
 
 @pytest.mark.parametrize("number", FUSE)
@@ -292,11 +292,11 @@ def test_dropout_acts_on_the_1024_activations_while_training(network: nn.Module)
 def test_shapes_at_any_input(spec: Spec, network: nn.Module, side: int) -> None:
     outs = [16, 16, 24, 24, 40, 40, 40, 48, 48, 96, 96, 96, 576, 576, 1024, 100]
     shapes = [(out, s, s) for out, s in zip(outs, SIDES[side][1:], strict=True)]
-    assert [traced.out_shape for traced in spec.infer((side, side))] == shapes
-    found = []
+    assert [row.out_shape for row in spec.infer((side, side))] == shapes
+    seen = []
     hooks = [
         network.get_submodule(f"rows.{n}").register_forward_hook(
-            lambda module, inputs, output: found.append(tuple(output.shape[1:]))
+            lambda module, inputs, output: seen.append(tuple(output.shape[1:]))
         )
         for n in range(1, 17)
     ]
@@ -304,7 +304,7 @@ def test_shapes_at_any_input(spec: Spec, network: nn.Module, side: int) -> None:
         logits = network.eval()(torch.zeros(1, 3, side, side))
     for hook in hooks:
         hook.remove()
-    assert found == shapes
+    assert seen == shapes
     assert logits.shape == (1, 100)
 
 

@@ -28,27 +28,27 @@ def noncentral(shift: float, limit: float, df: int) -> float:
 def test_power_is_that_of_the_noncentral_t() -> None:
     base, other = by_seed(50, 51, 52, 51, 50.5), by_seed(51, 51, 53, 52, 50)
     analysis = analyse({"a": base, "b": other}, "a")
-    found = smallest(analysis, "alike spreads")
-    assert found is not None
+    size = smallest(analysis, "alike spreads")
+    assert size is not None
     assert analysis.sd is not None
-    shift = found / (analysis.sd * math.sqrt(2 / 5))
+    shift = size / (analysis.sd * math.sqrt(2 / 5))
     limit = reference.t.ppf(0.975, 4)
     power = reference.nct.sf(limit, 4, shift) + reference.nct.cdf(-limit, 4, shift)
     assert power == pytest.approx(0.8, abs=1e-4)
     # The bounds of the standard deviation come from chi^2 with 4 degrees of freedom.
-    low, high = seeds_needed(analysis, found, "alike spreads") or (0, 0)
+    low, high = seeds_needed(analysis, size, "alike spreads") or (0, 0)
     assert low <= 5 <= high
-    assert seeds_needed(analysis, 100 * found, "alike spreads") == (2, 2)
+    assert seeds_needed(analysis, 100 * size, "alike spreads") == (2, 2)
 
 
 def test_the_power_of_two_seeds_by_hand() -> None:
     # One degree of freedom: |t| > 12.706 where |Z + d| > 12.706 |Z'|, and for so large a d, where
     # |Z'| < d / 12.706 but for little: of 80 %, d = 12.706 * 1.2816 = 16.28, and simulated.
     analysis = analyse({"a": by_seed(50.0, 51.0), "b": by_seed(50.5, 51.7)}, "a")
-    found = smallest(analysis, "any spreads")
-    assert found
+    size = smallest(analysis, "any spreads")
+    assert size
     assert analysis.sd
-    shift = found / analysis.sd  # the error is sd * sqrt(2 / 2)
+    shift = size / analysis.sd  # the error is sd * sqrt(2 / 2)
     assert shift == pytest.approx(16.28, abs=0.1)
     z, other = np.random.default_rng(0).standard_normal((2, 1_000_000))
     seen = np.abs(z + shift) > 12.7062 * np.abs(other)
@@ -161,11 +161,11 @@ def test_the_power_of_a_pair_that_shares_no_seed() -> None:
 def test_more_seeds_of_the_reference_show_smaller_differences() -> None:
     base = dict(enumerate([40.0, 41.0, 39.5, 40.5, 40.2, 39.1, 41.3, 40.8, 39.9]))
     analysis = analyse({"a": base, "b": {20: 40.3, 21: 41.2, 22: 39.4}}, "a")
-    found = smallest(analysis, "alike spreads")
+    size = smallest(analysis, "alike spreads")
     assert not analysis.blocked
     assert analysis.sd
-    assert found
-    shift = found / (analysis.sd * math.sqrt(1 / 3 + 1 / 9))
+    assert size
+    shift = size / (analysis.sd * math.sqrt(1 / 3 + 1 / 9))
     limit = float(reference.t.ppf(0.975, 10))
     assert reference.nct.sf(limit, 10, shift) == pytest.approx(0.8, abs=1e-3)
 

@@ -72,11 +72,11 @@ there = st.lists(st.sets(st.integers(0, 3), min_size=2), min_size=3, max_size=5)
 @given(there)
 def test_the_fit_of_any_seeds_is_that_of_the_matrices(seeds: list[set[int]]) -> None:
     scores = drawn({str(at): sorted(mine) for at, mine in enumerate(seeds)})
-    found = fit(scores, "0")
-    expected = by_matrices(scores, found.blocked)
-    assert found.differences == pytest.approx(expected["differences"], abs=1e-8)
-    assert found.shares == pytest.approx(expected["shares"], abs=1e-8)
-    assert (found.df, found.pooled) == pytest.approx((expected["df"], expected["pooled"]))
+    fitted = fit(scores, "0")
+    expected = by_matrices(scores, fitted.blocked)
+    assert fitted.differences == pytest.approx(expected["differences"], abs=1e-8)
+    assert fitted.shares == pytest.approx(expected["shares"], abs=1e-8)
+    assert (fitted.df, fitted.pooled) == pytest.approx((expected["df"], expected["pooled"]))
 
 
 def test_a_missing_seed_does_not_throw_pairing_away() -> None:
@@ -127,8 +127,8 @@ def test_more_seeds_of_the_reference_narrow_every_interval() -> None:
     few = drawn({"a": range(3), "b": range(3), "c": range(3), "d": range(3)})
     # Nine seeds of the reference with the same spread: each difference has 1/9 + 1/3 in place of
     # 1/3 + 1/3 of a variance.
-    found = fit({**few, "a": {**few["a"], **{s: few["a"][s % 3] for s in range(3, 9)}}}, "a")
-    assert found.shares.sum(1) == pytest.approx([1 / 9 + 1 / 3] * 3)
+    fitted = fit({**few, "a": {**few["a"], **{s: few["a"][s % 3] for s in range(3, 9)}}}, "a")
+    assert fitted.shares.sum(1) == pytest.approx([1 / 9 + 1 / 3] * 3)
 
 
 @pytest.mark.parametrize(
@@ -247,8 +247,8 @@ def test_the_power_of_robust_intervals_is_what_simulated_studies_have() -> None:
             name: dict(enumerate((rng.normal(0, sd, 6) + size * (name == worst)).tolist()))
             for name, sd in analysis.own.items()
         }
-        found = analyse(study, "a", matters=0.0)
-        delta = next(delta for delta in found.deltas if delta.variant == worst)
+        analysed = analyse(study, "a", matters=0.0)
+        delta = next(delta for delta in analysed.deltas if delta.variant == worst)
         assert delta.robust
         seen += delta.robust.verdict(0.0) == "better"
     # 1,500 studies have a standard error of 0.01; the power ignores what blocks cost.

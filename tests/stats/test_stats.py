@@ -41,8 +41,8 @@ def by_seed(*values: float) -> dict[int, float]:
 
 @pytest.mark.parametrize("df", DUNNETT_1964)
 def test_critical_values_are_those_of_the_published_table(df: int) -> None:
-    found = [dunnett.critical(count, df) for count in range(1, 6)]
-    assert found == pytest.approx(DUNNETT_1964[df], abs=0.0051)
+    criticals = [dunnett.critical(count, df) for count in range(1, 6)]
+    assert criticals == pytest.approx(DUNNETT_1964[df], abs=0.0051)
 
 
 def test_one_comparison_is_students_t() -> None:
@@ -56,9 +56,9 @@ def test_adjusted_p_values_are_scipys() -> None:
     # freedom is asked for the same t.
     rng = np.random.default_rng(7)
     control, *treated = rng.normal([[50.0], [51.0], [49.5], [52.0]], 1.0, (4, 5))
-    found = reference.dunnett(*treated, control=control, random_state=np.random.default_rng(1))
-    ours = [dunnett.probability(t, 3, 16) for t in found.statistic]
-    assert ours == pytest.approx(list(found.pvalue), abs=2e-3)
+    theirs = reference.dunnett(*treated, control=control, random_state=np.random.default_rng(1))
+    ours = [dunnett.probability(t, 3, 16) for t in theirs.statistic]
+    assert ours == pytest.approx(list(theirs.pvalue), abs=2e-3)
 
 
 @pytest.mark.parametrize(("count", "df"), [(2, 2), (2, 4), (3, 6), (6, 12), (11, 22)])
@@ -166,8 +166,8 @@ def test_factorial_effects_by_hand() -> None:
         name: [{"A": "on" if a else "baseline", "B": "on" if b else "baseline"}]
         for name, (a, b) in cells.items()
     }
-    found = {effect.factors: effect.mean for effect in effects(scores, levels)}
-    assert found == pytest.approx({("A",): 2.25, ("B",): -0.75, ("A", "B"): 0.5})
+    means = {effect.factors: effect.mean for effect in effects(scores, levels)}
+    assert means == pytest.approx({("A",): 2.25, ("B",): -0.75, ("A", "B"): 0.5})
     assert effects({"0": {0: 1.0}, "a": {0: 2.0}}, levels) == ()
 
 
@@ -204,15 +204,15 @@ def test_a_merged_variant_counts_in_each_of_its_cells() -> None:
         "off": by_seed(43.5, 44.5, 44.0),
         "reduced": by_seed(50.0, 50.0, 51.5),
     }
-    found = {effect.factors: effect for effect in effects(scores, IDLE)}
-    means = {factors: effect.mean for factors, effect in found.items()}
+    by_factors = {effect.factors: effect for effect in effects(scores, IDLE)}
+    means = {factors: effect.mean for factors, effect in by_factors.items()}
     assert means == pytest.approx({("A",): -6.25, ("B",): 0.25, ("A", "B"): -0.5})
     # After rows (50, 44, 50.5) and columns (47.5, 48.17, 48.83; of all 48.17) these are left:
     # -1/3 0 1/3; 1/6 1/2 -2/3; 1/6 -1/2 1/3. Their squares come to 2/9 + 13/18 + 7/18 = 4/3 on
     # 2 * 2 degrees of freedom: the variance is 1/3. The weights of A are 1, -1/2 and -1/2, those
     # of B +-1/2, and of both +-1: squares 3/2, 1/2 and 2, over 3 seeds. Three effects.
     limit = float(reference.t.ppf(1 - 0.05 / 6, 4))
-    alike = {factors: effect.alike for factors, effect in found.items()}
+    alike = {factors: effect.alike for factors, effect in by_factors.items()}
     reach = {factors: (each.high - each.low) / 2 for factors, each in alike.items() if each}
     assert reach == pytest.approx(
         {
@@ -227,13 +227,15 @@ def test_an_effect_between_the_same_networks_is_none_and_takes_no_part() -> None
     # B changes nothing anywhere: its cells are the same on both sides.
     levels = {"base": cells("0-0", "0-2"), "off": cells("off-0", "off-2")}
     base, other = by_seed(31.70, 31.58, 32.13), by_seed(26.00, 29.50, 26.36)
-    found = {effect.factors: effect for effect in effects({"base": base, "off": other}, levels)}
+    by_factors = {
+        effect.factors: effect for effect in effects({"base": base, "off": other}, levels)
+    }
     for factors in (("B",), ("A", "B")):
-        each = found[factors].robust
+        each = by_factors[factors].robust
         assert each
-        assert (found[factors].mean, each.low, each.high) == (0, 0, 0)
+        assert (by_factors[factors].mean, each.low, each.high) == (0, 0, 0)
     interval = reference.ttest_rel(list(other.values()), list(base.values())).confidence_interval()
-    main = found["A",].robust
+    main = by_factors["A",].robust
     assert main
     assert (main.low, main.high) == pytest.approx((interval.low, interval.high))
 
@@ -245,11 +247,11 @@ def test_an_effect_without_spread_is_judged_by_all_variants_alone() -> None:
         "b": by_seed(51, 52, 53), "ab": by_seed(41, 44, 43),
     }  # fmt: skip
     levels = {"0": cells("0-0"), "a": cells("off-0"), "b": cells("0-2"), "ab": cells("off-2")}
-    found = {effect.factors: effect for effect in effects(scores, levels)}
-    assert found["B",].mean == pytest.approx(1)
-    assert found["B",].robust is None
-    assert found["B",].alike
-    assert found["A",].robust
+    by_factors = {effect.factors: effect for effect in effects(scores, levels)}
+    assert by_factors["B",].mean == pytest.approx(1)
+    assert by_factors["B",].robust is None
+    assert by_factors["B",].alike
+    assert by_factors["A",].robust
 
 
 def test_a_merged_variant_in_half_of_the_combinations() -> None:
@@ -289,10 +291,10 @@ def test_intervals_of_effects_hold_where_combinations_are_one() -> None:
         scores = {name: by_seed(*map(float, mean + seeds + rng.normal(0, 0.7, 3)))
                   for name, mean in truth.items()}  # fmt: skip
         missed += any(
-            not each.low <= expected[effect.factors] <= each.high
+            not interval.low <= expected[effect.factors] <= interval.high
             for effect in effects(scores, IDLE)
-            for each in (effect.robust, effect.alike)
-            if each
+            for interval in (effect.robust, effect.alike)
+            if interval
         )
     assert missed / repeats < 0.06
 

@@ -117,7 +117,7 @@ def test_leave_one_out_compares_to_the_candidate(tmp_path: Path) -> None:
 def test_per_row_leaves_out_rows_without_effect_and_names_them(tmp_path: Path) -> None:
     design = expanded(tmp_path, 'design = "per-row"\nrows = "all"\nedit = "se=true"\n')
     assert firsts(design) == ["baseline", "1.se=true", "3.se=true"]
-    assert [dict(*one.levels) for one in design.variants] == [
+    assert [dict(*variant.levels) for variant in design.variants] == [
         {"row": "baseline"}, {"row": "1"}, {"row": "3"}
     ]  # fmt: skip
     assert len(design.left_out) == 3
@@ -146,8 +146,10 @@ def test_per_row_names_repeats_apart(tmp_path: Path) -> None:
     spec.write_text(repeats)
     design = expand(load_study(tmp_path / "mine.toml"), (16, 16), 4)
     assert firsts(design) == ["baseline", "2.kernel=7", "3/1.kernel=7", "3/2.kernel=7"]
-    assert [one.levels[0]["row"] for one in design.variants[1:]] == ["2", "3", "3_2"]
-    kernels = [[row.values().get("kernel") for row in one.spec.rows] for one in design.variants]
+    assert [variant.levels[0]["row"] for variant in design.variants[1:]] == ["2", "3", "3_2"]
+    kernels = [
+        [row.values().get("kernel") for row in variant.spec.rows] for variant in design.variants
+    ]
     assert [row[1:4] for row in kernels] == [[3, 5, 5], [7, 5, 5], [3, 7, 5], [3, 5, 7]]
 
 
@@ -229,7 +231,7 @@ def test_the_data_decide_the_classes(tmp_path: Path) -> None:
     body = 'design = "one-factor"\n' + SE
     expanded(tmp_path, body)
     design = expand(load_study(tmp_path / "mine.toml"), (16, 16), 9)
-    assert [one.spec.classes for one in design.variants] == [9, 9]
+    assert [variant.spec.classes for variant in design.variants] == [9, 9]
 
 
 # Fractional designs: the columns are judged by their products, as the textbooks define it.

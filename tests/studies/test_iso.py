@@ -63,7 +63,7 @@ def test_the_plan_and_the_manifest_say_it(tmp_path: Path) -> None:
     assert len(plan.runs) == 2 * 3  # two seeds: the baseline, the variant and its rescaled one
     assert len({run.digest for run in plan.runs}) == len(plan.runs)
     planned = manifest_of(plan, plan.runs).variants
-    assert [one.iso_of for one in planned] == [None, None, "exp=x2"]
+    assert [variant.iso_of for variant in planned] == [None, None, "exp=x2"]
     out = Screen(width=120, file=io.StringIO(), record=True)
     print_plan(plan, Store(tmp_path / "runs"), 1, out)
     text = out.export_text()

@@ -186,7 +186,7 @@ def test_the_status_and_the_manifest_say_how_far_it_is(tmp_path: Path) -> None:
     # one more of each may follow.
     stopped = run(plan_of(tmp_path), tmp_path / "runs", stop_after=9)
     assert runs_of(stopped.status) == "12 (up to 14)"
-    assert [len(one.runs) for one in stopped.manifest.variants] == [4, 2, 4, 2]
+    assert [len(variant.runs) for variant in stopped.manifest.variants] == [4, 2, 4, 2]
     assert stopped.manifest.seeds == stopped.plan.study.seeds
     assert of_study(stopped.manifest, stopped.store.get).looks == Looks(2, 2, 5)
     early = run(plan_of(tmp_path), tmp_path / "other", stop_after=3)
@@ -236,13 +236,13 @@ def test_a_lost_run_holds_the_look_up_until_it_is_there(tmp_path: Path) -> None:
 def test_one_trial_of_each_variant_is_filed_when_it_is_settled(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     stopped = run(plan, tmp_path / "runs", stop_after=9)
-    states = {each.user_attrs["variant"]: each.state for each in stopped.trials.all()}
+    states = {trial.user_attrs["variant"]: trial.state for trial in stopped.trials.all()}
     assert states == {
         "baseline": TrialState.RUNNING, "f=k3": TrialState.COMPLETE,
         "f=k7": TrialState.RUNNING, "f=wide": TrialState.COMPLETE,
     }  # fmt: skip
     done = run(plan, tmp_path / "runs")
-    seeds = {each.user_attrs["variant"]: each.user_attrs["seeds"] for each in done.trials.all()}
+    seeds = {trial.user_attrs["variant"]: trial.user_attrs["seeds"] for trial in done.trials.all()}
     assert seeds == {"baseline": "5 of 5", "f=k3": "2 of 2", "f=k7": "5 of 5", "f=wide": "2 of 2"}
     assert len(done.trials.study.trials) == 4
 

@@ -53,7 +53,7 @@ def test_a_finite_space_is_tried_once_and_then_the_search_ends(
     tmp_path: Path, sampler: str
 ) -> None:
     ended = search(study_plan(tmp_path, f'sampler = "{sampler}"\nn_trials = 50\n{BEST}'), tmp_path)
-    tried = [(one["kernel.2"], one["kernel.3"]) for one in ended.params]
+    tried = [(params["kernel.2"], params["kernel.3"]) for params in ended.params]
     assert sorted(tried) == sorted(product((3, 5, 7), repeat=2))
     assert all(trial.state == TrialState.COMPLETE for trial in ended.trials.all())
     assert len(trial_keys(ended)) == len(set(trial_keys(ended))) == 9 * 2
@@ -143,7 +143,7 @@ def test_the_budget_is_checked_before_training(tmp_path: Path) -> None:
     assert max(costs.values()) <= base
     # Each kernel costs by its size times the maps' area, the same for rows 2 and 3: those that
     # are affordable have a sum of at most the baseline's 3 + 5.
-    tried = sorted((one["kernel.2"], one["kernel.3"]) for one in ended.params)
+    tried = sorted((params["kernel.2"], params["kernel.3"]) for params in ended.params)
     assert tried == [(3, 3), (3, 5), (5, 3)]
     refused = sum(trial.user_attrs.get("over budget", 0) for trial in ended.trials.all())
     assert refused > 0
@@ -191,8 +191,8 @@ def test_a_rare_affordable_part_of_a_finite_space_is_found_whole(
     )
     ended = search(plan, tmp_path, untied)
     every = product((3, 5, 7), (3, 5, 7), range(8, 65))
-    tried = [(one["kernel.2"], one["kernel.3"], one["width"]) for one in ended.params]
-    assert sorted(tried) == [one for one in every if macs(*one) <= most]
+    tried = [(params["kernel.2"], params["kernel.3"], params["width"]) for params in ended.params]
+    assert sorted(tried) == [params for params in every if macs(*params) <= most]
     assert any("513 assignments is exhausted" in note for note in ended.status.notes)
 
 
@@ -490,11 +490,11 @@ def test_what_a_search_refuses(tmp_path: Path) -> None:
 
 
 def test_other_spaces_are_other_studies(tmp_path: Path) -> None:
-    one = study_plan(tmp_path, f"n_trials = 3\n{BEST}")
-    assert study_plan(tmp_path, f"n_trials = 4\n{BEST}").digest == one.digest
+    plan = study_plan(tmp_path, f"n_trials = 3\n{BEST}")
+    assert study_plan(tmp_path, f"n_trials = 4\n{BEST}").digest == plan.digest
     for table, parameters in ((f"n_trials = 3\n{BEST}", KERNELS + WIDTH),
                               (f'n_trials = 3\nsampler = "random"\n{BEST}', KERNELS)):  # fmt: skip
-        assert study_plan(tmp_path, table, parameters).digest != one.digest
+        assert study_plan(tmp_path, table, parameters).digest != plan.digest
 
 
 @pytest.mark.slow

@@ -30,9 +30,9 @@ def simulation() -> ModuleType:
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 def test_a_search_under_a_budget_comes_to_its_end(simulation: ModuleType, sampler: str) -> None:
     """TPE that refused samples did not teach ended this one after 27 trials."""
-    found = simulation.searched(sampler, ("accuracy",), 0, 40)
-    assert found.trials == 40
-    assert found.refused < 40 * 5  # random draws lose six for each trial
+    scores = simulation.searched(sampler, ("accuracy",), 0, 40)
+    assert scores.trials == 40
+    assert scores.refused < 40 * 5  # random draws lose six for each trial
 
 
 def test_the_committed_results_say_what_the_page_says(simulation: ModuleType) -> None:
@@ -45,10 +45,10 @@ def test_the_committed_results_say_what_the_page_says(simulation: ModuleType) ->
             for row in csv.DictReader(file)
         ]  # fmt: skip
     assert len(results) == 2 * 3 * 20
-    assert all(one.trials == 60 for one in results)
+    assert all(result.trials == 60 for result in results)
     page = (FOLDER / "README.md").read_text()
     assert "\n".join(simulation.table(results)) in page
-    scores = {(one.objectives, one.sampler, one.seed): one.score for one in results}
+    scores = {(result.objectives, result.sampler, result.seed): result.score for result in results}
     for objectives, sampler in product(("accuracy", "accuracy+macs"), ("tpe", "nsga2")):
         gains = [
             scores[objectives, sampler, seed] - scores[objectives, "random", seed]

@@ -54,11 +54,11 @@ def test_every_run_is_complete_in_its_file(tmp_path: Path, monkeypatch: pytest.M
     records = inspect(tmp_path, broken.key)
     check_epochs(records, 2)
     assert summary(records)["status"] == "failed"
-    assert [each["exit"]["exit_code"] for each in records if each["type"] == "exit"] == [1]
+    assert [line["exit"]["exit_code"] for line in records if line["type"] == "exit"] == [1]
     for run in (live, stored):
         records = inspect(tmp_path, run.key)
         check_epochs(records, 4)
-        (begun,) = [each["run"] for each in records if each["type"] == "run"]
+        (begun,) = [line["run"] for line in records if line["type"] == "run"]
         assert begun["run_group"] == "a study"
         assert begun["job_type"] == "se=off"
         assert begun["display_name"] == f"se=off seed {run.seed}"
@@ -70,7 +70,7 @@ def test_every_run_is_complete_in_its_file(tmp_path: Path, monkeypatch: pytest.M
         assert found["final/test_top1"] == 0.21
         assert found["final/val_top5"] == 0.5
         assert any(key.startswith("spec.") for key in found)
-        assert [each["exit"]["exit_code"] for each in records if each["type"] == "exit"] == [0]
+        assert [line["exit"]["exit_code"] for line in records if line["type"] == "exit"] == [0]
     tables = list(tmp_path.glob("wandb/offline-run-*/files/media/table/comparison_*.table.json"))
     assert [json.loads(path.read_text())["data"] for path in tables] == [[["se=off", 0.21]]]
 
@@ -93,7 +93,7 @@ def test_a_pruned_run_is_ended_with_its_epochs(tmp_path: Path) -> None:
     records = inspect(tmp_path, key)
     check_epochs(records, 2)
     assert summary(records)["status"] == "pruned"
-    assert [each["exit"]["exit_code"] for each in records if each["type"] == "exit"] == [0]
+    assert [line["exit"]["exit_code"] for line in records if line["type"] == "exit"] == [0]
 
 
 @reads_proc

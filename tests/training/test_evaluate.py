@@ -1,4 +1,4 @@
-"""Scores, held against scipy and against counting by hand."""
+"""Scores, compared with scipy and with counting by hand."""
 
 from __future__ import annotations
 

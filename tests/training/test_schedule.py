@@ -1,4 +1,4 @@
-"""Learning rates, held against torch's schedulers and the sources' printed logs."""
+"""Learning rates, compared with torch's schedulers and the sources' printed logs."""
 
 from __future__ import annotations
 

@@ -241,11 +241,11 @@ def test_a_search_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     study, runs = write_search(tmp_path), tmp_path / "runs"
     assert main(["study", "run", str(study), "--runs", str(runs), "--wandb", "off"]) == 0
     records = Store(runs).records()
-    assert sorted((one.seed, one.untested) for one in records) in (
+    assert sorted((record.seed, record.untested) for record in records) in (
         [(0, True), (0, True), (1, True), (1, True), (7, False)],
         [(0, True), (0, True), (1, True), (1, True), (7, False), (7, False)],
     )
-    assert all((one.test is None) == one.untested for one in records)
+    assert all((record.test is None) == record.untested for record in records)
     capsys.readouterr()
     assert main(["report", "--runs", str(runs)]) == 0
     fresh, _, searched = capsys.readouterr().out.partition("Val top-1")
@@ -259,7 +259,7 @@ def test_a_search_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
         head.replace('"search"', '"one-factor"').replace("[0, 1]", "[0]")
         + '[[factors]]\nname = "kernel"\nlevels = [{ name = "5", edits = ["2.kernel=5"] }]\n'
     )
-    gone = next(one for one in records if one.seed == 0 and one.edits)
+    gone = next(record for record in records if record.seed == 0 and record.edits)
     weights = Store(runs).folder(gone.digest) / WEIGHTS
     weights.rename(runs / WEIGHTS)
     assert main(["study", "run", str(other), "--runs", str(runs), "--wandb", "off"]) == 1
@@ -269,7 +269,9 @@ def test_a_search_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     assert "has not been tested yet" in said
     (runs / WEIGHTS).rename(weights)
     assert main(["study", "run", str(other), "--runs", str(runs), "--wandb", "off"]) == 0
-    before = {one.digest: one for one in records}
-    late = [one for one in Store(runs).records() if one.test and before[one.digest].untested]
-    assert [one.seed for one in late] == [0, 0]
-    assert all(one.curves == before[one.digest].curves for one in late)
+    before = {record.digest: record for record in records}
+    late = [
+        record for record in Store(runs).records() if record.test and before[record.digest].untested
+    ]
+    assert [record.seed for record in late] == [0, 0]
+    assert all(record.curves == before[record.digest].curves for record in late)

@@ -242,19 +242,19 @@ FLAGS = {
 def words(folder: Path, draw: Random) -> list[str]:
     """Any words after any command; nothing is trained, as no data are found."""
     command = draw.choice(sorted(FLAGS))
-    found = command.split()
+    words = command.split()
     usual = {"show": "fusenet", "cost": "fusenet", "train": "fusenet", "export": "resnet20"}
     if command in usual and draw.random() < 0.7:
-        found.append(usual[command])
+        words.append(usual[command])
     elif command == "diff":
-        found += ["fusenet", draw.choice(("fusenet", draw.choice(WORDS)))]
+        words += ["fusenet", draw.choice(("fusenet", draw.choice(WORDS)))]
     elif command == "explore":
-        found += ["fusenet", "--space", str(STUDIES / "search.toml"), "--samples", "10"]
+        words += ["fusenet", "--space", str(STUDIES / "search.toml"), "--samples", "10"]
     for _ in range(draw.choice((1, 1, 2, 3))):
         if draw.random() < 0.75:
-            found.append(draw.choice(FLAGS[command].split()))
-        found.append(draw.choice(WORDS))
-    return [*found, *_bounds(command)]
+            words.append(draw.choice(FLAGS[command].split()))
+        words.append(draw.choice(WORDS))
+    return [*words, *_bounds(command)]
 
 
 def _bounds(command: str) -> Iterator[str]:
