@@ -116,6 +116,7 @@ def test_unreadable_records_are_skipped_with_a_line_each(
         "c": good.to_json().replace('"schema_version": 1', '"schema_version": 2'),
         "d": good.to_json().replace('"seed"', '"sead"'),
         "e": good.to_json().replace('"top5"', '"top7"'),
+        "f": good.to_json().replace('"schema_version": 1,\n', ""),
     }
     for name, text in spoilt.items():
         path = store.folder(name * 64) / "record.json"
@@ -123,7 +124,8 @@ def test_unreadable_records_are_skipped_with_a_line_each(
         path.write_text(text)
     assert store.records() == [good]
     warnings = capsys.readouterr().err.splitlines()
-    assert [line.startswith("warning: skipped: ") for line in warnings] == [True] * 5
+    assert [line.startswith("warning: skipped: ") for line in warnings] == [True] * 6
+    assert "schema_version: missing; it must be given" in warnings[-1]
     assert "schema_version = 2: this version of fuseablate reads 1" in " ".join(warnings)
     with pytest.raises(InputError, match=r"aaaaaaaaaaaaaaaa.record\.json: not a record: "):
         store.get("a" * 64)
