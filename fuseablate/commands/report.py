@@ -37,7 +37,7 @@ from fuseablate.runs import (
     alike,
     check_output,
     record_named,
-    select,
+    select_runs,
     write_output,
 )
 
@@ -207,7 +207,7 @@ def comparisons_of(store: Store, names: Sequence[str]) -> list[Comparison]:
     studies: dict[Path, Comparison] = {}  # each once, however often it is named
     runs: dict[str, Record] = {}
     for name in names:
-        if of_name := select(store, [name]).studies:
+        if of_name := select_runs(store, [name]).studies:
             studies[of_name[0]] = of_study(Manifest.load(of_name[0]), store.readable)
         else:
             run = record_named(store, name)

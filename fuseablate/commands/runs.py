@@ -18,7 +18,7 @@ from fuseablate.commands.arguments import add_runs, run_store
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
 from fuseablate.io.terminal import console, counted
-from fuseablate.runs import STATUSES, Store, StoredRun, select, stored_run, stored_runs
+from fuseablate.runs import STATUSES, Store, StoredRun, select_runs, stored_run, stored_runs
 
 if TYPE_CHECKING:
     from fuseablate.runs.transfer.contents import Meter
@@ -81,7 +81,7 @@ def list_runs(args: argparse.Namespace) -> int:
     from fuseablate.show.runs import as_json, runs_table
 
     store = run_store(args.runs)
-    stored = stored_runs(select(store, args.what).runs)
+    stored = stored_runs(select_runs(store, args.what).runs)
     runs = [run for run in stored if args.status in (None, run.status)]
     if args.json:
         print(json.dumps([as_json(run) for run in runs], indent=2))
@@ -114,7 +114,7 @@ def show_run(args: argparse.Namespace) -> int:
 
 
 def _runs_alone(store: Store, name: str) -> tuple[Path, ...]:
-    chosen = select(store, [name])
+    chosen = select_runs(store, [name])
     if chosen.studies:
         raise InputError(f"'{name}' is a study; see it with 'fuseablate runs list {name}'")
     return chosen.runs
@@ -125,7 +125,7 @@ def remove_runs(args: argparse.Namespace) -> int:
     store = run_store(args.runs)
     if not args.what and not args.unfinished:
         raise InputError("name runs or studies to remove, or say --unfinished")
-    chosen = stored_runs(select(store, args.what).runs)
+    chosen = stored_runs(select_runs(store, args.what).runs)
     if args.unfinished:
         chosen = [run for run in chosen if run.status in ("interrupted", "running")]
     held = [run for run in chosen if run.held]
@@ -174,7 +174,7 @@ def export(args: argparse.Namespace) -> int:
     from fuseablate.runs.transfer import export_runs
 
     store = run_store(args.runs)
-    chosen = select(store, args.what)
+    chosen = select_runs(store, args.what)
     with _meter() as meter:
         done = export_runs(
             chosen, args.file, meter, weights=args.weights, checkpoints=args.checkpoints

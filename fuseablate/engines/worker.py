@@ -98,7 +98,7 @@ class ParentProgress:
         self.tell("said", text=message)
 
     def end(self) -> None:
-        pass  # `carry_out` tells how
+        pass  # `train_job` tells how
 
 
 def _train(job: Job, device: str, progress: ParentProgress) -> Record:
@@ -161,7 +161,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def carry_out(job: Job, device: str, progress: ParentProgress) -> None:
+def train_job(job: Job, device: str, progress: ParentProgress) -> None:
     """Train a run, and tell what became of it."""
     try:
         record = _train(job, device, progress)
@@ -218,7 +218,7 @@ def serve(orders: Orders, target: IO[str], device: str) -> NoReturn:
     """Train one run after another."""
     while True:
         number, job = orders.jobs.get()
-        carry_out(job, device, ParentProgress(target, number, orders))
+        train_job(job, device, ParentProgress(target, number, orders))
         if device != "cpu":
             free_memory()
 

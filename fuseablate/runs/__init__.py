@@ -8,7 +8,7 @@ for each run, named by the digest of what determines its result; and of each stu
 from __future__ import annotations
 
 from fuseablate.runs.identity import alike, differing, networks_of
-from fuseablate.runs.lookup import record_named, run_named, select
+from fuseablate.runs.lookup import record_named, run_named, select_runs
 from fuseablate.runs.manifest import (
     BASELINE,
     JOURNAL,
@@ -84,7 +84,7 @@ __all__ = [
     "record_named",
     "run_digest",
     "run_named",
-    "select",
+    "select_runs",
     "stored_run",
     "stored_runs",
     "write_output",

@@ -87,7 +87,7 @@ class StoreSelection:
     studies: tuple[Path, ...]
 
 
-def select(store: Store, names: Sequence[str]) -> StoreSelection:
+def select_runs(store: Store, names: Sequence[str]) -> StoreSelection:
     """Return the runs and studies of those names; all of the store where there is none.
 
     A name is that of a study, with its digest or without (then the newest), or the first digits

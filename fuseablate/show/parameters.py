@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Parameter:
+class NamedShape:
     """A learned tensor, by the name that it bears in the built network."""
 
     name: str
@@ -30,27 +30,29 @@ class Parameter:
         return math.prod(self.shape)
 
 
-def parameters_of(spec: Spec, size: Size | None = None) -> list[Parameter]:
+def parameters_of(spec: Spec, size: Size | None = None) -> list[NamedShape]:
     """Return the parameters in the order of torch's `named_parameters`, from the layers alone."""
     return list(_parameters("", spec.layers(size)))
 
 
-def _parameters(name: str, layer: Layer) -> Iterator[Parameter]:
+def _parameters(name: str, layer: Layer) -> Iterator[NamedShape]:
     for child_name, child in getattr(layer, "children", ()):
         yield from _parameters(f"{name}{child_name}.", child)
     match layer:
         case Conv():
-            yield Parameter(f"{name}weight", (layer.cout, layer.cin // layer.groups, *layer.kernel))
+            yield NamedShape(
+                f"{name}weight", (layer.cout, layer.cin // layer.groups, *layer.kernel)
+            )
         case Linear():
-            yield Parameter(f"{name}weight", (layer.cout, layer.cin))
+            yield NamedShape(f"{name}weight", (layer.cout, layer.cin))
         case Norm():
-            yield Parameter(f"{name}weight", (layer.channels,))
-            yield Parameter(f"{name}bias", (layer.channels,))
+            yield NamedShape(f"{name}weight", (layer.channels,))
+            yield NamedShape(f"{name}bias", (layer.channels,))
     if isinstance(layer, Conv | Linear) and layer.bias:
-        yield Parameter(f"{name}bias", (layer.cout,))
+        yield NamedShape(f"{name}bias", (layer.cout,))
 
 
-def print_parameters(parameters: Sequence[Parameter], out: Console) -> None:
+def print_parameters(parameters: Sequence[NamedShape], out: Console) -> None:
     """Print a line for each parameter, and the total."""
     table = _table("Parameter", "Shape", "Count")
     for parameter in parameters:

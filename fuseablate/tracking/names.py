@@ -25,7 +25,7 @@ def run_id(study_digest: str, run_digest: str) -> str:
     return f"{study_digest[:8]}-{run_digest[:16]}"
 
 
-def fit(text: str, length: int) -> str:
+def shortened(text: str, length: int) -> str:
     """Return `text` on one line of at most `length` characters.
 
     What is too long ends in six digits of its hash, so that two long texts stay two.
@@ -39,13 +39,13 @@ def fit(text: str, length: int) -> str:
 
 def job_type(names: Sequence[str]) -> str:
     """Return the job type of a variant: its names, such as `se=off = squeeze=0`."""
-    return fit(" = ".join(names), JOB_TYPE_LENGTH)
+    return shortened(" = ".join(names), JOB_TYPE_LENGTH)
 
 
 def run_name(names: Sequence[str], seed: int) -> str:
     """Return the name of a run: its variant and its seed, which is never cut off."""
     end = f" seed {seed}"
-    return fit(" = ".join(names), NAME_LENGTH - len(end)) + end
+    return shortened(" = ".join(names), NAME_LENGTH - len(end)) + end
 
 
 def check_project(project: str) -> str:

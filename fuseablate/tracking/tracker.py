@@ -23,7 +23,14 @@ from typing import IO, Any
 
 from fuseablate.tracking.delivered import Delivered
 from fuseablate.tracking.login import Mode
-from fuseablate.tracking.names import NAME_LENGTH, check_project, fit, job_type, run_id, run_name
+from fuseablate.tracking.names import (
+    NAME_LENGTH,
+    check_project,
+    job_type,
+    run_id,
+    run_name,
+    shortened,
+)
 
 PROJECT = "fuseablate"
 RECORDED = "record"  # what is delivered of a run that has ended
@@ -61,7 +68,7 @@ class Tracker:
 
     def __init__(self, mode: Mode, study_name: str, study_digest: str, folder: Path) -> None:
         self._mode = mode
-        self._group = fit(study_name, NAME_LENGTH)
+        self._group = shortened(study_name, NAME_LENGTH)
         self._digest = study_digest
         self._project = check_project(os.environ.get("WANDB_PROJECT") or PROJECT)
         self._folder = folder / "wandb"

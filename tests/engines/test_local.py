@@ -331,7 +331,7 @@ def test_what_a_worker_tells_of_an_error(
 
     monkeypatch.setattr(worker, "_train", fail)
     parent = Parent()
-    worker.carry_out(small_job(tmp_path, 0), device, parent.progress)
+    worker.train_job(small_job(tmp_path, 0), device, parent.progress)
     (message,) = parent.heard()
     assert message["kind"] == kind
     assert str(error).split()[-1:] == message["text"].split()[-1:] or not str(error)
@@ -342,7 +342,7 @@ def test_what_a_worker_tells_of_an_error(
 def test_a_worker_heeds_the_stop_of_its_own_run(tmp_path: Path, stop: int, last: str) -> None:
     parent = Parent(stop)
     threads = torch.get_num_threads()
-    worker.carry_out(small_job(tmp_path, 0, epochs=2), "cpu", parent.progress)
+    worker.train_job(small_job(tmp_path, 0, epochs=2), "cpu", parent.progress)
     torch.set_num_threads(threads)
     kinds = [message["kind"] for message in parent.heard()]
     assert kinds == ["started", *["epoch"] * (1 if stop == 1 else 2), last]

@@ -44,7 +44,7 @@ class Counted(worker.ParentProgress):
         super().epoch(curves)
 
 
-def carry_out(job: Job, device: str, progress: worker.ParentProgress) -> None:
+def train_job(job: Job, device: str, progress: worker.ParentProgress) -> None:
     folder = diary(job.runs)
     folder.mkdir(exist_ok=True)
     trained(
@@ -53,6 +53,6 @@ def carry_out(job: Job, device: str, progress: worker.ParentProgress) -> None:
 
 
 if __name__ == "__main__":
-    trained = worker.carry_out
-    worker.carry_out = carry_out
+    trained = worker.train_job
+    worker.train_job = train_job
     worker.main()

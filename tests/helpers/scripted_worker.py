@@ -14,7 +14,7 @@ from pathlib import Path
 from fuseablate.engines import Job, worker
 
 
-def carry_out(job: Job, device: str, progress: worker.ParentProgress) -> None:
+def train_job(job: Job, device: str, progress: worker.ParentProgress) -> None:
     count = Path(job.runs) / job.key
     tries = int(count.read_text()) if count.exists() else 0
     count.write_text(str(tries + 1))
@@ -36,6 +36,6 @@ def carry_out(job: Job, device: str, progress: worker.ParentProgress) -> None:
 
 
 if __name__ == "__main__":
-    worker.carry_out = carry_out
+    worker.train_job = train_job
     worker.free_memory = lambda: None
     worker.main()

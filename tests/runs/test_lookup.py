@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fuseablate.errors import InputError
-from fuseablate.runs import Store, record_named, run_named, select
+from fuseablate.runs import Store, record_named, run_named, select_runs
 from fuseablate.runs.lookup import runs_of_study
 from tests.helpers.paths import REPORTS
 from tests.helpers.records import plain_record, put
@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Store:
 
 def refused(store: Store, *names: str) -> str:
     with pytest.raises(InputError) as error:
-        select(store, names)
+        select_runs(store, names)
     return str(error.value)
 
 
@@ -39,19 +39,19 @@ def refused(store: Store, *names: str) -> str:
 )
 def test_a_run_is_named_by_its_first_digits(store: Store, name: str, found: str) -> None:
     assert run_named(store, name) == store.root / found
-    assert select(store, [name]).runs == (store.root / found,)
+    assert select_runs(store, [name]).runs == (store.root / found,)
 
 
 def test_no_name_selects_all_runs_and_no_other_folder(store: Store) -> None:
-    selection = select(store, [])
+    selection = select_runs(store, [])
     assert [folder.name for folder in selection.runs] == list(IDS)
     assert selection.studies == ()
-    nothing = select(Store(store.root / "nowhere"), [])
+    nothing = select_runs(Store(store.root / "nowhere"), [])
     assert (nothing.runs, nothing.studies) == ((), ())
 
 
 def test_the_order_is_that_of_the_names_without_repeats(store: Store) -> None:
-    runs = select(store, ["c", "0a0", "cccc"]).runs
+    runs = select_runs(store, ["c", "0a0", "cccc"]).runs
     assert [folder.name for folder in runs] == [IDS[3], IDS[0]]
 
 
@@ -104,7 +104,9 @@ def test_a_study_is_named_with_its_digest_or_without_then_the_newest(tmp_path: P
     ids = runs_of_study(tmp_path / "studies" / "se-iso-ced5fd01")
     for run in sorted(ids)[:2]:
         (tmp_path / run).mkdir()
-    named = {name: select(store, [name]) for name in ("se", "se-f6a509d9", "se-iso", "x/se.toml")}
+    named = {
+        name: select_runs(store, [name]) for name in ("se", "se-f6a509d9", "se-iso", "x/se.toml")
+    }
     assert {name: selection.studies[0].name for name, selection in named.items()} == {
         "se": "se-00000000", "se-f6a509d9": "se-f6a509d9", "se-iso": "se-iso-ced5fd01",
         "x/se.toml": "se-00000000",

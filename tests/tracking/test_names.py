@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fuseablate.errors import InputError
 from fuseablate.tracking import resolve_mode
 from fuseablate.tracking.delivered import Delivered
-from fuseablate.tracking.names import check_project, fit, job_type, run_id, run_name
+from fuseablate.tracking.names import check_project, job_type, run_id, run_name, shortened
 
 HEX = st.text("0123456789abcdef", min_size=64, max_size=64)
 
@@ -25,7 +25,7 @@ def test_ids_follow_the_rules_and_name_both_digests(study: str, run: str) -> Non
 
 @given(st.text(), st.integers(1, 200).map(lambda length: length + 7))
 def test_fit_text_is_one_short_line(text: str, length: int) -> None:
-    line = fit(text, length)
+    line = shortened(text, length)
     assert len(line) <= length
     assert "\n" not in line
     assert line == line.strip()
