@@ -80,12 +80,13 @@ def _per_channel(row: Normed, form: str, conv: Conv, settings: Settings) -> tupl
             f"spatial=fuse_half deals the channels out to two convolutions, and {cin} is odd; use "
             "spatial=fuse"
         )
-    each = cin // 2 if half else cin
+    width = cin // 2 if half else cin
     pair: Children = tuple(
         (
             name,
             row.conv_norm(
-                Conv(each, each, kernel, conv.stride, same_padding(kernel), groups=each), settings
+                Conv(width, width, kernel, conv.stride, same_padding(kernel), groups=width),
+                settings,
             ),
         )
         for name, kernel in (("row", (1, wide)), ("column", (high, 1)))

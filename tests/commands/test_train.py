@@ -76,7 +76,7 @@ def test_classes_that_were_set_are_not_overruled(
         (["--epochs", "0"], "'0' is not a whole number of at least 1"),
         (["--seeds", "a"], "'a' is not a list of seeds"),
         (["--seeds", "0,0"], "names a seed twice"),
-        (["--device", "cuda:99"], "device 'cuda:99': not here"),
+        (["--device", "cuda:99"], "device 'cuda:99': not available"),
         (["--recipe", "standrad"], "did you mean 'standard'?"),
         (["--data", "cifra100"], "did you mean 'cifar100'?"),
         (["--data", "cifar100", "--data-root", "/nowhere"], "/nowhere"),
