@@ -183,7 +183,7 @@ COMMANDS = [
     ["diff", "fusenet", "fusenet", "--set-b", "fuse.op=mbconv"],
     ["runs", "list", "--runs", "reports/se"],
     ["runs", "show", "3e0c", "--runs", "reports/se"],
-    ["explore", "fusenet", "--space", "studies/search.toml", "--samples", "50"],
+    ["explore", "fusenet", "--space", "search", "--samples", "50"],
 ]
 
 

@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         type=Path,
         required=True,
         metavar="STUDY",
-        help="a study file whose [search] table has the parameters",
+        help="a shipped study or a .toml file whose [search] table has the parameters",
     )
     for name in BUDGETS:
         parser.add_argument(

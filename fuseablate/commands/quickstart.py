@@ -23,10 +23,10 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the study on the CPU's cores, or the GPUs, and print its report."""
     from fuseablate.engines import choose_workers
-    from fuseablate.studies import load_study, shipped_study
+    from fuseablate.studies import load_study
     from fuseablate.studies.plan import make_plan
 
-    study = load_study(shipped_study("quickstart"))
+    study = load_study("quickstart")
     out = console()
     generated = (
         f": {study.data.known_classes} classes of drawn shapes, textures and colours, made so that "

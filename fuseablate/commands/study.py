@@ -77,11 +77,10 @@ def add(commands: Any) -> None:
 def run_study(args: argparse.Namespace) -> int:
     """Run a study to its end and print its report; 1 where a run has no result."""
     from fuseablate.engines import ENGINES, choose_workers, gpu_numbers
-    from fuseablate.studies import load_study, shipped_study
+    from fuseablate.studies import load_study
     from fuseablate.tracking import resolve_mode
 
-    is_name = args.file.suffix != ".toml" and not args.file.exists()
-    study = load_study(shipped_study(str(args.file)) if is_name else args.file)
+    study = load_study(args.file)
     if args.engine not in ENGINES:
         raise unknown("engine", args.engine, ENGINES).within("--engine")
     gpus = gpu_numbers(args.gpus) if args.gpus else None

@@ -6,10 +6,9 @@ In comes a study file (`load_study`); out come its plan (`plan.make_plan`), and 
 
 from __future__ import annotations
 
-from fuseablate.studies.study import Study, load_study, shipped_study
+from fuseablate.studies.study import Study, load_study
 
 __all__ = [
     "Study",
     "load_study",
-    "shipped_study",
 ]

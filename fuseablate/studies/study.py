@@ -72,13 +72,16 @@ def shipped_study(name: str) -> Path:
     return path
 
 
-def load_study(path: Path) -> Study:
-    """Return the study in a TOML file.
+def load_study(name: str | Path) -> Study:
+    """Return a shipped study by its name, or the one in a TOML file by its path.
 
     A spec or a recipe in it is a shipped one's name, or a path relative to the study file.
     Raise `InputError` with the file, the key, the value and the rule. Levels are tried on the
     spec by `design.expand`.
     """
+    path = Path(name)
+    if path.suffix != ".toml" and not path.exists():
+        path = shipped_study(str(name))
     try:
         fit_name(path.stem)
     except ValueError as error:

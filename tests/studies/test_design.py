@@ -12,7 +12,7 @@ from fuseablate.errors import InputError
 from fuseablate.studies.combinations import aliases, fractional, fractional_factorial
 from fuseablate.studies.design import Design, expand
 from fuseablate.studies.schema.study import Factor, Level
-from fuseablate.studies.study import load_study, shipped_study
+from fuseablate.studies.study import load_study
 from tests.helpers.paths import STUDY_FILES
 from tests.helpers.study_file import expanded, factor
 
@@ -342,7 +342,7 @@ def test_every_shipped_study_loads_expands_and_is_costed(name: str) -> None:
         "# Question", "# Command", "# Duration", "# Found"
     ]  # fmt: skip
     assert f"fuseablate study run studies/{name}.toml" in head[1]
-    assert shipped_study(name).read_text() == path.read_text()
+    assert load_study(name).path.read_text() == path.read_text()
     study = load_study(path)
     assert study.data.image_size == (32, 32)
     design = expand(study, (32, 32), study.data.known_classes)
