@@ -123,8 +123,8 @@ def test_quickstart_says_that_its_data_are_generated_and_compares_all_variants(
         recipe=shipped.recipe.replace(epochs=1, batch_size=100),
     )
 
-    def load(path: Path) -> Study:
-        assert path.resolve() == shipped.path.resolve()
+    def load(name: str) -> Study:
+        assert load_study(name).path.resolve() == shipped.path.resolve()
         return small
 
     monkeypatch.setattr("fuseablate.studies.load_study", load)
