@@ -58,12 +58,12 @@ def test_on_a_map_of_one_pixel_only_the_middle_of_a_kernel_works() -> None:
     [
         ("fusenet", ("all.se=false",), (40, 33)),
         ("fusenet", ("all.se=false", "fuse.op=mbconv", "all.residual=true"), (32, 32)),
-        ("mobilenet_v2:cifar", (), (32, 32)),
+        pytest.param("mobilenet_v2:cifar", (), (32, 32), marks=pytest.mark.slow),
         ("resnet20", (), (32, 32)),
         ("shiftnet", (), (64, 64)),
         ("squeezenet1_1", (), (67, 67)),
-        ("googlenet", (), (64, 64)),
-        ("densenet_tutorial", (), (64, 64)),
+        pytest.param("googlenet", (), (64, 64), marks=pytest.mark.slow),
+        pytest.param("densenet_tutorial", (), (64, 64), marks=pytest.mark.slow),
     ],
 )
 def test_gradients_reach_as_far_as_the_field_says(
