@@ -24,7 +24,6 @@ from fuseablate.cost import (
     measure,
     nearness,
     rescaled,
-    shipped_hardware,
     training_memory,
 )
 from fuseablate.errors import InputError
@@ -59,8 +58,8 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--hardware",
         metavar="NAME|FILE",
-        help=f"cycles of an image on a systolic array, too ({', '.join(shipped_hardware())}, or "
-        "the path of a .toml)",
+        help="cycles of an image on a systolic array, too: a shipped one such as systolic64, or "
+        "the path of a .toml",
     )
     parser.add_argument(
         "--batch",

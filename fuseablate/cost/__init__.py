@@ -12,7 +12,7 @@ from fuseablate.cost.costs import BUDGETS, COSTS, SUMMARY, CostKind, measure, su
 from fuseablate.cost.iso import nearness, rescaled
 from fuseablate.cost.memory import inference_memory, training_memory
 from fuseablate.cost.receptive_field import RowReceptiveField, receptive_fields
-from fuseablate.cost.systolic import cycles, load_hardware, shipped_hardware
+from fuseablate.cost.systolic import cycles, load_hardware
 from fuseablate.cost.variants import Variants
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "nearness",
     "receptive_fields",
     "rescaled",
-    "shipped_hardware",
     "summary",
     "training_memory",
     "within",
