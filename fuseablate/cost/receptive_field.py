@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from fuseablate.layers import (
     Concat,
@@ -27,8 +27,11 @@ from fuseablate.layers import (
     Shape,
     Shift,
     Split,
+    Step,
     Sum,
     ZeroPadShortcut,
+    placed,
+    walk,
 )
 from fuseablate.spec import InferredRow, Size, Spec
 
@@ -98,9 +101,6 @@ class Unmet(NamedTuple):
     params: int = 0
     macs: int = 0
 
-    def __add__(self, other: Unmet) -> Self:  # type: ignore[override]
-        return type(self)(self.params + other.params, self.macs + other.macs)
-
 
 @dataclass(frozen=True)
 class RowReceptiveField:
@@ -132,17 +132,16 @@ def field_after(layer: Layer, field: ReceptiveField, shape: Shape) -> ReceptiveF
     return after(layer, field, shape) if after else field
 
 
-def _in_turn(layer: Any, field: ReceptiveField, shape: Shape) -> ReceptiveField:
-    for _, child in layer.children:
-        field = field_after(child, field, shape)
-        shape, _ = child.infer(shape)
+def _in_turn(layer: Layer, field: ReceptiveField, shape: Shape) -> ReceptiveField:
+    for child, before, _ in placed(layer, shape):
+        field = field_after(child, field, before)
     return field
 
 
-def _branches(layer: Any, field: ReceptiveField, shape: Shape) -> ReceptiveField:
-    if isinstance(layer, Split):
-        shape = (shape[0] // len(layer.children), *shape[1:])
-    first, *others = (field_after(child, field, shape) for _, child in layer.children)
+def _branches(layer: Layer, field: ReceptiveField, shape: Shape) -> ReceptiveField:
+    first, *others = (
+        field_after(child, field, before) for child, before, _ in placed(layer, shape)
+    )
     for other in others:
         first = first.joined(other)
     return first
@@ -186,25 +185,16 @@ def unmet(layer: Layer, shape: Shape) -> Unmet:
 
     On a map of 1x1 only the middle of a 3x3 kernel does. The MACs are those of one image.
     """
-    if isinstance(layer, Conv):
-        return _unmet_taps(layer, shape)
-    children = getattr(layer, "children", ())
-    total = Unmet()
-    side_by_side = isinstance(layer, Concat | Sum | Split)
-    if isinstance(layer, Split):
-        shape = (shape[0] // len(children), *shape[1:])
-    for _, child in children:
-        total += unmet(child, shape)
-        if not side_by_side:
-            shape, _ = child.infer(shape)
-    return total
+    taps = [_unmet_taps(conv, step) for step in walk(layer, shape)
+            if isinstance(conv := step.layer, Conv)]  # fmt: skip
+    return Unmet(sum(params for params, _ in taps), sum(macs for _, macs in taps))
 
 
-def _unmet_taps(conv: Conv, shape: Shape) -> Unmet:
-    (cout, *outs), _ = conv.infer(shape)
+def _unmet_taps(conv: Conv, step: Step) -> Unmet:
+    cout, *outs = step.after
     met = 1
     for side, out, kernel, stride, padding in zip(
-        shape[1:], outs, conv.kernel, conv.stride, conv.padding, strict=True
+        step.before[1:], outs, conv.kernel, conv.stride, conv.padding, strict=True
     ):
         met *= sum(
             any(0 <= at * stride - padding + tap < side for at in range(out))

@@ -8,15 +8,15 @@ lines dealt out to the rows, one weight reaching all columns at once (Selvam et 
 DATE 2021, and "ST-OS", arXiv 2108.11441, whose published speed-ups this gives).
 
 Norms, non-linearities, pooling, shifts and sums are free: they are done as numbers leave the array.
+A kind of layer that is neither is refused.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -44,10 +44,17 @@ from fuseablate.layers import (
     Shape,
     Shift,
     Split,
+    Step,
     Sum,
     ZeroPadShortcut,
+    walk,
 )
 
+# All but matrix products; an auxiliary head is never run by an image that is classified.
+FREE = (
+    Norm, Act, Pool, GlobalPool, Pad, ZeroPadShortcut, Shift, Scale, Flatten, Dropout, DropPath,
+    Seq, Residual, Concat, Split, Sum, Gate, AuxHead,
+)  # fmt: skip
 Side = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -107,12 +114,22 @@ def load_hardware(name: str | Path) -> SystolicArray:
 
 def cycles(layer: Layer, shape: Shape, array: SystolicArray) -> int:
     """Return the cycles that a tree of layers takes for one image of `shape`."""
-    return _CYCLES[type(layer)](layer, shape, array)
+    return sum(_cycles(step, array) for step in walk(layer, shape))
 
 
-def _conv(conv: Conv, shape: Shape, array: SystolicArray) -> int:
-    _, high, wide = shape
-    (_, down, across), _ = conv.infer(shape)
+def _cycles(step: Step, array: SystolicArray) -> int:
+    match step.layer:
+        case Conv() as conv:
+            return _conv(conv, step, array)
+        case Linear(cin=cin, cout=cout):
+            return array.product(1, cin, cout)
+    if not isinstance(step.layer, FREE):
+        raise InputError(f"{step.layer.tag}: no systolic array is known to run it")
+    return 0
+
+
+def _conv(conv: Conv, step: Step, array: SystolicArray) -> int:
+    (_, high, wide), (_, down, across) = step.before, step.after
     (kh, kw), (ph, pw) = conv.kernel, conv.padding
     if array.broadcast and conv.groups == conv.cin == conv.cout and (kh == 1) != (kw == 1):
         if kh == 1:
@@ -120,48 +137,3 @@ def _conv(conv: Conv, shape: Shape, array: SystolicArray) -> int:
         return array.lines(wide * conv.cin, high + 2 * ph, kh, conv.stride[0])
     inputs, filters = conv.cin // conv.groups, conv.cout // conv.groups
     return conv.groups * array.product(down * across, kh * kw * inputs, filters)
-
-
-def _in_turn(layer: Any, shape: Shape, array: SystolicArray) -> int:
-    total = 0
-    for _, child in layer.children:
-        total += cycles(child, shape, array)
-        shape, _ = child.infer(shape)
-    return total
-
-
-def _side_by_side(layer: Any, shape: Shape, array: SystolicArray) -> int:
-    return sum(cycles(child, shape, array) for _, child in layer.children)
-
-
-def _split(split: Split, shape: Shape, array: SystolicArray) -> int:
-    part = (shape[0] // len(split.children), *shape[1:])
-    return _side_by_side(split, part, array)
-
-
-def _free(layer: Layer, shape: Shape, array: SystolicArray) -> int:
-    return 0
-
-
-_CYCLES: Mapping[type[Layer], Callable[[Any, Shape, SystolicArray], int]] = {
-    Conv: _conv,
-    Linear: lambda linear, shape, array: array.product(1, linear.cin, linear.cout),
-    Seq: _in_turn,
-    Residual: _in_turn,
-    Gate: _in_turn,
-    Concat: _side_by_side,
-    Sum: _side_by_side,
-    Split: _split,
-    AuxHead: _free,  # an image that is classified never runs it
-    Norm: _free,
-    Act: _free,
-    GlobalPool: _free,
-    Pool: _free,
-    Pad: _free,
-    ZeroPadShortcut: _free,
-    Shift: _free,
-    Scale: _free,
-    Flatten: _free,
-    Dropout: _free,
-    DropPath: _free,
-}

@@ -15,11 +15,14 @@ from fuseablate.layers.combinators import (
     Residual,
     Seq,
     Split,
+    Step,
     Sum,
     canonical,
     contains,
     named,
+    placed,
     seq,
+    walk,
 )
 from fuseablate.layers.primitives import (
     Act,
@@ -63,6 +66,7 @@ __all__ = [
     "Shape",
     "Shift",
     "Split",
+    "Step",
     "Sum",
     "ZeroPadShortcut",
     "as_map",
@@ -70,5 +74,7 @@ __all__ = [
     "contains",
     "named",
     "numel",
+    "placed",
     "seq",
+    "walk",
 ]

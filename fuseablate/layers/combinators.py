@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from fuseablate.errors import InputError
 from fuseablate.layers.shapes import Cost, Layer, Shape, as_map, numel
@@ -145,6 +146,45 @@ class AuxHead:
     def check(self, shape: Shape) -> None:
         """Raise an `InputError` where the head cannot be run on such a map."""
         Seq(self.children).infer(shape)
+
+
+SIDE_BY_SIDE = (Concat, Split, Sum)  # whose children all work on the input, and not in turn
+
+
+class Step(NamedTuple):
+    """A layer of a tree, with the shapes of what it gets and of what it puts out."""
+
+    layer: Layer
+    before: Shape
+    after: Shape
+
+
+def placed(layer: Layer, shape: Shape) -> Iterator[Step]:
+    """Yield the children of a layer that gets `shape`, with the shapes of each."""
+    children: Children = getattr(layer, "children", ())
+    if isinstance(layer, Split):
+        shape = (shape[0] // len(children), *shape[1:])
+    for _, child in children:
+        after, _ = child.infer(shape)
+        yield Step(child, shape, after)
+        if not isinstance(layer, SIDE_BY_SIDE):
+            shape = after
+
+
+def walk(layer: Layer, shape: Shape) -> Iterator[Step]:
+    """Yield all layers of a tree that an image of `shape` passes when it is classified.
+
+    A combinator comes after its children, when it joins what they made. What stands in an
+    auxiliary head is passed in training alone, and is left out.
+    """
+    yield from _walk(Step(layer, shape, layer.infer(shape)[0]))
+
+
+def _walk(step: Step) -> Iterator[Step]:
+    if not isinstance(step.layer, AuxHead):
+        for child in placed(step.layer, step.before):
+            yield from _walk(child)
+    yield step
 
 
 def named(**children: Layer | None) -> Children:

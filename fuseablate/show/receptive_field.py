@@ -10,8 +10,8 @@ from rich.text import Text
 
 from fuseablate.cost import COSTS, RowReceptiveField
 from fuseablate.io.terminal import size_text
-from fuseablate.layers import Conv, Layer, Shape
-from fuseablate.spec import Size, Spec
+from fuseablate.layers import Conv, Shape, walk
+from fuseablate.spec import InferredRow, Size, Spec
 
 WHOLE, PIXEL = "sees all", "1x1"
 
@@ -57,17 +57,16 @@ def print_receptive_fields(
 
 def _marks(field: RowReceptiveField, size: Size) -> list[str]:
     """Return what is to be said of a row that filters in space."""
-    if not _filters(field.row.layer):
+    if not _filters(field.row):
         return []
     marks = [WHOLE] if field.before.sees(size) else []
     return [*marks, PIXEL] if field.row.in_shape[1:] == (1, 1) else marks
 
 
-def _filters(layer: Layer) -> bool:
-    """Whether a tree of layers has a convolution with a kernel beyond 1x1."""
-    if isinstance(layer, Conv):
-        return layer.kernel != (1, 1)
-    return any(_filters(child) for _, child in getattr(layer, "children", ()))
+def _filters(row: InferredRow) -> bool:
+    """Whether a row has a convolution with a kernel beyond 1x1."""
+    layers = (step.layer for step in walk(row.layer, row.in_shape))
+    return any(isinstance(layer, Conv) and layer.kernel != (1, 1) for layer in layers)
 
 
 def _findings(fields: Sequence[RowReceptiveField], size: Size) -> list[str]:

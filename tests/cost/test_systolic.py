@@ -57,7 +57,8 @@ def test_a_tree_costs_what_its_parts_do_and_their_shapes_follow() -> None:
     assert cycles(inner, (3, 8, 8), SMALL) == expected
     split = layers.Split(named(a=Conv(2, 2), b=Conv(2, 2)))
     assert cycles(split, (4, 4, 4), SMALL) == 2 * SMALL.product(16, 2, 2)
-    head = layers.AuxHead(named(fc=Linear(3, 10)), weight=0.3)
+    body = named(pool=layers.GlobalPool(), flat=layers.Flatten(), fc=Linear(3, 10))
+    head = layers.AuxHead(body, weight=0.3)
     assert cycles(head, (3, 8, 8), SMALL) == 0
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from fuseablate import InputError
 from fuseablate.layers import (
     Act,
+    AuxHead,
     Concat,
     Conv,
     Cost,
@@ -29,6 +30,7 @@ from fuseablate.layers import (
     canonical,
     named,
     seq,
+    walk,
 )
 from fuseablate.network.builder import to_module
 
@@ -198,3 +200,22 @@ def test_written_text_tells_trees_apart() -> None:
         Dropout(0.2),
     ]
     assert len({canonical(tree) for tree in different}) == len(different)
+
+
+def test_a_walk_passes_each_layer_once_and_a_join_after_what_it_joins() -> None:
+    split = Split(named(a=Conv(2, 3), b=Conv(2, 1)))
+    tree = seq(
+        stem=Conv(3, 4, (3, 3), (2, 2), (1, 1)),
+        head=AuxHead(named(pool=GlobalPool()), weight=0.3),
+        both=Residual(named(split=split)),
+        sides=Concat(named(act=Act("relu"), pool=Pool("max", (1, 1), (1, 1)))),
+    )
+    steps = [(step.layer.tag, step.before, step.after) for step in walk(tree, (3, 8, 8))]
+    four = (4, 4, 4)
+    assert steps == [
+        ("Conv", (3, 8, 8), four), ("Tap", four, four),
+        ("Conv", (2, 4, 4), (3, 4, 4)), ("Conv", (2, 4, 4), (1, 4, 4)), ("Split", four, four),
+        ("Add", four, four),
+        ("Act", four, four), ("Pool", four, four), ("Concat", four, (8, 4, 4)),
+        ("Seq", (3, 8, 8), (8, 4, 4)),
+    ]  # fmt: skip
