@@ -46,6 +46,7 @@ def main() -> None:
     import torch
 
     from fuseablate.network import build
+    from fuseablate.training.environment import precision_set
 
     asked = json.load(sys.stdin)
     device, size = torch.device(asked["device"]), (asked["size"][0], asked["size"][1])
@@ -63,7 +64,7 @@ def main() -> None:
         return time.perf_counter() - began
 
     times: list[list[float]] = [[] for _ in networks]
-    with torch.inference_mode():
+    with torch.inference_mode(), precision_set("float32"):
         for network in networks:
             for _ in range(WARM_UP):
                 seconds(network)

@@ -110,6 +110,7 @@ def _train(job: Job, device: str, progress: ParentProgress) -> Record:
     from fuseablate.spec import Spec
     from fuseablate.training import train
 
+    take_device(device)
     torch.set_num_threads(job.threads)  # for the data, too
     spec, recipe = Spec.from_dict(job.spec), checked(Recipe, job.recipe)
     data = _data(json.dumps(job.data))
@@ -155,7 +156,8 @@ def _is_out_of_memory(error: Exception) -> bool:
     import torch
 
     # The libraries below torch, and CUDA itself while it starts, have errors of their own.
-    signs = ("out of memory", "ALLOC_FAILED")
+    # That a library could not be initialised is often want of memory, too.
+    signs = ("out of memory", "ALLOC_FAILED", "NOT_INITIALIZED")
     return isinstance(error, torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
     )
@@ -179,12 +181,21 @@ def train_job(job: Job, device: str, progress: ParentProgress) -> None:
         progress.tell(record.status)
 
 
-def free_memory() -> None:
+def take_device(name: str) -> None:
+    """Make a GPU the current one: whatever names none would open a context on GPU 0."""
+    import torch
+
+    device = torch.device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
+def free_memory(device: str) -> None:
     """Give the memory of a GPU back to those that share it."""
     import torch
 
     gc.collect()
-    torch.cuda.empty_cache()
+    torch.get_device_module(device).empty_cache()
 
 
 def main() -> None:
@@ -220,7 +231,7 @@ def serve(orders: Orders, target: IO[str], device: str) -> NoReturn:
         number, job = orders.jobs.get()
         train_job(job, device, ParentProgress(target, number, orders))
         if device != "cpu":
-            free_memory()
+            free_memory(device)
 
 
 if __name__ == "__main__":

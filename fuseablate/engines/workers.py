@@ -50,14 +50,16 @@ def choose_workers(
     *,
     cores: int | None = None,
     count_gpus: Callable[[], int] | None = None,
+    has_mps: Callable[[], bool] | None = None,
 ) -> Workers:
     """Return the workers that the flags `--workers`, `--gpus` and `--per-gpu` ask for.
 
     With none of them, or with `per_gpu` alone, there is one worker (or `per_gpu`) on each GPU;
-    without a GPU as many as the cores of the CPU can serve. `threads` are those of a run, which
-    its result on a CPU depends on: they never follow from the number of workers. Many workers of
-    one thread train more than one worker of many threads, so that is the default. `cores` and
-    `count_gpus` are by default asked of the machine; only the latter imports torch.
+    without one, one on Apple's, and without that as many as the cores of the CPU can serve.
+    `threads` are those of a run, which its result on a CPU depends on: they never follow from the
+    number of workers. Many workers of one thread train more than one worker of many threads, so
+    that is the default. `cores`, `count_gpus` and `has_mps` are by default asked of the machine;
+    the latter two import torch.
 
     A number out of range, a GPU that is not there, or flags that exclude each other are an
     InputError.
@@ -80,6 +82,8 @@ def choose_workers(
         raise InputError(f"--per-gpu {per_gpu}: must be at least 1")
     present = (count_gpus or _cuda_gpus)()
     if gpus is None and per_gpu is None and not present:
+        if (has_mps or _has_mps)():
+            return Workers(("mps",), 1, threads)
         return Workers(("cpu",), most_workers(threads, cores), threads)
     for gpu in range(max(present, 1)) if gpus is None else gpus:
         if gpu >= present:
@@ -100,3 +104,9 @@ def _cuda_gpus() -> int:
     import torch
 
     return torch.cuda.device_count()
+
+
+def _has_mps() -> bool:
+    import torch
+
+    return torch.backends.mps.is_available()

@@ -127,7 +127,9 @@ class Recipe(Schema):
     early_stop: EarlyStop | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The decay of the average of the weights that is tested in their place."""
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    """What is multiplied, on GPUs: float32 itself, float32 whose products are rounded to TF32, or
+    autocast to bf16. Weights, sums and statistics are float32 in each."""
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -55,12 +55,14 @@ class SavedValues:
     started: str
     device: str
     threads: Annotated[int, Field(ge=1)]
+    place: str = ""
+    """The hardware and the version of torch; checkpoints of earlier versions do not say."""
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> SavedValues:
         """Return those of a saved state; an `InputError` says why it is none."""
-        names = (field.name for field in dataclasses.fields(cls))
-        return checked_dataclass(cls, {name: state.get(name) for name in names})
+        names = {field.name for field in dataclasses.fields(cls)}
+        return checked_dataclass(cls, {name: state[name] for name in names & state.keys()})
 
 
 @dataclass(frozen=True)

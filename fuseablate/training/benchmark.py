@@ -139,17 +139,23 @@ def _endless(
         yield from batches
 
 
+def _finish() -> None:
+    """Wait until a GPU has done all that it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def timed(loops: Sequence[_Sgd], steps: int, turns: int) -> list[list[float]]:
     """Return each loop's images/s, turn by turn; the loops take turns, after two unmeasured."""
     speeds: list[list[float]] = [[] for _ in loops]
     for turn in range(-1, turns):
         for loop, measured in zip(loops, speeds, strict=True):
             loop.step()  # fills the prefetch queue of a loader that sat idle meanwhile
+            _finish()
             started = time.perf_counter()
             for _ in range(steps):
                 loop.step()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
+            _finish()
             if turn >= 0:
                 measured.append(steps * loop.batch_size / (time.perf_counter() - started))
     return speeds

@@ -14,6 +14,8 @@ import torch
 from fuseablate.errors import InputError
 from fuseablate.recipes import Recipe
 
+CUDNN: Any = torch.backends.cudnn  # which torch leaves partly untyped
+
 
 def devices() -> list[str]:
     """Return the names of the devices that are there, the preferred one first."""
@@ -37,15 +39,38 @@ def choose_device(name: str = "auto") -> torch.device:
 def check_precision(recipe: Recipe, device: torch.device) -> None:
     """Raise an InputError where the recipe's precision would only cost on this device.
 
-    On a CPU bf16 autocast is slower than float32; to fall back in silence would file the run
-    under a precision that it did not have.
+    On a CPU bf16 autocast is slower than float32, and TF32 is not there at all; to fall back in
+    silence would file the run under a precision that it did not have.
     """
-    gains = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    if recipe.precision == "bf16" and not gains:
+    if recipe.precision != "float32" and not _has_reduced_precision(device):
         raise InputError(
-            f'recipe {recipe.name}: precision = "bf16": a gain on CUDA devices with bf16 alone, '
-            f'and this run is on {device}; set precision = "float32"'
+            f'recipe {recipe.name}: precision = "{recipe.precision}": a gain on CUDA devices of '
+            f"compute capability 8.0 or more alone, and this run is on {device}; set "
+            'precision = "float32"'
         )
+
+
+def _has_reduced_precision(device: torch.device) -> bool:
+    """Return whether a device itself computes in bf16 and TF32."""
+    # `is_bf16_supported` counts emulation in, and asks the current device.
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+@contextmanager
+def precision_set(precision: str) -> Iterator[None]:
+    """Let float32 be float32 on CUDA devices within the block, or TF32 where that is wanted.
+
+    By default cuDNN's convolutions round to TF32, and matrix products do not.
+    """
+    places = (torch.backends.cuda.matmul, CUDNN.conv)
+    before = [place.fp32_precision for place in places]
+    for place in places:
+        place.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    try:
+        yield
+    finally:
+        for place, setting in zip(places, before, strict=True):
+            place.fp32_precision = setting
 
 
 @contextmanager
@@ -63,20 +88,23 @@ def threads_set(threads: int | None) -> Iterator[int]:
 
 def describe(device: torch.device) -> dict[str, Any]:
     """Return versions, device, threads, platform and git revision, for the record."""
+    cuda = {"cuda": torch.version.cuda, "cudnn": CUDNN.version()}
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
+        **(cuda if device.type == "cuda" else {}),
         "torchvision": _version("torchvision"),
         "fuseablate": _version("fuseablate"),
         "device": str(device),
-        "device_name": _device_name(device),
+        "device_name": device_name(device),
         "threads": torch.get_num_threads(),
         "platform": platform.platform(),
         "git_revision": _git_revision(),
     }
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """Return the model of a GPU, or of the machine's processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return platform.processor() or platform.machine()

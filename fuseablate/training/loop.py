@@ -31,7 +31,13 @@ from fuseablate.runs import (
 )
 from fuseablate.spec import Spec
 from fuseablate.training import checkpoint
-from fuseablate.training.environment import check_precision, choose_device, describe, threads_set
+from fuseablate.training.environment import (
+    check_precision,
+    choose_device,
+    describe,
+    precision_set,
+    threads_set,
+)
 from fuseablate.training.epoch import DivergedError, train_epoch
 from fuseablate.training.evaluate import evaluate, evaluate_test
 from fuseablate.training.progress import Progress, suited_progress
@@ -72,7 +78,7 @@ def train(
     record = store.get(digest)
     if record and record.serves(tested) and not any(path.exists() for path in left):
         return record
-    with threads_set(threads), store.open(digest) as folder:
+    with threads_set(threads), precision_set("float32"), store.open(digest) as folder:
         # Another process may have ended the run between the look and the lock, or have been
         # killed when the record was there and its checkpoints were not yet gone.
         if (record := store.get(digest)) is not None:
@@ -190,7 +196,8 @@ class _Run:
         """Train for an epoch, validate, and add both to the curves."""
         done, steps = len(state.curves), len(batches)
         started = time.perf_counter()
-        loss, top1 = train_epoch(state, self.recipe, batches, self.progress)
+        with precision_set(self.recipe.precision):
+            loss, top1 = train_epoch(state, self.recipe, batches, self.progress)
         trained = time.perf_counter()
         val = evaluate(state.eval_model, self.data.val, self.data, self.device)
         if not math.isfinite(val.loss):

@@ -19,6 +19,7 @@ from fuseablate.runs import Curves
 from fuseablate.runs.unfinished import SavedValues
 from fuseablate.spec import Size, Spec
 from fuseablate.streams import stream
+from fuseablate.training.environment import device_name
 from fuseablate.training.optim import EMA, make_optimizer
 
 
@@ -66,25 +67,32 @@ class TrainingState:
             "notes": self.notes,
             "started": self.started,
             "device": self.device.type,
+            "place": place_of(self.device),
             "threads": torch.get_num_threads(),
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take over the state that `to_dict` returned, of the same run, and its threads.
 
-        Other hardware sums in another order, as another number of threads does; a note says so.
+        Other hardware, or another version of torch, sums in another order, as another number of
+        threads does; a note says so.
         Raise `SpoiltError`, with nothing changed, where it is not the state of such a run.
         """
         kept = self._checked(saved)
         self.network.load_state_dict(saved["network"])
         if self.average:
             self.average.network.load_state_dict(saved["average"])
+        own = [{key: group.get(key) for key in FREE} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(saved["optimizer"])
+        for group, settings in zip(self.optimizer.param_groups, own, strict=True):
+            group.update(settings)  # those of this device, not of the one before
         for name, generator in self.streams.items():
             generator.set_state(saved["streams"][name])
         self.curves, self.notes, self.started = kept.curves, kept.notes, kept.started
         torch.set_num_threads(kept.threads)
         before, here = kept.device, self.device.type
+        if before == here and kept.place:
+            before, here = kept.place, place_of(self.device)
         if before != here:
             self.notes += (
                 f"from epoch {len(self.curves) + 1} on {here}, before on {before}: not bit-equal "
@@ -108,6 +116,11 @@ class TrainingState:
 
 
 FREE = {"lr", "fused", "foreach", "capturable"}  # settings that differ between machines, or change
+
+
+def place_of(device: torch.device) -> str:
+    """Return what the last bits of a run depend on, besides its threads."""
+    return f"{device_name(device)} with torch {torch.__version__}"
 
 
 def _shapes(value: object) -> object:

@@ -316,6 +316,8 @@ class Parent:
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "cuda:0", "memory"),
         (RuntimeError("CUDA error: out of memory"), "cuda:1", "memory"),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when"), "cuda:0", "memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when"), "cuda:0", "memory"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"), "cuda:0", "memory"),
         (RuntimeError("CUDA error: an illegal memory access"), "cuda:0", "broken"),
         (RuntimeError("DefaultCPUAllocator: not enough memory: out of memory"), "cpu", "broken"),
         (MemoryError(), "cpu", "broken"),
@@ -336,6 +338,14 @@ def test_what_a_worker_tells_of_an_error(
     assert message["kind"] == kind
     assert str(error).split()[-1:] == message["text"].split()[-1:] or not str(error)
     assert "\n" not in message["text"]
+
+
+def test_a_worker_of_a_gpu_leaves_the_first_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(torch.cuda, "set_device", calls.append)
+    for name in ("cpu", "mps", "cuda:1"):
+        worker.take_device(name)
+    assert calls == [torch.device("cuda:1")]
 
 
 @pytest.mark.parametrize(("stop", "last"), [(1, "stopped"), (2, "finished")])
@@ -375,6 +385,14 @@ def test_the_threads_of_a_run_do_not_follow_from_the_workers(workers: int) -> No
 def test_as_many_workers_as_the_cores_can_serve(threads: int, workers: int) -> None:
     chosen = choose_workers(threads=threads, cores=8, count_gpus=no_gpu)
     assert chosen == Workers(("cpu",), workers, threads)
+
+
+def test_a_study_takes_the_devices_that_train_takes() -> None:
+    chosen = choose_workers(cores=8, count_gpus=no_gpu, has_mps=lambda: True)
+    assert chosen == Workers(("mps",), 1, 1)
+    chosen = choose_workers(cores=8, count_gpus=lambda: 1, has_mps=lambda: True)
+    assert chosen == Workers(("cuda:0",), 1, 1)
+    assert choose_workers(2, cores=8, has_mps=lambda: True) == Workers(("cpu",), 2, 1)
 
 
 def test_gpus_are_shared() -> None:

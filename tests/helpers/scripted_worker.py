@@ -37,5 +37,5 @@ def train_job(job: Job, device: str, progress: worker.ParentProgress) -> None:
 
 if __name__ == "__main__":
     worker.train_job = train_job
-    worker.free_memory = lambda: None
+    worker.free_memory = lambda device: None
     worker.main()

@@ -17,6 +17,7 @@ from fuseablate.io.tensors import SpoiltError
 from fuseablate.runs.record import Curves, Record
 from fuseablate.runs.store import RunFolder, Store
 from fuseablate.training import checkpoint, train
+from fuseablate.training.state import TrainingState
 from tests.helpers.processes import reads_proc
 from tests.helpers.small_run import Diary, small_data, small_recipe, small_spec
 
@@ -115,6 +116,23 @@ def interrupted(tmp_path: Path) -> tuple[Store, Path]:
         go(store, Stopping(tmp_path / "first"))
     (path,) = store.root.glob("*/checkpoint.pt")
     return store, path
+
+
+def test_a_state_from_elsewhere_keeps_this_machines_settings_and_says_so() -> None:
+    cpu = torch.device("cpu")
+    states = [TrainingState(small_spec(), small_recipe(), 0, (16, 16), cpu) for _ in range(3)]
+    there, *here = states
+    saved = there.to_dict()
+    for group in saved["optimizer"]["param_groups"]:
+        group["fused"] = None  # as on a device that has no fused kernels
+    here[0].restore({**saved, "place": "another processor with torch 2.11.0"})
+    assert [group["fused"] for group in here[0].optimizer.param_groups] == [True]
+    (note,) = here[0].notes
+    assert note.startswith("from epoch 1 on ")
+    assert f"with torch {torch.__version__}, before on another processor with torch 2.11" in note
+    del saved["place"]  # as an earlier version wrote it
+    here[1].restore(saved)
+    assert here[1].notes == ()
 
 
 def test_a_run_goes_on_from_the_checkpoint_before_a_torn_one(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,13 +16,17 @@ from fuseablate.training.environment import (
     choose_device,
     describe,
     devices,
+    precision_set,
     threads_set,
 )
 
 
 def as_if(monkeypatch: pytest.MonkeyPatch, cuda: int, mps: bool) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    # The first GPU is of the generation before bf16 and TF32, the others of the first with both.
+    monkeypatch.setattr(
+        torch.cuda, "get_device_capability", lambda device: (8, 0) if device.index else (7, 5)
+    )
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
 
 
@@ -56,14 +61,31 @@ def test_a_device_that_is_not_there_names_those_that_are(
     assert devices() == ["cuda:0", "cpu"]
 
 
-def test_bf16_is_refused_where_it_does_not_gain(monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = load_recipe("standard").replace(precision="bf16")
-    as_if(monkeypatch, 1, True)
-    check_precision(recipe, torch.device("cuda:0"))
-    for name in ("cpu", "mps"):
+@pytest.mark.parametrize("precision", ["bf16", "tf32"])
+def test_a_precision_is_refused_where_it_does_not_gain(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_recipe("standard").replace(precision=precision)
+    as_if(monkeypatch, 2, True)
+    check_precision(recipe, torch.device("cuda:1"))
+    for name in ("cpu", "mps", "cuda:0"):
         with pytest.raises(InputError, match=f'on {name}; set precision = "float32"'):
             check_precision(recipe, torch.device(name))
         check_precision(load_recipe("standard"), torch.device(name))
+
+
+def test_float32_is_float32_unless_the_recipe_says_otherwise() -> None:
+    cudnn: Any = torch.backends.cudnn
+    places = (torch.backends.cuda.matmul, cudnn.conv)
+    before = [place.fp32_precision for place in places]
+    with precision_set("float32"):
+        assert [place.fp32_precision for place in places] == ["ieee", "ieee"]
+        with precision_set("tf32"):
+            assert [place.fp32_precision for place in places] == ["tf32", "tf32"]
+        with precision_set("bf16"):  # autocast chooses; what it leaves is float32
+            assert [place.fp32_precision for place in places] == ["ieee", "ieee"]
+        assert [place.fp32_precision for place in places] == ["ieee", "ieee"]
+    assert [place.fp32_precision for place in places] == before
 
 
 def test_threads_are_set_for_a_while() -> None:
