@@ -5,17 +5,15 @@ Normalize, in that order: the crop pads with black before normalisation. Here th
 functions of a batch, the offsets and the flips.
 
 A byte has 256 values, so that ToTensor and Normalize together are a table of 256 numbers a
-channel. torchvision's own code fills it on the CPU: every device reads the same bits, whatever
-its division does to the last one.
+channel. It is filled on the CPU, by the divisions that torchvision does: every device reads the
+same bits, whatever its own division does to the last one.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms import functional as torchvision
 
 from fuseablate.data.sets import Triple
 
@@ -30,9 +28,8 @@ def normalised_bytes(mean: Triple, std: Triple) -> Tensor:
 
     `mean` and `std` are in units where a byte of 255 is 1.
     """
-    every_byte = np.arange(256, dtype=np.uint8).reshape(256, 1, 1).repeat(3, axis=2)
-    table: Tensor = torchvision.normalize(torchvision.to_tensor(every_byte), mean, std)
-    return table.flatten()
+    every_byte = torch.arange(256, dtype=torch.float32).div(255)
+    return every_byte.sub(torch.tensor(mean)[:, None]).div(torch.tensor(std)[:, None]).flatten()
 
 
 def normalise(images: Tensor, table: Tensor) -> Tensor:
