@@ -1,64 +1,53 @@
-"""The engine of one machine: persistent worker processes, each with its device. Without torch.
-
-A worker that dies takes its own run's try with it, and nothing else. The run is tried again, by
-a fresh worker, from its last checkpoint.
-"""
+"""The engine of one machine: persistent worker processes, each with its device. Without torch."""
 
 from __future__ import annotations
 
-import itertools
 import selectors
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-from fuseablate.engines.base import Event, EventKind, Job
 from fuseablate.engines.latency import measured
 from fuseablate.engines.process import WorkerProcess
+from fuseablate.engines.scheduler import Scheduler
 from fuseablate.engines.workers import Workers
-from fuseablate.io.terminal import counted
+from fuseablate.engines.workplace import Link
 from fuseablate.spec import Size, Spec
 
 
-@dataclass(eq=False)
-class _Task:
-    """A job on its way."""
+class ThisMachine:
+    """The workplace of worker processes on the devices of this machine."""
 
-    job: Job
-    due: float = 0.0  # when it may begin
-    epochs: int = 0  # of its newest checkpoint
-    failures: int = 0  # tries in a row that reached no new checkpoint
-    advanced: bool = False  # whether this try has reached one
-    held: bool = False  # whether it was said that another process trains it
-    stopping: bool = False
+    def __init__(self, workers: Workers, log: Path | None) -> None:
+        # One on each device before a second on any.
+        self._devices = workers.devices * workers.per_device
+        self._log = log
 
-    def reached(self, epochs: int) -> None:
-        """Take note of a checkpoint after so many epochs."""
-        if epochs > self.epochs:
-            self.epochs, self.failures, self.advanced = epochs, 0, True
+    def devices(self) -> Sequence[str]:
+        """Return the device of each worker."""
+        return self._devices
+
+    def start(self, device: str) -> WorkerProcess:
+        """Start a worker process for a device."""
+        return WorkerProcess(device, self._log)
+
+    def wait(self, links: Sequence[Link], timeout: float) -> Sequence[Link]:
+        """Return the processes with something to read."""
+        with selectors.DefaultSelector() as selector:
+            for link in links:
+                selector.register(cast("WorkerProcess", link), selectors.EVENT_READ, link)
+            return [key.data for key, _ in selector.select(timeout)]
+
+    def latencies(self, specs: Sequence[Spec], size: Size) -> list[float]:
+        """Return the milliseconds an image on the first device."""
+        return measured(specs, size, self._devices[0])
+
+    def close(self) -> None:
+        """Nothing is held but the processes."""
 
 
-@dataclass(eq=False)
-class _Slot:
-    """A place for a worker, which is started when it is first needed, and anew when it died."""
-
-    name: str
-    device: str
-    process: WorkerProcess | None = None
-    task: _Task | None = None
-    run: int = 0  # the number of the try, by which a late `stop` does not reach the next run
-
-
-class LocalEngine:
-    """An Engine that trains on the devices of this machine.
-
-    A worker that dies, and an error that is not the input's, end a try. A run that another process
-    is training is looked at again every `held_seconds`, until it has a record or is free; meanwhile
-    other jobs take its place. Where K runs share a GPU and its memory is full, one worker fewer
-    runs on it from then on, which is said and is no try.
-    """
+class LocalEngine(Scheduler):
+    """An Engine that trains on the devices of this machine."""
 
     def __init__(
         self,
@@ -68,212 +57,4 @@ class LocalEngine:
         log: Path | None = None,
         held_seconds: float = 3.0,
     ) -> None:
-        self._slots = [  # one on each device before a second on any
-            _Slot(f"{device}/{index}", device)
-            for index in range(workers.per_device)
-            for device in workers.devices
-        ]
-        self._retries, self._log, self._held_seconds = retries, log, held_seconds
-        self._tasks: dict[str, _Task] = {}
-        self._waiting: list[_Task] = []
-        self._events: list[Event] = []
-        self._runs = itertools.count(1)
-
-    @property
-    def free(self) -> int:
-        """How many more jobs it would start at once."""
-        idle = sum(slot.task is None for slot in self._slots)
-        return max(0, idle - sum(task.due <= time.monotonic() for task in self._waiting))
-
-    @property
-    def pids(self) -> dict[str, int]:
-        """The process ids of the workers that there are at the moment, by the worker's name."""
-        return {slot.name: slot.process.pid for slot in self._slots if slot.process}
-
-    def submit(self, job: Job) -> None:
-        """Take a job, and begin it where a worker is idle."""
-        if job.key in self._tasks:
-            raise ValueError(f"job {job.key}: is here already")
-        if not self._slots:
-            raise ValueError("the engine is closed")
-        task = self._tasks[job.key] = _Task(job)
-        self._waiting.append(task)
-        self._begin_waiting()
-
-    def stop(self, key: str) -> None:
-        """End a run after its current epoch, or at once where it is not being trained."""
-        task = self._tasks.get(key)
-        if task is None:
-            return
-        task.stopping = True
-        if task in self._waiting:
-            self._waiting.remove(task)
-            self._end(task, "", "stopped")
-        for slot in self._slots:
-            if slot.task is task and slot.process:
-                slot.process.send({"stop": slot.run})
-
-    def latencies(self, specs: Sequence[Spec], size: Size) -> list[float]:
-        """Return the milliseconds an image on the first device, measured beside idle workers."""
-        if self._tasks:
-            raise ValueError("latency is measured while no run is trained")
-        return measured(specs, size, self._slots[0].device)
-
-    def poll(self, timeout: float) -> list[Event]:
-        """Return what has happened since the last call, at the latest after `timeout` seconds."""
-        deadline = time.monotonic() + timeout
-        while True:
-            self._begin_waiting()
-            now = time.monotonic()
-            soonest = min((deadline, *(task.due for task in self._waiting if task.due > now)))
-            for slot in self._readable(0 if self._events else max(0, soonest - now)):
-                self._read(slot)
-            if self._events or time.monotonic() >= deadline:
-                self._begin_waiting()
-                events, self._events = self._events, []
-                return events
-
-    def close(self) -> None:
-        """End all workers at once; runs keep their last checkpoint."""
-        processes = [slot.process for slot in self._slots if slot.process]
-        try:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait()
-        finally:  # a second Ctrl-C does not wait
-            for process in processes:
-                process.kill()
-        self._slots, self._waiting, self._tasks, self._events = [], [], {}, []
-
-    def _begin_waiting(self) -> None:
-        """Give waiting jobs that are due to idle workers, those already running first."""
-        now = time.monotonic()
-        due = [task for task in self._waiting if task.due <= now]
-        idle = [slot for slot in self._slots if slot.task is None]
-        idle.sort(key=lambda slot: slot.process is None)
-        for task, slot in zip(due, idle, strict=False):
-            self._waiting.remove(task)
-            if slot.process is None:
-                slot.process = WorkerProcess(slot.device, self._log)
-            slot.task, slot.run, task.advanced = task, next(self._runs), False
-            slot.process.send({"run": slot.run, "job": vars(task.job)})
-
-    def _readable(self, timeout: float) -> list[_Slot]:
-        with selectors.DefaultSelector() as selector:
-            for slot in self._slots:
-                if slot.process:
-                    selector.register(slot.process, selectors.EVENT_READ, slot)
-            return [key.data for key, _ in selector.select(timeout)]
-
-    def _read(self, slot: _Slot) -> None:
-        process = slot.process
-        if process is None:
-            return
-        for message in process.read():
-            self._hear(slot, message)
-        if process.ended and slot.process is process:
-            task, how = slot.task, self._discard(slot)
-            if task:
-                self._failed(task, slot.name, how)
-
-    def _hear(self, slot: _Slot, message: Mapping[str, Any]) -> None:
-        task = slot.task
-        if task is None:
-            return
-        text = message.get("text", "")
-        match message["kind"]:
-            case "started":
-                done, epochs = message["done"], message["epochs"]
-                task.reached(done)
-                start = (
-                    f"going on after epoch {done} of {epochs}" if done else counted(epochs, "epoch")
-                )
-                self._tell("started", task, slot.name, start)
-            case "epoch":
-                curves = message["curves"]
-                task.reached(len(curves["lr"]))
-                self._tell("epoch", task, slot.name, curves=curves)
-            case "said":
-                self._tell("said", task, slot.name, text)
-            case "finished" | "failed" | "stopped" as kind:
-                slot.task = None
-                self._end(task, slot.name, kind)
-            case "refused":
-                slot.task = None
-                self._end(task, slot.name, "lost", text)
-            case "held":
-                slot.task = None
-                self._hold(task, slot.name, text)
-            case "memory" | "broken" as kind:
-                self._broke(slot, task, kind, text)
-            case kind:
-                raise AssertionError(f"a worker reports '{kind}'")
-
-    def _discard(self, slot: _Slot) -> str:
-        """End the worker of a slot, and return how it ended."""
-        process, slot.process, slot.task = slot.process, None, None
-        assert process is not None
-        if not process.ended:
-            process.kill()
-        return process.wait()
-
-    def _broke(self, slot: _Slot, task: _Task, kind: str, text: str) -> None:
-        """End a try in an error; where that is a full device, fewer runs share it from now on."""
-        # An error can leave a GPU's context unusable: only on the CPU the worker stays.
-        if slot.device == "cpu":
-            slot.task = None
-        else:
-            self._discard(slot)
-        sharing = sum(other.device == slot.device for other in self._slots)
-        if kind == "memory" and sharing > 1:
-            self._slots.remove(slot)
-            fewer = f"{counted(sharing - 1, 'run')} at a time"
-            full = f"{slot.device}: out of memory with {sharing} runs at a time"
-            self._tell("said", task, slot.name, f"{full}; from now on {fewer}")
-            self._again(task, slot.name, text)
-        else:
-            self._failed(task, slot.name, text)
-
-    def _failed(self, task: _Task, worker: str, text: str) -> None:
-        """Try a job again after a try that broke off, or give it up."""
-        task.failures += not task.advanced
-        if task.failures > self._retries and not task.stopping:
-            tries = counted(task.failures, "try", "tries")
-            text = f"given up after {tries} that reached no new checkpoint; the last one: {text}"
-            self._end(task, worker, "lost", text)
-        else:
-            self._again(task, worker, text)
-
-    def _hold(self, task: _Task, worker: str, text: str) -> None:
-        """Let a job wait for the other process that trains it."""
-        if task.stopping:
-            self._end(task, worker, "stopped")
-            return
-        if not task.held:
-            task.held = True
-            self._tell("said", task, worker, f"{text}; waiting for it")
-        task.due = time.monotonic() + self._held_seconds
-        self._waiting.append(task)
-
-    def _again(self, task: _Task, worker: str, text: str) -> None:
-        """Let a job be the next one that is tried, unless it is to stop anyway."""
-        if task.stopping:
-            self._end(task, worker, "stopped")
-            return
-        self._tell("retried", task, worker, text)
-        self._waiting.insert(0, task)
-
-    def _end(self, task: _Task, worker: str, kind: EventKind, text: str = "") -> None:
-        del self._tasks[task.job.key]
-        self._tell(kind, task, worker, text)
-
-    def _tell(
-        self,
-        kind: EventKind,
-        task: _Task,
-        worker: str,
-        text: str = "",
-        curves: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._events.append(Event(kind, task.job.key, worker, curves, text))
+        super().__init__(ThisMachine(workers, log), retries, held_seconds)

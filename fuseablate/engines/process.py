@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
+from fuseablate.engines.base import Job
+
 MODULE = "fuseablate.engines.worker"
 _PIECE = 1 << 16
 _DYING_SECONDS = 5
@@ -49,7 +51,8 @@ class WorkerProcess:
         self._from = cast("IO[bytes]", self._process.stdout)
         os.set_blocking(self._from.fileno(), False)
         self._rest = b""
-        self.ended = False
+        self.device = device
+        self.ready, self.ended = True, False  # what is sent before it has started waits in the pipe
 
     @property
     def pid(self) -> int:
@@ -59,7 +62,15 @@ class WorkerProcess:
         """Return the file descriptor that becomes readable when there is something to read."""
         return self._from.fileno()
 
-    def send(self, message: Mapping[str, Any]) -> None:
+    def train(self, run: int, job: Job) -> None:
+        """Have it train a job; `run` is the number of the try."""
+        self._send({"run": run, "job": vars(job)})
+
+    def stop(self, run: int) -> None:
+        """Have it end that try after its current epoch."""
+        self._send({"stop": run})
+
+    def _send(self, message: Mapping[str, Any]) -> None:
         """Send a message. That the worker has died is found when it is read from."""
         line = memoryview(json.dumps(message).encode() + b"\n")
         try:

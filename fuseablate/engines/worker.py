@@ -24,12 +24,13 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 from fuseablate.engines.base import Job
 from fuseablate.errors import InputError, UnreadableError
@@ -40,8 +41,19 @@ if TYPE_CHECKING:
     from fuseablate.runs import Curves, Record
 
 
+LoadData: TypeAlias = "Callable[[Mapping[str, Any]], Data]"
+
+
 class _StoppedError(Exception):
     """The parent wants the run to end here; its checkpoint is saved."""
+
+
+class Stops(Protocol):
+    """What a run looks at after each of its epochs."""
+
+    @property
+    def stop(self) -> int:
+        """The number of the last run that is to stop."""
 
 
 class Orders:
@@ -73,13 +85,12 @@ class Orders:
 class ParentProgress:
     """A training `Progress` that the parent hears of; it ends the run where the parent says so."""
 
-    target: IO[str]
+    send: Callable[[dict[str, object]], None]
     number: int
-    orders: Orders
+    orders: Stops
 
     def tell(self, kind: str, **content: object) -> None:
-        self.target.write(json.dumps({"kind": kind, **content}) + "\n")
-        self.target.flush()
+        self.send({"kind": kind, **content})
 
     def begin(self, title: str, epochs: int, done: int, images: int) -> None:
         """Tell that the run begins, or goes on."""
@@ -101,7 +112,7 @@ class ParentProgress:
         pass  # `train_job` tells how
 
 
-def _train(job: Job, device: str, progress: ParentProgress) -> Record:
+def _train(job: Job, device: str, progress: ParentProgress, load: LoadData) -> Record:
     import torch
 
     from fuseablate.io.checked import checked
@@ -113,7 +124,7 @@ def _train(job: Job, device: str, progress: ParentProgress) -> Record:
     take_device(device)
     torch.set_num_threads(job.threads)  # for the data, too
     spec, recipe = Spec.from_dict(job.spec), checked(Recipe, job.recipe)
-    data = _data(json.dumps(job.data))
+    data = load(job.data)
     digest = run_digest(spec, recipe, data, job.seed)
     if digest != job.key:
         raise InputError(f"job {job.key[:16]}: its content is that of the run {digest[:16]}")
@@ -130,12 +141,16 @@ def _train(job: Job, device: str, progress: ParentProgress) -> Record:
     )
 
 
-@lru_cache(maxsize=1)
-def _data(arguments: str) -> Data:
+def load_job_data(arguments: Mapping[str, Any]) -> Data:
     """Return the data of a job; those of the last job are kept, as a study has but one set.
 
     Nothing is downloaded: who named the run by its digest has had the data.
     """
+    return _loaded(json.dumps(arguments))
+
+
+@lru_cache(maxsize=1)
+def _loaded(arguments: str) -> Data:
     from fuseablate.data import load_data
 
     table = json.loads(arguments)
@@ -163,10 +178,12 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def train_job(job: Job, device: str, progress: ParentProgress) -> None:
-    """Train a run, and tell what became of it."""
+def train_job(
+    job: Job, device: str, progress: ParentProgress, load: LoadData = load_job_data
+) -> None:
+    """Train a run on the data that `load` returns, and tell what became of it."""
     try:
-        record = _train(job, device, progress)
+        record = _train(job, device, progress, load)
     except _StoppedError:
         progress.tell("stopped")
     except UnreadableError as error:  # it may be readable at the next try
@@ -227,9 +244,14 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 
 def serve(orders: Orders, target: IO[str], device: str) -> NoReturn:
     """Train one run after another."""
+
+    def send(message: dict[str, object]) -> None:
+        target.write(json.dumps(message) + "\n")
+        target.flush()
+
     while True:
         number, job = orders.jobs.get()
-        train_job(job, device, ParentProgress(target, number, orders))
+        train_job(job, device, ParentProgress(send, number, orders))
         if device != "cpu":
             free_memory(device)
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import io
-import json
 import os
 import signal
 import subprocess
@@ -302,12 +300,9 @@ class Parent:
     """What a worker's messages are written to."""
 
     def __init__(self, stop: int = 0) -> None:
-        self.written = io.StringIO()
+        self.heard: list[dict[str, Any]] = []
         orders = cast("worker.Orders", type("Orders", (), {"stop": stop})())
-        self.progress = worker.ParentProgress(self.written, 1, orders)
-
-    def heard(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.written.getvalue().splitlines()]
+        self.progress = worker.ParentProgress(self.heard.append, 1, orders)
 
 
 @pytest.mark.parametrize(
@@ -328,13 +323,13 @@ class Parent:
 def test_what_a_worker_tells_of_an_error(
     error: Exception, device: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(job: Job, device: str, progress: worker.ParentProgress) -> None:
+    def fail(*of_a_job: object) -> None:
         raise error
 
     monkeypatch.setattr(worker, "_train", fail)
     parent = Parent()
     worker.train_job(small_job(tmp_path, 0), device, parent.progress)
-    (message,) = parent.heard()
+    (message,) = parent.heard
     assert message["kind"] == kind
     assert str(error).split()[-1:] == message["text"].split()[-1:] or not str(error)
     assert "\n" not in message["text"]
@@ -354,7 +349,7 @@ def test_a_worker_heeds_the_stop_of_its_own_run(tmp_path: Path, stop: int, last:
     threads = torch.get_num_threads()
     worker.train_job(small_job(tmp_path, 0, epochs=2), "cpu", parent.progress)
     torch.set_num_threads(threads)
-    kinds = [message["kind"] for message in parent.heard()]
+    kinds = [message["kind"] for message in parent.heard]
     assert kinds == ["started", *["epoch"] * (1 if stop == 1 else 2), last]
 
 

@@ -47,9 +47,7 @@ class Counted(worker.ParentProgress):
 def train_job(job: Job, device: str, progress: worker.ParentProgress) -> None:
     folder = diary(job.runs)
     folder.mkdir(exist_ok=True)
-    trained(
-        job, device, Counted(progress.target, progress.number, progress.orders, folder / job.key)
-    )
+    trained(job, device, Counted(progress.send, progress.number, progress.orders, folder / job.key))
 
 
 if __name__ == "__main__":

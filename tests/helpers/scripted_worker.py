@@ -14,7 +14,12 @@ from pathlib import Path
 from fuseablate.engines import Job, worker
 
 
-def train_job(job: Job, device: str, progress: worker.ParentProgress) -> None:
+def train_job(
+    job: Job,
+    device: str,
+    progress: worker.ParentProgress,
+    load: worker.LoadData = worker.load_job_data,
+) -> None:
     count = Path(job.runs) / job.key
     tries = int(count.read_text()) if count.exists() else 0
     count.write_text(str(tries + 1))
