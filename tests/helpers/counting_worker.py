@@ -44,10 +44,20 @@ class Counted(worker.ParentProgress):
         super().epoch(curves)
 
 
-def train_job(job: Job, device: str, progress: worker.ParentProgress) -> None:
+def train_job(
+    job: Job,
+    device: str,
+    progress: worker.ParentProgress,
+    load: worker.LoadData = worker.load_job_data,
+) -> None:
     folder = diary(job.runs)
     folder.mkdir(exist_ok=True)
-    trained(job, device, Counted(progress.send, progress.number, progress.orders, folder / job.key))
+    trained(
+        job,
+        device,
+        Counted(progress.send, progress.number, progress.orders, folder / job.key),
+        load,
+    )
 
 
 if __name__ == "__main__":
