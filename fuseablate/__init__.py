@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fuseablate.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from fuseablate.cost import measure
     from fuseablate.data import load_data
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from fuseablate.runs.weights import load_weights
     from fuseablate.spec import Spec, load_spec
     from fuseablate.training import train
-
-__version__ = "0.1.0"
 
 # Names are looked up when first used: torch takes seconds to import, and most commands need none.
 _HOMES = {

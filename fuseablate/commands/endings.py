@@ -21,9 +21,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
 
-from fuseablate import __version__
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import masked, message
+from fuseablate.version import __version__
 
 BAD_INPUT, UNFORESEEN = 2, 70  # the latter is EX_SOFTWARE of sysexits.h
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

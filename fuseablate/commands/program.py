@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from fuseablate import __version__
 from fuseablate.commands.endings import end, prepare_streams, signals_heard
 from fuseablate.io.escaping import masked, plain
+from fuseablate.version import __version__
 
 # How long a thread of torch's (GNU OpenMP) spins for the others before it sleeps. The default is
 # a hundred times as long: with anything else running on the cores, two threads then spend nearly

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Protocol, cast
 
-from fuseablate import __version__
 from fuseablate.errors import InputError
 from fuseablate.io.atomic import atomic_file, beside
 from fuseablate.io.lock import is_held
@@ -32,6 +31,7 @@ from fuseablate.runs.transfer.contents import (
     belongs,
 )
 from fuseablate.runs.unfinished import DESCRIPTION, newest_checkpoint
+from fuseablate.version import __version__
 
 TAR = ".tar"
 
