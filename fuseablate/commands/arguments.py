@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from fuseablate.cost import COSTS, SUMMARY, read_costs
 from fuseablate.data import DATA_SETS, data_set, load_data
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
@@ -50,6 +51,18 @@ def add_input(parser: argparse.ArgumentParser, default: str = "the table's") -> 
         type=argument(parse_size),
         metavar="N",
         help=f"input size, such as 32 or, height first, 224x160 (default: {default})",
+    )
+
+
+def add_columns(parser: argparse.ArgumentParser, default: tuple[str, ...] = SUMMARY) -> None:
+    names = ", ".join(name for name, kind in COSTS.items() if not kind.measured)
+    parser.add_argument(
+        "--columns",
+        type=argument(read_costs),
+        default=default,
+        metavar="NAMES",
+        help=f"costs to show, separated by commas: {names}; cycles@FILE takes another machine, "
+        f"training_memory@N another batch (default: {','.join(default)})",
     )
 
 

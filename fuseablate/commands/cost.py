@@ -4,43 +4,36 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
-from functools import partial
-from operator import attrgetter
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json, whole
+from fuseablate.commands.arguments import (
+    add_columns,
+    add_edits,
+    add_input,
+    argument,
+    edited_spec,
+    input_json,
+    whole,
+)
 from fuseablate.cost import (
     BUDGETS,
-    COSTS,
     SUMMARY,
     CostKind,
-    cycles,
-    inference_memory,
-    load_hardware,
+    cost_kind,
+    limited,
     measure,
     nearness,
     rescaled,
-    training_memory,
 )
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import change, console, fitted, named_table
-from fuseablate.spec import IMAGE_CHANNELS, Size, Spec, load_spec
+from fuseablate.spec import Size, Spec, load_spec
 
 SHOWN = (*SUMMARY, "activations", "bytes")
-
-
-class CostColumn(NamedTuple):
-    """A cost, and what it is read from for a spec at an input size."""
-
-    kind: CostKind
-    of: Callable[[Spec, Size | None], Any]
-
-    def value(self, spec: Spec, size: Size | None) -> float:
-        return float(self.kind.get(self.of(spec, size)))
 
 
 def add(commands: Any) -> None:
@@ -50,23 +43,25 @@ def add(commands: Any) -> None:
     parser.add_argument("spec", nargs="+", help="shipped specs or paths to .toml files")
     add_edits(parser)
     add_input(parser)
+    add_columns(parser, SHOWN)
     parser.add_argument(
         "--iso",
-        choices=BUDGETS,
-        help="also rescale the edited spec in width to the unedited one's cost",
+        type=argument(lambda text: limited(text).name),
+        metavar="COST",
+        help="also rescale the edited spec in width to the unedited one's cost: "
+        f"{', '.join(BUDGETS)}",
     )
     parser.add_argument(
         "--hardware",
         metavar="NAME|FILE",
-        help="cycles of an image on a systolic array, too: a shipped one such as systolic64, or "
-        "the path of a .toml",
+        help="the column cycles@NAME, too: cycles of an image on a systolic array, a shipped one "
+        "such as systolic64, or the path of a .toml",
     )
     parser.add_argument(
         "--batch",
         type=whole(1),
         metavar="N",
-        help="peak memory of N images, too: classified, and in a training step (float32, SGD with "
-        "momentum)",
+        help="the columns inference_memory@N and training_memory@N, too: peak memory of N images",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     parser.add_argument(
@@ -75,26 +70,14 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def columns_of(args: argparse.Namespace) -> dict[str, CostColumn]:
-    """Return the costs that are asked for, by their names for machines."""
-    columns = {name: CostColumn(COSTS[name], measure) for name in SHOWN}
+def columns_of(args: argparse.Namespace) -> tuple[CostKind, ...]:
+    """Return the costs that are asked for."""
+    names = list(args.columns)
     if args.hardware:
-        array = load_hardware(args.hardware)
-
-        def taken(spec: Spec, size: Size | None) -> int:
-            return cycles(spec.layers(size), (IMAGE_CHANNELS, *(size or spec.input)), array)
-
-        columns["cycles"] = CostColumn(CostKind(title="Cycles", unit="cycles", get=float), taken)
-    if batch := args.batch:
-        for name, title, of in (
-            ("inference_memory", "Inference", inference_memory),
-            ("training_memory", "Training", training_memory),
-        ):
-            kind = CostKind(
-                title=f"{title} of {batch}", unit="MB", get=attrgetter("total"), per=1e6, decimals=1
-            )
-            columns[name] = CostColumn(kind, partial(of, batch=batch))
-    return columns
+        names.append(f"cycles@{args.hardware}")
+    if args.batch:
+        names += [f"inference_memory@{args.batch}", f"training_memory@{args.batch}"]
+    return tuple(map(cost_kind, dict.fromkeys(names)))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -135,11 +118,11 @@ def as_json(spec: Spec, plain: Spec, args: argparse.Namespace) -> dict[str, Any]
     With `--iso` also those of the spec rescaled to the unedited one's cost.
     """
     size, iso = args.input, args.iso
-    asked = {name: column for name, column in columns_of(args).items() if name not in SHOWN}
+    kinds = columns_of(args)
 
     def costs(some: Spec) -> dict[str, Any]:
-        more = {name: int(column.value(some, size)) for name, column in asked.items()}
-        return measure(some, size)._asdict() | more
+        rows = some.infer(size)
+        return measure(some, size)._asdict() | {kind.name: kind.total(rows) for kind in kinds}
 
     entry: dict[str, Any] = {
         "spec": spec.name,
@@ -150,7 +133,7 @@ def as_json(spec: Spec, plain: Spec, args: argparse.Namespace) -> dict[str, Any]
     if spec.edits:
         entry["unedited"] = costs(plain)
     if iso:
-        fitted = rescaled(spec, iso, getattr(measure(plain, size), iso), size)
+        fitted = rescaled(spec, iso, limited(iso).total(plain.infer(size)), size)
         entry["iso"] = {"edits": list(fitted.edits), **costs(fitted)}
     return entry
 
@@ -160,18 +143,18 @@ def print_table(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) 
 
     With `--iso` one more, rescaled, and how near it comes to the cost of the table.
     """
-    size, iso, columns = args.input, args.iso, list(columns_of(args).values())
+    size, iso, kinds = args.input, args.iso, columns_of(args)
     rows: list[tuple[str, str, dict[str, str]]] = []  # the name, the style, the cells
     reached = []
     for spec, before in zip(specs, plain, strict=True):
-        base = [column.value(before, size) for column in columns]
-        rows.append((before.name, "", cells(before, size, columns, base)))
+        base = values_of(before, size, kinds)
+        rows.append((before.name, "", cells(before, size, kinds, base)))
         if spec.edits:
-            rows += changed_rows(spec, size, columns, base)
+            rows += changed_rows(spec, size, kinds, base)
         if iso:
-            target = getattr(measure(before, size), iso)
+            target = limited(iso).total(before.infer(size))
             fit = rescaled(spec, iso, target, size)
-            rows += changed_rows(fit, size, columns, base)
+            rows += changed_rows(fit, size, kinds, base)
             reached.append(f"{before.name}: {nearness(fit, iso, target, size)}")
 
     def make(some: Sequence[str], tight: int) -> Table:
@@ -183,34 +166,37 @@ def print_table(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) 
         return table
 
     out = console()
-    heads = [column.kind.heading for column in columns]
-    spare = [*heads[len(SUMMARY) : len(SHOWN)][::-1], "Input"]
-    table, _ = fitted(make, ("Input", *heads), spare, out)
+    heads = [kind.heading for kind in kinds]
+    # What nobody asked for is left out where there is no room.
+    spare = [] if args.columns != SHOWN else heads[len(SUMMARY) : len(SHOWN)][::-1]
+    table, _ = fitted(make, ("Input", *heads), [*spare, "Input"], out)
     out.print(table)
     for line in reached:
         out.print(line, soft_wrap=True)
 
 
+def values_of(spec: Spec, size: Size | None, kinds: Sequence[CostKind]) -> list[float]:
+    rows = spec.infer(size)
+    return [kind.total(rows) for kind in kinds]
+
+
 def changed_rows(
-    spec: Spec, size: Size | None, columns: Sequence[CostColumn], base: Sequence[float]
+    spec: Spec, size: Size | None, kinds: Sequence[CostKind], base: Sequence[float]
 ) -> list[tuple[str, str, dict[str, str]]]:
     """Return the row of an edited spec, and one with its changes from `base` in percent."""
-    values = [column.value(spec, size) for column in columns]
-    heads = [column.kind.heading for column in columns]
+    values = values_of(spec, size, kinds)
+    heads = [kind.heading for kind in kinds]
     changes = dict(zip(heads, map(change, values, base), strict=True))
     return [
-        (f"  {spec.label}", "", cells(spec, size, columns, values)),
+        (f"  {spec.label}", "", cells(spec, size, kinds, values)),
         ("", "cyan", changes),
     ]
 
 
 def cells(
-    spec: Spec, size: Size | None, columns: Sequence[CostColumn], values: Sequence[float]
+    spec: Spec, size: Size | None, kinds: Sequence[CostKind], values: Sequence[float]
 ) -> dict[str, str]:
     """Return a row of the table, by the names of its columns."""
     h, w = size or spec.input
-    texts = {
-        column.kind.heading: column.kind.full(value)
-        for column, value in zip(columns, values, strict=True)
-    }
+    texts = {kind.heading: kind.full(value) for kind, value in zip(kinds, values, strict=True)}
     return {"Input": f"{h}x{w}"} | texts

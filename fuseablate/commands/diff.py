@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.commands.arguments import add_input, edited_spec, input_json
-from fuseablate.cost import COSTS, SUMMARY
+from fuseablate.commands.arguments import add_columns, add_input, edited_spec, input_json
+from fuseablate.cost import CostKind, cost_kind
 from fuseablate.io.terminal import change, console, size_text
-from fuseablate.layers import Cost
 from fuseablate.show import COLUMN_FIELDS
-from fuseablate.spec import Change, Difference, RowDifference, Size, Spec, compare
+from fuseablate.spec import Change, Difference, InferredRow, RowDifference, Size, Spec, compare
 
+Sides = tuple[Sequence[InferredRow], Sequence[InferredRow]]  # rows of A, and of B
 WIDE = 118  # columns from which every number is written in full
 
 
@@ -32,6 +33,7 @@ def add(commands: Any) -> None:
             help=f"an edit of {side.upper()}, such as all.se=false; may be given again",
         )
     add_input(parser)
+    add_columns(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
@@ -43,15 +45,20 @@ def run(args: argparse.Namespace) -> int:
     names = specs[0].name, specs[1].name
     if names[0] == names[1] and args.a != args.b:  # two files of one name
         names = f"{names[0]} ({args.a})", f"{names[1]} ({args.b})"
+    kinds = [cost_kind(name) for name in args.columns]
     if args.json:
-        print(json.dumps(as_json(specs, names, difference, args.input), indent=2))
+        print(json.dumps(as_json(specs, names, difference, args.input, kinds), indent=2))
     else:
-        print_difference(specs, names, difference, console())
+        print_difference(specs, names, difference, kinds, console())
     return 0
 
 
 def as_json(
-    specs: tuple[Spec, Spec], names: tuple[str, str], difference: Difference, size: Size | None
+    specs: tuple[Spec, Spec],
+    names: tuple[str, str],
+    difference: Difference,
+    size: Size | None,
+    kinds: Sequence[CostKind],
 ) -> dict[str, Any]:
     """Return the difference for machines; a pair is what A has, then what B has."""
     return {
@@ -64,26 +71,30 @@ def as_json(
             for side, name, spec in zip("ab", names, specs, strict=True)
         },
         "same": difference.same,
-        **_sizes(difference.costs),
+        **_costs(difference.sides, kinds),
         "keys": difference.keys,
         "rows": [
             {
                 "row": row.id,
                 "in": "ab" if row.before and row.after else "a" if row.before else "b",
                 "fields": row.fields,
-                **_sizes(row.costs),
+                **_costs(row.sides, kinds),
             }
             for row in difference.rows
         ],
     }
 
 
-def _sizes(costs: tuple[Cost, Cost]) -> dict[str, list[int]]:
-    return {name: [COSTS[name].get(cost) for cost in costs] for name in SUMMARY}
+def _costs(sides: Sides, kinds: Sequence[CostKind]) -> dict[str, list[float]]:
+    return {kind.name: [kind.total(rows) for rows in sides] for kind in kinds}
 
 
 def print_difference(
-    specs: tuple[Spec, Spec], names: tuple[str, str], difference: Difference, out: Console
+    specs: tuple[Spec, Spec],
+    names: tuple[str, str],
+    difference: Difference,
+    kinds: Sequence[CostKind],
+    out: Console,
 ) -> None:
     """Print both names, the keys and fields that differ (old → new), and the costs a row."""
     for side, name, spec in zip("AB", names, specs, strict=True):
@@ -96,12 +107,12 @@ def print_difference(
     for name in ("Row", "Op"):
         table.add_column(name, no_wrap=True)
     table.add_column("A → B", overflow="fold")
-    for title in (COSTS[name].title for name in SUMMARY):
+    for title in (kind.title for kind in kinds):
         for head in (f"{title} A", f"{title} B", "") if wide else (title,):
             table.add_column(head, justify="right", no_wrap=True)
     for row in difference.rows:
-        table.add_row(row.id, op(row), differing_fields(row), *cost_texts(row.costs, wide))
-    table.add_row("", "", "", *cost_texts(difference.costs, wide), style="bold")
+        table.add_row(row.id, op(row), differing_fields(row), *cost_texts(row.sides, kinds, wide))
+    table.add_row("", "", "", *cost_texts(difference.sides, kinds, wide), style="bold")
     out.print(table)
     if difference.same:
         same = ("the same network", "green")
@@ -149,11 +160,11 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def cost_texts(costs: tuple[Cost, Cost], wide: bool) -> list[str]:
+def cost_texts(sides: Sides, kinds: Sequence[CostKind], wide: bool) -> list[str]:
     """Return what A and B cost and the change, or in a narrow table what B costs more."""
     texts = []
-    for kind in (COSTS[name] for name in SUMMARY):
-        before, after = map(kind.get, costs)
+    for kind in kinds:
+        before, after = map(kind.total, sides)
         if wide:
             texts += [kind.full(before), kind.full(after), change(after, before)]
         else:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from fuseablate.commands.arguments import add_input, input_json, whole
-from fuseablate.cost import BUDGETS, COSTS, measure, summary
+from fuseablate.commands.arguments import add_input, argument, input_json, whole
+from fuseablate.cost import BUDGETS, cost_kind, limited, measure, spec_costs, summary
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console, counted, duration
-from fuseablate.layers import Cost
-from fuseablate.spec import load_spec
+from fuseablate.spec import Size, Spec, load_spec
 
 if TYPE_CHECKING:
     from fuseablate.space import Census, Parameter
@@ -36,13 +35,15 @@ def add(commands: Any) -> None:
         metavar="STUDY",
         help="a shipped study or a .toml file whose [search] table has the parameters",
     )
-    for name in BUDGETS:
-        parser.add_argument(
-            f"--{name}",
-            metavar="N",
-            help=f"the most {COSTS[name].unit}: 4.2M, 950k, 4200000 or baseline "
-            "(without any budget here: that of the study)",
-        )
+    parser.add_argument(
+        "--budget",
+        type=argument(budget),
+        action="append",
+        default=[],
+        metavar="COST=N",
+        help="the most of a cost: macs=4.2M, cycles=90k, params=baseline; may be given again "
+        f"(costs: {', '.join(BUDGETS)}; without any budget here: that of the study)",
+    )
     add_input(parser, "the size of the study's images")
     parser.add_argument(
         "--samples",
@@ -80,8 +81,8 @@ def run(args: argparse.Namespace) -> int:
         )
     spec = spec.with_classes(study.data.known_classes or spec.classes)
     size = args.input or study.data.image_size
-    base = measure(spec, size)
-    limits = limits_of(args, study.search, base)
+    limits = limits_of(args, study.search, spec, size)
+    base = spec_costs(spec, tuple(dict.fromkeys(("macs", "params", *limits))), size)
     try:
         costly = without_recipe(study.search.parameters)
         space = Space.of(spec, costly)
@@ -116,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
                 f"Left out, as fields of the recipe cost nothing: {', '.join(left_out)}",
                 soft_wrap=True,
             )
-        out.print(f"Baseline: {summary(base)}")
+        out.print(f"Baseline: {summary(measure(spec, size))}")
         print_census(census, spec, base, limits, out)
     if console(stderr=True).is_terminal:
         rate = f"{census.seen / seconds:,.0f} a second" if seconds else ""
@@ -147,23 +148,32 @@ def without_recipe(parameters: Sequence[Parameter]) -> list[Parameter]:
     return kept
 
 
-def limits_of(args: argparse.Namespace, search: Search, base: Cost) -> dict[str, int]:
-    """Return the budget of the command line or, where it gives none, that of the study."""
+def budget(text: str) -> tuple[str, int | str]:
+    """Return the cost and its limit that `macs=4.2M` or `cycles=baseline` writes."""
     from fuseablate.space import amount
 
-    asked = {name: text for name in BUDGETS if (text := getattr(args, name)) is not None}
-    if not asked:
-        return search.budget.limits(base) if search.budget else {}
-    limits = {}
-    for name, text in asked.items():
-        try:
-            most = amount(text)
-            if most == 0:
-                raise ValueError("must be at least 1")
-        except ValueError as error:
-            raise InputError(f"--{name} {text}: {error}") from None
-        limits[name] = int(getattr(base, name) if most == "baseline" else str(most))
-    return limits
+    name, equals, most = text.partition("=")
+    if not equals:
+        raise InputError(f"'{text}' is not of the form COST=N, such as macs=4.2M")
+    limited(name)
+    try:
+        limit = amount(most)
+        if limit == 0:
+            raise ValueError("must be at least 1")
+    except ValueError as error:
+        raise InputError(f"{text}: {error}") from None
+    return name, limit if isinstance(limit, int) else most
+
+
+def limits_of(args: argparse.Namespace, search: Search, spec: Spec, size: Size) -> dict[str, float]:
+    """Return the budget of the command line or, where it gives none, that of the study."""
+    if not args.budget:
+        return search.limits(spec, size)
+    rows = spec.infer(size)
+    return {
+        name: cost_kind(name).total(rows) if most == "baseline" else most
+        for name, most in args.budget
+    }
 
 
 class _Progress:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from fuseablate.commands.arguments import input_json
-from fuseablate.cost import COSTS, SUMMARY, measure
+from fuseablate.commands.arguments import add_columns, input_json
+from fuseablate.cost import SUMMARY, cost_kind, spec_costs
 from fuseablate.errors import unknown
 from fuseablate.io.terminal import console
-from fuseablate.layers import Cost
 from fuseablate.spec import Spec, load_spec, shipped_specs
 
 LEAST_SOURCE = 12  # characters of a source that still say something
@@ -23,10 +23,10 @@ LEAST_SOURCE = 12  # characters of a source that still say something
 
 @dataclass(frozen=True)
 class ListedSpec:
-    """A shipped table and its cost at its own input."""
+    """A shipped table and its costs, by name, at its own input."""
 
     spec: Spec
-    cost: Cost
+    costs: Mapping[str, float]
 
     @property
     def rows(self) -> int:
@@ -41,13 +41,14 @@ class ListedSpec:
 def add(commands: Any) -> None:
     parser = commands.add_parser("list", help="the shipped networks: params, MACs, input, source")
     parser.add_argument("part", nargs="?", default="", metavar="NAMEPART", help="part of a name")
+    add_columns(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the catalogue, or those of it whose names have the part."""
-    entries = catalogue(args.part)
+    entries = catalogue(args.part, args.columns)
     if args.json:
         print(json.dumps([as_json(entry) for entry in entries], indent=2))
     else:
@@ -55,14 +56,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def catalogue(part: str = "") -> list[ListedSpec]:
+def catalogue(part: str = "", costs: Sequence[str] = SUMMARY) -> list[ListedSpec]:
     """Return the shipped tables whose names contain `part`, 18 before 101 within a family."""
     shipped = shipped_specs()
     names = sorted((name for name in shipped if part.lower() in name), key=natural)
     if not names:
         raise unknown("network", part, shipped)
     specs = [load_spec(name) for name in names]
-    return [ListedSpec(spec, measure(spec)) for spec in specs]
+    return [ListedSpec(spec, spec_costs(spec, costs)) for spec in specs]
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -82,7 +83,7 @@ def as_json(entry: ListedSpec) -> dict[str, Any]:
         "title": spec.title,
         "rows": entry.rows,
         "blocks": len(spec.rows),
-        **{name: COSTS[name].get(entry.cost) for name in SUMMARY},
+        **entry.costs,
         "input": input_json(spec.input),
         "classes": spec.classes,
         "forms": entry.forms,
@@ -107,7 +108,7 @@ def entry_table(entries: list[ListedSpec], room: int = 0, *, full: bool = False)
     """Return the table; the source takes what room the numbers leave, if any."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("Name", no_wrap=True)
-    kinds = [COSTS[name] for name in SUMMARY]
+    kinds = [cost_kind(name) for name in entries[0].costs]
     for name in ("Rows", *(kind.heading for kind in kinds), "Input", "Classes"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Forms", no_wrap=True)
@@ -120,7 +121,7 @@ def entry_table(entries: list[ListedSpec], room: int = 0, *, full: bool = False)
         table.add_row(
             spec.name,
             str(entry.rows),
-            *(kind.short(kind.get(entry.cost)) for kind in kinds),
+            *(kind.short(entry.costs[kind.name]) for kind in kinds),
             str(h) if h == w else f"{h}x{w}",
             str(spec.classes),
             " ".join(entry.forms) or "-",

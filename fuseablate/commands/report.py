@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from fuseablate.commands.arguments import add_runs, argument, run_store
-from fuseablate.errors import InputError
+from fuseablate.cost import COSTS, cost_kind
+from fuseablate.errors import InputError, unknown
 from fuseablate.io.escaping import plain
 from fuseablate.io.reading import holders
 from fuseablate.io.terminal import Screen, console
 from fuseablate.report import (
     COLUMN_NAMES,
     METRICS,
-    PLOT_COSTS,
     SORTS,
     AnalysedComparison,
     Comparison,
     ReportOptions,
     analyse,
+    column_named,
     of_records,
     of_study,
     read_columns,
@@ -59,20 +60,29 @@ def add(commands: Any) -> None:
     parser.add_argument("--metric", default="test_top1", choices=METRICS, help="what is compared")
     parser.add_argument(
         "--sort",
-        choices=SORTS,
-        help="order of the variants; the reference stays first (default: that of the study)",
+        type=argument(sort_named),
+        metavar="COLUMN",
+        help="order of the variants: name, a column that has an order, or a cost; the reference "
+        "stays first (default: that of the study)",
     )
     parser.add_argument(
         "--filter", default="", metavar="TEXT", help="only variants whose edits or name contain it"
     )
-    parser.add_argument("--cost", default="macs", choices=PLOT_COSTS, help="axis of the plot")
+    parser.add_argument(
+        "--cost",
+        type=argument(lambda text: cost_kind(text).name),
+        default="macs",
+        metavar="COST",
+        help=f"axis of the plot: {', '.join(COSTS)} (default: macs)",
+    )
     parser.add_argument(
         "--columns",
         type=argument(read_columns),
         default=(),
         metavar="NAMES",
         help=f"columns of the table after the variant's, in this order, separated by commas: "
-        f"{', '.join(COLUMN_NAMES)} (default: those that have something to say); seeds join them "
+        f"{', '.join(COLUMN_NAMES)} (default: those that have something to say), and any other "
+        f"cost: {', '.join(name for name in COSTS if name not in COLUMN_NAMES)}; seeds join them "
         "where some are missing",
     )
     parser.add_argument(
@@ -158,6 +168,13 @@ def print_table(
         write_output(args.output, "--output", "\n".join(lines))
 
 
+def sort_named(text: str) -> str:
+    """Return what variants can be sorted by: `name`, an ordered column, a cost."""
+    if text not in SORTS and (text in COLUMN_NAMES or text.partition("@")[0] not in COSTS):
+        raise unknown("order", text, SORTS)
+    return text if text in SORTS else column_named(text).name
+
+
 def points(text: str) -> float:
     """Return the points of top-1 that a text writes, more than 0 and at most 100."""
     try:
@@ -178,8 +195,11 @@ def form_of(args: argparse.Namespace) -> str:
         )
     if form == "html" and not args.output:
         raise InputError("--format html: a page is written to a file; name it with --output FILE")
-    if form == "json" and args.columns:
-        raise InputError("--columns: JSON has them all; leave it out, or choose another --format")
+    if form == "json" and (named := [name for name in args.columns if name in COLUMN_NAMES]):
+        raise InputError(
+            f"--columns: JSON has {', '.join(named)} anyway; name costs beyond them, or choose "
+            "another --format"
+        )
     if args.interval == "both" and args.metric != "test_top1":
         raise InputError(
             f"--interval both: needs the result of each image, which records hold of test_top1; "

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.commands.arguments import (
+    add_columns,
     add_edits,
     add_input,
     add_runs,
@@ -20,10 +21,9 @@ from fuseablate.commands.arguments import (
     input_json,
     run_store,
 )
-from fuseablate.cost import receptive_fields
+from fuseablate.cost import SUMMARY, cost_kind, receptive_fields
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console
-from fuseablate.layers import Cost
 from fuseablate.runs import check_output, write_output
 from fuseablate.show import (
     TableLine,
@@ -44,6 +44,7 @@ def add(commands: Any) -> None:
     parser.add_argument("spec", nargs="?", help="a shipped spec (fusenet) or a path to a .toml")
     add_edits(parser)
     add_input(parser)
+    add_columns(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--toml", action="store_true", help="print the (edited) spec as a TOML file")
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if args.toml:
         print(to_toml(spec), end="")
     elif args.json:
-        print(json.dumps(as_json(spec, size, rows), indent=2))
+        print(json.dumps(as_json(spec, size, rows, args.columns), indent=2))
     elif args.params:
         print_parameters(parameters_of(spec, size), console())
     elif args.svg:
@@ -93,7 +94,9 @@ def run(args: argparse.Namespace) -> int:
         print_why(spec, console())
     else:
         lines = unfolded(rows) if args.all else folded(rows)
-        print_table(spec, size, lines, form_edits(args.spec), console(), full=args.all)
+        kinds = [cost_kind(name) for name in args.columns]
+        edits = form_edits(args.spec)
+        print_table(spec, size, lines, kinds, console(), edits=edits, full=args.all)
     # What a machine reads from stdout stays what it is; the outcome goes beside it.
     return check(spec, size, console(stderr=args.json or args.toml)) if args.check else 0
 
@@ -137,22 +140,22 @@ def check(spec: Spec, size: Size, out: Console) -> int:
     return 0
 
 
-def as_json(spec: Spec, size: Size, rows: tuple[InferredRow, ...]) -> dict[str, Any]:
-    total = sum((row.cost for row in rows), Cost())
+def as_json(
+    spec: Spec, size: Size, rows: tuple[InferredRow, ...], columns: Sequence[str]
+) -> dict[str, Any]:
+    kinds = [cost_kind(name) for name in dict.fromkeys((*SUMMARY, *columns))]
     return {
         "spec": spec.name,
         "edits": list(spec.edits),
         "input": input_json(size),
-        "params": total.params,
-        "macs": total.macs,
+        **{kind.name: kind.total(rows) for kind in kinds},
         "rows": [
             {
                 "row": row.row.id,
                 "op": row.row.op,
                 "in_shape": list(row.in_shape),
                 "out_shape": list(row.out_shape),
-                "params": row.cost.params,
-                "macs": row.cost.macs,
+                **{kind.name: kind.of(row) for kind in kinds},
                 "fields": row.row.values(),
             }
             for row in rows

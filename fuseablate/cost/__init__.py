@@ -2,33 +2,51 @@
 
 In comes a `Spec` and an input size (H, W); out come params, MACs and the rest of a `Cost`, for one
 spec (`measure`) or for a hundred thousand variants of one (`Variants`), and the spec in the width
-at which it costs what another one does (`rescaled`). Cycles on a systolic array, peak memory and
-receptive fields come from the same layers.
+at which it costs what another one does (`rescaled`). `COSTS` is the table of all costs, those on
+hardware too: cycles on a systolic array, peak memory, bytes moved, a roofline's time, energy.
 """
 
 from __future__ import annotations
 
-from fuseablate.cost.costs import BUDGETS, COSTS, SUMMARY, CostKind, measure, summary, within
+from fuseablate.cost.costs import (
+    BUDGETS,
+    COSTS,
+    SUMMARY,
+    computed,
+    cost_kind,
+    limited,
+    measure,
+    read_costs,
+    read_names,
+    spec_costs,
+    summary,
+    within,
+)
 from fuseablate.cost.iso import nearness, rescaled
+from fuseablate.cost.kinds import CostKind
 from fuseablate.cost.memory import inference_memory, training_memory
 from fuseablate.cost.receptive_field import RowReceptiveField, receptive_fields
-from fuseablate.cost.systolic import cycles, load_hardware
-from fuseablate.cost.variants import Variants
+from fuseablate.cost.variants import Counted, Variants
 
 __all__ = [
     "BUDGETS",
     "COSTS",
     "SUMMARY",
     "CostKind",
+    "Counted",
     "RowReceptiveField",
     "Variants",
-    "cycles",
+    "computed",
+    "cost_kind",
     "inference_memory",
-    "load_hardware",
+    "limited",
     "measure",
     "nearness",
+    "read_costs",
+    "read_names",
     "receptive_fields",
     "rescaled",
+    "spec_costs",
     "summary",
     "training_memory",
     "within",

@@ -1,84 +1,180 @@
-"""The costs of a network: the one table of what each is called and how its numbers are written."""
+"""The costs of a network: the one table of what each is, how it is computed and written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from operator import attrgetter
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from fuseablate.io.terminal import short
+from fuseablate.cost.kinds import CostKind
+from fuseablate.cost.machines import load_hardware
+from fuseablate.cost.memory import inference_peak, training_peak
+from fuseablate.cost.systolic import SystolicArray, cycles
+from fuseablate.cost.traffic import (
+    EnergyTable,
+    Processor,
+    energy,
+    intensity,
+    roofline,
+    traffic,
+)
+from fuseablate.errors import InputError, unknown
 from fuseablate.layers import Cost
 from fuseablate.spec import Size, Spec
 
-
-@dataclass(frozen=True, kw_only=True)
-class CostKind:
-    title: str
-    """What it is called: the head of its column."""
-    unit: str
-    """What stands behind a number of it: 4.20M `MACs`."""
-    get: Callable[[Any], Any]
-    """Reads it from a `Cost`, or from a variant or a trial that holds costs by name."""
-    budget: bool = False
-    """Whether a budget may limit it, and a network be rescaled to equal it."""
-    measured: bool = False
-    """Whether it is measured on a machine: no `Cost` has it then, and a variant may have None."""
-    axis: str = ""
-    """The label of a plot's axis, where that is not the heading."""
-    per: float = 1
-    """How many of the number make one of the unit."""
-    decimals: int = 0
-    """Of a number of the unit."""
-
-    @property
-    def heading(self) -> str:
-        """The title with the unit, where the title does not say it."""
-        says_unit = self.title.lower() == self.unit.lower()
-        return self.title if says_unit else f"{self.title} ({self.unit})"
-
-    @property
-    def label(self) -> str:
-        """The label of a plot's axis."""
-        return self.axis or self.heading
-
-    def full(self, value: float) -> str:
-        """Return a number with all its digits."""
-        return f"{value / self.per:,.{self.decimals}f}"
-
-    def short(self, value: float) -> str:
-        """Return a number with three digits: 4.20M."""
-        return self.full(value) if self.decimals else short(value)
-
-    def counted(self, value: float) -> str:
-        """Return a number with three digits and its unit: 4.20M MACs."""
-        return f"{self.short(value)} {self.unit}"
+AT = "@"  # between the name of a cost and what it is taken on: cycles@systolic64
 
 
-COSTS: Mapping[str, CostKind] = {
-    "macs": CostKind(title="MACs", unit="MACs", get=attrgetter("macs"), budget=True),
-    "params": CostKind(title="Params", unit="params", get=attrgetter("params"), budget=True),
-    "latency": CostKind(
-        title="Latency", unit="ms", get=attrgetter("latency"), measured=True,
-        axis="Latency (ms an image)", decimals=2,
+def _images(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9 or int(text) < 1:
+        raise InputError(f"'{text}' is not a number of images, such as 128")
+    return int(text)
+
+
+_ROWS: tuple[CostKind, ...] = (
+    CostKind(
+        name="macs", title="MACs", unit="MACs", count=lambda part, _: part.cost.macs,
+        source="multiply-accumulates of convolutions and linear layers; equal to fvcore's",
     ),
-    "activations": CostKind(
-        title="Activations", unit="activations", get=attrgetter("activations")
+    CostKind(
+        name="params", title="Params", unit="params", count=lambda part, _: part.cost.params,
+        source="learned numbers, auxiliary heads among them; equal to torch's",
     ),
-    "bytes": CostKind(title="Size", unit="MB", get=attrgetter("bytes"), per=1e6, decimals=2),
-}  # fmt: skip
+    CostKind(
+        name="latency", title="Latency", unit="ms", axis="Latency (ms an image)", decimals=2,
+        budget=False, source="measured by searches: batch 1, float32, one thread; the median",
+    ),
+    CostKind(
+        name="activations", title="Activations", unit="activations",
+        count=lambda part, _: part.cost.activations,
+        source="numbers that convolutions and linear layers put out (Radosavovic et al., 2020)",
+    ),
+    CostKind(
+        name="bytes", title="Size", unit="MB", per=1e6, decimals=2, small="bytes",
+        count=lambda part, _: part.cost.bytes,
+        source="weights and buffers as saved in float32",
+    ),
+    CostKind(
+        name="cycles", title="Cycles", unit="cycles", option="systolic64",
+        read=lambda text: load_hardware(text, SystolicArray),
+        count=lambda part, array: cycles(part.layer, part.in_shape, array),
+        source="FuSeConv's model of a systolic array (Selvam et al., DATE 2021)",
+    ),
+    CostKind(
+        name="inference_memory", title="Inference memory", unit="MB", per=1e6, decimals=2,
+        small="bytes", sums=False, option="1", read=_images,
+        count=lambda part, batch: inference_peak(part.layer, part.in_shape, batch).total,
+        source="peak of weights, images and maps that are alive together, in float32",
+    ),
+    CostKind(
+        name="training_memory", title="Training memory", unit="MB", per=1e6, decimals=1,
+        small="bytes", sums=False, option="128", read=_images,
+        count=lambda part, batch: training_peak(part.layer, part.in_shape, batch).total,
+        source="peak of a training step in float32, SGD with momentum",
+    ),
+    CostKind(
+        name="traffic", title="Traffic", unit="MB", per=1e6, decimals=2, small="bytes",
+        count=lambda part, _: traffic(part.layer, part.in_shape),
+        source="bytes that layers read and write in float32, nothing fused or cached",
+    ),
+    CostKind(
+        name="intensity", title="Intensity", unit="MACs/byte", decimals=2, sums=False, budget=False,
+        count=lambda part, _: intensity(part.layer, part.in_shape),
+        source="MACs for each byte of traffic",
+    ),
+    CostKind(
+        name="roofline", title="Roofline", unit="µs", per=1e3, decimals=2, small="ns",
+        option="a100", read=lambda text: load_hardware(text, Processor),
+        count=lambda part, processor: roofline(part.layer, part.in_shape, processor),
+        source="each layer at the processor's rate or the memory's (Williams et al., CACM 2009)",
+    ),
+    CostKind(
+        name="energy", title="Energy", unit="mJ", per=1e9, decimals=3, small="pJ",
+        option="horowitz45", read=lambda text: load_hardware(text, EnergyTable),
+        count=lambda part, table: energy(part.layer, part.in_shape, table),
+        source="MACs and traffic by Horowitz's table (ISSCC 2014): 45 nm, float32, DRAM",
+    ),
+)  # fmt: skip
+COSTS: Mapping[str, CostKind] = {kind.name: kind for kind in _ROWS}
 BUDGETS = tuple(name for name, kind in COSTS.items() if kind.budget)
 SUMMARY = ("params", "macs")  # what a network's size is told by, in this order
 
 
+@functools.lru_cache(maxsize=256)
+def cost_kind(name: str) -> CostKind:
+    """Return the cost that `macs`, `cycles@systolic64` or `training_memory@64` names.
+
+    Raise `InputError` where there is no such cost, or what stands behind the @ is not for it.
+    """
+    base, at, option = name.partition(AT)
+    if base not in COSTS:
+        raise unknown("cost", base, COSTS)
+    kind = COSTS[base]
+    if not at:
+        return kind
+    if kind.read is None:
+        raise InputError(f"'{name}': {base} is the same on all machines; leave {AT}{option} out")
+    title = f"{kind.title}{AT}{Path(option).stem}"
+    chosen = replace(kind, name=name, title=title, option=option)
+    try:
+        chosen.chosen  # noqa: B018 - read now, so that what is wrong is said where it was written
+    except InputError as error:
+        raise error.within(f"'{name}'") from None
+    return chosen
+
+
+def read_names(
+    text: str, known: Callable[[str], object], choices: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the names that `macs,cycles` writes, each once; `known` raises where one is not."""
+    parts = [name.strip().partition(AT) for name in text.split(",")]
+    names = [base.lower() + at + option for base, at, option in parts]
+    for name in names:
+        if not name:
+            raise InputError(f"'{text}' leaves a name out (choices: {', '.join(choices)})")
+        known(name)
+        if names.count(name) > 1:
+            raise InputError(f"'{text}' names '{name}' twice; write each column once")
+    return tuple(names)
+
+
+def read_costs(text: str) -> tuple[str, ...]:
+    """Return the costs that `params,macs,cycles@systolic64` names, which a table alone tells."""
+    return read_names(text, computed, [name for name in COSTS if not COSTS[name].measured])
+
+
+def computed(name: str) -> CostKind:
+    """Return the cost of that name; an `InputError` where it is measured and no table tells it."""
+    kind = cost_kind(name)
+    if kind.measured:
+        raise InputError(f"'{name}' is measured on a machine, and no table tells it")
+    return kind
+
+
+def limited(name: str) -> CostKind:
+    """Return the cost of that name; an `InputError` where no budget can limit it."""
+    kind = cost_kind(name)
+    if not kind.budget:
+        raise unknown("budget", name, BUDGETS)
+    return kind
+
+
+def spec_costs(spec: Spec, names: Sequence[str], size: Size | None = None) -> dict[str, float]:
+    """Return the costs of those names of one image of `size` (H, W), the table's own by default."""
+    rows = spec.infer(size)
+    return {name: cost_kind(name).total(rows) for name in names}
+
+
 def summary(cost: Any) -> str:
     """Return the size of a network in words: 3.28M params, 4.12M MACs."""
-    return ", ".join(COSTS[name].counted(COSTS[name].get(cost)) for name in SUMMARY)
+    return ", ".join(COSTS[name].counted(getattr(cost, name)) for name in SUMMARY)
 
 
-def within(cost: Any, limits: Mapping[str, int]) -> bool:
+def within(costs: Mapping[str, float], limits: Mapping[str, float]) -> bool:
     """Whether each cost that has a limit is at most that, by the names of the costs."""
-    return all(COSTS[name].get(cost) <= limit for name, limit in limits.items())
+    return all(costs[name] <= limit for name, limit in limits.items())
 
 
 def measure(spec: Spec, size: Size | None = None) -> Cost:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from fuseablate.cost.costs import COSTS, measure
+from fuseablate.cost.costs import cost_kind
 from fuseablate.errors import InputError, NoChangeError
 from fuseablate.spec import Edit, Size, Spec
 from fuseablate.spec.scaling import WIDTH, channels_of, wider
@@ -19,7 +19,7 @@ ONE = 10_000
 STEPS_AROUND = 6
 
 
-def rescaled(spec: Spec, what: str, target: int, size: Size | None = None) -> Spec:
+def rescaled(spec: Spec, what: str, target: float, size: Size | None = None) -> Spec:
     """Return `spec` with its width scaled so that it costs as near `target` as it can.
 
     The cost is that of one image of `size` (H, W), the table's own by default. All rows but the
@@ -30,7 +30,7 @@ def rescaled(spec: Spec, what: str, target: int, size: Size | None = None) -> Sp
         edit = Edit.parse(text)
         if (edit.rows, edit.field) == WIDTH:
             raise InputError(
-                f"edit '{text}': the width is solved for equal {COSTS[what].unit}; leave the "
+                f"edit '{text}': the width is solved for equal {cost_kind(what).unit}; leave the "
                 "edit out"
             )
     best = spec
@@ -42,24 +42,25 @@ def rescaled(spec: Spec, what: str, target: int, size: Size | None = None) -> Sp
     return best
 
 
-def nearness(spec: Spec, what: str, target: int, size: Size | None = None) -> str:
+def nearness(spec: Spec, what: str, target: float, size: Size | None = None) -> str:
     """Return one line that says how near a rescaled spec comes to the cost that it should have."""
     cost = _cost(spec, what, size)
     off = "equal" if cost == target else f"off by {100 * (cost / target - 1):+.2f} %"
     if abs(cost - target) > 0.01 * target:
         off += f", as near as channels on the divisor {spec.divisor} come"
-    return f"rescaled to {cost:,} {COSTS[what].unit} of {target:,}: {off}"
+    kind = cost_kind(what)
+    return f"rescaled to {kind.exact(cost)} of {kind.full(target)}: {off}"
 
 
-def _cost(spec: Spec, what: str, size: Size | None) -> int:
-    return int(COSTS[what].get(measure(spec, size)))
+def _cost(spec: Spec, what: str, size: Size | None) -> float:
+    return cost_kind(what).total(spec.infer(size))
 
 
-def _distance(spec: Spec, what: str, target: int, size: Size | None) -> int:
+def _distance(spec: Spec, what: str, target: float, size: Size | None) -> float:
     return abs(_cost(spec, what, size) - target)
 
 
-def _near(spec: Spec, what: str, target: int, size: Size | None) -> Iterator[Spec]:
+def _near(spec: Spec, what: str, target: float, size: Size | None) -> Iterator[Spec]:
     """Yield the spec at each step of its channel counts around the crossing of the target."""
     crossing = _crossing(spec, what, target, size)
     below, above = [crossing], [crossing]
@@ -72,7 +73,7 @@ def _near(spec: Spec, what: str, target: int, size: Size | None) -> Iterator[Spe
             yield scaled
 
 
-def _crossing(spec: Spec, what: str, target: int, size: Size | None) -> int:
+def _crossing(spec: Spec, what: str, target: float, size: Size | None) -> int:
     """Return a factor with which the spec costs at least the target, and a step less does not."""
 
     def reaches(factor: int) -> bool:

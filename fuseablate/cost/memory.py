@@ -34,6 +34,7 @@ from fuseablate.layers import (
     Residual,
     Scale,
     Seq,
+    Shape,
     Shift,
     Split,
     Sum,
@@ -66,20 +67,29 @@ class PeakMemory(NamedTuple):
 
 def inference_memory(spec: Spec, size: Size | None = None, batch: int = 1) -> PeakMemory:
     """Return the peak memory of classifying a batch of images of `size` (H, W)."""
-    layers, image = spec.layers(size), (IMAGE_CHANNELS, *(size or spec.input))
-    run = Pass(batch, training=False)
-    _layer(run, layers, Tensor(run.block(0), image))
-    return PeakMemory(layers.infer(image)[1].bytes, 0, FLOAT * batch * numel(image), run.peak)
+    return inference_peak(spec.layers(size), (IMAGE_CHANNELS, *(size or spec.input)), batch)
 
 
 def training_memory(
     spec: Spec, size: Size | None = None, batch: int = 1, optimizer: str = "sgd"
 ) -> PeakMemory:
     """Return the peak memory of a training step on a batch of images of `size` (H, W)."""
-    layers, image = spec.layers(size), (IMAGE_CHANNELS, *(size or spec.input))
+    image = (IMAGE_CHANNELS, *(size or spec.input))
+    return training_peak(spec.layers(size), image, batch, optimizer)
+
+
+def inference_peak(layers: Layer, image: Shape, batch: int) -> PeakMemory:
+    """Return the peak memory of a batch's way through a tree of layers."""
+    run = Pass(batch, training=False)
+    _layer(run, layers, Tensor(run.block(0), image), apart=True)
+    return PeakMemory(layers.infer(image)[1].bytes, 0, FLOAT * batch * numel(image), run.peak)
+
+
+def training_peak(layers: Layer, image: Shape, batch: int, optimizer: str = "sgd") -> PeakMemory:
+    """Return the peak memory of a training step of a tree of layers, its output the logits."""
     cost = layers.infer(image)[1]
     run = Pass(batch, training=True)
-    run.step(lambda x: _layer(run, layers, x), image)
+    run.step(lambda x: _layer(run, layers, x, apart=True), image)
     state = FLOAT * OPTIMIZER_STATE[optimizer] * cost.params
     return PeakMemory(cost.bytes, state, FLOAT * batch * numel(image), run.peak)
 

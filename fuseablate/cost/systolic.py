@@ -14,15 +14,12 @@ A kind of layer that is neither is refused.
 from __future__ import annotations
 
 import math
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fuseablate.errors import InputError, unknown
-from fuseablate.io.checked import Schema, checked
-from fuseablate.io.reading import read_toml
+from fuseablate.errors import InputError
+from fuseablate.io.checked import Schema
 from fuseablate.layers import (
     Act,
     AuxHead,
@@ -61,8 +58,10 @@ Side = Annotated[int, Field(ge=1, le=4096)]
 class SystolicArray(Schema):
     """A systolic array, as a hardware file writes it."""
 
+    kind: Literal["systolic"] = "systolic"
     rows: Side
     columns: Side
+    dataflow: Literal["output-stationary"] = "output-stationary"
     broadcast: bool = False
     """Whether each row has a link that brings one number to all of its cells at once."""
     edges: Literal["shrunk", "whole"] = "shrunk"
@@ -87,29 +86,6 @@ class SystolicArray(Schema):
         """
         batches = math.ceil(count / self.rows) / stride
         return math.ceil(batches * (self.columns + kernel) * math.ceil(length / self.columns))
-
-
-def shipped_hardware() -> dict[str, Path]:
-    """Return the hardware files that come with the package, by name."""
-    folder = resources.files("fuseablate.cost") / "hardware"
-    paths = sorted(Path(str(file)) for file in folder.iterdir() if file.name.endswith(".toml"))
-    return {path.stem: path for path in paths}
-
-
-def load_hardware(name: str | Path) -> SystolicArray:
-    """Return a shipped array by its name, or one from a TOML file by its path."""
-    path = Path(name)
-    if path.suffix != ".toml":
-        shipped = shipped_hardware()
-        if str(name) not in shipped:
-            raise unknown("hardware", name, shipped).within(
-                "hardware is a name or a path to a .toml"
-            )
-        path = shipped[str(name)]
-    try:
-        return checked(SystolicArray, read_toml(path))
-    except InputError as error:
-        raise error.within(str(path)) from None
 
 
 def cycles(layer: Layer, shape: Shape, array: SystolicArray) -> int:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from fuseablate.report.analysis import AnalysedComparison, analyse
 from fuseablate.report.collect import of_records, of_study
-from fuseablate.report.columns import COLUMN_NAMES, run_table
+from fuseablate.report.columns import COLUMN_NAMES, column_named, read_columns, run_table
 from fuseablate.report.comparison import METRICS, Comparison
-from fuseablate.report.options import PLOT_COSTS, SORTS, ReportOptions, read_columns
+from fuseablate.report.options import SORTS, ReportOptions
 
 __all__ = [
     "COLUMN_NAMES",
     "METRICS",
-    "PLOT_COSTS",
     "SORTS",
     "AnalysedComparison",
     "Comparison",
     "ReportOptions",
     "analyse",
+    "column_named",
     "of_records",
     "of_study",
     "read_columns",

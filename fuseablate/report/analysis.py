@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fuseablate.cost import COSTS, CostKind
+from fuseablate.cost import CostKind, cost_kind
 from fuseablate.report.columns import ReportColumn
 from fuseablate.report.comparison import METRICS, ComparedVariant, Comparison
 from fuseablate.report.differences import AnalysedVariant, SectionStatistics, analyse_variants
@@ -69,7 +69,7 @@ class AnalysedComparison:
     @property
     def cost(self) -> CostKind:
         """The horizontal axis of plots."""
-        return COSTS[self.options.cost]
+        return cost_kind(self.options.cost)
 
     @property
     def plotted(self) -> tuple[AnalysedVariant, ...]:
@@ -195,7 +195,7 @@ def front_of(variants: Sequence[AnalysedVariant], cost: CostKind) -> set[str]:
     return pareto_front({
         row.variant.key: (value, row.mean)
         for row in variants
-        if (value := cost.get(row.variant)) is not None
+        if (value := row.variant.cost(cost.name)) is not None
         and row.mean is not None
         and not row.variant.diverged
     })  # fmt: skip

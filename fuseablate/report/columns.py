@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from fuseablate.cost import COSTS
+from fuseablate.cost import COSTS, cost_kind, read_names
+from fuseablate.errors import InputError, unknown
 from fuseablate.io.terminal import change, duration
 from fuseablate.report.comparison import METRICS, Comparison
 from fuseablate.report.differences import AnalysedVariant
@@ -77,22 +78,24 @@ class ReportColumn(Generic[T]):
 
 
 def _counted(name: str, priority: int) -> ReportColumn[AnalysedVariant]:
-    """Return the column of a cost that every variant has, with its change to the reference."""
-    cost = COSTS[name]
+    """Return the column of a cost that a table tells, with its change to the reference."""
+    cost = cost_kind(name)
 
-    def share(row: AnalysedVariant) -> float:
-        changed: float = cost.get(row.variant) / cost.get(row.reference) - 1
-        return changed
+    def share(row: AnalysedVariant) -> float | None:
+        value, base = row.variant.cost(name), row.reference.cost(name)
+        return None if value is None or not base else value / base - 1
 
     def cell(row: AnalysedVariant) -> Cell:
-        value, base = cost.get(row.variant), cost.get(row.reference)
+        value, base = row.variant.cost(name), row.reference.cost(name)
+        if value is None:
+            return Cell("")
         text = cost.short(value)
-        if value == base:
+        if value == base or base is None:
             return Cell(text)
         changed = change(value, base)
         return Cell(text, changed, f"{text} ({changed})")
 
-    values = {name: lambda row: cost.get(row.variant), f"{name}_change": share}
+    values = {name: lambda row: row.variant.cost(name), f"{name}_change": share}
     heads = (name, cost.heading, cost.title)
     return ReportColumn(*heads, cell, values, detail_title="change", order=1, priority=priority)
 
@@ -177,6 +180,31 @@ COLUMNS: tuple[ReportColumn[AnalysedVariant], ...] = (
     ),
 )  # fmt: skip
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
+
+
+def column_named(name: str) -> ReportColumn[AnalysedVariant]:
+    """Return the column of that name: one of `COLUMNS`, or any cost that a table tells."""
+    for column in COLUMNS:
+        if column.name == name:
+            return column
+    if name.partition("@")[0] not in COSTS:
+        raise unknown("column", name, (*COLUMN_NAMES, *(set(COSTS) - set(COLUMN_NAMES))))
+    return _counted(name, priority=2)
+
+
+def read_columns(text: str) -> tuple[str, ...]:
+    """Return the columns that `macs,score` names, each once; `variant` may stand among them."""
+
+    def known(name: str) -> object:
+        return name == "variant" or column_named(name)
+
+    names = read_names(text, known, COLUMN_NAMES)
+    columns = tuple(name for name in names if name != "variant")
+    if not columns:
+        raise InputError(f"'{text}' leaves nothing to show (choices: {', '.join(COLUMN_NAMES)})")
+    return columns
+
+
 # What CSV and JSON hold beside the columns: both intervals of each difference, and its errors.
 DETAILS = reading(
     robust_low="delta.robust.low",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
+from fuseablate.cost import cost_kind
+from fuseablate.errors import InputError
 from fuseablate.io.terminal import counted
 from fuseablate.runs import MATTERS, Record, Searched
 from fuseablate.seeds import Looks
+from fuseablate.spec import InferredRow, Spec
 
 SHORT = 32  # characters
 METRICS: Mapping[str, tuple[str, str]] = {
@@ -75,6 +79,34 @@ class ComparedVariant:
     def plot_label(self) -> str:
         """The label, and how many runs diverged."""
         return f"{self.label} ({self.diverged})" if self.diverged else self.label
+
+    def cost(self, name: str) -> float | None:
+        """Return a cost by its name; None of one that is not known of this variant.
+
+        What no record holds is computed from the table of a run, which ended or not: nothing is
+        trained or measured for it.
+        """
+        if name in ("params", "macs", "latency"):
+            known: float | None = getattr(self, name)
+            return known
+        if name not in self._computed:
+            self._computed[name] = cost_kind(name).total(self._rows) if self._rows else None
+        return self._computed[name]
+
+    @cached_property
+    def _computed(self) -> dict[str, float | None]:
+        return {}
+
+    @cached_property
+    def _rows(self) -> tuple[InferredRow, ...]:
+        if not self.runs:
+            return ()
+        run = self.runs[0]
+        height, width = run.data["image_size"]
+        try:
+            return Spec.from_dict(run.spec).infer((height, width))
+        except InputError:  # a table of another version, or with an op that is not here
+            return ()
 
     def scores(self, metric: str) -> dict[int, float]:
         """Return one of `METRICS` by seed, in percent, of the finished runs."""

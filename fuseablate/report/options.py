@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fuseablate.cost import COSTS
-from fuseablate.errors import InputError, unknown
-from fuseablate.report.columns import COLUMN_NAMES, COLUMNS, ReportColumn
+from fuseablate.report.columns import COLUMN_NAMES, COLUMNS, ReportColumn, column_named
 from fuseablate.report.comparison import ComparedVariant
 from fuseablate.report.differences import AnalysedVariant, IntervalKind
 
-PLOT_COSTS = tuple(name for name, kind in COSTS.items() if kind.budget or kind.measured)
+PLOTTED = ("macs", "params", "latency")  # axes that a page offers, beside those asked for
 SORTS = ("name", *(column.name for column in COLUMNS if column.order))
 
 
@@ -25,15 +24,26 @@ class ReportOptions:
     matters: float | None = None
     """The smallest difference that matters, in points; None: the study's own."""
     sort: str | None = None
-    """One of `SORTS`, or None for the order of the study."""
+    """One of `SORTS` or a cost, or None for the order of the study."""
     filter: str = ""
     """A part of a variant's label or name."""
     cost: str = "macs"
-    """One of `PLOT_COSTS`: the horizontal axis."""
+    """The horizontal axis: the name of a cost."""
     columns: tuple[str, ...] = ()
-    """Some of `COLUMN_NAMES`, in order; none for those that have something to say."""
+    """Some of `COLUMN_NAMES` and costs, in order; none for those that have something to say."""
     all_runs: bool = False
     """Whether a terminal lists each run, however many there are."""
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """The costs that plots may have for an axis."""
+        asked = [name for name in self.columns if name.partition("@")[0] in COSTS]
+        return tuple(dict.fromkeys((*PLOTTED, self.cost, *asked)))
+
+    @property
+    def extra_columns(self) -> tuple[ReportColumn[AnalysedVariant], ...]:
+        """Costs that were asked for, beyond the columns of all reports."""
+        return tuple(column_named(name) for name in self.columns if name not in COLUMN_NAMES)
 
     def columns_of(
         self, variants: Sequence[AnalysedVariant]
@@ -49,8 +59,7 @@ class ReportOptions:
             names = tuple(name for name in COLUMN_NAMES if name not in hidden)
         elif "seeds" not in names and any(row.variant.incomplete for row in variants):
             names = (*names, "seeds")
-        by_name = {column.name: column for column in COLUMNS}
-        return tuple(by_name[name] for name in names)
+        return tuple(map(column_named, names))
 
     def matches(self, variant: ComparedVariant) -> bool:
         """Return whether the filter leaves a variant."""
@@ -62,9 +71,9 @@ class ReportOptions:
         rows = [row for row in others if self.matches(row.variant)]
         if self.sort == "name":
             rows.sort(key=lambda row: row.variant.label)
-        for column in COLUMNS:
-            if column.name == self.sort:
-                rows.sort(key=lambda row: _rank(column, row))
+        elif self.sort:
+            column = column_named(self.sort)
+            rows.sort(key=lambda row: _rank(column, row))
         return (reference, *rows)
 
 
@@ -72,20 +81,3 @@ def _rank(column: ReportColumn[AnalysedVariant], row: AnalysedVariant) -> tuple[
     """Return by what a row is sorted; what has no value comes last."""
     value = column.value(row)
     return (False, column.order * value) if isinstance(value, int | float) else (True, 0.0)
-
-
-def read_columns(text: str) -> tuple[str, ...]:
-    """Return the columns that `macs,score` names, each once; `variant` may stand among them."""
-    choices = ", ".join(COLUMN_NAMES)
-    names = [name.strip().lower() for name in text.split(",")]
-    for name in names:
-        if not name:
-            raise InputError(f"'{text}' leaves a name out (choices: {choices})")
-        if name not in ("variant", *COLUMN_NAMES):
-            raise unknown("column", name, COLUMN_NAMES)
-        if names.count(name) > 1:
-            raise InputError(f"'{text}' names '{name}' twice; write each column once")
-    columns = tuple(name for name in names if name != "variant")
-    if not columns:
-        raise InputError(f"'{text}' leaves nothing to show (choices: {choices})")
-    return columns

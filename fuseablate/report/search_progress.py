@@ -96,7 +96,7 @@ def hypervolumes(trials: Sequence[Trial], cost: str) -> list[float]:
 
     The frame goes from 0 to the best accuracy, and from 0 to the largest cost of all trials.
     """
-    points = [(float(getattr(trial, cost)), trial.top1 or 0.0) for trial in trials]
+    points = [(trial.cost(cost) or 0.0, trial.top1 or 0.0) for trial in trials]
     frame_cost, frame_top1 = max(p[0] for p in points), max(p[1] for p in points)
     if not frame_cost or not frame_top1:
         return [0.0] * len(points)

@@ -170,7 +170,7 @@ def _price(variant: ComparedVariant, reference: ComparedVariant) -> str:
     """Return what a variant saves or adds of params and MACs, in percent."""
     changes = []
     for kind in map(COSTS.__getitem__, SUMMARY):
-        mine, base = kind.get(variant), kind.get(reference)
+        mine, base = (getattr(side, kind.name) for side in (variant, reference))
         if mine != base:
             amount = f"{change(mine, base).lstrip('+-')} of the {kind.unit}"
             changes.append(("saves" if mine < base else "adds", amount))

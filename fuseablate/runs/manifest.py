@@ -66,6 +66,13 @@ class Trial:
     """Whether it was trained anew."""
     recipe: str = ""
     """What it changes of the study's."""
+    costs: Mapping[str, float] = field(default_factory=dict)
+    """Those that are objectives, beyond the ones above."""
+
+    def cost(self, name: str) -> float | None:
+        """Return a cost that is an objective, params or MACs; None of a latency not measured."""
+        value: float | None = self.costs[name] if name in self.costs else getattr(self, name)
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)

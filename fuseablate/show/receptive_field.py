@@ -93,7 +93,7 @@ def _shares(rows: Sequence[RowReceptiveField], fields: Sequence[RowReceptiveFiel
     shares = []
     for name in ("params", "macs"):
         kind = COSTS[name]
-        part, whole = (sum(kind.get(field.row.cost) for field in some) for some in (rows, fields))
+        part, whole = (kind.total([field.row for field in some]) for some in (rows, fields))
         shares.append(f"{100 * part / whole:.1f} % of the {kind.unit}")
     return " and ".join(shares)
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.cost import COSTS, SUMMARY, CostKind
+from fuseablate.cost import SUMMARY, CostKind
 from fuseablate.io.terminal import size_text
 from fuseablate.layers import ACTIVATIONS, Cost
 from fuseablate.ops.pool import WindowPool
@@ -35,17 +35,20 @@ def print_table(
     spec: Spec,
     size: Size,
     lines: Sequence[TableLine],
-    edits: Sequence[str],
+    kinds: Sequence[CostKind],
     out: Console,
     *,
+    edits: Sequence[str],
     full: bool,
 ) -> None:
-    """Print the source table's columns, then output shape, params and MACs.
+    """Print the source table's columns, then output shape and the costs of those kinds.
 
     edits: those of the form that the spec is in. full: print every note.
     """
     wide = out.width >= WIDE
-    columns = [c for c in columns_of(spec, lines, wide) if any(c.used(line) for line in lines)]
+    columns = [
+        c for c in columns_of(spec, lines, kinds, wide) if any(c.used(line) for line in lines)
+    ]
     table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False)
     for column in columns:
         table.add_column(
@@ -71,6 +74,12 @@ def print_table(
     for note in notes(lines, full=full):
         out.print(note, style="yellow", soft_wrap=True)
     print_totals(size, Cost.total(line.cost for line in lines), out)
+    rows = [row for line in lines for row in line.rows]
+    for kind in kinds:
+        if kind.name not in SUMMARY:
+            total = (kind.exact(kind.total(rows)), "bold")
+            of = f"{'' if kind.unit in kind.word.lower() else f' {kind.title.lower()}'}: "
+            out.print(Text.assemble(total, of, kind.source), soft_wrap=True)
     for form in spec.forms:
         text = f"form {spec.name}:{form.name}: {' '.join(form.edits)}"
         out.print(text, style="dim", soft_wrap=True)
@@ -90,7 +99,9 @@ def print_totals(size: Size, total: Cost, out: Console) -> None:
     )
 
 
-def columns_of(spec: Spec, lines: Sequence[TableLine], wide: bool) -> list[SpecColumn]:
+def columns_of(
+    spec: Spec, lines: Sequence[TableLine], kinds: Sequence[CostKind], wide: bool
+) -> list[SpecColumn]:
     """Return the columns that a table may have, in order."""
     groups = any(line.row.values().get("norm") == "group" for line in lines)
 
@@ -115,7 +126,7 @@ def columns_of(spec: Spec, lines: Sequence[TableLine], wide: bool) -> list[SpecC
     def cost(kind: CostKind) -> SpecColumn:
         number = kind.full if wide else kind.short
         return SpecColumn(
-            kind.heading, kind.heading, lambda line: number(kind.get(line.cost)), right=True,
+            kind.heading, kind.heading, lambda line: number(kind.total(line.rows)), right=True,
             style="cyan",
         )  # fmt: skip
 
@@ -134,7 +145,7 @@ def columns_of(spec: Spec, lines: Sequence[TableLine], wide: bool) -> list[SpecC
         SpecColumn("NL", "NL", _nl, lambda line: _has(line, "nl")),
         SpecColumn("stride", "s", _stride),
         SpecColumn("Output", "Output", lambda line: size_text(line.last.out_shape), style="cyan"),
-        *(cost(COSTS[name]) for name in SUMMARY),
+        *map(cost, kinds),
     ]
 
 

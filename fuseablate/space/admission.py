@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Literal, TypeAlias
 
-from fuseablate.cost import COSTS, Variants, within
+from fuseablate.cost import Variants, cost_kind, within
 from fuseablate.errors import InputError
-from fuseablate.layers import Cost
 from fuseablate.space.space import Assignment, Space, identity_of, recipe_of, spec_of, texts_of
 from fuseablate.spec import Size, Spec
 
@@ -22,12 +22,12 @@ class Admission:
     refused, is remembered.
     """
 
-    def __init__(self, space: Space, size: Size, limits: Mapping[str, int]) -> None:
+    def __init__(self, space: Space, size: Size, limits: Mapping[str, float]) -> None:
         self._space, self._size, self.limits = space, size, limits
         self._refused: dict[frozenset[tuple[str, object]], Refusal] = {}
         self._networks: set[str] = set()
-        self._variants = Variants(space.spec, size)
-        self._seen: list[Cost] = []
+        self._variants = Variants(space.spec, size, limits)
+        self._seen: list[Mapping[str, float]] = []
         self._reason = ""
 
     def remember(self, params: Assignment, network: str) -> None:
@@ -50,8 +50,9 @@ class Admission:
             self._refused[key] = "impossible"
             return "impossible"
         assert counted is not None
-        self._note(counted.cost)
-        if within(counted.cost, self.limits):
+        costs = counted.costs
+        self._note(costs)
+        if within(costs, self.limits):
             return None
         self._refused[key] = "over budget"
         return "over budget"
@@ -75,14 +76,14 @@ class Admission:
             return f"none of it gives a network: {self._reason}"
         said = []
         for name, limit in self.limits.items():
-            kind = COSTS[name]
-            low, high = (kind.short(kind.get(cost)) for cost in self._seen)
+            kind = cost_kind(name)
+            low, high = (kind.short(costs[name]) for costs in self._seen)
             said.append(f"from {low} to {high} {kind.unit} (budget: {kind.short(limit)})")
         have = " and ".join(said) or f"{len(self._networks):,} designs"
         return f"the networks that were found have {have}"
 
-    def _note(self, cost: Cost) -> None:
-        """Keep the cheapest and the largest cost that was seen, by the first of the limits."""
-        first = COSTS[next(iter(self.limits), "macs")]
-        costs = sorted([*self._seen, cost], key=first.get)
-        self._seen = [costs[0], costs[-1]]
+    def _note(self, costs: Mapping[str, float]) -> None:
+        """Keep the cheapest and the largest that was seen, by the first of the limits."""
+        first = next(iter(self.limits), "macs")
+        seen = sorted([*self._seen, costs], key=itemgetter(first))
+        self._seen = [seen[0], seen[-1]]

@@ -7,8 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from fuseablate.cost import Variants, within
-from fuseablate.layers import Cost
+from fuseablate.cost import SUMMARY, Variants, within
 from fuseablate.space.fields import Value
 from fuseablate.space.parameters import Parameter, value_at
 from fuseablate.space.space import Assignment, Space, assignments, is_active, size_of
@@ -21,16 +20,17 @@ TELL_EVERY = 500  # assignments between two calls of `tell`
 class CountedTable:
     """A table that the space holds."""
 
-    cost: Cost
+    costs: Mapping[str, float]
+    """Params, MACs and what a budget limits, by name."""
     number: int
     """That of the assignment that first gave it."""
     texts: tuple[str, ...]
     """The edits of that assignment, with those that change nothing."""
 
     @property
-    def rank(self) -> tuple[int, int]:
+    def rank(self) -> tuple[float, float]:
         """What orders tables by their cost."""
-        return self.cost.macs, self.cost.params
+        return self.costs["macs"], self.costs["params"]
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Census:
     """How many of those mean one."""
     within: int = 0
     """How many distinct tables are within the budget."""
-    costs: list[Cost] = field(default_factory=list)
+    costs: list[Mapping[str, float]] = field(default_factory=list)
     """Those of distinct tables."""
     cheapest: list[CountedTable] = field(default_factory=list)
     """Of the tables within the budget, by MACs and then params."""
@@ -65,7 +65,7 @@ class Census:
 def take_census(
     space: Space,
     size: Size,
-    limits: Mapping[str, int],
+    limits: Mapping[str, float],
     *,
     samples: int,
     seed: int,
@@ -81,7 +81,8 @@ def take_census(
     whole = total is not None and total <= samples
     census = Census(total, total if whole and total is not None else samples, seed)
     every = assignments(space) if whole else draw_assignments(space, samples, random.Random(seed))
-    variants = Variants(space.spec, size)
+    variants = Variants(space.spec, size, limits)
+    names = tuple(dict.fromkeys((*SUMMARY, *limits)))
     write = _Writer(space)
     tables: set[int] = set()
     low = _Best(few, -1)
@@ -99,11 +100,13 @@ def take_census(
             if counted.table in tables:
                 continue
             tables.add(counted.table)
-            census.costs.append(counted.cost)
-            if not within(counted.cost, limits):
+            known = counted.costs
+            costs = {name: known[name] for name in names}
+            census.costs.append(costs)
+            if not within(costs, limits):
                 continue
             census.within += 1
-            table = CountedTable(counted.cost, number, tuple(texts))
+            table = CountedTable(costs, number, tuple(texts))
             low.offer(table)
             high.offer(table)
     except KeyboardInterrupt as stop:
@@ -118,7 +121,7 @@ class _Best:
 
     def __init__(self, few: int, sign: int) -> None:
         self._few, self._sign = few, sign
-        self._heap: list[tuple[int, int, int, CountedTable]] = []  # the first goes next
+        self._heap: list[tuple[float, float, int, CountedTable]] = []  # the first goes next
 
     def offer(self, table: CountedTable) -> None:
         macs, params = table.rank

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.cost import BUDGETS, COSTS, SUMMARY
-from fuseablate.io.terminal import change, fitted, short
-from fuseablate.layers import Cost
+from fuseablate.cost import SUMMARY, CostKind, cost_kind
+from fuseablate.io.terminal import change, fitted
 from fuseablate.space.census import Census, CountedTable
 from fuseablate.spec import Spec
 
 BINS = 12
+Costs = Mapping[str, float]  # by name
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,10 @@ class Bin:
     count: int
 
 
-def histogram(costs: Sequence[int], limit: int | None) -> list[Bin]:
+def histogram(values: Sequence[float], most_allowed: float | None) -> list[Bin]:
     """Return about `BINS` bins of equal width; a limit among the costs is the edge of two."""
+    costs = [math.ceil(value) for value in values]
+    limit = None if most_allowed is None else math.floor(most_allowed)
     least, most = min(costs), max(costs)
     step = max(1, -((least - most) // BINS))
     edge = limit if limit is not None and least <= limit <= most else most
@@ -48,21 +52,21 @@ def edits_of(spec: Spec, table: CountedTable) -> tuple[str, ...]:
     return spec.edit_sampled(table.texts).edits[len(spec.edits) :]
 
 
-def as_json(census: Census, spec: Spec, base: Cost, limits: Mapping[str, int]) -> dict[str, Any]:
+def as_json(census: Census, spec: Spec, base: Costs, limits: Costs) -> dict[str, Any]:
     """Return a census for machines; its seed is null where nothing was drawn."""
 
     def entry(table: CountedTable) -> dict[str, Any]:
-        return {"edits": list(edits_of(spec, table)), **_sizes(table.cost)}
+        return {"edits": list(edits_of(spec, table)), **table.costs}
 
     def spread(name: str) -> dict[str, Any]:
-        costs = list(map(COSTS[name].get, census.costs))
-        if not costs:
+        values = [costs[name] for costs in census.costs]
+        if not values:
             return {}
-        bins = histogram(costs, limits.get(name))
+        bins = histogram(values, limits.get(name))
         return {
-            "min": min(costs),
-            "median": statistics.median(costs),
-            "max": max(costs),
+            "min": min(values),
+            "median": statistics.median(values),
+            "max": max(values),
             "histogram": [{"over": b.low, "to": b.high, "count": b.count} for b in bins],
         }
 
@@ -76,34 +80,28 @@ def as_json(census: Census, spec: Spec, base: Cost, limits: Mapping[str, int]) -
         "distinct": len(census.costs),
         "within": census.within,
         "budget": dict(limits),
-        "baseline": _sizes(base),
-        **{name: spread(name) for name in BUDGETS},
+        "baseline": dict(base),
+        **{name: spread(name) for name in base},
         "cheapest": [entry(table) for table in census.cheapest],
         "largest": [entry(table) for table in census.largest],
     }
 
 
-def _sizes(cost: Cost) -> dict[str, int]:
-    return {name: COSTS[name].get(cost) for name in SUMMARY}
-
-
-def print_census(
-    census: Census, spec: Spec, base: Cost, limits: Mapping[str, int], out: Console
-) -> None:
+def print_census(census: Census, spec: Spec, base: Costs, limits: Costs, out: Console) -> None:
     """Print how many there are, how the costs are spread, and the cheapest and the largest."""
     _print_counts(census, limits, out)
     if not census.costs:
         return
-    for name in BUDGETS:
+    for name in base:
         if name == "macs" or name in limits:
-            costs = list(map(COSTS[name].get, census.costs))
+            values = [costs[name] for costs in census.costs]
             out.print()
-            _print_histogram(costs, COSTS[name].unit, limits.get(name), out)
+            _print_histogram(values, cost_kind(name), limits.get(name), out)
     if not census.within:
-        low = min(census.costs, key=COSTS["macs"].get)
+        low = min(census.costs, key=itemgetter("macs"))
         out.print(
-            f"\nNothing is within the budget; the fewest MACs are {low.macs:,}, "
-            f"with {low.params:,} params",
+            f"\nNothing is within the budget; the fewest MACs are {low['macs']:,}, "
+            f"with {low['params']:,} params",
             soft_wrap=True,
         )
         return
@@ -112,7 +110,7 @@ def print_census(
         _print_tables(f"{title} within the budget" if limits else title, tables, spec, base, out)
 
 
-def _print_counts(census: Census, limits: Mapping[str, int], out: Console) -> None:
+def _print_counts(census: Census, limits: Costs, out: Console) -> None:
     total = "endless" if census.assignments is None else f"{census.assignments:,}"
     if census.sampled:
         how = f"{total}; {census.seen:,} drawn at random (seed {census.seed})"
@@ -132,7 +130,7 @@ def _print_counts(census: Census, limits: Mapping[str, int], out: Console) -> No
     rows.append(("Give a network", _share(census.networks, census.seen)))
     rows.append(("Distinct tables", f"{len(census.costs):,}"))
     if limits:
-        budget = " and ".join(f"{limit:,} {COSTS[name].unit}" for name, limit in limits.items())
+        budget = " and ".join(cost_kind(name).exact(limit) for name, limit in limits.items())
         rows.append(("Within budget", f"{_share(census.within, len(census.costs))}: {budget}"))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     for row in rows:
@@ -144,14 +142,16 @@ def _share(part: int, whole: int) -> str:
     return f"{part:,} ({part / whole:.1%})" if whole else f"{part:,}"
 
 
-def _print_histogram(costs: Sequence[int], unit: str, limit: int | None, out: Console) -> None:
-    bins = histogram(costs, limit)
+def _print_histogram(
+    values: Sequence[float], kind: CostKind, limit: float | None, out: Console
+) -> None:
+    bins = histogram(values, limit)
     most = max(bin.count for bin in bins)
-    labels = [f"{short(max(0, bin.low))} to {short(bin.high)}" for bin in bins]
+    labels = [f"{kind.short(max(0, bin.low))} to {kind.short(bin.high)}" for bin in bins]
     left, right = max(map(len, labels)), len(f"{most:,}")
     room = min(100, out.width - left - right - 4)
-    of = f" of the distinct tables, median {short(statistics.median(costs))}"
-    out.print(Text.assemble((unit, "bold"), of))
+    of = f" of the distinct tables, median {kind.short(statistics.median(values))}"
+    out.print(Text.assemble((kind.unit, "bold"), of))
     for place, (bin, label) in enumerate(zip(bins, labels, strict=True)):
         over = limit is not None and bin.high > limit
         # A bin that holds anything shows at least a mark.
@@ -168,9 +168,10 @@ def _print_histogram(costs: Sequence[int], unit: str, limit: int | None, out: Co
 
 
 def _print_tables(
-    title: str, tables: Sequence[CountedTable], spec: Spec, base: Cost, out: Console
+    title: str, tables: Sequence[CountedTable], spec: Spec, base: Costs, out: Console
 ) -> None:
-    kinds = [COSTS[name] for name in ("macs", "params")]
+    names = ["macs", "params", *(name for name in base if name not in SUMMARY)]
+    kinds = [cost_kind(name) for name in names]
 
     def make(some: Sequence[str], tight: int) -> Table:
         padding = (0, 1 if tight else 2, 0, 0)
@@ -182,13 +183,13 @@ def _print_tables(
         for table in tables:
             texts = {}
             for kind in kinds:
-                value = kind.get(table.cost)
+                value = table.costs[kind.name]
                 texts[kind.title] = kind.short(value)
-                texts[f"change of {kind.title}"] = change(value, kind.get(base))
+                texts[f"change of {kind.title}"] = change(value, base[kind.name])
             edits = Text(" ".join(edits_of(spec, table)) or "-")
             made.add_row(*(texts[name] for name in some), edits)
         return made
 
     columns = [name for kind in kinds for name in (kind.title, f"change of {kind.title}")]
-    made, _ = fitted(make, columns, ("change of Params", "change of MACs"), out)
+    made, _ = fitted(make, columns, [f"change of {kind.title}" for kind in reversed(kinds)], out)
     out.print(made)

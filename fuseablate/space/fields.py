@@ -60,4 +60,4 @@ Seeds = Annotated[
     AfterValidator(_distinct),
 ]
 Amount = Annotated[Annotated[int, Field(ge=1)] | Literal["baseline"], BeforeValidator(amount)]
-"""A number of MACs or params: `4_200_000`, `"4.2M"`, or what the baseline has."""
+"""A number of a cost, such as MACs: `4_200_000`, `"4.2M"`, or what the baseline has."""

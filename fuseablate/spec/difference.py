@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fuseablate.layers import Cost
 from fuseablate.spec.keys import SPEC_KEYS, Size
 from fuseablate.spec.spec import Spec
 from fuseablate.spec.table import InferredRow
@@ -36,10 +35,9 @@ class RowDifference:
         return changes(_fields(self.before), _fields(self.after))
 
     @property
-    def costs(self) -> tuple[Cost, Cost]:
-        """What both rows cost; nothing for one that is not there."""
-        before, after = self.before, self.after
-        return before.cost if before else Cost(), after.cost if after else Cost()
+    def sides(self) -> tuple[tuple[InferredRow, ...], tuple[InferredRow, ...]]:
+        """The rows of this id in each spec: one or none."""
+        return tuple(filter(None, (self.before,))), tuple(filter(None, (self.after,)))
 
 
 @dataclass(frozen=True)
@@ -52,11 +50,8 @@ class Difference:
     same: bool
     """Whether both are one network."""
 
-    @property
-    def costs(self) -> tuple[Cost, Cost]:
-        """What both specs cost for one image each."""
-        before, after = zip(*(row.costs for row in self.rows), strict=True)
-        return Cost.total(before), Cost.total(after)
+    sides: tuple[tuple[InferredRow, ...], tuple[InferredRow, ...]]
+    """All rows of each spec, in their own order."""
 
 
 def compare(before: Spec, after: Spec, size: Size | None = None) -> Difference:
@@ -66,8 +61,8 @@ def compare(before: Spec, after: Spec, size: Size | None = None) -> Difference:
     it follows there. The same network is one of the same layers, however its table is written.
     Raise `InputError` where a network cannot take images of that size.
     """
-    first = {row.row.id: row for row in before.infer(size)}
-    second = {row.row.id: row for row in after.infer(size)}
+    sides = before.infer(size), after.infer(size)
+    first, second = ({row.row.id: row for row in rows} for rows in sides)
     ids = list(first)
     place = 0
     for id in second:
@@ -78,6 +73,7 @@ def compare(before: Spec, after: Spec, size: Size | None = None) -> Difference:
         keys=changes(_keys(before), _keys(after)),
         rows=tuple(RowDifference(id, first.get(id), second.get(id)) for id in ids),
         same=before.digest(size) == after.digest(size),
+        sides=sides,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from fuseablate.cost import COSTS, measure, rescaled
+from fuseablate.cost import cost_kind, rescaled
 from fuseablate.errors import InputError
 from fuseablate.recipes import Recipe, changed, changes_of
 from fuseablate.runs import BASELINE
@@ -174,19 +174,20 @@ def _with_iso(
     A note names each that no width brings nearer. A rescaled variant that is the network of
     another is merged with it.
     """
-    target = getattr(measure(variants[0].spec, size), what)
+    kind = cost_kind(what)
+    target = kind.total(variants[0].spec.infer(size))
     iso, notes = [], []
     for variant in variants[1:]:
-        if getattr(measure(variant.spec, size), what) == target:
+        if kind.total(variant.spec.infer(size)) == target:
             continue
         try:
             spec = rescaled(variant.spec, what, target, size)
         except InputError as error:
             raise error.within(f'iso = "{what}": {variant.name}') from None
         if spec is variant.spec:
-            notes.append(f"{variant.name}: no width comes nearer to {target:,} {COSTS[what].unit}")
+            notes.append(f"{variant.name}: no width comes nearer to {kind.exact(target)}")
             continue
-        names = tuple(f"{name} (iso {COSTS[what].unit})" for name in variant.names)
+        names = tuple(f"{name} (iso {kind.word})" for name in variant.names)
         iso.append(replace(variant, names=names, spec=spec, iso_of=variant.name))
     return _distinct([*variants, *iso], size), notes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from fuseablate import load_spec
 from fuseablate.commands.program import main
 from fuseablate.spec.difference import compare
 from fuseablate.spec.spec import to_toml
+from fuseablate.spec.table import InferredRow
 from tests.helpers.golden import Golden
 
 BASE = load_spec("fusenet")
@@ -55,6 +57,14 @@ def test_golden(
     golden(f"{name}-{columns}.txt", printed(capsys, monkeypatch, columns, "fusenet", b, *words))
 
 
+def params(rows: Sequence[InferredRow]) -> int:
+    return sum(row.cost.params for row in rows)
+
+
+def macs(rows: Sequence[InferredRow]) -> int:
+    return sum(row.cost.macs for row in rows)
+
+
 def test_rows_fields_and_costs_by_hand() -> None:
     """SE costs 2 e^2 params and as many MACs; row 9 sees maps of 2 x 2."""
     difference = compare(BASE, BASE.edit(*EDITS.split()), (32, 32))
@@ -66,27 +76,27 @@ def test_rows_fields_and_costs_by_hand() -> None:
     off = {"se": (True, False)}
     assert rows["1"].fields == rows["3"].fields == rows["16"].fields == {}
     assert rows["6"].fields == off
-    assert rows["6"].costs[0].params - rows["6"].costs[1].params == 2 * 240**2
+    assert params(rows["6"].sides[0]) - params(rows["6"].sides[1]) == 2 * 240**2
     # two one-dimensional kernels on 144 channels each lose two weights, at 2 x 2 places
     assert rows["9"].fields == {"kernel": (5, 3), **off}
-    assert rows["9"].costs[0].params - rows["9"].costs[1].params == 2 * 144**2 + 144 * 2 * 2
-    assert rows["9"].costs[0].macs - rows["9"].costs[1].macs == 2 * 144**2 + 144 * 2 * 2 * 4
+    assert params(rows["9"].sides[0]) - params(rows["9"].sides[1]) == 2 * 144**2 + 144 * 2 * 2
+    assert macs(rows["9"].sides[0]) - macs(rows["9"].sides[1]) == 2 * 144**2 + 144 * 2 * 2 * 4
     assert rows["12/2"].before is None
-    assert rows["12/2"].costs[0].params == rows["12/2"].costs[0].macs == 0
-    assert rows["12/2"].costs[1].macs == rows["12"].costs[1].macs
-    assert difference.costs[0].params == 3_284_608
-    assert difference.costs[0].macs == 4_123_392
+    assert params(rows["12/2"].sides[0]) == macs(rows["12/2"].sides[0]) == 0
+    assert macs(rows["12/2"].sides[1]) == macs(rows["12"].sides[1])
+    assert params(difference.sides[0]) == 3_284_608
+    assert macs(difference.sides[0]) == 4_123_392
 
 
 def test_rows_of_the_first_alone_and_shapes_that_follow() -> None:
     difference = compare(BASE.edit("12.depth=2"), BASE.edit("4.out=40"))
     rows = {row.id: row for row in difference.rows}
     assert [row.id for row in difference.rows][11:14] == ["12", "12/2", "13"]
-    assert (rows["12/2"].after, rows["12/2"].costs[1].macs) == (None, 0)
+    assert (rows["12/2"].after, macs(rows["12/2"].sides[1])) == (None, 0)
     assert rows["4"].fields == {"out": (24, 40)}
     assert rows["5"].fields == {"in_shape": ((24, 28, 28), (40, 28, 28))}
     # the expansion to 96 channels reads 16 channels more
-    assert rows["5"].costs[1].params - rows["5"].costs[0].params == 16 * 96
+    assert params(rows["5"].sides[1]) - params(rows["5"].sides[0]) == 16 * 96
 
 
 def test_the_same_network_written_in_two_ways() -> None:

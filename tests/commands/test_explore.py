@@ -105,7 +105,7 @@ def test_a_small_space_is_counted_whole(tmp_path: Path) -> None:
     census = take_census(space, (16, 16), {"macs": MACS}, samples=100, seed=0, few=2)
     assert (census.assignments, census.seen, census.sampled) == (8, 8, False)
     assert (census.networks, len(census.costs)) == (8, 8)
-    changes = sorted(cost.macs - MACS for cost in census.costs)
+    changes = sorted(costs["macs"] - MACS for costs in census.costs)
     assert changes == [-1536, -1024, -512, -512, 0, 0, 512, 1024]
     assert census.within == 6
     assert [table.rank for table in census.cheapest] == [
@@ -220,14 +220,14 @@ def test_golden(
     golden: Golden,
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    assert explore(tmp_path, SMALL, "--macs", "baseline", "--params", "2.7k") == 0
+    assert explore(tmp_path, SMALL, "--budget", "macs=baseline", "--budget", "params=2.7k") == 0
     out, err = capsys.readouterr()
     assert err == ""
     golden(f"explore-{width}.txt", out.replace(str(tmp_path), "DIR"))
 
 
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert explore(tmp_path, SMALL, "--macs", "47168", "--top", "1", "--json") == 0
+    assert explore(tmp_path, SMALL, "--budget", "macs=47168", "--top", "1", "--json") == 0
     table = json.loads(capsys.readouterr().out)
     assert (table["assignments"], table["seen"], table["seed"]) == (8, 8, None)
     assert (table["networks"], table["distinct"], table["within"]) == (8, 8, 6)
@@ -251,7 +251,7 @@ def test_the_budget_of_the_study_counts_where_none_is_given(
     words = ["explore", str(tmp_path / "small.toml"), "--space", str(path), "--json"]
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out)["budget"] == {"params": PARAMS}
-    assert main([*words, "--macs", "1k"]) == 0
+    assert main([*words, "--budget", "macs=1k"]) == 0
     table = json.loads(capsys.readouterr().out)
     assert (table["budget"], table["within"], table["cheapest"]) == ({"macs": 1000}, 0, [])
 
@@ -272,7 +272,7 @@ def test_progress_without_a_terminal_is_lines(
 def test_nothing_within_the_budget_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert explore(tmp_path, SMALL, "--macs", "1k") == 0
+    assert explore(tmp_path, SMALL, "--budget", "macs=1k") == 0
     out = capsys.readouterr().out
     assert "Within budget    0 (0.0%): 1,000 MACs" in out
     assert "Nothing is within the budget; the fewest MACs are 45,632, with 2,152 params" in out
@@ -281,9 +281,10 @@ def test_nothing_within_the_budget_is_said(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--macs", "4.2X"], "--macs 4.2X: must be a whole number"),
-        (["--params", "0"], "--params 0: must be at least 1"),
-        (["--macs", "-3"], "--macs"),
+        (["--budget", "macs=4.2X"], "macs=4.2X: must be a whole number"),
+        (["--budget", "params=0"], "params=0: must be at least 1"),
+        (["--budget", "mac=3"], "did you mean 'macs'"),
+        (["--budget", "macs"], "not of the form COST=N"),
         (["--samples", "0"], "'0' is not a whole number of at least 1"),
         (["--input", "x"], "'x' is not a size"),
     ],

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from fuseablate import load_spec, measure
-from fuseablate.cost import COSTS, SUMMARY, summary, within
+from fuseablate import InputError, layers, load_spec
+from fuseablate.cost import COSTS, SUMMARY, cost_kind, read_costs, summary, within
+from fuseablate.cost.machines import load_hardware
+from fuseablate.cost.traffic import EnergyTable, Processor, energy, intensity, roofline, traffic
 from fuseablate.layers import Cost
 
 
@@ -26,15 +30,90 @@ def test_numbers_as_text(
     assert (kind.heading, kind.label) == (heading, label)
 
 
-def test_every_cost_that_is_not_measured_is_read_from_a_cost() -> None:
-    cost = measure(load_spec("fusenet"), (32, 32))
-    read = {name: kind.get(cost) for name, kind in COSTS.items() if not kind.measured}
-    assert {name: read[name] for name in SUMMARY} == {"params": 3_284_608, "macs": 4_123_392}
-    assert summary(cost) == "3.28M params, 4.12M MACs"
+def test_every_cost_is_told_of_a_row_and_of_a_network() -> None:
+    rows = load_spec("fusenet").infer((32, 32))
+    computed = {name: kind for name, kind in COSTS.items() if not kind.measured}
+    assert {name: computed[name].total(rows) for name in SUMMARY} == {
+        "params": 3_284_608,
+        "macs": 4_123_392,
+    }
+    assert summary(Cost(params=3_284_608, macs=4_123_392)) == "3.28M params, 4.12M MACs"
+    for kind in computed.values():
+        parts = [kind.of(row) for row in rows]
+        assert all(part >= 0 for part in parts)
+        assert kind.total(rows) == sum(parts) or not kind.sums
+        assert kind.total(rows) >= max(parts) or kind.name == "intensity"
+        assert kind.total([]) == 0
+        assert kind.source
+    with pytest.raises(InputError, match="latency is measured"):
+        COSTS["latency"].of(rows[0])
+
+
+CONV = layers.Conv(2, 3)  # on 4x4: 32 numbers in, 48 out, 6 weights, 6 x 16 MACs
+NORM = layers.Norm(3)  # two learned numbers and two running ones a channel
+A100, HOROWITZ = load_hardware("a100", Processor), load_hardware("horowitz45", EnergyTable)
+
+
+def test_bytes_moved_and_what_follows_from_them_by_hand() -> None:
+    shape = (2, 4, 4)
+    assert traffic(CONV, shape) == 4 * (32 + 48 + 6)
+    tree = layers.seq(conv=CONV, norm=NORM, drop=layers.Dropout(0.5))
+    assert traffic(tree, shape) == 4 * (86 + 48 + 48 + 12)
+    inner = layers.Residual(layers.named(act=layers.Act("relu")))  # reads 1, writes 1, adds 2 to 1
+    assert traffic(inner, shape) == 4 * 32 * 5
+    both = layers.Concat(layers.named(a=layers.Act("relu"), b=layers.Act("relu")))
+    assert traffic(both, shape) == 4 * (4 * 32 + 2 * 64)
+    assert traffic(layers.Sum(both.children), shape) == 4 * (4 * 32 + 3 * 32)
+    gate = layers.Gate(layers.named(pool=layers.GlobalPool()))  # 32 to 2; 32 and 2 to 32
+    assert traffic(gate, shape) == 4 * (32 + 2 + 32 + 2 + 32)
+    head = layers.AuxHead(layers.named(conv=CONV), weight=0.3)
+    assert traffic(head, shape) == 0
+    assert intensity(CONV, shape) == 96 / 344
+    assert intensity(head, shape) == 0
+    # A hundred times the channels squared: its MACs are its limit, and not its bytes.
+    wide = layers.Conv(4000, 4000)
+    assert roofline(CONV, shape, A100) == pytest.approx(344 / 1555)
+    macs = 4000 * 4000 * 400
+    assert roofline(wide, (4000, 20, 20), A100) == pytest.approx(macs / 9750)
+    # 4.6 pJ a multiply-accumulate; 1.3 nJ for 8 bytes.
+    assert energy(CONV, shape, HOROWITZ) == pytest.approx(96 * 4.6 + 344 / 8 * 1300)
+
+
+def test_a_cost_is_taken_on_what_stands_behind_the_at(tmp_path: Path) -> None:
+    rows = load_spec("fusenet").infer((32, 32))
+    assert cost_kind("cycles@systolic64").total(rows) == cost_kind("cycles").total(rows)
+    path = tmp_path / "mine.toml"
+    path.write_text("rows = 8\ncolumns = 8\n", encoding="utf-8")
+    mine = cost_kind(f"cycles@{path}")
+    assert mine.heading == "Cycles@mine"
+    assert mine.total(rows) > 2 * cost_kind("cycles").total(rows)
+    one, two = (cost_kind(f"training_memory@{n}").total(rows) for n in (8, 16))
+    images = 3 * 32 * 32 * 4
+    assert two - one >= 8 * images
+    assert cost_kind("training_memory").total(rows) > two
+    for name, said in (
+        ("cycle", "did you mean 'cycles'"),
+        ("macs@3", "the same on all machines"),
+        ("cycles@a100", 'kind = "processor": must be "systolic"'),
+        ("training_memory@0", "is not a number of images"),
+    ):
+        with pytest.raises(InputError, match=said):
+            cost_kind(name)
+
+
+def test_names_of_costs_are_each_written_once() -> None:
+    assert read_costs("params, cycles@systolic64") == ("params", "cycles@systolic64")
+    for text, said in (
+        ("params,,macs", "leaves a name out"),
+        ("params,params", "names 'params' twice"),
+        ("latency", "'latency' is measured on a machine"),
+    ):
+        with pytest.raises(InputError, match=said):
+            read_costs(text)
 
 
 def test_a_budget_holds_for_each_cost_that_it_names() -> None:
-    cost = Cost(params=10, macs=20)
-    assert within(cost, {})
-    assert within(cost, {"params": 10, "macs": 20})
-    assert not within(cost, {"params": 10, "macs": 19})
+    costs = {"params": 10, "macs": 20}
+    assert within(costs, {})
+    assert within(costs, {"params": 10, "macs": 20})
+    assert not within(costs, {"params": 10, "macs": 19})

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fuseablate import InputError, layers, load_spec
-from fuseablate.cost.systolic import SystolicArray, cycles, load_hardware
+from fuseablate.cost.machines import load_hardware
+from fuseablate.cost.systolic import SystolicArray, cycles
 from fuseablate.layers import Conv, Layer, Linear, named, seq
 
 SMALL = SystolicArray(rows=4, columns=3, broadcast=True)
@@ -116,7 +117,7 @@ SMALL_HEAD = ("13.se=true",)
 def test_the_published_speed_ups(
     name: str, as_published: tuple[str, ...], edit: str, speed_up: float
 ) -> None:
-    array = load_hardware("systolic64")
+    array = load_hardware("systolic64", SystolicArray)
     spec = load_spec(name)
     if as_published:
         spec = spec.edit(*as_published)
@@ -127,9 +128,9 @@ def test_the_published_speed_ups(
 def test_hardware_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("rows = 16\ncolumns = 8\n")
-    assert load_hardware(path) == SystolicArray(rows=16, columns=8)
+    assert load_hardware(path, SystolicArray) == SystolicArray(rows=16, columns=8)
     path.write_text("rows = 0\ncolumns = 8\n")
     with pytest.raises(InputError, match=r"mine.toml: rows"):
-        load_hardware(path)
+        load_hardware(path, SystolicArray)
     with pytest.raises(InputError, match="did you mean 'systolic64'"):
-        load_hardware("systolic32")
+        load_hardware("systolic32", SystolicArray)

@@ -73,7 +73,7 @@ def test_the_plan_and_the_manifest_say_it(tmp_path: Path) -> None:
 
 
 def test_what_a_study_at_equal_cost_refuses(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"mine\.toml: unknown iso 'flops'"):
+    with pytest.raises(InputError, match=r"mine\.toml: iso: unknown cost 'flops'"):
         expanded(tmp_path, 'design = "one-factor"\niso = "flops"\n' + SE)
     body = 'design = "one-factor"\niso = "macs"\n' + factor("w", "x2: scale.width=x2")
     with pytest.raises(InputError, match=r'mine\.toml: iso = "macs": w=x2: edit .* leave the edit'):

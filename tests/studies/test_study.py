@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 
 from fuseablate.errors import InputError
-from fuseablate.io.checked import checked
-from fuseablate.layers import Cost
 from fuseablate.recipes import changed
 from fuseablate.recipes.recipe import OneCycle, load_recipe
 from fuseablate.seeds import SeedPlan
-from fuseablate.studies.schema.search import Budget
 from fuseablate.studies.study import load_study
 from tests.helpers.study_file import HEAD, factor, loaded, written
 
@@ -198,15 +195,40 @@ def test_a_study_bears_its_files_name_which_must_be_fit_for_one(tmp_path: Path) 
         load_study(written(tmp_path, ONE, name="my study"))
 
 
-def test_amounts_and_limits() -> None:
-    baseline = Cost(params=7, macs=11)
+def test_amounts_and_limits(tmp_path: Path) -> None:
     for written_as, number in (
-        ("4.2M", 4_200_000), ("1.001G", 1_001_000_000), ("12k", 12_000), ("5", 5), (6, 6),
+        ('"4.2M"', 4_200_000), ('"1.001G"', 1_001_000_000), ('"12k"', 12_000), ('"5"', 5), ("6", 6),
     ):  # fmt: skip
-        budget = checked(Budget, {"macs": written_as})
-        assert budget.limits(baseline) == {"macs": number}
-    both = checked(Budget, {"macs": "baseline", "params": "baseline"})
-    assert both.limits(baseline) == {"macs": 11, "params": 7}
+        assert limits(tmp_path, f"macs = {written_as}") == {"macs": number}
+    both = limits(tmp_path, 'macs = "baseline", params = "baseline"')
+    assert both == {"macs": 47_168, "params": 2_728}  # by hand in tests/cost/test_variants.py
+
+
+def limits(folder: Path, budget: str) -> dict[str, float]:
+    study = loaded(folder, SEARCH.replace("10\n", f"10\nbudget = {{ {budget} }}\n"))
+    assert study.search
+    return study.search.limits(study.spec, (16, 16))
+
+
+def test_budgets_and_objectives_are_any_cost_that_a_table_tells(tmp_path: Path) -> None:
+    # The first row on 64 x 64: 64 x 27 by 27 x 8; more follows, so that a row's is the least.
+    (most,) = limits(tmp_path, 'cycles = "baseline"').values()
+    assert most > 27 + 64 + 8 - 1
+    assert limits(tmp_path, '"cycles@systolic64" = "baseline"') == {"cycles@systolic64": most}
+    assert limits(tmp_path, 'training_memory = "20M"') == {"training_memory": 20_000_000}
+    for budget, said in (
+        ("cycle = 5", "did you mean 'cycles'"),
+        ("latency = 5", "unknown budget 'latency'"),
+        ('"cycles@nope" = 5', "unknown hardware 'nope'"),
+    ):
+        assert said in message(tmp_path, SEARCH.replace("10\n", f"10\nbudget = {{ {budget} }}\n"))
+    many = SEARCH.replace("10\n", '10\nobjectives = ["accuracy", "cycles@systolic64", "energy"]\n')
+    search = loaded(tmp_path, many.replace("best = 2, ", "")).search
+    assert search
+    assert search.cost_objectives == ("cycles@systolic64", "energy")
+    dumped = search.model_dump(mode="json")
+    assert dumped["budget"] is None
+    assert loaded(tmp_path, 'iso = "cycles"\n' + ONE).iso == "cycles"
 
 
 def test_a_grid_needs_steps_and_no_number_of_trials(tmp_path: Path) -> None:

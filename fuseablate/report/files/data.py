@@ -102,7 +102,7 @@ def _section(report: AnalysedComparison, section: Section) -> dict[str, Any]:
         "variants": [
             {
                 **_names(report, row),
-                **_values(COLUMNS, row),
+                **_values((*COLUMNS, *report.options.extra_columns), row),
                 **_details(section, row),
                 "runs": [
                     {**_values(RUN_COLUMNS, run), "status": run.status} for run in row.variant.runs

@@ -47,7 +47,7 @@ def draw_plot(reports: Sequence[AnalysedComparison], kind: str) -> bytes:
     """
     panels = []
     for report in reports:
-        rows = [row for row in report.plotted if report.cost.get(row.variant) is not None]
+        rows = [row for row in report.plotted if row.variant.cost(report.cost.name) is not None]
         if rows:
             panels.append((report, fill(report.comparison.heading, LETTERS), rows))
     if not panels:
@@ -102,7 +102,9 @@ def _panel(axes: Any, report: AnalysedComparison, rows: Sequence[AnalysedVariant
     cost = report.cost
     named, front = _named(rows, cost), front_of(rows, cost)
     steps = sorted({
-        (cost.get(row.variant), row.mean) for row in rows if row.variant.key in front
+        (cost.in_unit(row.variant.cost(cost.name) or 0), row.mean)
+        for row in rows
+        if row.variant.key in front
     })  # fmt: skip
     if len(steps) > 1:
         axes.step(*zip(*steps, strict=True), where="post", color="0.6", lw=0.8, zorder=1,
@@ -114,7 +116,7 @@ def _panel(axes: Any, report: AnalysedComparison, rows: Sequence[AnalysedVariant
         colour = COLOURS[0] if row is rows[0] else GREY if at is None else others[at % len(others)]
         marker = "o" if at is None else MARKERS[at % len(MARKERS)]
         above = 0 if at is None else 3
-        value, scores = cost.get(row.variant), list(row.scores.values())
+        value, scores = cost.in_unit(row.variant.cost(cost.name) or 0), list(row.scores.values())
         if row.span:
             axes.vlines(value, *row.span, color=colour, lw=1.2, zorder=above + 1)
         axes.scatter([value] * len(scores), scores, s=5, color=colour,
@@ -125,7 +127,7 @@ def _panel(axes: Any, report: AnalysedComparison, rows: Sequence[AnalysedVariant
     axes.set_xlabel(cost.label)
     axes.set_ylabel(f"{report.metric_title} (%)")
     axes.margins(0.08)
-    if not cost.measured:
+    if not cost.decimals:
         from matplotlib.ticker import FuncFormatter, MaxNLocator
 
         axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -92,7 +92,9 @@ def scatter(
 
     The variants have a score and the cost.
     """
-    points = [(row.variant, cost.get(row.variant), row.mean or 0.0) for row in variants]
+    points = [
+        (row.variant, row.variant.cost(cost.name) or 0.0, row.mean or 0.0) for row in variants
+    ]
     front = front_of(variants, cost)
     letters = {
         variant.key: letter.upper() if variant.key in front else letter

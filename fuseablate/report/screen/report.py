@@ -87,7 +87,7 @@ def _print_scatter(report: AnalysedComparison, out: Console) -> None:
     variants = [
         row
         for row in report.sections[0].variants
-        if row.mean is not None and report.cost.get(row.variant) is not None
+        if row.mean is not None and row.variant.cost(report.cost.name) is not None
     ]
     if report.cost.measured and not variants:
         out.print("No latency was measured: there is nothing to plot.", style="dim")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.cost import COSTS
+from fuseablate.cost import SUMMARY, cost_kind
 from fuseablate.io.terminal import counted, fitted
 from fuseablate.report.screen.drawings import sparkline
 from fuseablate.report.search_progress import (
@@ -78,6 +78,9 @@ def _print_best(search: Searched, out: Console) -> None:
 def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
     ranked = sorted(done, key=lambda trial: (not trial.finalist, -(trial.top1 or 0)))
     finalists = sum(trial.finalist for trial in done)
+    names = dict.fromkeys((*SUMMARY, *(name for name in search.objectives if name != "accuracy")))
+    kinds = [cost_kind(name) for name in names]
+    heads = {kind.name: "ms" if kind.measured else kind.heading for kind in kinds}
 
     def make(names: Sequence[str], tight: int) -> Table:
         table = Table(box=None, padding=(0, 1 if tight else 2, 0, 0), pad_edge=False)
@@ -90,16 +93,15 @@ def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
             cells = {
                 "Val top-1": "-" if trial.top1 is None else f"{trial.top1:.2f}",
                 "Seeds": f"{trial.seeds} of {search.seeds}",
-                "Params": COSTS["params"].short(trial.params),
-                "MACs": COSTS["macs"].short(trial.macs),
-                "ms": "-" if trial.latency is None else COSTS["latency"].short(trial.latency),
             }
+            for kind in kinds:
+                value = trial.cost(kind.name)
+                cells[heads[kind.name]] = "-" if value is None else kind.short(value)
             number = f"{trial.number}{'*' if trial.finalist else ''}"
             what = " ".join(filter(None, (trial.edits, trial.recipe))) or "-"
             table.add_row(number, *(cells[column] for column in names), Text(what))
         return table
 
-    timed = ("ms",) if "latency" in search.objectives else ()
-    columns = ("Val top-1", "Seeds", "Params", "MACs", *timed)
-    table, _ = fitted(make, columns, ("Params", "ms", "MACs"), out)
+    columns = ("Val top-1", "Seeds", *heads.values())
+    table, _ = fitted(make, columns, [heads["params"], *list(heads.values())[:0:-1]], out)
     return table

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_serializer, model_validator
 
-from fuseablate.cost import BUDGETS
+from fuseablate.cost import COSTS, cost_kind, limited
+from fuseablate.errors import unknown
 from fuseablate.io.checked import Schema
-from fuseablate.layers import Cost
 from fuseablate.space import Amount, Parameter, Seeds
+from fuseablate.spec import Size, Spec
 
-Objective = Literal["accuracy", "macs", "params", "latency"]
+
+def _objective(name: str) -> str:
+    if name != "accuracy":
+        if name.partition("@")[0] not in COSTS:
+            raise unknown("objective", name, ("accuracy", *COSTS))
+        cost_kind(name)
+    return name
 
 
-class Budget(Schema):
-    """The most that a variant may cost; checked before it is trained."""
+def _limits(budget: Mapping[str, int | str]) -> Mapping[str, int | str]:
+    if not budget:
+        raise ValueError("must give macs, params or another cost its most")
+    for name in budget:
+        limited(name)
+    return budget
 
-    macs: Amount | None = None
-    params: Amount | None = None
 
-    @model_validator(mode="after")
-    def _is_one(self) -> Self:
-        if self.macs is None and self.params is None:
-            raise ValueError("must give macs, params or both")
-        return self
-
-    def limits(self, baseline: Cost) -> dict[str, int]:
-        """Return the limit of each cost that has one, by its name in `Cost`."""
-        given = {name: getattr(self, name) for name in BUDGETS}
-        return {
-            name: getattr(baseline, name) if amount == "baseline" else amount
-            for name, amount in given.items()
-            if amount is not None
-        }
+Objective = Annotated[str, AfterValidator(_objective)]
+Budget = Annotated[Mapping[str, Amount], AfterValidator(_limits)]
+"""The most that a variant may cost, by the names of costs; checked before it is trained."""
 
 
 class Finalists(Schema):
@@ -65,6 +64,24 @@ class Search(Schema):
     """
     finalists: Finalists
     parameters: Annotated[tuple[Parameter, ...], Field(strict=False, min_length=1)]
+
+    @field_serializer("budget")
+    def _named(self, budget: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """Name params and MACs always: studies go by a digest of this."""
+        return None if budget is None else {"macs": None, "params": None, **budget}
+
+    @property
+    def cost_objectives(self) -> tuple[str, ...]:
+        """The objectives that a table alone tells."""
+        return tuple(name for name in self.objectives if name not in ("accuracy", "latency"))
+
+    def limits(self, spec: Spec, size: Size) -> dict[str, float]:
+        """Return the limit of each cost that has one; `spec` is the baseline, at `size` (H, W)."""
+        rows = spec.infer(size)
+        return {
+            name: cost_kind(name).total(rows) if amount == "baseline" else amount
+            for name, amount in (self.budget or {}).items()
+        }
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from fuseablate.cost import BUDGETS
+from fuseablate.cost import limited
 from fuseablate.data import data_set
-from fuseablate.errors import unknown
+from fuseablate.errors import InputError
 from fuseablate.io.checked import Schema
 from fuseablate.runs import MATTERS
 from fuseablate.space import Name, Text, Texts
@@ -114,8 +114,11 @@ class StudyFile(Schema):
 
     @model_validator(mode="after")
     def _fits_the_design(self) -> Self:
-        if self.iso is not None and self.iso not in BUDGETS:
-            raise unknown("iso", self.iso, BUDGETS)
+        if self.iso is not None:
+            try:
+                limited(self.iso)
+            except InputError as error:
+                raise error.within("iso") from None
         needed = _NEEDS.get(self.design, ("factors",))
         for key in _OWN:
             if key in needed and not getattr(self, key):

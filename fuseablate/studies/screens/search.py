@@ -8,7 +8,7 @@ import optuna
 from rich.console import Console
 from rich.text import Text
 
-from fuseablate.cost import COSTS, summary
+from fuseablate.cost import cost_kind, summary
 from fuseablate.io.terminal import counted, duration
 from fuseablate.runs import Store
 from fuseablate.space import Admission, Refusal, Space, size_of
@@ -31,9 +31,9 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     count = f"{size:,} distinct assignments" if size else "a continuous range among them"
     out.print(f"Space: {counted(len(space.parameters), 'parameter')}, {count}")
     out.print(f"Baseline: {summary(cost)}")
-    limits = search.budget.limits(cost) if search.budget else {}
+    limits = search.limits(base.spec, plan.data.image_size)
     for name, limit in limits.items():
-        out.print(f"Budget: at most {limit:,} {COSTS[name].unit}")
+        out.print(f"Budget: at most {cost_kind(name).exact(limit)}")
     admission = Admission(space, plan.data.image_size, limits)
     refused = sample(space, admission, seed_of(plan.digest, "sample"))
     allowed = SAMPLES - refused["over budget"] - refused["impossible"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from fuseablate.cost import spec_costs
 from fuseablate.recipes import changes_of
 from fuseablate.runs import Record, RunState
 from fuseablate.space import Admission, Assignment, Space, recipe_of
@@ -70,8 +71,8 @@ class SearchWork:
         self._plan: Plan = driver.plan
         self._called = called
         base = self._plan.design.reference
-        size = self._plan.data.image_size
-        limits = search.budget.limits(self._plan.cost(base)) if search.budget else {}
+        self._size = size = self._plan.data.image_size
+        limits = search.limits(base.spec, size)
         self._admission = Admission(space, size, limits)
         earlier = trials.all()
         self._proposer = Proposer(search, space, self._admission, name, earlier)
@@ -165,6 +166,7 @@ class SearchWork:
             **proposal.refused,
             **({LISTED: proposal.listed} if proposal.listed else {}),
             **({} if latency is None else {"latency": latency}),
+            **spec_costs(variant.spec, self._search.cost_objectives, self._size),
         }
         self.trials.start(variant.name, proposal.params, attributes, proposal.system)
         self._queue += self._added(number, variant).runs[: 1 if self._staged else None]

@@ -10,6 +10,7 @@ from optuna import Study
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from fuseablate.cost import SUMMARY
 from fuseablate.runs import Searched, Trial
 from fuseablate.space import Refusal
 from fuseablate.studies.plan import PlannedRun
@@ -34,23 +35,22 @@ def summary_of(
     every = trials.all()
     complete = sum(trial.state == TrialState.COMPLETE for trial in every)
     chosen = {name for run in runs for name in run.variant.names}
-    place = search.objectives.index("accuracy")
     return Searched(
         sampler=search.sampler,
         objectives=search.objectives,
         seeds=seeds,
-        trials=tuple(_trial(trial, place, f"trial {trial.number}" in chosen) for trial in every),
+        trials=tuple(_trial(trial, search, f"trial {trial.number}" in chosen) for trial in every),
         refused={
             reason: sum(trial.user_attrs.get(reason, 0) for trial in every)
             for reason in get_args(Refusal)
         },
         importance=importance(trials.study, complete),
-        random=tuple(_trial(trial, place, False) for trial in random.all()) if random else (),
+        random=tuple(_trial(trial, search, False) for trial in random.all()) if random else (),
     )
 
 
-def _trial(trial: FrozenTrial, place: int, finalist: bool) -> Trial:
-    """Return a trial; `place` is that of the accuracy among its values."""
+def _trial(trial: FrozenTrial, search: Search, finalist: bool) -> Trial:
+    place = search.objectives.index("accuracy")
     complete = trial.state == TrialState.COMPLETE
     return Trial(
         number=trial.number,
@@ -63,6 +63,9 @@ def _trial(trial: FrozenTrial, place: int, finalist: bool) -> Trial:
         edits=trial.user_attrs["edits"],
         recipe=trial.user_attrs.get(CHANGES, ""),
         finalist=finalist,
+        costs={
+            name: trial.user_attrs[name] for name in search.cost_objectives if name not in SUMMARY
+        },
     )
 
 

@@ -221,7 +221,7 @@ FLAGS = {
     "show": "--set --input --json --toml --params --why --all --svg --weights",
     "cost": "--set --input --iso --json",
     "diff": "--set-a --set-b --input --json",
-    "explore": "--space --macs --params --samples --seed --top --json --input",
+    "explore": "--space --budget --samples --seed --top --json --input",
     "list": "--json --names",
     "report": "--runs --metric --sort --filter --cost --columns --format --json --plot --svg",
     "train": "--set --recipe --epochs --seeds --device --threads --input",

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fuseablate.cost import COSTS, CostKind, summary
+from fuseablate.cost import SUMMARY, CostKind, cost_kind, summary
 from fuseablate.io.escaping import plain
 from fuseablate.report.analysis import AnalysedComparison, front_of
 from fuseablate.report.columns import delta_cell, typographic
 from fuseablate.report.differences import AnalysedVariant
-from fuseablate.report.options import PLOT_COSTS
 from fuseablate.report.search_progress import (
     best_so_far,
     curve_title,
@@ -47,15 +46,15 @@ MEASURES = {
 def plotted_costs(report: AnalysedComparison) -> dict[str, str]:
     """Return the titles of the costs that a variant of the plot has."""
     return {
-        name: COSTS[name].title
-        for name in PLOT_COSTS
-        if any(COSTS[name].get(row.variant) is not None for row in report.plotted)
+        name: cost_kind(name).title
+        for name in report.options.costs
+        if any(row.variant.cost(name) is not None for row in report.plotted)
     }
 
 
 def script_data(report: AnalysedComparison) -> dict[str, Any]:
     """Return what the script draws; a variant is known by its place in the comparison."""
-    costs = {name: COSTS[name] for name in plotted_costs(report)}
+    costs = {name: cost_kind(name) for name in plotted_costs(report)}
     index = {variant.key: at for at, variant in enumerate(report.comparison.variants)}
     return {
         "metric": report.metric_title,
@@ -81,13 +80,17 @@ def _point(row: AnalysedVariant, index: int, costs: Mapping[str, CostKind]) -> d
         "index": index,
         "label": plain(row.variant.plot_label),
         "lines": [plain(line) for line in _lines(row, costs)],
-        "costs": {name: kind.get(row.variant) for name, kind in costs.items()},
+        "costs": {name: _in_unit(kind, row.variant.cost(name)) for name, kind in costs.items()},
         "mean": row.mean,
         "low": low,
         "high": high,
         "scores": row.scores,
         "equal": row.variant.iso_of is not None,
     }
+
+
+def _in_unit(kind: CostKind, value: float | None) -> float | None:
+    return None if value is None else kind.in_unit(value)
 
 
 def _lines(row: AnalysedVariant, costs: Mapping[str, CostKind]) -> list[str]:
@@ -102,9 +105,9 @@ def _lines(row: AnalysedVariant, costs: Mapping[str, CostKind]) -> list[str]:
         )
     else:
         lines.append(": ".join(filter(None, (row.verdict, row.why))))
-    latency = row.variant.latency
-    measured = "" if latency is None else f", {costs['latency'].counted(latency)} an image"
-    lines.append(summary(row.variant) + measured)
+    others = [(kind, row.variant.cost(name)) for name, kind in costs.items() if name not in SUMMARY]
+    counted = [kind.counted(value) for kind, value in others if value is not None]
+    lines.append(", ".join([summary(row.variant), *counted]))
     lines.append(f"Seeds: {', '.join(f'{seed}: {s:.2f}' for seed, s in row.scores.items())}")
     if row.variant.iso_of:
         lines.append("Rescaled to the cost of the reference")
