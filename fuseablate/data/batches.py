@@ -5,7 +5,7 @@ All random numbers are drawn on the CPU, so that every device sees the same batc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -21,7 +21,8 @@ class TrainBatches:
 
     Each `iter()` is one epoch. It draws the epoch's order from `order`, and its offsets and
     flips from `augment`, at once: the two generators' states between epochs are all that is
-    needed to go on from there.
+    needed to go on from there. With a generator of each for several runs, a batch holds the images
+    of one run after those of another.
 
     The last images of the order are dropped where they don't fill a batch, so that each step
     averages its gradient and its batch statistics over the same number of images; the next
@@ -35,8 +36,8 @@ class TrainBatches:
         batch_size: int,
         device: torch.device | str,
         *,
-        order: torch.Generator,
-        augment: torch.Generator,
+        order: Sequence[torch.Generator],
+        augment: Sequence[torch.Generator],
     ) -> None:
         if not 1 <= batch_size <= len(part):
             raise InputError(
@@ -44,8 +45,7 @@ class TrainBatches:
             )
         self._batch_size = batch_size
         self._device = torch.device(device)
-        self._order = order
-        self._augment = augment
+        self._streams = tuple(zip(order, augment, strict=True))
         self._padding = crop_padding(part.images.shape[2])
         self._table = normalised_bytes(data.mean, data.std).to(self._device)
         # Pixel by pixel in memory: an image is then one copy, and the result is channels-last.
@@ -58,18 +58,23 @@ class TrainBatches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Draw an epoch and return its batches.
 
-        A batch is float32 `(N, 3, H, W)`, normalised and channels-last, and int64 labels
-        `(N,)`, both on the device.
+        A batch is float32 `(S * N, 3, H, W)`, normalised and channels-last, and int64 labels
+        `(S * N,)`, both on the device, of S runs.
         """
+        draws = zip(*(self._drawn(order, augment) for order, augment in self._streams), strict=True)
+        return self._batches(*(torch.cat(of_runs, 1) for of_runs in draws))
+
+    def _drawn(self, order: torch.Generator, augment: torch.Generator) -> list[Tensor]:
+        """Return a run's order, left edges, top edges and flips, each (steps, N)."""
         count = len(self) * self._batch_size
-        chosen = torch.randperm(len(self._labels), generator=self._order)[:count]
-        offsets = torch.randint(0, 2 * self._padding + 1, (2, count), generator=self._augment)
-        flips = torch.rand(count, generator=self._augment) < 0.5
-        return self._batches(chosen, *offsets, flips)
+        chosen = torch.randperm(len(self._labels), generator=order)[:count]
+        offsets = torch.randint(0, 2 * self._padding + 1, (2, count), generator=augment)
+        flips = torch.rand(count, generator=augment) < 0.5
+        return [draw.view(len(self), -1) for draw in (chosen, *offsets, flips)]
 
     def _batches(self, *draws: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of the drawn order, left edges, top edges and flips."""
-        on_device = (torch.split(draw.to(self._device), self._batch_size) for draw in draws)
+        on_device = (draw.to(self._device).unbind() for draw in draws)
         for chosen, dx, dy, flip in zip(*on_device, strict=True):
             images = self._images.index_select(0, chosen).permute(0, 3, 1, 2)
             batch = augmented(images, dx, dy, flip, padding=self._padding, table=self._table)

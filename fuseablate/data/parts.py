@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import torch
@@ -39,6 +39,10 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def to(self, device: torch.device) -> Part:
+        """Return the part on a device, itself where it is there already."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def select(self, chosen: Tensor) -> Part:
         """Return a copy of the images of the indices `chosen`, channels-last, in their order."""

@@ -44,10 +44,6 @@ if TYPE_CHECKING:
 LoadData: TypeAlias = "Callable[[Mapping[str, Any]], Data]"
 
 
-class _StoppedError(Exception):
-    """The parent wants the run to end here; its checkpoint is saved."""
-
-
 class Stops(Protocol):
     """What a run looks at after each of its epochs."""
 
@@ -101,9 +97,11 @@ class ParentProgress:
 
     def epoch(self, curves: Curves) -> None:
         """Tell of an epoch, whose checkpoint is saved, and end the run if it is to stop."""
+        from fuseablate.training import StoppedError
+
         self.tell("epoch", curves=vars(curves))
         if self.orders.stop == self.number:
-            raise _StoppedError
+            raise StoppedError
 
     def say(self, message: str) -> None:
         self.tell("said", text=message)
@@ -182,9 +180,11 @@ def train_job(
     job: Job, device: str, progress: ParentProgress, load: LoadData = load_job_data
 ) -> None:
     """Train a run on the data that `load` returns, and tell what became of it."""
+    from fuseablate.training import StoppedError
+
     try:
         record = _train(job, device, progress, load)
-    except _StoppedError:
+    except StoppedError:
         progress.tell("stopped")
     except UnreadableError as error:  # it may be readable at the next try
         progress.tell("broken", text=str(error))

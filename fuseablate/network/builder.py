@@ -95,7 +95,8 @@ FAST_MODULES: ModuleTable = {
     layers.Shift: lambda shift: modules.FastShift(shift.kernel, shift.stride),
 }
 NamedModules = Iterable[tuple[str, nn.Module]]
-COMBINATOR_MODULES: Mapping[type[Layer], Callable[[Any, NamedModules], nn.Module]] = {
+CombinatorTable = Mapping[type[Layer], Callable[[Any, NamedModules], nn.Module]]
+COMBINATOR_MODULES: CombinatorTable = {
     layers.Seq: lambda seq, children: modules.Sequential(children),
     layers.Concat: lambda concat, children: modules.Concat(children),
     layers.Split: lambda split, children: modules.Split(children),
@@ -106,13 +107,17 @@ COMBINATOR_MODULES: Mapping[type[Layer], Callable[[Any, NamedModules], nn.Module
 }
 
 
-def to_module(layer: Layer, primitives: ModuleTable = PRIMITIVE_MODULES) -> nn.Module:
+def to_module(
+    layer: Layer,
+    primitives: ModuleTable = PRIMITIVE_MODULES,
+    combinators: CombinatorTable = COMBINATOR_MODULES,
+) -> nn.Module:
     """Return the module of a tree of layers, with torch's default initialisation."""
     children = getattr(layer, "children", None)
     if children is None:
         return primitives[type(layer)](layer)
-    made = [(name, to_module(child, primitives)) for name, child in children]
-    return COMBINATOR_MODULES[type(layer)](layer, made)
+    made = [(name, to_module(child, primitives, combinators)) for name, child in children]
+    return combinators[type(layer)](layer, made)
 
 
 def build(spec: Spec, seed: int = 0, *, size: Size | None = None, fast: bool = False) -> nn.Module:

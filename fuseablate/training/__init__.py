@@ -5,6 +5,6 @@ What a run has done is in its checkpoint, so that one that was killed goes on fr
 """
 
 from fuseablate.training.loop import train
-from fuseablate.training.progress import Progress, SilentProgress
+from fuseablate.training.progress import Progress, SilentProgress, StoppedError
 
-__all__ = ["Progress", "SilentProgress", "train"]
+__all__ = ["Progress", "SilentProgress", "StoppedError", "train"]

@@ -61,7 +61,7 @@ class ShippedLoop(_Sgd):
 
     def __init__(self, spec: Spec, data: Data, batch_size: int, device: str) -> None:
         self.batch_size = batch_size
-        streams = {name: stream(0, name) for name in ("order", "augment")}
+        streams = {name: [stream(0, name)] for name in ("order", "augment")}
         batches = TrainBatches(data.train, data, batch_size, device, **streams)
         network = build(spec, size=data.image_size, fast=device == "cpu").to(device)
         network = network.to(memory_format=torch.channels_last)

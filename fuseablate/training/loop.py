@@ -1,51 +1,42 @@
-"""The training of one run, from its seed to its record."""
+"""The training of runs, from their seeds to their records: one alone, or several as one network."""
 
 from __future__ import annotations
 
-import io
-import math
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 import torch
 
-from fuseablate.cost import measure
 from fuseablate.data.batches import TrainBatches
 from fuseablate.data.parts import Data
-from fuseablate.errors import InputError, UnreadableError
-from fuseablate.io.reading import MissingError
-from fuseablate.io.tensors import SpoiltError
+from fuseablate.errors import InputError
 from fuseablate.recipes import Recipe
-from fuseablate.runs import (
-    DESCRIPTION,
-    RECORD,
-    WEIGHTS,
-    Description,
-    Failure,
-    Record,
-    RunFolder,
-    Score,
-    Store,
-    TestScore,
-    run_digest,
-)
+from fuseablate.runs import Record, Store, run_digest
 from fuseablate.spec import Spec
-from fuseablate.training import checkpoint
 from fuseablate.training.environment import (
     check_precision,
     choose_device,
-    describe,
     precision_set,
     threads_set,
 )
 from fuseablate.training.epoch import DivergedError, train_epoch
-from fuseablate.training.evaluate import evaluate, evaluate_test
-from fuseablate.training.progress import Progress, suited_progress
-from fuseablate.training.schedule import has_stalled, learning_rate
-from fuseablate.training.state import TrainingState, now
+from fuseablate.training.evaluate import evaluate_stack
+from fuseablate.training.progress import Progress, StoppedError, suited_progress
+from fuseablate.training.run import UNFINISHED, Run
+from fuseablate.training.stack import Stack
 from fuseablate.training.untested import add_test_score
 
-UNFINISHED = (*checkpoint.SAVED, DESCRIPTION)  # what only an unfinished run needs
+
+@dataclass(frozen=True)
+class Order:
+    """One of the runs that are to be trained as one network."""
+
+    recipe: Recipe
+    seed: int
+    progress: Progress
+    tested: bool = True
 
 
 def train(
@@ -70,25 +61,90 @@ def train(
     before anything is written; a loss that is not finite is not an error but a record that says
     `failed`.
     """
+    order = Order(recipe, seed, progress or suited_progress(), tested)
+    (outcome,) = train_stack(spec, data, [order], store=store, device=device, threads=threads)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def train_stack(
+    spec: Spec,
+    data: Data,
+    orders: Sequence[Order],
+    *,
+    store: Store,
+    device: str = "auto",
+    threads: int = 1,
+) -> list[Record | Exception]:
+    """Train runs of one network on the same data as one, and return what became of each.
+
+    Each is what `train` makes of it, to rounding: its own record, checkpoints, order, augmentation,
+    dropout, optimizer and average; one that ends leaves the others to go on. Their recipes have one
+    batch size and precision, and an average all or none. Where a run ends without a record there
+    is its own exception: a `StoppedError` of its progress, or the `InputError` of bad input or of a
+    folder that cannot be used.
+    """
     chosen = choose_device(device)
-    _check(spec, recipe, data, seed)
-    check_precision(recipe, chosen)
-    digest = run_digest(spec, recipe, data, seed)
+    outcomes: dict[int, Record | Exception] = {}
+    with threads_set(threads), precision_set("float32"), ExitStack() as folders:
+        runs: dict[int, Run] = {}
+        for number, order in enumerate(orders):
+            try:
+                beside = len(orders) - 1
+                taken = _taken(
+                    spec, data, order, store, folders=folders, device=chosen, beside=beside
+                )
+            except InputError as error:
+                outcomes[number] = error
+                continue
+            if isinstance(taken, Run):
+                runs[number] = taken
+            else:
+                outcomes[number] = taken
+        if runs:
+            outcomes |= _carried_out(runs, spec, data, chosen)
+    return [outcomes[number] for number in range(len(orders))]
+
+
+def _taken(
+    spec: Spec,
+    data: Data,
+    order: Order,
+    store: Store,
+    *,
+    folders: ExitStack,
+    device: torch.device,
+    beside: int,
+) -> Record | Run:
+    """Return the record of a run that has one; else the run, whose folder is then held."""
+    _check(spec, order.recipe, data, order.seed)
+    check_precision(order.recipe, device)
+    digest = run_digest(spec, order.recipe, data, order.seed)
     left = [store.folder(digest) / name for name in UNFINISHED]
     record = store.get(digest)
-    if record and record.serves(tested) and not any(path.exists() for path in left):
+    if record and record.serves(order.tested) and not any(path.exists() for path in left):
         return record
-    with threads_set(threads), precision_set("float32"), store.open(digest) as folder:
-        # Another process may have ended the run between the look and the lock, or have been
-        # killed when the record was there and its checkpoints were not yet gone.
-        if (record := store.get(digest)) is not None:
-            folder.remove(*UNFINISHED)
-            if record.serves(tested):
-                return record
-            return add_test_score(record, spec, data, folder, chosen)
-        progress = progress or suited_progress()
-        run = _Run(spec, recipe, data, seed, tested, digest, folder, chosen, progress)
-        return run.carry_out()
+    folder = folders.enter_context(store.open(digest))
+    # Another process may have ended the run between the look and the lock, or have been
+    # killed when the record was there and its checkpoints were not yet gone.
+    if (record := store.get(digest)) is not None:
+        folder.remove(*UNFINISHED)
+        if record.serves(order.tested):
+            return record
+        return add_test_score(record, spec, data, folder, device)
+    return Run(
+        spec,
+        order.recipe,
+        data,
+        order.seed,
+        tested=order.tested,
+        digest=digest,
+        folder=folder,
+        device=device,
+        progress=order.progress,
+        beside=beside,
+    )
 
 
 def _check(spec: Spec, recipe: Recipe, data: Data, seed: int) -> None:
@@ -107,163 +163,95 @@ def _check(spec: Spec, recipe: Recipe, data: Data, seed: int) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Run:
-    spec: Spec
-    recipe: Recipe
-    data: Data
-    seed: int
-    tested: bool
-    digest: str
-    folder: RunFolder
-    device: torch.device
-    progress: Progress
-
-    def carry_out(self) -> Record:
-        """Train to the end, and file the record."""
-        state = self._resumed()
-        description = Description(
-            digest=self.digest,
-            spec_name=self.spec.name,
-            label=self.spec.label,
-            recipe_name=self.recipe.name,
-            epochs=self.recipe.epochs,
-            data_title=self.data.title,
-            seed=self.seed,
-        )
-        self.folder.write(DESCRIPTION, description.to_json())
-        title = " ".join(filter(None, (self.spec.name, self.spec.label, f"seed {self.seed}")))
-        batches = TrainBatches(
-            self.data.train,
-            self.data,
-            self.recipe.batch_size,
-            self.device,
-            order=state.streams["order"],
-            augment=state.streams["augment"],
-        )
-        images = len(batches) * self.recipe.batch_size
-        try:
-            self.progress.begin(title, self.recipe.epochs, len(state.curves), images)
-            while not self._ends(state):
-                self._epoch(state, batches)
-                checkpoint.save(self.folder, self.digest, state.to_dict())
-                self.progress.epoch(state.curves)
-            return self._finish(state)
-        except DivergedError as error:
-            return self._file(state, failure=error.failure)
-        except KeyboardInterrupt:
-            self.progress.say(
-                f"interrupted after epoch {len(state.curves)} of {self.recipe.epochs}; "
+def _carried_out(
+    runs: dict[int, Run], spec: Spec, data: Data, device: torch.device
+) -> dict[int, Record | Exception]:
+    """Train runs to their ends; what ends one of them before leaves the others to go on."""
+    outcomes: dict[int, Record | Exception] = {}
+    batch_size = next(iter(runs.values())).recipe.batch_size
+    images = len(data.train) // batch_size * batch_size
+    # On the device once, and not anew for each validation.
+    data = replace(data, val=data.val.to(device))
+    going: dict[int, Run] = {}
+    try:
+        for number, run in runs.items():
+            try:
+                run.begin(images)
+                going[number] = run
+            except InputError as error:
+                outcomes[number] = error
+        together: _Together | None = None
+        while True:
+            for number, run in list(going.items()):
+                if run.has_ended:
+                    outcomes[number] = _outcome(run)
+                    del going[number]
+            if not going:
+                return outcomes
+            if together is None or together.numbers != tuple(going):
+                together = _Together(going, spec, data, device)
+            ended = together.epoch()
+            outcomes |= ended
+            going = {number: run for number, run in going.items() if number not in ended}
+    except KeyboardInterrupt:
+        for run in going.values():
+            run.progress.say(
+                f"interrupted after epoch {run.epochs} of {run.recipe.epochs}; "
                 "to go on from there, run the same command again"
             )
-            raise
-        finally:
-            self.progress.end()
+        raise
+    finally:
+        for run in runs.values():
+            run.progress.end()
 
-    def _resumed(self) -> TrainingState:
-        """Return the state of the newest checkpoint that can be trusted, or a fresh one."""
-        state = TrainingState(self.spec, self.recipe, self.seed, self.data.image_size, self.device)
-        notes, threads = [], torch.get_num_threads()
-        for path in (self.folder.path / name for name in checkpoint.SAVED):
-            try:
-                state.restore(checkpoint.load(path, self.digest))
-                break
-            except SpoiltError as error:
-                kept = checkpoint.set_aside(path)
-                notes.append(f"{path.name} could not be used, kept as {kept.name}: {error}")
-            except MissingError:
-                continue
-            except InputError as error:
-                raise UnreadableError(
-                    f"{error}; it is kept, and the same command goes on from it"
-                ) from None
-        state.notes += tuple(notes)
-        if torch.get_num_threads() != threads:
-            self.progress.say(
-                f"going on with {torch.get_num_threads()} CPU threads, as the run began (asked "
-                f"for: {threads})"
-            )
-        for note in state.notes:
-            self.progress.say(f"warning: {note}")
-        return state
 
-    def _ends(self, state: TrainingState) -> bool:
-        stop = self.recipe.early_stop
-        stalled = stop is not None and has_stalled(stop, state.curves)
-        return stalled or len(state.curves) == self.recipe.epochs
+def _outcome(run: Run) -> Record | Exception:
+    try:
+        return run.finish()
+    except InputError as error:
+        return error
 
-    def _epoch(self, state: TrainingState, batches: TrainBatches) -> None:
-        """Train for an epoch, validate, and add both to the curves."""
-        done, steps = len(state.curves), len(batches)
+
+class _Together:
+    """Runs that are at the beginning of an epoch, and go through it as one network."""
+
+    def __init__(self, runs: dict[int, Run], spec: Spec, data: Data, device: torch.device) -> None:
+        self.numbers = tuple(runs)
+        self._runs, self._data, self._device = tuple(runs.values()), data, device
+        states = [run.state for run in self._runs]
+        self._stack = Stack(spec.layers(data.image_size), states)
+        self._batches = TrainBatches(
+            data.train,
+            data,
+            self._runs[0].recipe.batch_size,
+            device,
+            order=[state.streams["order"] for state in states],
+            augment=[state.streams["augment"] for state in states],
+        )
+
+    def epoch(self) -> dict[int, Record | Exception]:
+        """Train and validate all for an epoch; return what became of those that it ended."""
         started = time.perf_counter()
-        with precision_set(self.recipe.precision):
-            loss, top1 = train_epoch(state, self.recipe, batches, self.progress)
+        with precision_set(self._runs[0].recipe.precision):
+            outcomes = train_epoch(self._stack, self._batches, [run.progress for run in self._runs])
         trained = time.perf_counter()
-        val = evaluate(state.eval_model, self.data.val, self.data, self.device)
-        if not math.isfinite(val.loss):
-            last = (done + 1) * steps - 1
-            raise DivergedError(self.recipe, last, steps, val.loss, "validation")
-        state.curves = state.curves.extended(
-            lr=learning_rate(self.recipe, done * steps, steps),
-            train_loss=loss,
-            train_top1=top1,
-            val_loss=val.loss,
-            val_top1=val.top1,
-            seconds=time.perf_counter() - started,
-            images_per_second=steps * self.recipe.batch_size / (trained - started),
+        vals = evaluate_stack(
+            self._stack.eval_network, len(self._runs), self._data.val, self._data, self._device
         )
-
-    def _finish(self, state: TrainingState) -> Record:
-        """Read the test set, once, if at all; file the record and the weights that it is of."""
-        val = evaluate(state.eval_model, self.data.val, self.data, self.device)
-        test = (
-            evaluate_test(state.eval_model, self.data.test(), self.data, self.device)
-            if self.tested
-            else None
-        )
-        weights = io.BytesIO()
-        torch.save(
-            {name: tensor.cpu() for name, tensor in state.eval_model.state_dict().items()}, weights
-        )
-        self.folder.write(WEIGHTS, weights.getvalue())
-        return self._file(state, val=val, test=test)
-
-    def _file(
-        self,
-        state: TrainingState,
-        val: Score | None = None,
-        test: TestScore | None = None,
-        failure: Failure | None = None,
-    ) -> Record:
-        """Write the record, then remove what only an unfinished run needs."""
-        epochs = len(state.curves)
-        cost = measure(self.spec, self.data.image_size)
-        record = Record(
-            digest=self.digest,
-            status="failed" if failure else "finished",
-            spec_name=self.spec.name,
-            label=self.spec.label,
-            edits=self.spec.edits,
-            spec=self.spec.to_dict(),
-            recipe_name=self.recipe.name,
-            recipe=self.recipe.to_dict(),
-            data_title=self.data.title,
-            data=self.data.identity,
-            class_names=tuple(self.data.class_names),
-            seed=self.seed,
-            params=cost.params,
-            macs=cost.macs,
-            curves=state.curves,
-            val=val,
-            test=test,
-            failure=failure,
-            stopped_epoch=epochs if not failure and epochs < self.recipe.epochs else None,
-            environment=describe(self.device),
-            notes=state.notes,
-            started=state.started,
-            ended=now(),
-            untested=not self.tested,
-        )
-        self.folder.write(RECORD, record.to_json())
-        self.folder.remove(*UNFINISHED)
-        return record
+        # A run's share: the time of all runs of a stack is what the stack took.
+        share = 1 / len(self._runs)
+        times = {
+            "training": (trained - started) * share,
+            "seconds": (time.perf_counter() - started) * share,
+        }
+        ended: dict[int, Record | Exception] = {}
+        for number, run, outcome, val in zip(self.numbers, self._runs, outcomes, vals, strict=True):
+            try:
+                if isinstance(outcome, DivergedError):
+                    raise outcome
+                run.add_epoch(outcome, val, steps=len(self._batches), **times)
+            except DivergedError as error:
+                ended[number] = run.fail(error.failure)
+            except (StoppedError, InputError) as error:
+                ended[number] = error
+        return ended

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -60,12 +61,36 @@ class EMA:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the network's weights after the step `step` (from 1)."""
+        """Take in the network's weights and statistics after the step `step` (from 1)."""
         decay = min(self.decay, (1 + step) / (10 + step))
         averages, values = zip(*self._floats, strict=True)
         torch._foreach_lerp_(averages, values, 1 - decay)
+
+    def take_counts(self) -> None:
+        """Take over how many batches batch norm has seen, which nothing depends on."""
         for count, value in self._counts:
             count.copy_(value)
+
+
+@contextmanager
+def counted_at_the_end(networks: Iterable[nn.Module], steps: int) -> Iterator[None]:
+    """Let batch norms count the batches that they see within the block at its end.
+
+    One by one it is a kernel for each norm in each step, and no step reads the count.
+    """
+    kinds = (nn.BatchNorm2d,)
+    norms = [norm for network in networks for norm in network.modules() if isinstance(norm, kinds)]
+    counts = [norm.num_batches_tracked for norm in norms]
+    for norm in norms:
+        norm.num_batches_tracked = None
+    try:
+        yield
+    finally:
+        for norm, count in zip(norms, counts, strict=True):
+            norm.num_batches_tracked = count
+    for count in counts:
+        if count is not None:
+            count.add_(steps)
 
 
 def _tensors(network: nn.Module) -> list[torch.Tensor]:

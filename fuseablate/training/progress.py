@@ -20,6 +20,10 @@ from fuseablate.io.terminal import console, counted
 from fuseablate.runs import Curves
 
 
+class StoppedError(Exception):
+    """Raised by a `Progress` that was told of an epoch: the run is to end there for now."""
+
+
 class Progress(Protocol):
     """What the training loop tells; `begin` comes first, `end` last, also after an error."""
 

@@ -35,10 +35,19 @@ class TrainingState:
     """
 
     def __init__(
-        self, spec: Spec, recipe: Recipe, seed: int, size: Size, device: torch.device
+        self,
+        spec: Spec,
+        recipe: Recipe,
+        seed: int,
+        size: Size,
+        device: torch.device,
+        *,
+        stacked: bool = False,
     ) -> None:
+        """Draw a run's first weights; `stacked` says whether it is trained beside others."""
         network = build(spec, seed=seed, size=size, fast=device.type == "cpu").to(device)
         self.network = network.to(memory_format=torch.channels_last)
+        self.recipe = recipe
         self.optimizer = make_optimizer(recipe, self.network)
         self.average = EMA(self.network, recipe.ema) if recipe.ema else None
         names = ("order", "augment", "dropout", *(["mixup"] if recipe.mixup else []))
@@ -50,6 +59,7 @@ class TrainingState:
         self.notes: tuple[str, ...] = ()
         self.started = now()
         self.device = device
+        self.place = place_of(device, stacked)
 
     @property
     def eval_model(self) -> nn.Module:
@@ -59,15 +69,15 @@ class TrainingState:
     def to_dict(self) -> dict[str, Any]:
         """Return the state as tensors and plain values."""
         return {
-            "network": self.network.state_dict(),
-            "average": self.average and self.average.network.state_dict(),
+            "network": _own(self.network.state_dict()),
+            "average": self.average and _own(self.average.network.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "streams": {name: generator.get_state() for name, generator in self.streams.items()},
             "curves": asdict(self.curves),
             "notes": self.notes,
             "started": self.started,
             "device": self.device.type,
-            "place": place_of(self.device),
+            "place": self.place,
             "threads": torch.get_num_threads(),
         }
 
@@ -92,7 +102,7 @@ class TrainingState:
         torch.set_num_threads(kept.threads)
         before, here = kept.device, self.device.type
         if before == here and kept.place:
-            before, here = kept.place, place_of(self.device)
+            before, here = kept.place, self.place
         if before != here:
             self.notes += (
                 f"from epoch {len(self.curves) + 1} on {here}, before on {before}: not bit-equal "
@@ -118,9 +128,18 @@ class TrainingState:
 FREE = {"lr", "fused", "foreach", "capturable"}  # settings that differ between machines, or change
 
 
-def place_of(device: torch.device) -> str:
+def place_of(device: torch.device, stacked: bool) -> str:
     """Return what the last bits of a run depend on, besides its threads."""
-    return f"{device_name(device)} with torch {torch.__version__}"
+    place = f"{device_name(device)} with torch {torch.__version__}"
+    return f"{place}, stacked" if stacked else place
+
+
+def _own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors that have their memory for themselves: a part is saved with all of a whole."""
+    return {
+        name: tensor if tensor.nbytes == tensor.untyped_storage().nbytes() else tensor.clone()
+        for name, tensor in tensors.items()
+    }
 
 
 def _shapes(value: object) -> object:

@@ -28,7 +28,7 @@ def random_data(count: int, size: int = 8) -> Data:
 
 def batches(data: Data, batch_size: int, seed: int = 0) -> TrainBatches:
     order, augment = stream(seed, "order"), stream(seed, "augment")
-    return TrainBatches(data.train, data, batch_size, "cpu", order=order, augment=augment)
+    return TrainBatches(data.train, data, batch_size, "cpu", order=[order], augment=[augment])
 
 
 def test_offsets_and_flips_are_uniform() -> None:
@@ -96,7 +96,7 @@ def test_another_seed_gives_other_batches() -> None:
 def test_order_and_augmentation_are_separate_streams() -> None:
     data = random_data(24)
     same_order, other_augment = stream(0, "order"), stream(9, "augment")
-    changed = TrainBatches(data.train, data, 8, "cpu", order=same_order, augment=other_augment)
+    changed = TrainBatches(data.train, data, 8, "cpu", order=[same_order], augment=[other_augment])
     for ours, theirs in zip(batches(data, 8), changed, strict=True):
         assert torch.equal(ours[1], theirs[1])
         assert not torch.equal(ours[0], theirs[0])
@@ -105,7 +105,7 @@ def test_order_and_augmentation_are_separate_streams() -> None:
 def test_the_generators_states_are_all_that_resuming_needs() -> None:
     data = random_data(24)
     order, augment = stream(0, "order"), stream(0, "augment")
-    train = TrainBatches(data.train, data, 8, "cpu", order=order, augment=augment)
+    train = TrainBatches(data.train, data, 8, "cpu", order=[order], augment=[augment])
     list(train)
     states = order.get_state(), augment.get_state()
     expected = list(train)
@@ -113,7 +113,7 @@ def test_the_generators_states_are_all_that_resuming_needs() -> None:
     order, augment = torch.Generator(), torch.Generator()
     order.set_state(states[0])
     augment.set_state(states[1])
-    resumed = TrainBatches(data.train, data, 8, "cpu", order=order, augment=augment)
+    resumed = TrainBatches(data.train, data, 8, "cpu", order=[order], augment=[augment])
     for ours, theirs in zip(resumed, expected, strict=True):
         assert torch.equal(ours[0], theirs[0])
         assert torch.equal(ours[1], theirs[1])
@@ -122,7 +122,7 @@ def test_the_generators_states_are_all_that_resuming_needs() -> None:
 def test_an_epoch_draws_all_its_numbers_when_it_starts() -> None:
     data = random_data(24)
     order, augment = stream(0, "order"), stream(0, "augment")
-    train = TrainBatches(data.train, data, 8, "cpu", order=order, augment=augment)
+    train = TrainBatches(data.train, data, 8, "cpu", order=[order], augment=[augment])
     epoch = iter(train)
     started = order.get_state(), augment.get_state()
     list(epoch)
@@ -161,7 +161,7 @@ def test_batches_are_made_on_the_device_asked_for() -> None:
     """The meta device stands in for an accelerator: what stays behind on the CPU would fail."""
     data = random_data(8)
     order, augment = stream(0, "order"), stream(0, "augment")
-    train = TrainBatches(data.train, data, 4, "meta", order=order, augment=augment)
+    train = TrainBatches(data.train, data, 4, "meta", order=[order], augment=[augment])
     for images, labels in (*train, *eval_batches(data.val, data, 4, "meta")):
         assert images.device.type == labels.device.type == "meta"
         assert images.shape == (4, 3, 8, 8)

@@ -10,8 +10,9 @@ from fuseablate.data.batches import TrainBatches
 from fuseablate.spec.spec import Spec
 from fuseablate.streams import stream
 from fuseablate.training import SilentProgress
-from fuseablate.training.epoch import train_epoch
+from fuseablate.training.epoch import Trained, train_epoch
 from fuseablate.training.evaluate import evaluate
+from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState
 from tests.helpers.small_run import CLASSES, small_data, small_recipe
 
@@ -71,7 +72,7 @@ def test_a_step_trains_on_the_weighted_losses() -> None:
     }
 
     def batches() -> TrainBatches:
-        draws = {"order": stream(5, "order"), "augment": stream(5, "augment")}
+        draws = {name: [stream(5, name)] for name in ("order", "augment")}
         return TrainBatches(data.train, data, 216, "cpu", **draws)
 
     ((images, labels),) = batches()
@@ -80,8 +81,10 @@ def test_a_step_trains_on_the_weighted_losses() -> None:
     expected = losses[0] + WEIGHT * losses[1]
     expected.backward()  # type: ignore[no-untyped-call]
 
-    loss, _ = train_epoch(state, recipe, batches(), SilentProgress())
-    assert abs(loss - expected.item()) < 1e-5
+    stack = Stack(tapped().layers((16, 16)), [state])
+    (epoch,) = train_epoch(stack, batches(), [SilentProgress()])
+    assert isinstance(epoch, Trained)
+    assert abs(epoch.loss - expected.item()) < 1e-5
     assert abs(losses[1].item() - losses[0].item()) > 0.01
     for name, after in state.network.named_parameters():
         start = before[name]

@@ -72,7 +72,7 @@ def test_a_run_is_the_plain_loop_written_out(store: Store, data: Data) -> None:
         if isinstance(module, Dropout):
             module.generator = stream(3, "dropout")
     batches = TrainBatches(
-        data.train, data, 24, "cpu", order=stream(3, "order"), augment=stream(3, "augment")
+        data.train, data, 24, "cpu", order=[stream(3, "order")], augment=[stream(3, "augment")]
     )
     optimizer = torch.optim.SGD(
         network.parameters(), 0.1, 0.9, nesterov=True, weight_decay=5e-4, fused=False, foreach=False

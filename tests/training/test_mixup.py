@@ -15,9 +15,11 @@ from fuseablate.network.modules import Dropout
 from fuseablate.runs.store import Store
 from fuseablate.streams import stream
 from fuseablate.training import SilentProgress, train
-from fuseablate.training.mixup import Targets, mixed
+from fuseablate.training.mixup import Targets, draw_mixing, mixed
 from fuseablate.training.state import TrainingState
 from tests.helpers.small_run import small_data, small_recipe, small_spec
+
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -35,7 +37,8 @@ def test_the_loss_is_that_of_soft_classes(smoothing: float) -> None:
 def test_images_and_classes_are_mixed_alike() -> None:
     images = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 3, 2, 2).contiguous()
     labels = 10 * torch.arange(6)
-    mixtures, targets = mixed(images, labels, 1.0, stream(0, "mixup"))
+    mixing = draw_mixing(1.0, 1, len(images), stream(0, "mixup"), CPU)
+    mixtures, targets = mixed(images, labels, mixing, 0)
     assert targets.others is not None
     assert sorted(targets.others.tolist()) == labels.tolist()
     partners = (targets.others // 10).view(6, 1, 1, 1)
@@ -46,9 +49,7 @@ def test_images_and_classes_are_mixed_alike() -> None:
 
 @pytest.mark.parametrize("alpha", [0.1, 1.0, 4.0])
 def test_the_greater_share_has_the_beta_distribution_folded(alpha: float) -> None:
-    generator = stream(1, "mixup")
-    images, labels = torch.zeros(2, 1, 1, 1), torch.zeros(2, dtype=torch.int64)
-    shares = [mixed(images, labels, alpha, generator)[1].share for _ in range(500)]
+    shares = draw_mixing(alpha, 500, 2, stream(1, "mixup"), CPU).shares
     beta = scipy.stats.beta(alpha, alpha)
     test = scipy.stats.kstest(shares, lambda share: 2 * beta.cdf(share) - 1)
     assert test.pvalue > 0.01
@@ -67,13 +68,13 @@ def test_a_run_with_mixup_is_the_plain_loop_written_out(tmp_path: Path) -> None:
             module.generator = stream(3, "dropout")
     # the very batches and masks of a run without MixUp
     batches = TrainBatches(
-        data.train, data, 24, "cpu", order=stream(3, "order"), augment=stream(3, "augment")
+        data.train, data, 24, "cpu", order=[stream(3, "order")], augment=[stream(3, "augment")]
     )
     optimizer = torch.optim.SGD(network.parameters(), 0.1, 0.9, nesterov=True, weight_decay=5e-4)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, len(batches))
-    mixup, losses = stream(3, "mixup"), []
-    for images, labels in batches:
-        mixtures, targets = mixed(images, labels, 0.5, mixup)
+    mixing, losses = draw_mixing(0.5, len(batches), 24, stream(3, "mixup"), CPU), []
+    for step, (images, labels) in enumerate(batches):
+        mixtures, targets = mixed(images, labels, mixing, step)
         assert targets.others is not None
         soft = targets.share * F.one_hot(labels, 4) + (1 - targets.share) * F.one_hot(
             targets.others, 4

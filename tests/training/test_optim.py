@@ -113,6 +113,7 @@ def test_the_average_takes_in_batch_norms_statistics_and_counts() -> None:
     net.running_mean.fill_(11.0)
     net.num_batches_tracked.fill_(7)
     average.update(1)
+    average.take_counts()
     buffers = dict(average.network.named_buffers())
     assert buffers["running_mean"].item() == pytest.approx(11 * 9 / 11)
     assert buffers["num_batches_tracked"].item() == 7

@@ -4,6 +4,18 @@ from fuseablate.network.modules.fast import DepthwiseConv2d, FastShift, Pointwis
 from fuseablate.network.modules.joins import AuxHead, Concat, Gate, Residual, Sequential, Split, Sum
 from fuseablate.network.modules.plain import Scale, Shift, StandardisedConv2d, ZeroPadShortcut
 from fuseablate.network.modules.random import Dropout, DropPath
+from fuseablate.network.modules.stacked import (
+    StackedBatchNorm2d,
+    StackedConcat,
+    StackedConv2d,
+    StackedDropout,
+    StackedDropPath,
+    StackedGroupNorm,
+    StackedLinear,
+    StackedShift,
+    StackedSplit,
+    StackedZeroPadShortcut,
+)
 
 __all__ = [
     "AuxHead",
@@ -19,6 +31,16 @@ __all__ = [
     "Sequential",
     "Shift",
     "Split",
+    "StackedBatchNorm2d",
+    "StackedConcat",
+    "StackedConv2d",
+    "StackedDropPath",
+    "StackedDropout",
+    "StackedGroupNorm",
+    "StackedLinear",
+    "StackedShift",
+    "StackedSplit",
+    "StackedZeroPadShortcut",
     "StandardisedConv2d",
     "Sum",
     "ZeroPadShortcut",

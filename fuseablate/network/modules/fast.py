@@ -53,33 +53,38 @@ class FastShift(Shift):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, C, ceil(H / stride), ceil(W / stride))."""
-        shifted: Tensor = _Moved.apply(x, self.kernel)
-        return shifted[:, :, :: self.stride, :: self.stride]
+        return moved(x, self.kernel)[:, :, :: self.stride, :: self.stride]
+
+
+def moved(x: Tensor, kernel: int) -> Tensor:
+    """Return (N, C, H, W) with each run of channels moved to its place of the window."""
+    shifted: Tensor = _Moved.apply(x, kernel)
+    return shifted
 
 
 class _Moved(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: int) -> Tensor:
         ctx.kernel = kernel
-        return _moved(x, kernel, 1)
+        return _shifted(x, kernel, 1)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _moved(grad, ctx.kernel, -1), None
+        return _shifted(grad, ctx.kernel, -1), None
 
 
-def _moved(x: Tensor, kernel: int, way: int) -> Tensor:
+def _shifted(x: Tensor, kernel: int, way: int) -> Tensor:
     """Return `x` with each run of channels moved, or moved back where `way` is -1."""
     _, channels, height, width = x.shape
     run, reach = channels // kernel**2, kernel // 2
-    moved = torch.zeros_like(x)
-    moved[:, run * kernel**2 :] = x[:, run * kernel**2 :]
+    y = torch.zeros_like(x)
+    y[:, run * kernel**2 :] = x[:, run * kernel**2 :]
     for place in range(kernel**2 if run else 0):
         down, right = (way * (step - reach) for step in divmod(place, kernel))
         (to_y, from_y), (to_x, from_x) = _overlap(down, height), _overlap(right, width)
         part = slice(place * run, (place + 1) * run)
-        moved[:, part, to_y, to_x] = x[:, part, from_y, from_x]
-    return moved
+        y[:, part, to_y, to_x] = x[:, part, from_y, from_x]
+    return y
 
 
 def _overlap(step: int, side: int) -> tuple[slice, slice]:

@@ -6,6 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+STANDARDISING_EPS = 1e-8  # of BiT's published weights
+
+
+def standardised(kernels: Tensor) -> Tensor:
+    """Return kernels (C', C, kh, kw), each brought to mean 0 and variance 1."""
+    # A batch norm over (1, C', everything else) is the fastest way to do this.
+    rows = kernels.reshape(1, len(kernels), -1)
+    rows = F.batch_norm(rows, None, None, training=True, momentum=0.0, eps=STANDARDISING_EPS)
+    return rows.view(kernels.shape)
+
 
 class StandardisedConv2d(nn.Conv2d):
     """A convolution whose kernels are brought to mean 0 and variance 1 (Qiao et al., 2019).
@@ -16,16 +26,11 @@ class StandardisedConv2d(nn.Conv2d):
     of all layers multiply (densenet169: 70 a layer) until float32 holds them no more.
     """
 
-    eps = 1e-8  # of BiT's published weights
-
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, C', H', W')."""
-        # A batch norm over (1, C', everything else) is the fastest way to do this.
-        rows = self.weight.reshape(1, self.out_channels, -1)
-        weight = F.batch_norm(rows, None, None, training=True, momentum=0.0, eps=self.eps)
         return F.conv2d(
             x,
-            weight.view(self.weight.shape),
+            standardised(self.weight),
             self.bias,
             self.stride,
             self.padding,

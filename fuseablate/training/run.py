@@ -1,0 +1,198 @@
+"""The life of one run, from its checkpoint or seed to its record."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import torch
+
+from fuseablate.cost import measure
+from fuseablate.data.parts import Data
+from fuseablate.errors import InputError, UnreadableError
+from fuseablate.io.reading import MissingError
+from fuseablate.io.tensors import SpoiltError
+from fuseablate.recipes import Recipe
+from fuseablate.runs import (
+    DESCRIPTION,
+    RECORD,
+    WEIGHTS,
+    Description,
+    Failure,
+    Record,
+    RunFolder,
+    Score,
+    TestScore,
+)
+from fuseablate.spec import Spec
+from fuseablate.training import checkpoint
+from fuseablate.training.environment import describe
+from fuseablate.training.epoch import DivergedError, Trained
+from fuseablate.training.evaluate import evaluate, evaluate_test
+from fuseablate.training.progress import Progress
+from fuseablate.training.schedule import has_stalled, learning_rate
+from fuseablate.training.state import TrainingState, now
+
+UNFINISHED = (*checkpoint.SAVED, DESCRIPTION)  # what only an unfinished run needs
+
+
+class Run:
+    """A run that is being trained, its folder held by this process."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        recipe: Recipe,
+        data: Data,
+        seed: int,
+        *,
+        tested: bool,
+        digest: str,
+        folder: RunFolder,
+        device: torch.device,
+        progress: Progress,
+        beside: int = 0,
+    ) -> None:
+        """Take up the run of that digest; so many others are trained `beside` it as one network."""
+        self.spec, self.recipe, self.data, self.seed = spec, recipe, data, seed
+        self.tested, self.digest, self.folder = tested, digest, folder
+        self.device, self.progress = device, progress
+        self.way = f"stacked ({beside + 1} runs)" if beside else "alone"
+        self.state = TrainingState(
+            spec, recipe, seed, data.image_size, device, stacked=bool(beside)
+        )
+        self._val: Score | None = None
+
+    def begin(self, images: int) -> None:
+        """Go on from the newest checkpoint that can be trusted; an epoch has so many `images`."""
+        self._resume()
+        description = Description(
+            digest=self.digest,
+            spec_name=self.spec.name,
+            label=self.spec.label,
+            recipe_name=self.recipe.name,
+            epochs=self.recipe.epochs,
+            data_title=self.data.title,
+            seed=self.seed,
+        )
+        self.folder.write(DESCRIPTION, description.to_json())
+        title = " ".join(filter(None, (self.spec.name, self.spec.label, f"seed {self.seed}")))
+        self.progress.begin(title, self.recipe.epochs, self.epochs, images)
+
+    @property
+    def epochs(self) -> int:
+        """How many are done."""
+        return len(self.state.curves)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no epoch is left, or early stopping leaves none."""
+        stop = self.recipe.early_stop
+        stalled = stop is not None and has_stalled(stop, self.state.curves)
+        return stalled or self.epochs == self.recipe.epochs
+
+    def add_epoch(
+        self, trained: Trained, val: Score, *, steps: int, training: float, seconds: float
+    ) -> None:
+        """Add an epoch of so many steps to the curves, save the state, and tell.
+
+        It took `seconds`, and its `training` so many of them. Raise a DivergedError where the
+        validation loss is not finite.
+        """
+        done = self.epochs
+        if not math.isfinite(val.loss):
+            last = (done + 1) * steps - 1
+            raise DivergedError(self.recipe, last, steps, val.loss, "validation")
+        self._val = val
+        self.state.curves = self.state.curves.extended(
+            lr=learning_rate(self.recipe, done * steps, steps),
+            train_loss=trained.loss,
+            train_top1=trained.top1,
+            val_loss=val.loss,
+            val_top1=val.top1,
+            seconds=seconds,
+            images_per_second=steps * self.recipe.batch_size / training,
+        )
+        checkpoint.save(self.folder, self.digest, self.state.to_dict())
+        self.progress.epoch(self.state.curves)
+
+    def finish(self) -> Record:
+        """Read the test set, once, if at all; file the record and the weights that it is of."""
+        network, data = self.state.eval_model, self.data
+        # That of the last epoch, unless the run was interrupted between the two.
+        val = self._val or evaluate(network, data.val, data, self.device)
+        test = evaluate_test(network, data.test(), data, self.device) if self.tested else None
+        weights = io.BytesIO()
+        # Each a tensor of its own: a part of a stacked one would be saved with all of it.
+        torch.save(
+            {name: tensor.cpu().clone() for name, tensor in network.state_dict().items()}, weights
+        )
+        self.folder.write(WEIGHTS, weights.getvalue())
+        return self._file(val=val, test=test)
+
+    def fail(self, failure: Failure) -> Record:
+        """File the record of a run that has diverged."""
+        return self._file(failure=failure)
+
+    def _resume(self) -> None:
+        """Take over the state of the newest checkpoint that can be trusted, if there is one."""
+        state, notes, threads = self.state, [], torch.get_num_threads()
+        for path in (self.folder.path / name for name in checkpoint.SAVED):
+            try:
+                state.restore(checkpoint.load(path, self.digest))
+                break
+            except SpoiltError as error:
+                kept = checkpoint.set_aside(path)
+                notes.append(f"{path.name} could not be used, kept as {kept.name}: {error}")
+            except MissingError:
+                continue
+            except InputError as error:
+                raise UnreadableError(
+                    f"{error}; it is kept, and the same command goes on from it"
+                ) from None
+        state.notes += tuple(notes)
+        if torch.get_num_threads() != threads:
+            self.progress.say(
+                f"going on with {torch.get_num_threads()} CPU threads, as the run began (asked "
+                f"for: {threads})"
+            )
+        for note in state.notes:
+            self.progress.say(f"warning: {note}")
+
+    def _file(
+        self,
+        val: Score | None = None,
+        test: TestScore | None = None,
+        failure: Failure | None = None,
+    ) -> Record:
+        """Write the record, then remove what only an unfinished run needs."""
+        cost = measure(self.spec, self.data.image_size)
+        record = Record(
+            digest=self.digest,
+            status="failed" if failure else "finished",
+            spec_name=self.spec.name,
+            label=self.spec.label,
+            edits=self.spec.edits,
+            spec=self.spec.to_dict(),
+            recipe_name=self.recipe.name,
+            recipe=self.recipe.to_dict(),
+            data_title=self.data.title,
+            data=self.data.identity,
+            class_names=tuple(self.data.class_names),
+            seed=self.seed,
+            params=cost.params,
+            macs=cost.macs,
+            curves=self.state.curves,
+            val=val,
+            test=test,
+            failure=failure,
+            stopped_epoch=None if failure or self.epochs == self.recipe.epochs else self.epochs,
+            environment={**describe(self.device), "steps": f"{self.way}, eager"},
+            notes=self.state.notes,
+            started=self.state.started,
+            ended=now(),
+            untested=not self.tested,
+        )
+        self.folder.write(RECORD, record.to_json())
+        self.folder.remove(*UNFINISHED)
+        return record
