@@ -1,0 +1,188 @@
+"""Runs that are trained as one network follow the trajectories that they have alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor
+
+from fuseablate.cost import measure
+from fuseablate.data.batches import TrainBatches
+from fuseablate.errors import InputError
+from fuseablate.ops import OPS
+from fuseablate.recipes.recipe import Recipe
+from fuseablate.spec.catalog import load_spec, shipped_specs
+from fuseablate.spec.spec import Spec
+from fuseablate.streams import stream
+from fuseablate.training import SilentProgress
+from fuseablate.training.epoch import DivergedError, Trained, train_epoch
+from fuseablate.training.stack import Stack
+from fuseablate.training.state import TrainingState
+from tests.helpers.op_rows import NEEDED
+from tests.helpers.small_run import small_recipe
+
+CPU = torch.device("cpu")
+CLASSES = 5
+BATCH = 6
+EQUAL: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
+Size = tuple[int, int]
+
+
+@pytest.fixture(autouse=True)
+def _in_float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+class Noise:
+    """Batches of noise, a stream for each run; of a run alone they are the same as in a stack."""
+
+    def __init__(self, runs: Sequence[int], size: Size, steps: int) -> None:
+        self._runs, self._size, self._steps = runs, size, steps
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        streams = [stream(run, "noise") for run in self._runs]
+        for _ in range(self._steps):
+            images = [torch.randn(BATCH, 3, *self._size, generator=each) for each in streams]
+            labels = [torch.randint(CLASSES, (BATCH,), generator=each) for each in streams]
+            whole = torch.cat(images).contiguous(memory_format=torch.channels_last)
+            yield whole, torch.cat(labels)
+
+
+def three(**changes: object) -> list[Recipe]:
+    """Return recipes that differ in all that may differ between the runs of a stack."""
+    same = {"batch_size": BATCH, "ema": 0.9, "lr": 0.01, **changes}
+    return [
+        small_recipe(**same),
+        small_recipe(**{**same, "lr": 0.02, "weight_decay": 0.01, "mixup": 0.5}),
+        small_recipe(**{**same, "label_smoothing": 0.2, "clip_norm": 0.5, "epochs": 7}),
+    ]
+
+
+Epochs = list[Trained | DivergedError]
+
+
+def trained(
+    spec: Spec, recipes: Sequence[Recipe], size: Size, steps: int, runs: Sequence[int]
+) -> tuple[list[TrainingState], Epochs]:
+    """Return the states of runs, whose numbers are their seeds, after an epoch as one network."""
+    states = [TrainingState(spec, recipes[run], run, size, CPU) for run in runs]
+    batches = cast("TrainBatches", Noise(runs, size, steps))
+    stack = Stack(spec.layers(size), states)
+    return states, train_epoch(stack, batches, [SilentProgress()] * len(runs))
+
+
+def check(spec: Spec, size: Size, steps: int, recipes: Sequence[Recipe] = ()) -> None:
+    """Check each run of a stack against the run alone: every tensor, the loss and the top-1."""
+    recipes = recipes or three()
+    together, epochs = trained(spec, recipes, size, steps, range(len(recipes)))
+    for run, (state, epoch) in enumerate(zip(together, epochs, strict=True)):
+        (alone,), (expected,) = trained(spec, recipes, size, steps, [run])
+        assert isinstance(epoch, Trained)
+        assert isinstance(expected, Trained)
+        assert epoch.top1 == expected.top1
+        assert epoch.loss == pytest.approx(expected.loss, rel=1e-9)
+        pairs: list[tuple[Any, Any]] = [(state.network, alone.network)]
+        if state.average and alone.average:
+            pairs.append((state.average.network, alone.average.network))
+        for mine, theirs in pairs:
+            tensors = theirs.state_dict()
+            for name, tensor in mine.state_dict().items():
+                torch.testing.assert_close(tensor, tensors[name], **EQUAL, msg=f"{run} {name}")
+        for name, generator in state.streams.items():
+            assert torch.equal(generator.get_state(), alone.streams[name].get_state()), name
+
+
+def net(*rows: dict[str, Any], **keys: object) -> Spec:
+    """Return a table of a first convolution, the rows, pooling and a classifier with dropout."""
+    first = {"op": "conv", "kernel": 3, "norm": "batch", "out": 16, "nl": "hswish", "stride": 1}
+    last = {"op": "conv", "kernel": 1, "out": "classes", "form": "conv", "dropout": True}
+    table = [first, *rows, {"op": "pool"}, last]
+    numbered = [{"id": str(number), **row} for number, row in enumerate(table, 1)]
+    return Spec.from_dict(
+        {"name": "net", "input": [12, 12], "classes": CLASSES, "dropout": 0.3, "rows": numbered}
+        | keys
+    )
+
+
+MIXED = [
+    {"op": "fuse", "kernel": 3, "exp": 24, "out": 16, "se": True, "nl": "relu", "residual": True},
+    {"op": "fuse", "kernel": 5, "exp": 24, "out": 24, "se": False, "nl": "hswish", "stride": 2,
+     "variant": "half"},
+    {"op": "shift", "kernel": 3, "exp": 30, "out": 24, "se": False, "nl": "relu", "residual": True},
+    {"op": "aux", "weight": 0.3, "out": 8},
+    {"op": "basic", "out": 32, "stride": 2},
+    {"op": "mbconv", "kernel": 3, "exp": 40, "out": 32, "se": True, "nl": "swish"},
+]  # fmt: skip
+
+
+def test_runs_of_many_layers_follow_their_own_trajectories() -> None:
+    """Gates, joins, shifts, an auxiliary head, dropout and stochastic depth, 1x1 maps."""
+    check(net(*MIXED, drop_path=0.3), (12, 12), 8)
+
+
+@pytest.mark.parametrize(
+    "edits", [("all.norm=group", "all.weight_std=true"), ("basic.shortcut=pad",)]
+)
+def test_other_norms_and_shortcuts(edits: tuple[str, ...]) -> None:
+    check(net(*MIXED[-3:]).edit(*edits), (12, 12), 4)
+
+
+def test_each_run_has_an_optimizer_of_its_own() -> None:
+    plain = {"momentum": None, "nesterov": None, "epochs": 2, "lr": 1e-3, "batch_size": BATCH}
+    names = ("adam", "adamw", "adamax", "rmsprop")
+    recipes = [small_recipe(**plain, optimizer=name) for name in names]
+    check(net(MIXED[0]), (12, 12), 4, [small_recipe(batch_size=BATCH), *recipes])
+
+
+def test_a_run_that_diverges_leaves_no_trace_on_the_others() -> None:
+    recipes = three(schedule={"kind": "cosine"})
+    bad = [*recipes[:1], recipes[1].replace(lr=1e300), *recipes[2:]]
+    together, epochs = trained(net(MIXED[0]), bad, (12, 12), 6, range(3))
+    assert isinstance(epochs[1], DivergedError)
+    (_,), (alone,) = trained(net(MIXED[0]), bad, (12, 12), 6, [1])
+    assert isinstance(alone, DivergedError)
+    assert epochs[1].failure.step == alone.failure.step
+    for run in (0, 2):
+        (state,), _ = trained(net(MIXED[0]), bad, (12, 12), 6, [run])
+        tensors = state.network.state_dict()
+        for name, tensor in together[run].network.state_dict().items():
+            torch.testing.assert_close(tensor, tensors[name], **EQUAL, msg=f"{run} {name}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPS)
+def test_every_op(name: str) -> None:
+    row = {"op": name, **NEEDED[name]}
+    check(net(row, MIXED[0], drop_path=0.2), (12, 12), 50)
+
+
+def smallest(spec: Spec) -> Size | None:
+    """Return 32x32, or the smallest larger input that takes under 100 M MACs; None without one."""
+    for side in (32, 48, 64, 75, 96, 128):
+        try:
+            spec.check_trainable((side, side))
+            macs = measure(spec, (side, side)).macs
+        except InputError:
+            continue
+        return (side, side) if macs < 100e6 else None
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(shipped_specs()))
+def test_every_table_of_the_catalogue(name: str) -> None:
+    spec = load_spec(name).edit(f"classes={CLASSES}")
+    size = smallest(spec)
+    if size is None:
+        pytest.skip("over 100 M MACs at its smallest input")
+    check(spec, size, 5)
