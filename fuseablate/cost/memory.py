@@ -18,15 +18,20 @@ from fuseablate.layers import (
     ACTIVATIONS,
     Act,
     AuxHead,
+    ChannelConv,
+    ChannelShuffle,
     Children,
     Concat,
     Conv,
+    CoordinateGate,
     Dropout,
     DropPath,
     Flatten,
     Gate,
     GlobalPool,
     Layer,
+    LayerNorm,
+    LayerScale,
     Linear,
     Norm,
     Pad,
@@ -106,7 +111,8 @@ def _chain(run: Pass, children: Children, x: Tensor) -> Tensor:
     apart = True
     for _, child in children:
         x = _layer(run, child, x, apart)
-        apart = isinstance(child, Conv) and _is_product(child)
+        view = LayerNorm | ChannelShuffle
+        apart = isinstance(child, view) or (isinstance(child, Conv) and _is_product(child))
     return x
 
 
@@ -149,15 +155,35 @@ def _split(run: Pass, layer: Split, x: Tensor, apart: bool) -> Tensor:
 
 
 def _gate(run: Pass, layer: Gate, x: Tensor, apart: bool) -> Tensor:
-    shape = x.shape
+    return _times(run, x, _chain(run, layer.children, x))
+
+
+def _times(run: Pass, x: Tensor, factors: Tensor) -> Tensor:
+    shape, fewer = x.shape, factors.shape
 
     def backward(gradient: Block) -> list[Block]:
         of_map, of_factors = run.map(shape), run.map(shape)
         del of_factors  # summed over the map
-        return [of_map, run.map(shape[:1])]
+        return [of_map, run.map(fewer)]
 
-    factors = _chain(run, layer.children, x)
     return run.out(run.map(shape), shape, [x, factors], backward, x.block, factors.block)
+
+
+def _coordinate_gate(run: Pass, gate: CoordinateGate, x: Tensor, apart: bool) -> Tensor:
+    whole, (both, *strips) = x.shape, gate.parts(x.shape)
+    means = [
+        run.out(run.map(shape), shape, [x], lambda _: [run.map(whole)])
+        for shape in ((whole[0], whole[1], 1), (whole[0], 1, whole[2]))
+    ]
+    (_, trunk), *gates = gate.children
+    inner = _layer(run, trunk, _joined(run, means)._replace(shape=both), True)
+    del means
+    joined = inner.shape
+    for (_, child), strip in zip(gates, strips, strict=True):
+        part = run.out(inner.block, strip, [inner], lambda _: [run.map(joined)])
+        factors = _layer(run, child, part, True)
+        x = _times(run, x, factors)
+    return x
 
 
 def _aux_head(run: Pass, layer: AuxHead, x: Tensor, apart: bool) -> Tensor:
@@ -195,6 +221,22 @@ def _is_product(conv: Conv) -> bool:
 def _norm(run: Pass, norm: Norm, x: Tensor, apart: bool) -> Tensor:
     statistics = run.map((2 * norm.groups,)) if norm.groups else run.weights(2 * norm.channels)
     return _weighted(run, norm, x, statistics)
+
+
+def _layer_norm(run: Pass, norm: LayerNorm, x: Tensor, apart: bool) -> Tensor:
+    return _weighted(run, norm, x, run.map((2, *x.shape[1:])))  # each position's mean and spread
+
+
+def _layer_scale(run: Pass, scale: LayerScale, x: Tensor, apart: bool) -> Tensor:
+    shape = x.shape
+
+    def backward(gradient: Block) -> list[Block]:
+        of_map, of_factors = run.map(shape), run.map(shape)
+        run.gradient_of(scale.channels)
+        del of_factors
+        return [of_map]
+
+    return run.out(run.map(shape), shape, [x], backward, x.block)
 
 
 def _act(run: Pass, act: Act, x: Tensor, apart: bool) -> Tensor:
@@ -274,6 +316,11 @@ _FORWARD: Mapping[type[Layer], Callable[[Pass, Any, Tensor, bool], Tensor]] = {
     AuxHead: _aux_head,
     Conv: _conv,
     Linear: lambda run, linear, x, apart: _weighted(run, linear, x),
+    CoordinateGate: _coordinate_gate,
+    ChannelConv: lambda run, conv, x, apart: _weighted(run, conv, x),
+    ChannelShuffle: _plain,
+    LayerNorm: _layer_norm,
+    LayerScale: _layer_scale,
     Norm: _norm,
     Act: _act,
     Pool: _pool,

@@ -7,8 +7,8 @@ and leave. With a broadcast link for each row, a one-dimensional depthwise convo
 lines dealt out to the rows, one weight reaching all columns at once (Selvam et al., FuSeConv,
 DATE 2021, and "ST-OS", arXiv 2108.11441, whose published speed-ups this gives).
 
-Norms, non-linearities, pooling, shifts and sums are free: they are done as numbers leave the array.
-A kind of layer that is neither is refused.
+Norms, non-linearities, pooling, shifts, shuffles and sums are free: they are done as numbers leave
+the array. A kind of layer that is neither is refused.
 """
 
 from __future__ import annotations
@@ -23,14 +23,19 @@ from fuseablate.io.checked import Schema
 from fuseablate.layers import (
     Act,
     AuxHead,
+    ChannelConv,
+    ChannelShuffle,
     Concat,
     Conv,
+    CoordinateGate,
     Dropout,
     DropPath,
     Flatten,
     Gate,
     GlobalPool,
     Layer,
+    LayerNorm,
+    LayerScale,
     Linear,
     Norm,
     Pad,
@@ -49,8 +54,9 @@ from fuseablate.layers import (
 
 # All but matrix products; an auxiliary head is never run by an image that is classified.
 FREE = (
-    Norm, Act, Pool, GlobalPool, Pad, ZeroPadShortcut, Shift, Scale, Flatten, Dropout, DropPath,
-    Seq, Residual, Concat, Split, Sum, Gate, AuxHead,
+    Norm, LayerNorm, LayerScale, Act, Pool, GlobalPool, Pad, ZeroPadShortcut, Shift, ChannelShuffle,
+    Scale, Flatten, Dropout, DropPath, Seq, Residual, Concat, Split, Sum, Gate, CoordinateGate,
+    AuxHead,
 )  # fmt: skip
 Side = Annotated[int, Field(ge=1, le=4096)]
 
@@ -99,6 +105,8 @@ def _cycles(step: Step, array: SystolicArray) -> int:
             return _conv(conv, step, array)
         case Linear(cin=cin, cout=cout):
             return array.product(1, cin, cout)
+        case ChannelConv(kernel=kernel):
+            return array.product(step.before[0], kernel, 1)
     if not isinstance(step.layer, FREE):
         raise InputError(f"{step.layer.tag}: no systolic array is known to run it")
     return 0

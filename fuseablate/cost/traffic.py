@@ -15,6 +15,7 @@ from fuseablate.io.checked import Schema
 from fuseablate.layers import (
     AuxHead,
     Concat,
+    CoordinateGate,
     Dropout,
     DropPath,
     Flatten,
@@ -78,6 +79,9 @@ def moved(step: Step) -> int:
             numbers = 2 * after
         case Gate():
             numbers = 2 * after + step.after[0]
+        case CoordinateGate():  # two means of the map, and two products with factors of strips
+            channels, high, wide = step.before
+            numbers = 6 * after + 2 * channels * (high + wide)
         case _ if isinstance(layer, STILL):
             numbers = 0
         case _:

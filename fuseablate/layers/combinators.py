@@ -117,6 +117,40 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class CoordinateGate:
+    """The input times a factor for each of its lines and one for each of its columns.
+
+    Of a map `(C, H, W)` the means of the lines and those of the columns, `(C, H + W, 1)`, go
+    through the first child; what it makes of the lines goes through the second, `(M, H, 1)` to
+    factors `(C, H, 1)`, and of the columns through the third, `(M, 1, W)` to `(C, 1, W)`
+    (coordinate attention, Hou et al., CVPR 2021).
+    """
+
+    tag: ClassVar[str] = "CoordinateGate"
+    children: Children
+
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Raise `InputError` where the children do not end in factors of the input's channels."""
+        both, *strips = self.parts(shape)
+        (_, trunk), *gates = self.children
+        costs = [trunk.infer(both)[1], Cost(pool=2 * numel(shape), elementwise=2 * numel(shape))]
+        for (name, child), strip in zip(gates, strips, strict=True):
+            after, cost = child.infer(strip)
+            if after != (shape[0], *strip[1:]):
+                raise InputError(f"'{name}' of a coordinate gate makes {after} of {strip}")
+            costs.append(cost)
+        return shape, Cost.total(costs)
+
+    def parts(self, shape: Shape) -> tuple[Shape, Shape, Shape]:
+        """Return what each child takes where the input is of `shape`."""
+        channels, high, wide = as_map(shape, "a coordinate gate")
+        both = (channels, high + wide, 1)
+        (_, trunk), *_ = self.children
+        inner = trunk.infer(both)[0][0]
+        return both, (inner, high, 1), (inner, 1, wide)
+
+
+@dataclass(frozen=True, slots=True)
 class AuxHead:
     """A head at the side, an auxiliary classifier: the input passes on unchanged.
 
@@ -164,6 +198,10 @@ def placed(layer: Layer, shape: Shape) -> Iterator[Step]:
     children: Children = getattr(layer, "children", ())
     if isinstance(layer, Split):
         shape = (shape[0] // len(children), *shape[1:])
+    if isinstance(layer, CoordinateGate):
+        for (_, child), part in zip(children, layer.parts(shape), strict=True):
+            yield Step(child, part, child.infer(part)[0])
+        return
     for _, child in children:
         after, _ = child.infer(shape)
         yield Step(child, shape, after)

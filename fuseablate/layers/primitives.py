@@ -87,6 +87,72 @@ class Norm:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerNorm:
+    """Normalisation of each position of a map over its channels, with a learned scale and shift."""
+
+    tag: ClassVar[str] = "LayerNorm"
+    channels: int
+    eps: float = 1e-5
+
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Raise `InputError` where the input is no map of so many channels."""
+        _check_channels(shape, self.channels, "a layer norm")
+        return shape, Cost(params=2 * self.channels, bytes=8 * self.channels, norm=numel(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class LayerScale:
+    """Each channel of a map times a learned factor (Touvron et al., ICCV 2021)."""
+
+    tag: ClassVar[str] = "LayerScale"
+    channels: int
+    initial: float
+    """What each factor begins with."""
+
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Raise `InputError` where the input is no map of so many channels."""
+        _check_channels(shape, self.channels, "a layer scale")
+        return shape, Cost(params=self.channels, bytes=4 * self.channels, elementwise=numel(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConv:
+    """A one-dimensional convolution along the channels of a vector, zero-padded to its length.
+
+    One odd kernel for all positions: `(C,)` to `(C,)` (Wang et al., ECA-Net, CVPR 2020).
+    """
+
+    tag: ClassVar[str] = "ChannelConv"
+    kernel: int
+
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Raise `InputError` where the input is no vector."""
+        if len(shape) != 1:
+            raise InputError(f"a convolution along channels needs a vector, and gets {shape}")
+        return shape, Cost(
+            params=self.kernel,
+            macs=self.kernel * shape[0],
+            activations=shape[0],
+            bytes=4 * self.kernel,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelShuffle:
+    """The channels of `groups` equal runs, taken from each run in turn (ShuffleNet, CVPR 2018)."""
+
+    tag: ClassVar[str] = "ChannelShuffle"
+    groups: int
+
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Raise `InputError` where the channels do not divide into the groups."""
+        channels, _, _ = as_map(shape, "a channel shuffle")
+        if channels % self.groups:
+            raise InputError(f"{channels} channels do not divide into {self.groups} groups")
+        return shape, Cost(elementwise=numel(shape))
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """A non-linearity, by its name in `ACTIVATIONS`."""
 
@@ -236,6 +302,11 @@ class DropPath:
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         return shape, Cost()
+
+
+def _check_channels(shape: Shape, channels: int, what: str) -> None:
+    if as_map(shape, what)[0] != channels:
+        raise InputError(f"{what} of {channels} channels gets {shape[0]}")
 
 
 def _sides(

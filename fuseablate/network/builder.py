@@ -76,6 +76,10 @@ PRIMITIVE_MODULES: ModuleTable = {
     layers.Conv: _plain_conv,
     layers.Linear: _linear,
     layers.Norm: _norm,
+    layers.LayerNorm: lambda norm: modules.LayerNorm2d(norm.channels, eps=norm.eps),
+    layers.LayerScale: lambda scale: modules.LayerScale(scale.channels, scale.initial),
+    layers.ChannelConv: lambda conv: modules.ChannelConv(conv.kernel),
+    layers.ChannelShuffle: lambda shuffle: modules.ChannelShuffle(shuffle.groups),
     layers.Act: _act,
     layers.GlobalPool: lambda pool: nn.AdaptiveAvgPool2d(pool.size),
     layers.Pool: _pool,
@@ -103,6 +107,7 @@ COMBINATOR_MODULES: CombinatorTable = {
     layers.Residual: lambda add, children: modules.Residual(children),
     layers.Sum: lambda sum, children: modules.Sum(children),
     layers.Gate: lambda gate, children: modules.Gate(children),
+    layers.CoordinateGate: lambda gate, children: modules.CoordinateGate(children),
     layers.AuxHead: lambda tap, children: modules.AuxHead(children, tap.weight),
 }
 
@@ -139,11 +144,13 @@ def initialise(network: nn.Module, seed: int) -> None:
     for name, module in network.named_modules():
         generator = stream(seed, f"init/{name}")
         match module:
-            case nn.Conv2d():
+            case nn.Conv2d() | nn.Conv1d():
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", generator=generator)
             case nn.Linear():
                 nn.init.normal_(module.weight, 0, 0.01, generator=generator)
-            case nn.BatchNorm2d() | nn.GroupNorm():
+            case nn.BatchNorm2d() | nn.GroupNorm() | nn.LayerNorm():
                 nn.init.ones_(module.weight)
+            case modules.LayerScale():
+                nn.init.constant_(module.weight, module.initial)
         if isinstance(getattr(module, "bias", None), torch.Tensor):
             nn.init.zeros_(module.bias)

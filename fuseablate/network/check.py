@@ -29,10 +29,11 @@ NOT_MACS = frozenset(
     {
         "batch_norm",
         "group_norm",
+        "layer_norm",
         "adaptive_avg_pool2d",
         *(f"aten::{name}{end}" for end in ("", "_") for name in (
             *(name for act in ACTIVATIONS.values() for name in act.operators),
-            "add", "mul", "max_pool2d", "avg_pool2d", "pad",
+            "add", "mul", "max_pool2d", "avg_pool2d", "mean", "pad",
         )),
         "aten::clamp_min",
     }
@@ -95,7 +96,7 @@ def mismatches(
     activations = sum(
         numel(shapes[name])
         for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear) and name in shapes
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear) and name in shapes
     )
     saved = sum(t.numel() * t.element_size() for t in network.state_dict().values())
     for what, counted, traced in (

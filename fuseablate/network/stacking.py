@@ -41,6 +41,12 @@ STACKED_MODULES: Mapping[type[Layer], Callable[[int, Any], nn.Module]] = {
         runs, linear.cin, linear.cout, linear.bias
     ),
     layers.Norm: _norm,
+    layers.LayerNorm: lambda runs, norm: modules.StackedLayerNorm(runs, norm.channels, norm.eps),
+    layers.LayerScale: lambda runs, scale: modules.StackedLayerScale(runs, scale.channels),
+    layers.ChannelConv: lambda runs, conv: modules.StackedChannelConv(runs, conv.kernel),
+    layers.ChannelShuffle: lambda runs, shuffle: modules.StackedChannelShuffle(
+        runs, shuffle.groups
+    ),
     layers.ZeroPadShortcut: _shortcut,
     layers.Shift: lambda runs, shift: modules.StackedShift(runs, shift.kernel, shift.stride),
     layers.Dropout: lambda runs, dropout: modules.StackedDropout(runs, dropout.p),

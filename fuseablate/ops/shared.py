@@ -17,6 +17,7 @@ from fuseablate.layers import (
     Gate,
     GlobalPool,
     Layer,
+    LayerNorm,
     Linear,
     Norm,
     Residual,
@@ -38,7 +39,7 @@ def activations(*, gates: bool) -> Choice:
 NL = activations(gates=False)
 NL_OR_SAME = dataclasses.replace(NL, words=("same", *NL.words))
 GATES = activations(gates=True)
-NORM = Choice(("batch", "group", "none"))
+NORM = Choice(("batch", "group", "layer", "none"))
 GROUPS = 32  # of group normalisation, as published (Wu and He, ECCV 2018)
 
 
@@ -62,8 +63,8 @@ class Normed(Row):
     """A row of convolutions, each with a norm."""
 
     norm: str | None = field(NORM, None)
-    """Over the `batch`, or `group`: over 32 groups of channels, or the largest number below that
-    divides both."""
+    """Over the `batch`; `group`: over 32 groups of channels, or the largest number below that
+    divides both; or `layer`: at each position over all channels."""
     weight_std: bool = field(Bool(), False)
     """Whether the convolutions' weights are standardised."""
 
@@ -71,6 +72,8 @@ class Normed(Row):
         """Return the norm that the field names, or None."""
         if self.norm in (None, "none"):
             return None
+        if self.norm == "layer":
+            return LayerNorm(channels, settings.norm_eps)
         groups = math.gcd(GROUPS, channels) if self.norm == "group" else 0
         # A group norm has no running statistics, and so no momentum.
         momentum = {} if groups else {"momentum": settings.norm_momentum}

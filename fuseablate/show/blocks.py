@@ -3,22 +3,28 @@
 # ruff: noqa: RUF001 - a multiplication sign is what a picture of maps writes
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from fuseablate.io.escaping import html
 from fuseablate.layers import (
     ACTIVATIONS,
     Act,
     AuxHead,
+    ChannelConv,
+    ChannelShuffle,
     Concat,
     Conv,
+    CoordinateGate,
     Dropout,
     DropPath,
     Flatten,
     Gate,
     GlobalPool,
     Layer,
+    LayerNorm,
+    LayerScale,
     Linear,
     Norm,
     Pad,
@@ -34,6 +40,7 @@ from fuseablate.layers import (
 
 FILLS = {"conv": "#dbe9f6", "block": "#e2f0d9", "pool": "#ededed", "head": "#fce4d6"}
 COMPUTES = (Conv, Linear)
+SMALL = Norm | LayerNorm | Act  # what stands in the box of the convolution before it
 SILENT = (Flatten, Dropout)  # what a picture leaves out: nothing is computed in eval mode
 
 
@@ -94,10 +101,10 @@ def draw(graph: Graph, layer: Layer, source: str) -> str:
             continue
         # A convolution stands in one box with the norm and the non-linearity that follow.
         own = [first]
-        while layers and isinstance(layers[0], Norm | Act):
+        while layers and isinstance(layers[0], SMALL):
             own.append(layers.pop(0))
-        small = ", ".join(_word(part) for part in own if isinstance(part, Norm | Act))
-        if isinstance(first, Norm | Act):
+        small = ", ".join(_word(part) for part in own if isinstance(part, SMALL))
+        if isinstance(first, SMALL):
             box = graph.box(small, "", "pool")
         else:
             box = graph.box(_word(first), small, "conv" if isinstance(first, COMPUTES) else "pool")
@@ -115,10 +122,20 @@ def _add(graph: Graph, layer: Residual, source: str) -> str:
 
 
 def _gate(graph: Graph, layer: Gate, source: str) -> str:
-    widths = [part for part in flat(Seq(layer.children)) if isinstance(part, COMPUTES)]
-    acts = [_word(part) for part in flat(Seq(layer.children)) if isinstance(part, Act)]
-    chain = " → ".join(str(n) for n in (widths[0].cin, *(part.cout for part in widths)))
-    box = graph.box(f"SE {chain}", ", ".join(acts), "head")
+    parts = list(flat(Seq(layer.children)))
+    widths = [part for part in parts if isinstance(part, COMPUTES)]
+    acts = [_word(part) for part in parts if isinstance(part, Act)]
+    chain = " → ".join(str(n) for part in widths[:1] for n in (part.cin, *(w.cout for w in widths)))
+    along = [_word(part) for part in parts if isinstance(part, ChannelConv)]
+    return _times(graph, f"SE {chain}" if chain else ", ".join(along), ", ".join(acts), source)
+
+
+def _coordinate_gate(graph: Graph, layer: CoordinateGate, source: str) -> str:
+    return _times(graph, "coordinate attention", "a factor a line, one a column", source)
+
+
+def _times(graph: Graph, title: str, small: str, source: str) -> str:
+    box = graph.box(title, small, "head")
     times = graph.sign("×")
     graph.edge(source, box)
     graph.edge(box, times)
@@ -157,38 +174,46 @@ JOINS: dict[type[Layer], Callable[..., str]] = {
     Concat: _branches("concat"),
     Split: _branches("split, concat"),
     Gate: _gate,
+    CoordinateGate: _coordinate_gate,
     AuxHead: _tap,
 }
 
 
-def _word(layer: Layer) -> str:  # noqa: PLR0911
-    match layer:
-        case Conv():
-            kind = "conv" if layer.groups == 1 else "groups"
-            kind = "depthwise" if 1 < layer.groups == layer.cin else kind
-            stride = f" /{max(layer.stride)}" if max(layer.stride) > 1 else ""
-            return f"{layer.kernel[0]}×{layer.kernel[1]} {kind}, {layer.cout}{stride}"
-        case Linear():
-            return f"linear, {layer.cout}"
-        case Norm():
-            return "GN" if layer.groups else "BN"
-        case Act():
-            return ACTIVATIONS[layer.kind].title
-        case GlobalPool():
-            return "average pool" + ("" if layer.size == (1, 1) else f" to {layer.size[0]}")
-        case Pool():
-            stride = f" /{max(layer.stride)}" if max(layer.stride) > 1 else ""
-            return f"{layer.kernel[0]}×{layer.kernel[1]} {layer.kind} pool{stride}"
-        case Shift():
-            return f"{layer.kernel}×{layer.kernel} shift" + (
-                f" /{layer.stride}" if layer.stride > 1 else ""
-            )
-        case ZeroPadShortcut():
-            return f"zeros to {layer.cout} /{layer.stride}"
-        case Scale():
-            return f"times {layer.factor:g}"
-        case Pad():
-            return f"pad {layer.width}"
-        case DropPath():
-            return f"drop path {layer.p:.2g}"
-    return type(layer).__name__.lower()
+def _word(layer: Layer) -> str:
+    write = _WORDS.get(type(layer))
+    return write(layer) if write else type(layer).__name__.lower()
+
+
+def _conv(conv: Conv) -> str:
+    kind = "conv" if conv.groups == 1 else "groups"
+    kind = "depthwise" if 1 < conv.groups == conv.cin else kind
+    return f"{conv.kernel[0]}×{conv.kernel[1]} {kind}, {conv.cout}{_stride(max(conv.stride))}"
+
+
+def _pool(pool: Pool) -> str:
+    return f"{pool.kernel[0]}×{pool.kernel[1]} {pool.kind} pool{_stride(max(pool.stride))}"
+
+
+def _stride(stride: int) -> str:
+    return f" /{stride}" if stride > 1 else ""
+
+
+_WORDS: Mapping[type[Layer], Callable[[Any], str]] = {
+    Conv: _conv,
+    Linear: lambda linear: f"linear, {linear.cout}",
+    Norm: lambda norm: "GN" if norm.groups else "BN",
+    LayerNorm: lambda norm: "LN",
+    LayerScale: lambda scale: "layer scale",
+    ChannelConv: lambda conv: f"conv {conv.kernel} along channels",
+    ChannelShuffle: lambda shuffle: f"shuffle {shuffle.groups}",
+    Act: lambda act: ACTIVATIONS[act.kind].title,
+    GlobalPool: lambda pool: (
+        "average pool" + ("" if pool.size == (1, 1) else f" to {pool.size[0]}")
+    ),
+    Pool: _pool,
+    Shift: lambda shift: f"{shift.kernel}×{shift.kernel} shift{_stride(shift.stride)}",
+    ZeroPadShortcut: lambda cut: f"zeros to {cut.cout} /{cut.stride}",
+    Scale: lambda scale: f"times {scale.factor:g}",
+    Pad: lambda pad: f"pad {pad.width}",
+    DropPath: lambda path: f"drop path {path.p:.2g}",
+}

@@ -13,7 +13,7 @@ from fuseablate.ops import Row
 from fuseablate.ops.values import chain
 from fuseablate.spec import InferredRow
 
-NORMS = {"batch": "BN", "group": "GN"}
+NORMS = {"batch": "BN", "group": "GN", "layer": "LN"}
 COLUMN_FIELDS = ("kernel", "norm", "exp", "inner", "growth", "out", "se", "nl", "stride")
 MOST_NOTES = 12
 MOST_ROWS = 12  # rows that one note names

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.layers import Conv, Layer, Linear, Norm
+from fuseablate.layers import ChannelConv, Conv, Layer, LayerNorm, LayerScale, Linear, Norm
 from fuseablate.spec import Size, Spec
 
 if TYPE_CHECKING:
@@ -45,7 +45,11 @@ def _parameters(name: str, layer: Layer) -> Iterator[NamedShape]:
             )
         case Linear():
             yield NamedShape(f"{name}weight", (layer.cout, layer.cin))
-        case Norm():
+        case ChannelConv():
+            yield NamedShape(f"{name}weight", (1, 1, layer.kernel))
+        case LayerScale():
+            yield NamedShape(f"{name}weight", (layer.channels,))
+        case Norm() | LayerNorm():
             yield NamedShape(f"{name}weight", (layer.channels,))
             yield NamedShape(f"{name}bias", (layer.channels,))
     if isinstance(layer, Conv | Linear) and layer.bias:

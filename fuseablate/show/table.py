@@ -103,7 +103,7 @@ def columns_of(
     spec: Spec, lines: Sequence[TableLine], kinds: Sequence[CostKind], wide: bool
 ) -> list[SpecColumn]:
     """Return the columns that a table may have, in order."""
-    groups = any(line.row.values().get("norm") == "group" for line in lines)
+    several = any(line.row.values().get("norm") in ("group", "layer") for line in lines)
 
     def title(line: TableLine) -> str:
         row = line.row
@@ -111,7 +111,7 @@ def columns_of(
 
     def norm(line: TableLine) -> str:
         kind = line.row.values().get("norm")
-        return NORMS.get(str(kind), "No") if groups else "Yes" if kind == "batch" else "No"
+        return NORMS.get(str(kind), "No") if several else "Yes" if kind == "batch" else "No"
 
     def channels(name: str, head: str | None = None) -> SpecColumn:
         def text(line: TableLine) -> str:
@@ -130,7 +130,7 @@ def columns_of(
             style="cyan",
         )  # fmt: skip
 
-    head = "Norm" if groups else "BN"
+    head = "Norm" if several else "BN"
     return [
         SpecColumn("Row", "#", lambda line: line.label),
         SpecColumn("Input HxWxC", "Input", lambda line: size_text(line.first.in_shape)),

@@ -66,7 +66,8 @@ def test_a_tree_costs_what_its_parts_do_and_their_shapes_follow() -> None:
 FREE: list[Layer] = [
     layers.Norm(3), layers.Act("relu"), layers.GlobalPool(), layers.Pool("max", (2, 2), (2, 2)),
     layers.Pad(1), layers.ZeroPadShortcut(3, 5, 2), layers.Shift(3), layers.Scale(0.5),
-    layers.Flatten(), layers.Dropout(0.1), layers.DropPath(0.1),
+    layers.Flatten(), layers.Dropout(0.1), layers.DropPath(0.1), layers.LayerNorm(3),
+    layers.LayerScale(3, 0.1), layers.ChannelShuffle(3),
 ]  # fmt: skip
 CONV = named(conv=Conv(3, 3))  # on 8x8: 64 x 3 by 3 x 3, in 16 tiles of 4x3
 COST = 16 * (3 + 4 + 3 - 1)
@@ -78,6 +79,11 @@ MADE: list[tuple[Layer, int]] = [
     (layers.Split(CONV), COST),
     (layers.Gate(named(pool=layers.GlobalPool(), conv=Conv(3, 3))), 3 + 1 + 3 - 1),
     (layers.AuxHead(CONV, weight=0.3), 0),
+    # 16 strips x 3 by 3 x 2 in 4 tiles, then twice 8 x 2 by 2 x 3 in 2 tiles.
+    (
+        layers.CoordinateGate(named(trunk=Conv(3, 2), rows=Conv(2, 3), columns=Conv(2, 3))),
+        (4 * 2 + 16 + 4 * 2) + 2 * (2 * 1 + 8 + 2 * 3),
+    ),
     (Conv(3, 3), COST),
 ]
 
@@ -85,10 +91,13 @@ MADE: list[tuple[Layer, int]] = [
 def test_every_layer_of_the_algebra_has_its_mapping() -> None:
     named_layers = (getattr(layers, name) for name in layers.__all__)
     kinds = {kind for kind in named_layers if hasattr(kind, "tag")}
-    assert {type(layer) for layer in FREE} | {type(layer) for layer, _ in MADE} == kinds - {Linear}
+    of_maps = {type(layer) for layer in FREE} | {type(layer) for layer, _ in MADE}
+    assert of_maps == kinds - {Linear, layers.ChannelConv}
     assert [cycles(layer, (3, 8, 8), SMALL) for layer in FREE] == [0] * len(FREE)
     assert [cycles(layer, (3, 8, 8), SMALL) for layer, _ in MADE] == [cost for _, cost in MADE]
     assert cycles(Linear(5, 7), (5,), SMALL) == 3 * 5 + 7  # three tiles: 1x3, 1x3, 1x1
+    # 5 places x 3 by 3 x 1, in two tiles of 4x1 and 1x1.
+    assert cycles(layers.ChannelConv(3), (5,), SMALL) == 2 * (3 - 1) + 5 + 2
 
 
 # FuSeConv's table of speed-ups over the same network with KxK depthwise filters, 64 x 64 array,

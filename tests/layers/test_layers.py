@@ -12,14 +12,19 @@ from fuseablate import InputError
 from fuseablate.layers import (
     Act,
     AuxHead,
+    ChannelConv,
+    ChannelShuffle,
     Concat,
     Conv,
+    CoordinateGate,
     Cost,
     Dropout,
     Flatten,
     Gate,
     GlobalPool,
     Layer,
+    LayerNorm,
+    LayerScale,
     Linear,
     Norm,
     Pool,
@@ -90,6 +95,43 @@ def test_what_is_neither_conv_nor_linear_has_no_macs() -> None:
     assert Dropout(0.2).infer(shape) == (shape, Cost())
 
 
+def test_layers_of_channels_by_hand() -> None:
+    shape = (6, 4, 5)
+    assert LayerNorm(6).infer(shape) == (shape, Cost(params=12, bytes=48, norm=120))
+    assert LayerScale(6, 1e-6).infer(shape) == (shape, Cost(params=6, bytes=24, elementwise=120))
+    assert ChannelShuffle(3).infer(shape) == (shape, Cost(elementwise=120))
+    conv = Cost(params=3, macs=18, activations=6, bytes=12)
+    assert ChannelConv(3).infer((6,)) == ((6,), conv)
+
+
+def test_a_coordinate_gate_by_hand() -> None:
+    gate = CoordinateGate(named(trunk=Conv(6, 2), rows=Conv(2, 6), columns=Conv(2, 6)))
+    shape, cost = gate.infer((6, 4, 5))
+    assert shape == (6, 4, 5)
+    # 4 + 5 strips of 6 x 2, then 4 and 5 of 2 x 6; both means read the map, both products write it.
+    assert (cost.params, cost.macs, cost.activations) == (36, 12 * 9 + 12 * 9, 2 * 9 + 6 * 9)
+    assert (cost.pool, cost.elementwise) == (240, 240)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "said"),
+    [
+        (LayerNorm(6), (4, 2, 2), "a layer norm of 6 channels gets 4"),
+        (LayerScale(6, 0.1), (4, 2, 2), "a layer scale of 6 channels gets 4"),
+        (ChannelShuffle(3), (4, 2, 2), "4 channels do not divide into 3 groups"),
+        (ChannelConv(3), (4, 2, 2), "along channels needs a vector"),
+        (
+            CoordinateGate(named(trunk=Conv(6, 2), rows=Conv(2, 6), columns=Conv(2, 5))),
+            (6, 4, 3),
+            "'columns' of a coordinate gate makes (5, 1, 3) of (2, 1, 3)",
+        ),
+    ],
+)
+def test_layers_of_channels_refuse_others(layer: Layer, shape: Shape, said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        layer.infer(shape)
+
+
 def test_costs_add_in_every_field() -> None:
     one = Cost(1, 2, 3, 4, 5, 6, 7)
     assert one + Cost(10, 20, 30, 40, 50, 60, 70) == Cost(11, 22, 33, 44, 55, 66, 77)
@@ -126,6 +168,9 @@ TREES: list[tuple[Layer, Shape]] = [
     (Residual(named(a=Conv(4, 4, (3, 3), (1, 1), (1, 1)), n=Norm(4))), (4, 5, 5)),
     (Split(named(a=Conv(2, 2), b=Seq(()))), (4, 5, 5)),
     (Gate(named(pool=GlobalPool(), conv=Conv(4, 4), act=Act("sigmoid"))), (4, 5, 5)),
+    (seq(pool=GlobalPool(), flat=Flatten(), conv=ChannelConv(5)), (4, 5, 5)),
+    (seq(norm=LayerNorm(4), scale=LayerScale(4, 0.5), shuffle=ChannelShuffle(2)), (4, 5, 3)),
+    (CoordinateGate(named(a=Conv(4, 3), b=Conv(3, 4), c=Conv(3, 4))), (4, 5, 3)),
     (seq(pool=GlobalPool(), flat=Flatten(), drop=Dropout(0.5), fc=Linear(4, 3)), (4, 5, 5)),
 ]
 
@@ -136,6 +181,22 @@ def test_trees_build_and_agree_with_their_modules(tree: Layer, shape: Shape) -> 
     after, cost = tree.infer(shape)
     assert tuple(module(torch.zeros(2, *shape)).shape) == (2, *after)
     assert sum(p.numel() for p in module.parameters()) == cost.params
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_layers_of_channels_are_torchs(channels_last: bool) -> None:
+    x = torch.randn(2, 6, 3, 4)
+    if channels_last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    norm = to_module(LayerNorm(6, eps=1e-3))
+    weight, bias = torch.randn(6), torch.randn(6)
+    norm.load_state_dict({"weight": weight, "bias": bias})
+    mean, variance = x.mean(1, keepdim=True), x.var(1, keepdim=True, correction=0)
+    normed = (x - mean) / (variance + 1e-3).sqrt() * weight.view(6, 1, 1) + bias.view(6, 1, 1)
+    assert torch.allclose(norm(x), normed, atol=1e-5)
+    assert torch.equal(to_module(ChannelShuffle(3))(x), nn.ChannelShuffle(3)(x))
+    scale = to_module(LayerScale(6, 0.25))
+    assert torch.equal(scale(x), x / 4)
 
 
 def test_combinators_compute_what_they_say() -> None:

@@ -1,16 +1,38 @@
 """The torch modules of the layer algebra that torch itself does not have."""
 
 from fuseablate.network.modules.fast import DepthwiseConv2d, FastShift, PointwiseConv2d
-from fuseablate.network.modules.joins import AuxHead, Concat, Gate, Residual, Sequential, Split, Sum
-from fuseablate.network.modules.plain import Scale, Shift, StandardisedConv2d, ZeroPadShortcut
+from fuseablate.network.modules.joins import (
+    AuxHead,
+    Concat,
+    CoordinateGate,
+    Gate,
+    Residual,
+    Sequential,
+    Split,
+    Sum,
+)
+from fuseablate.network.modules.plain import (
+    ChannelConv,
+    ChannelShuffle,
+    LayerNorm2d,
+    LayerScale,
+    Scale,
+    Shift,
+    StandardisedConv2d,
+    ZeroPadShortcut,
+)
 from fuseablate.network.modules.random import Dropout, DropPath
 from fuseablate.network.modules.stacked import (
     StackedBatchNorm2d,
+    StackedChannelConv,
+    StackedChannelShuffle,
     StackedConcat,
     StackedConv2d,
     StackedDropout,
     StackedDropPath,
     StackedGroupNorm,
+    StackedLayerNorm,
+    StackedLayerScale,
     StackedLinear,
     StackedShift,
     StackedSplit,
@@ -19,12 +41,17 @@ from fuseablate.network.modules.stacked import (
 
 __all__ = [
     "AuxHead",
+    "ChannelConv",
+    "ChannelShuffle",
     "Concat",
+    "CoordinateGate",
     "DepthwiseConv2d",
     "DropPath",
     "Dropout",
     "FastShift",
     "Gate",
+    "LayerNorm2d",
+    "LayerScale",
     "PointwiseConv2d",
     "Residual",
     "Scale",
@@ -32,11 +59,15 @@ __all__ = [
     "Shift",
     "Split",
     "StackedBatchNorm2d",
+    "StackedChannelConv",
+    "StackedChannelShuffle",
     "StackedConcat",
     "StackedConv2d",
     "StackedDropPath",
     "StackedDropout",
     "StackedGroupNorm",
+    "StackedLayerNorm",
+    "StackedLayerScale",
     "StackedLinear",
     "StackedShift",
     "StackedSplit",

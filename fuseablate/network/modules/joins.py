@@ -75,6 +75,18 @@ class Gate(Sequential):
         return x * self.chain(x).view(*x.shape[:2], 1, 1)
 
 
+class CoordinateGate(Sequential):
+    """The input (N, C, H, W) times a factor for each of its lines and one for each column."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the input's shape."""
+        trunk, rows, columns = self
+        strips = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).mT], dim=2)
+        lines, across = trunk(strips).split(x.shape[2:], dim=2)
+        gated: Tensor = x * rows(lines) * columns(across.mT)
+        return gated
+
+
 class AuxHead(Sequential):
     """Passes its input on; while training, `logits` hold what the children made of it.
 

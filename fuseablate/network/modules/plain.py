@@ -80,6 +80,63 @@ class Shift(nn.Module):
         return f"{self.kernel}, stride={self.stride}"
 
 
+class LayerNorm2d(nn.LayerNorm):
+    """Layer norm over the channels of each position, computed on channels-last memory."""
+
+    returns_view = True  # see PointwiseConv2d
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of `x`, (N, C, H, W)."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class LayerScale(nn.Module):
+    """Each channel of (N, C, H, W) times a learned factor, which begins at `initial`."""
+
+    def __init__(self, channels: int, initial: float) -> None:
+        super().__init__()
+        self.initial = initial
+        self.weight = nn.Parameter(torch.full((channels,), initial))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the input's shape."""
+        return x * self.weight.view(1, -1, 1, 1)
+
+    def extra_repr(self) -> str:
+        return f"{len(self.weight)}, initial={self.initial}"
+
+
+class ChannelConv(nn.Conv1d):
+    """One odd kernel that slides along the channels of (N, C), zero-padded."""
+
+    def __init__(self, kernel: int) -> None:
+        super().__init__(1, 1, kernel, padding=kernel // 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, C)."""
+        return super().forward(x.unsqueeze(1)).squeeze(1)
+
+
+class ChannelShuffle(nn.Module):
+    """The channels of `groups` equal runs, taken from each run in turn."""
+
+    returns_view = True
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, C, H, W), in channels-last memory."""
+        n, channels, height, width = x.shape
+        runs = x.permute(0, 2, 3, 1).reshape(n, height, width, self.groups, channels // self.groups)
+        shuffled = runs.transpose(3, 4).reshape(n, height, width, channels)
+        return shuffled.permute(0, 3, 1, 2)
+
+    def extra_repr(self) -> str:
+        return f"{self.groups}"
+
+
 class Scale(nn.Module):
     """All numbers times one constant factor."""
 

@@ -171,6 +171,58 @@ def _in_a_row(x: Tensor) -> Tensor:
     return x.flatten(3).permute(0, 3, 1, 2)
 
 
+class StackedLayerNorm(nn.Module):
+    returns_view = True
+
+    def __init__(self, runs: int, channels: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight, self.bias = _stacked(runs, channels), _stacked(runs, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the input's shape."""
+        runs, channels = self.weight.shape
+        normed = F.layer_norm(_by_run(x, runs), (channels,), eps=self.eps)
+        return _in_a_row(normed * self.weight + self.bias)
+
+
+class StackedLayerScale(nn.Module):
+    def __init__(self, runs: int, channels: int) -> None:
+        super().__init__()
+        self.weight = _stacked(runs, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the input's shape."""
+        return x * self.weight.view(1, -1, 1, 1)
+
+
+class StackedChannelConv(nn.Module):
+    def __init__(self, runs: int, kernel: int) -> None:
+        super().__init__()
+        self.weight = _stacked(runs, 1, 1, kernel)
+        self.padding = kernel // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, S * C)."""
+        runs = len(self.weight)
+        kernels = self.weight.flatten(0, 1)
+        y = F.conv1d(x.view(len(x), runs, -1), kernels, padding=self.padding, groups=runs)
+        return y.flatten(1)
+
+
+class StackedChannelShuffle(nn.Module):
+    returns_view = True
+
+    def __init__(self, runs: int, groups: int) -> None:
+        super().__init__()
+        self.runs, self.groups = runs, groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, S * C, H, W)."""
+        parts = _by_run(x, self.runs).unflatten(4, (self.groups, -1))
+        return _in_a_row(parts.transpose(4, 5).flatten(4))
+
+
 class StackedZeroPadShortcut(nn.Module):
     def __init__(self, runs: int, side: int, stride: int) -> None:
         super().__init__()
