@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fuseablate.ops.auxiliary import Aux
+from fuseablate.ops.blueprint import Blueprint
 from fuseablate.ops.conv import ConvRow
+from fuseablate.ops.convnext import ConvNeXt
+from fuseablate.ops.coordinate import CoordinateAttention
 from fuseablate.ops.dense import Dense, Transition
+from fuseablate.ops.eca import ECA
 from fuseablate.ops.fire import Fire
+from fuseablate.ops.ghost import Ghost
 from fuseablate.ops.inception import Inception, InceptionRes, Reduction
 from fuseablate.ops.inverted import Fuse, MBConv, ShiftRow
 from fuseablate.ops.mlpconv import MlpConv
@@ -18,6 +23,7 @@ from fuseablate.ops.norm import NormRow
 from fuseablate.ops.pool import AvgPool, MaxPool, PoolRow
 from fuseablate.ops.residual import Basic, Bottleneck, Preact
 from fuseablate.ops.row import Row, Settings
+from fuseablate.ops.shuffle import ShuffleUnit
 
 OPS: Mapping[str, type[Row]] = {
     "conv": ConvRow,
@@ -39,6 +45,12 @@ OPS: Mapping[str, type[Row]] = {
     "dense": Dense,
     "transition": Transition,
     "norm": NormRow,
+    "ghost": Ghost,
+    "bsconv": Blueprint,
+    "shuffle": ShuffleUnit,
+    "convnext": ConvNeXt,
+    "eca": ECA,
+    "coordinate": CoordinateAttention,
 }
 
 __all__ = ["OPS", "Row", "Settings"]

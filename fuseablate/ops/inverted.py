@@ -35,6 +35,7 @@ INSTEAD = {
     "fuse": "the row itself with op=fuse",
     "fuse_half": "the row itself with op=fuse and variant=half",
     "shift": "the row itself with op=shift",
+    "blueprint": "the 1x1s of two rows, one behind the other",
     "separable": "spatial=depthwise: the 1x1 behind it is there",
 }
 

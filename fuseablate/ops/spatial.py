@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from fuseablate.errors import InputError
 from fuseablate.layers import Children, Concat, Conv, Layer, Pair, Seq, Shift, Split, named, seq
 from fuseablate.ops.fields import Choice
@@ -9,7 +11,7 @@ from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import Normed, act_layer
 from fuseablate.ops.values import same_padding
 
-FORMS = ("dense", "factorised", "depthwise", "separable", "fuse", "fuse_half", "shift")
+FORMS = ("dense", "factorised", "depthwise", "separable", "fuse", "fuse_half", "shift", "blueprint")
 FORM = Choice(FORMS)
 # The forms of a depthwise filter, by the name that edits have for them, with a 1x1 behind it.
 DEPTHWISE = {"kxk": "separable", "fuse": "fuse", "fuse_half": "fuse_half"}
@@ -23,6 +25,8 @@ def spatial(
     It has the same shapes. `factorised` is 1xK then Kx1; `separable` a depthwise convolution,
     `fuse` the pair of depthwise 1xK and Kx1 (FuSeConv, full), `fuse_half` the pair that deals the
     channels out, `shift` a shift, and then 1x1.
+    `blueprint` is a 1x1 to a quarter of the channels, a 1x1 to all that go out, and a depthwise
+    convolution behind them (BSConv-S, Haase and Amthor, CVPR 2020).
     `depthwise` has no 1x1, and so as many channels out as in, or a multiple of them. Between two
     convolutions stand the row's norm and `nl`; what follows the last is for the row to add.
     """
@@ -47,6 +51,13 @@ def spatial(
         return (
             ("row", row.conv_norm(first, settings, nl)),
             ("column", row.conv(last)),
+        )
+    if form == "blueprint":
+        few = -(-cin // 4)
+        return (
+            ("subspace", row.conv(Conv(cin, few))),
+            ("expand", row.conv(Conv(few, conv.cout))),
+            ("filter", row.conv(dataclasses.replace(conv, cin=conv.cout, groups=conv.cout))),
         )
     middle, channels = _per_channel(row, form, conv, settings)
     pointwise = Conv(channels, conv.cout, bias=conv.bias)

@@ -109,6 +109,25 @@ def test_within_a_tenth_of_what_torch_allocates(name: str) -> None:
     assert training_memory(spec, size, BATCH).work == pytest.approx(training, rel=0.02)
 
 
+def test_of_attention_and_blocks_of_other_papers() -> None:
+    rows: list[dict[str, Any]] = [
+        {"op": "conv", "kernel": 3, "out": 16, "stride": 2, "norm": "batch", "nl": "relu"},
+        {"op": "coordinate"},
+        {"op": "eca"},
+        {"op": "ghost", "out": 24},
+        {"op": "shuffle", "out": 40, "stride": 2, "depth": 2},
+        {"op": "bsconv", "out": 32},
+        {"op": "convnext", "scale": 0.1},
+        {"op": "pool"},
+        {"op": "conv", "kernel": 1, "out": "classes", "form": "linear"},
+    ]
+    for some in (rows, [rows[0], rows[1], *rows[7:]]):
+        spec = Spec.from_dict({"input": 24, "classes": 10, "rows": some})
+        inference, training = measured(spec)
+        assert inference_memory(spec, batch=BATCH).work == pytest.approx(inference, rel=0.02)
+        assert training_memory(spec, batch=BATCH).work == pytest.approx(training, rel=0.02)
+
+
 def test_by_hand() -> None:
     # Row 1 of FuSeNet for one image of 32x32: conv to 16x16x16, its norm, H-Swish in place, so
     # that two maps of 4096 numbers are there at once; row 2 has none larger.

@@ -81,9 +81,10 @@ class CoordinateGate(Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the input's shape."""
         trunk, rows, columns = self
-        strips = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).mT], dim=2)
-        lines, across = trunk(strips).split(x.shape[2:], dim=2)
-        gated: Tensor = x * rows(lines) * columns(across.mT)
+        across = x.mean(2, keepdim=True).transpose(2, 3)
+        strips = trunk(torch.cat([x.mean(3, keepdim=True), across], dim=2))
+        lines, across = strips.split(x.shape[2:], dim=2)
+        gated: Tensor = x * rows(lines) * columns(across.transpose(2, 3))
         return gated
 
 
