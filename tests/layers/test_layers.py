@@ -104,6 +104,12 @@ def test_layers_of_channels_by_hand() -> None:
     assert ChannelConv(3).infer((6,)) == ((6,), conv)
 
 
+def test_the_walk_gives_each_part_of_a_coordinate_gate_its_strips() -> None:
+    gate = CoordinateGate(named(trunk=Conv(6, 2), rows=Conv(2, 6), columns=Conv(2, 6)))
+    before = [step.before for step in walk(gate, (6, 4, 5))]
+    assert before == [(6, 9, 1), (2, 4, 1), (2, 1, 5), (6, 4, 5)]
+
+
 def test_a_coordinate_gate_by_hand() -> None:
     gate = CoordinateGate(named(trunk=Conv(6, 2), rows=Conv(2, 6), columns=Conv(2, 6)))
     shape, cost = gate.infer((6, 4, 5))

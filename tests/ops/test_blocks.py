@@ -15,10 +15,11 @@ from torch.nn import functional as F
 from torchvision.models.convnext import CNBlock
 from torchvision.models.shufflenetv2 import InvertedResidual
 
-from fuseablate import InputError, Spec
+from fuseablate import InputError, Spec, build
 from fuseablate.layers import canonical
 from fuseablate.network.builder import to_module
 from fuseablate.network.pretrained import converted
+from fuseablate.network.stacking import stacked
 from fuseablate.ops import OPS, Settings
 from tests.helpers.references import check_costs, randomise
 
@@ -100,6 +101,21 @@ ALL = {"name": "all", "input": 24, "classes": 10, "rows": ROWS}
 )
 def test_fvcore_counts_what_the_layers_say(edits: tuple[str, ...]) -> None:
     check_costs(Spec.from_dict(ALL).edit(*edits))
+
+
+@torch.no_grad()
+def test_several_runs_of_them_are_one_network() -> None:
+    spec = Spec.from_dict(ALL)
+    runs = [build(spec, seed=seed).eval() for seed in range(3)]
+    for seed, run in enumerate(runs):
+        randomise(run, seed)
+    images = torch.randn(2, 3, 24, 24)
+    expected = torch.cat([run(images) for run in runs], 1)
+    network = stacked(spec.layers(), runs).eval()
+    scale = expected.abs().max().item()
+    assert torch.allclose(
+        network(images.repeat(1, 3, 1, 1)), expected, rtol=1e-4, atol=1e-5 * scale
+    )
 
 
 def test_filters_whose_pair_would_double_the_channels_say_so() -> None:

@@ -219,7 +219,8 @@ class StackedChannelShuffle(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, S * C, H, W)."""
-        parts = _by_run(x, self.runs).unflatten(4, (self.groups, -1))
+        pixels = _by_run(x, self.runs)
+        parts = pixels.reshape(*pixels.shape[:4], self.groups, -1)
         return _in_a_row(parts.transpose(4, 5).flatten(4))
 
 
