@@ -55,6 +55,21 @@ def add(commands: Any) -> None:
     run.add_argument(
         "--engine", default=ENGINE, metavar="NAME", help=f"what trains the runs (default: {ENGINE})"
     )
+    run.add_argument(
+        "--address", metavar="HOST:PORT", help="of a Ray cluster (default: one on this machine)"
+    )
+    run.add_argument(
+        "--checkpoint-seconds",
+        type=whole(0),
+        metavar="S",
+        help="at least so long between two checkpoints that a run sends from a cluster "
+        "(default: 30)",
+    )
+    run.add_argument(
+        "--shared-runs",
+        action="store_true",
+        help="all machines of the cluster reach the run store by the same path",
+    )
     run.add_argument("--storage", metavar="URL", help="an Optuna storage (default: a journal file)")
     run.add_argument("--wandb", metavar="MODE", help="online, offline or off")
     run.set_defaults(run=run_study)
@@ -76,15 +91,23 @@ def add(commands: Any) -> None:
 
 def run_study(args: argparse.Namespace) -> int:
     """Run a study to its end and print its report; 1 where a run has no result."""
-    from fuseablate.engines import ENGINES, choose_workers, gpu_numbers
+    from fuseablate.engines import ENGINES, Asked, gpu_numbers
     from fuseablate.studies import load_study
     from fuseablate.tracking import resolve_mode
 
     study = load_study(args.file)
     if args.engine not in ENGINES:
         raise unknown("engine", args.engine, ENGINES).within("--engine")
-    gpus = gpu_numbers(args.gpus) if args.gpus else None
-    workers = choose_workers(args.workers, gpus, args.per_gpu, args.threads or study.threads)
+    asked = Asked(
+        workers=args.workers,
+        gpus=gpu_numbers(args.gpus) if args.gpus else None,
+        per_gpu=args.per_gpu,
+        threads=args.threads or study.threads,
+        address=args.address,
+        checkpoint_seconds=args.checkpoint_seconds,
+        shared_runs=args.shared_runs,
+    )
+    workers = ENGINES[args.engine].choose(asked)
     tracking, line = resolve_mode(args.wandb)
     store = run_store(args.runs)
 
@@ -122,7 +145,9 @@ def run_to_report(
 
     out = console()
     with suited_view(out) as view:
-        result = execute(plan, store, workers, view, ENGINES[engine], storage=storage, **options)
+        result = execute(
+            plan, store, workers, view, ENGINES[engine].start, storage=storage, **options
+        )
     print_report([analyse(of_study(result.manifest, store.get))], out)
     trials = masked(storage) if storage else result.folder / JOURNAL
     out.print(f"Folder: {result.folder}; Optuna: optuna-dashboard {trials}", style="dim")

@@ -7,16 +7,11 @@ from __future__ import annotations
 
 from fuseablate.engines.base import Engine, Event, Job, StartEngine
 from fuseablate.engines.table import ENGINES
-from fuseablate.engines.workers import (
-    Workers,
-    choose_workers,
-    gpu_numbers,
-    most_workers,
-    usable_cores,
-)
+from fuseablate.engines.workers import Asked, Workers, choose_workers, gpu_numbers
 
 __all__ = [
     "ENGINES",
+    "Asked",
     "Engine",
     "Event",
     "Job",
@@ -24,6 +19,4 @@ __all__ = [
     "Workers",
     "choose_workers",
     "gpu_numbers",
-    "most_workers",
-    "usable_cores",
 ]

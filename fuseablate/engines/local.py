@@ -27,6 +27,10 @@ class ThisMachine:
         """Return the device of each worker."""
         return self._devices
 
+    def news(self) -> Sequence[str]:
+        """Return nothing: it is the user's own machine."""
+        return ()
+
     def start(self, device: str) -> WorkerProcess:
         """Start a worker process for a device."""
         return WorkerProcess(device, self._log)

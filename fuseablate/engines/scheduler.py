@@ -125,6 +125,7 @@ class Scheduler:
             self._begin_waiting()
             now = time.monotonic()
             soonest = min((deadline, *(task.due for task in self._waiting if task.due > now)))
+            self._events += [Event("said", "", "", text=text) for text in self._place.news()]
             self._hear_workers(0 if self._events else max(0, soonest - now))
             if self._events or time.monotonic() >= deadline:
                 self._begin_waiting()

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from fuseablate.engines.base import StartEngine
+from fuseablate.engines.cluster import RayEngine, ray_workers
 from fuseablate.engines.local import LocalEngine
+from fuseablate.engines.workers import Asked, Workers, local_workers
 
-ENGINES: Mapping[str, StartEngine] = {
-    "local": LocalEngine,  # this machine
+
+@dataclass(frozen=True)
+class EngineRow:
+    """A row of the table."""
+
+    choose: Callable[[Asked], Workers]
+    """Return the workers that the flags ask for; an `InputError` says why they cannot be."""
+    start: StartEngine
+    """Starts the engine with the workers that `choose` returned."""
+
+
+ENGINES: Mapping[str, EngineRow] = {
+    "local": EngineRow(local_workers, LocalEngine),  # this machine
+    "ray": EngineRow(ray_workers, RayEngine),  # a cluster
 }

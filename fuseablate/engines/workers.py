@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from fuseablate.errors import InputError
+
+
+def usable_cores() -> int:
+    """Return the number of CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -18,17 +26,35 @@ class Workers:
     per_device: int
     threads: int
     """Of a run, on the CPU."""
+    cores: int = field(default_factory=usable_cores, compare=False)
+    """That the workers on the CPU share."""
 
     @property
     def count(self) -> int:
         return len(self.devices) * self.per_device
 
+    def with_threads(self, threads: int) -> Self:
+        """Return workers of so many threads; on a CPU no more than the cores can serve."""
+        count = self.per_device
+        if self.devices == ("cpu",):
+            count = min(count, most_workers(threads, self.cores))
+        return replace(self, threads=threads, per_device=count)
 
-def usable_cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user asks of an engine's workers, flag by flag; None where nothing was said."""
+
+    workers: int | None = None
+    gpus: tuple[int, ...] | None = None
+    per_gpu: int | None = None
+    threads: int = 1
+    address: str | None = None
+    """Of a cluster."""
+    checkpoint_seconds: float | None = None
+    """Between two checkpoints that a run sends back from a cluster."""
+    shared_runs: bool = False
+    """Whether all machines of a cluster reach the run store by the same path."""
 
 
 def gpu_numbers(text: str) -> tuple[int, ...]:
@@ -93,6 +119,18 @@ def choose_workers(
     devices = tuple(f"cuda:{gpu}" for gpu in (range(present) if gpus is None else gpus))
     # A worker on a GPU does little on the CPU: more of them than cores is no error.
     return Workers(devices, per_gpu or 1, threads)
+
+
+def local_workers(asked: Asked) -> Workers:
+    """Return the workers on this machine that the flags ask for; see `choose_workers`."""
+    for flag, value in (
+        ("--address", asked.address),
+        ("--checkpoint-seconds", asked.checkpoint_seconds),
+        ("--shared-runs", asked.shared_runs or None),
+    ):
+        if value is not None:
+            raise InputError(f"{flag}: is for a cluster: add --engine ray, or leave it out")
+    return choose_workers(asked.workers, asked.gpus, asked.per_gpu, asked.threads)
 
 
 def most_workers(threads: int, cores: int) -> int:

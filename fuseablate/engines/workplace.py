@@ -56,6 +56,9 @@ class Workplace(Protocol):
         There may be more than at the last call; fewer are taken note of by the workers' ends.
         """
 
+    def news(self) -> Sequence[str]:
+        """Return what the user should know of the place since the last call."""
+
     def start(self, device: str) -> Link:
         """Start a worker there."""
 

@@ -83,6 +83,13 @@ class RunFolder:
         except OSError as error:
             raise _unwritable(self.path, error) from None
 
+    def write_checkpoint(self, content: bytes) -> None:
+        """Write the newest checkpoint; the one so far becomes the previous one."""
+        newest = self.path / NEWEST
+        if newest.exists():
+            newest.replace(self.path / PREVIOUS)
+        self.write(NEWEST, content)
+
     def remove(self, *patterns: str) -> None:
         """Remove the files that match any of the patterns."""
         for pattern in patterns:

@@ -11,7 +11,7 @@ from typing import Annotated
 from optuna.storages import BaseStorage
 from pydantic import Field
 
-from fuseablate.engines import StartEngine, Workers, most_workers, usable_cores
+from fuseablate.engines import StartEngine, Workers
 from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.checked import read_as
@@ -122,10 +122,7 @@ def as_begun(folder: Path, workers: Workers, say: Callable[[str], None]) -> Work
         raise InputError(f"{error}; remove it to begin anew") from None
     if threads == workers.threads:
         return workers
-    count = workers.per_device
-    if workers.devices == ("cpu",):
-        count = min(count, most_workers(threads, usable_cores()))
-    begun = Workers(workers.devices, count, threads)
+    begun = workers.with_threads(threads)
     say(
         f"going on with {threads} CPU threads a run, as the study began (asked for: "
         f"{workers.threads}); workers: {begun.count}"

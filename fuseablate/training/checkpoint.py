@@ -24,10 +24,7 @@ def save(folder: RunFolder, digest: str, state: dict[str, Any]) -> None:
     """Write the state of the run `digest`; the checkpoint so far becomes the previous one."""
     content = io.BytesIO()
     torch.save({"run": digest, "state": state}, content)
-    newest = folder.path / NEWEST
-    if newest.exists():
-        newest.replace(folder.path / PREVIOUS)
-    folder.write(NEWEST, content.getvalue())
+    folder.write_checkpoint(content.getvalue())
 
 
 def load(path: Path, digest: str) -> dict[str, Any]:

@@ -36,6 +36,8 @@ def on(*devices: str, each: int = 1) -> Workers:
 
 
 class LocalBench:
+    killed = "SIGKILL"
+
     def start(self, workers: int, retries: int = 2) -> Engine:
         return LocalEngine(on("cpu", each=workers), retries=retries, held_seconds=0.2)
 

@@ -52,12 +52,8 @@ def train_job(
 ) -> None:
     folder = diary(job.runs)
     folder.mkdir(exist_ok=True)
-    trained(
-        job,
-        device,
-        Counted(progress.send, progress.number, progress.orders, folder / job.key),
-        load,
-    )
+    counted = Counted(progress.send, progress.number, progress.orders, folder / job.key)
+    trained(job, device, counted, load)
 
 
 if __name__ == "__main__":
