@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # What intervals cover: the error of the seeds, or of the test images as well.
 IntervalKind = Literal["seeds", "both"]
-MARKS = {
+VERDICT_MARKS = {
     "better": "▲", "worse": "▼", "same": "≈", "unclear": "?", "no claim": "·", "no verdict": "!",
 }  # fmt: skip
 ANY_SPREADS = "whatever the spreads"  # such a verdict has its mark twice
@@ -82,7 +82,9 @@ def _of_reference(reference: ComparedVariant) -> str:
 
 def marked(verdict: str, holds: str) -> str:
     """Return a verdict behind its mark, twice where it holds whatever the spreads."""
-    return f"{MARKS.get(verdict, '') * (2 if holds == ANY_SPREADS else 1)} {verdict}".strip()
+    return (
+        f"{VERDICT_MARKS.get(verdict, '') * (2 if holds == ANY_SPREADS else 1)} {verdict}".strip()
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from fuseablate.io.terminal import counted
 from fuseablate.runs import Searched, Trial
 
 NEGLIGIBLE = 1e-15  # of a weight: what is left of the sum is less than a double can tell
-MARKS = (1, 2, 5)  # of each decade: the numbers of trials that tables show
+PER_DECADE = (1, 2, 5)  # of each decade: the numbers of trials that tables show
 
 
 def best_so_far(search: Searched) -> dict[str, tuple[float, ...]]:
@@ -66,7 +66,7 @@ def shown_counts(curves: Mapping[str, Sequence[float]]) -> list[int]:
     """Return the numbers of trials that a table shows: 1, 2, 5, 10, ... and the ends of curves."""
     ends = {len(curve) for curve in curves.values()}
     most = max(ends, default=0)
-    decades = (mark * 10**power for power in range(len(str(most))) for mark in MARKS)
+    decades = (mark * 10**power for power in range(len(str(most))) for mark in PER_DECADE)
     return sorted({count for count in decades if count < most} | ends)
 
 

@@ -19,7 +19,7 @@ from fuseablate.tracking.login import Mode
 
 Update = Mapping[str, Any]
 """Of a run, or the tables, all that there is to log by now; the keys are those of `Tracker`."""
-METRICS = {
+CURVE_NAMES = {
     "lr": "lr",
     "train_loss": "train/loss",
     "train_top1": "train/top1",
@@ -177,7 +177,7 @@ class Session:
 
 def _log(opened: OpenRun, curves: Mapping[str, Any]) -> None:
     for epoch in range(opened.next_epoch, len(curves["lr"]) + 1):
-        values = {name: curves[key][epoch - 1] for key, name in METRICS.items()}
+        values = {name: curves[key][epoch - 1] for key, name in CURVE_NAMES.items()}
         # Without `commit`, wandb keeps a step back until the next one is logged.
         opened.run.log({"epoch": epoch, **values}, step=epoch, commit=True)
         opened.next_epoch = epoch + 1

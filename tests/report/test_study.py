@@ -16,7 +16,7 @@ import pytest
 from fuseablate.commands.program import main
 from fuseablate.report import COLUMN_NAMES, ReportOptions, analyse, of_records, read_columns
 from fuseablate.report.analysis import pareto_front
-from fuseablate.report.differences import MARKS
+from fuseablate.report.differences import VERDICT_MARKS
 from fuseablate.report.files import WRITERS
 from fuseablate.report.screen.drawings import interval_bar, sparkline
 from fuseablate.report.search_progress import hypervolumes
@@ -55,7 +55,7 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(name: str, width:
     assert [line for line in text.splitlines()[1:] if len(line) > width] == []
     assert "…" not in text
     for row in analyse(STUDIES[name]).sections[0].variants[1:]:
-        assert f"{MARKS[row.verdict]} {row.verdict}" in text
+        assert f"{VERDICT_MARKS[row.verdict]} {row.verdict}" in text
 
 
 def test_what_a_narrow_terminal_has_no_room_for_is_said() -> None:

@@ -13,7 +13,7 @@ from fuseablate.io.terminal import fitted, named_table
 from fuseablate.report.analysis import AnalysedComparison, Section
 from fuseablate.report.columns import EFFECT_COLUMNS, RUN_COLUMNS, ReportColumn, T, mean_sd
 from fuseablate.report.comparison import Comparison
-from fuseablate.report.differences import MARKS, AnalysedVariant, marked, reach_of
+from fuseablate.report.differences import VERDICT_MARKS, AnalysedVariant, marked, reach_of
 from fuseablate.report.screen.drawings import STYLES, interval_bar
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _verdict_text(row: AnalysedVariant, reach: float, width: int) -> Text:
     if row.why:
         brief = row.variant.diverged.replace(" runs", "") or "no verdict"
         why = f"no verdict: {row.why}" if width >= WIDE else brief
-        return Text(f"{MARKS['no verdict']} {why}", STYLES["no verdict"])
+        return Text(f"{VERDICT_MARKS['no verdict']} {why}", STYLES["no verdict"])
     return _drawn_verdict(row.delta, reach, width >= DRAWN) if row.delta else Text("")
 
 

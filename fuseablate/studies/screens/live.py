@@ -17,7 +17,7 @@ from fuseablate.io.terminal import duration
 from fuseablate.runs import RunState, RunStatus, StudyStatus
 
 PLAIN_EVERY = 60.0  # seconds between two lines of overall progress
-MARKS: dict[RunState, tuple[str, str]] = {
+STATE_MARKS: dict[RunState, tuple[str, str]] = {
     "waiting": ("·", "dim"),
     "running": ("▶", "cyan"),
     "done": ("✓", "green"),
@@ -47,7 +47,7 @@ def status_table(status: StudyStatus) -> Group:
 
 
 def _run_text(run: RunStatus) -> Text:
-    mark, style = MARKS[run.state]
+    mark, style = STATE_MARKS[run.state]
     top1 = f" {run.val_top1:.1%}" if run.val_top1 is not None else ""
     epochs = f" {run.epoch}/{run.epochs}" if run.state == "running" else ""
     return Text(f"{mark}{epochs}{top1}", style=style)
@@ -55,7 +55,7 @@ def _run_text(run: RunStatus) -> Text:
 
 def summary(status: StudyStatus) -> str:
     """Return the counts of all states and the time that is left, as one line."""
-    states = [f"{status.count(state)} {state}" for state in MARKS if status.count(state)]
+    states = [f"{status.count(state)} {state}" for state in STATE_MARKS if status.count(state)]
     eta, longest = status.eta(), status.longest()
     left = f", {duration(eta)} left" if eta and not status.ended else ""
     if left and longest and status.possible:
