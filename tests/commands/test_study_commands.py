@@ -37,7 +37,10 @@ def done(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the store of the study, finished: started by two at once, one of which refused."""
     runs = tmp_path_factory.mktemp("done") / "runs"
     outputs = [runs.with_name(name) for name in ("one", "other")]
-    parents = [start_study(study, runs, each, "tests.helpers.counting_worker") for each in outputs]
+    parents = [
+        start_study(study, runs, output, "tests.helpers.counting_worker", workers=1)
+        for output in outputs
+    ]
     for parent in parents:
         parent.join()
     codes = [parent.exitcode for parent in parents]
@@ -244,7 +247,7 @@ def test_an_installed_package_has_the_shipped_studies(tmp_path: Path) -> None:
 def test_a_running_study_is_watched_kept_and_interrupted(tmp_path: Path, capsys: Capture) -> None:
     study = write_study(tmp_path, seeds=[0], epochs=5000)
     runs = tmp_path / "runs"
-    parent = start_study(study, runs, tmp_path / "log")
+    parent = start_study(study, runs, tmp_path / "log", workers=1)
     try:
         watch_and_interrupt(study, runs, parent, capsys)
     finally:

@@ -81,10 +81,15 @@ def run_arguments(study: Path, runs: Path, workers: int) -> list[str]:
     return ["study", "run", str(study), *flags]
 
 
-def start_study(study: Path, runs: Path, output: Path, module: str | None = None) -> BaseProcess:
-    """Start a study on two cores at most, with a worker of one thread on each."""
+def start_study(
+    study: Path, runs: Path, output: Path, module: str | None = None, workers: int = CORES
+) -> BaseProcess:
+    """Start a study on two cores at most, with so many workers, of one thread on each.
+
+    A worker takes seconds to import torch: more than one is for what several of them may do.
+    """
     return start(
-        *run_arguments(study, runs, min(CORES, usable_cores())), output=output, module=module
+        *run_arguments(study, runs, min(workers, usable_cores())), output=output, module=module
     )
 
 
@@ -98,7 +103,7 @@ def start(*arguments: object, output: Path, module: str | None = None) -> BasePr
     context.set_forkserver_preload(
         ["tests.helpers.small_run", "fuseablate.commands.study", "optuna"]
     )
-    texts = [str(each) for each in arguments]
+    texts = [str(argument) for argument in arguments]
     process = context.Process(target=_command, args=(texts, output, module))
     process.start()
     return process

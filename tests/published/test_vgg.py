@@ -84,7 +84,7 @@ def test_alexnet_is_the_same_function_as_torchvisions() -> None:
     same_function(load_spec("alexnet").with_classes(10), reference, (63, 63), gradients=True)
 
 
-@pytest.mark.parametrize("name", ["vgg11", "vgg11_bn"])
+@pytest.mark.parametrize("name", [pytest.param("vgg11", marks=pytest.mark.slow), "vgg11_bn"])
 def test_vgg_is_the_same_function_as_torchvisions(name: str) -> None:
     small = load_spec(name).with_classes(10)
     reference = torchvision.models.get_model(name, num_classes=10)

@@ -19,8 +19,8 @@ from fuseablate.spec.spec import Spec, to_toml
 
 SIZE = (32, 32)
 MOST_MACS = 50_000_000
-EXAMPLES = 300
-SHARDS = 6
+EXAMPLES = 30
+SHARDS, USUAL = 10, 2  # so that several processes share the work, most of it in the slow tests
 
 
 def small_form(name: str) -> Spec:
@@ -78,14 +78,20 @@ def an_edited_network(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("shard", range(SHARDS))  # so that several processes share the work
+@pytest.mark.parametrize(
+    "shard",
+    [
+        pytest.param(shard, marks=() if shard < USUAL else pytest.mark.slow)
+        for shard in range(SHARDS)
+    ],
+)
 def test_random_edits_build_train_and_cost_what_fvcore_counts(shard: int) -> None:
     tried: Counter[str] = Counter()
 
     @seed(shard)
     @given(an_edited_network())
     @settings(
-        max_examples=EXAMPLES // SHARDS,
+        max_examples=EXAMPLES,
         deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
@@ -107,7 +113,7 @@ def test_random_edits_build_train_and_cost_what_fvcore_counts(shard: int) -> Non
         tried[name] += 1
 
     holds()
-    assert tried.total() >= EXAMPLES // SHARDS
+    assert tried.total() >= EXAMPLES
 
 
 def test_tables_that_are_each_others_base_and_forms_as_bases(tmp_path: Path) -> None:

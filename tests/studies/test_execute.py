@@ -137,7 +137,7 @@ def carry_out(tmp_path: Path, root: Path, data: str, batch: int) -> list[float]:
     study.write_text(STUDY.format(data=data, batch=batch))
     runs = tmp_path / "runs"
     command = ["study", "run", str(study), "--data-root", str(root), "--runs", str(runs),
-               "--wandb", "off"]  # fmt: skip
+               "--wandb", "off", "--workers", "1"]  # fmt: skip
     assert main(command) == 0
     records = Store(runs).records()
     assert {record.label for record in records} == {"", "all.se=false"}

@@ -13,7 +13,6 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from fuseablate.commands.program import main
-from fuseablate.engines.workers import usable_cores
 from fuseablate.errors import InputError
 from fuseablate.io.lock import is_held
 from fuseablate.runs.status import held
@@ -28,8 +27,8 @@ EPOCHS = 30
 
 
 def run_here(study: Path, runs: Path) -> int:
-    """Run a study by the command in this process; its workers are processes all the same."""
-    return main(run_arguments(study, runs, usable_cores()))
+    """Run a study by the command in this process; its worker is a process all the same."""
+    return main(run_arguments(study, runs, 1))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def whole(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the store of the study's two runs, which nothing disturbed."""
     runs = tmp_path_factory.mktemp("whole")
     output = runs / "log"
-    parent = start_study(study, runs, output)
+    parent = start_study(study, runs, output, workers=1)
     parent.join()
     assert parent.exitcode == 0, output.read_text()
     return runs
@@ -56,10 +55,10 @@ def copy(whole: Path, tmp_path: Path) -> Path:
 def check_whole(runs: Path, whole: Path) -> None:
     """Check that a store holds what the undisturbed one does, to the last bit."""
     others = {record.digest: record for record in Store(runs).records()}
-    ones = {record.digest: record for record in Store(whole).records()}
-    assert others.keys() == ones.keys()
-    for digest, one in ones.items():
-        check_equal(one, others[digest])
+    expected = {record.digest: record for record in Store(whole).records()}
+    assert others.keys() == expected.keys()
+    for digest, undisturbed in expected.items():
+        check_equal(undisturbed, others[digest])
         check_weights(Store(whole).folder(digest), Store(runs).folder(digest))
 
 
@@ -69,7 +68,7 @@ def test_a_full_disk_ends_a_study_in_one_line_and_it_goes_on_later(
     output = tmp_path / "log"
     with tmpfs(tmp_path / "disk", "size=1m") as disk:
         runs = disk / "runs"
-        parent = start_study(study, runs, output)
+        parent = start_study(study, runs, output, workers=1)
         try:
             assert wait_until(lambda: list(runs.glob("*/checkpoint.pt")))
             fill(disk / "filled")
@@ -80,14 +79,14 @@ def test_a_full_disk_ends_a_study_in_one_line_and_it_goes_on_later(
             assert not children_of(parent.pid)
 
             # Started again it says the same, at once.
-            again = start_study(study, runs, tmp_path / "again")
+            again = start_study(study, runs, tmp_path / "again", workers=1)
             code, text = exit_code(again), (tmp_path / "again").read_text()
             assert code in (1, 2), text
             assert "No space left on device" in text
             assert "Traceback" not in text
 
             (disk / "filled").unlink()
-            last = start_study(study, runs, tmp_path / "last")
+            last = start_study(study, runs, tmp_path / "last", workers=1)
             assert exit_code(last) == 0, (tmp_path / "last").read_text()
             check_whole(runs, whole)
         finally:
@@ -138,16 +137,16 @@ def test_deleted_checkpoints_cost_no_more_than_their_epochs(
     study: Path, whole: Path, tmp_path: Path
 ) -> None:
     runs = tmp_path / "runs"
-    parent = start_study(study, runs, tmp_path / "log")
+    parent = start_study(study, runs, tmp_path / "log", workers=1)
     assert wait_until(lambda: list(runs.glob("*/checkpoint.previous.pt")))
     workers = children_of(parent.pid)
     for pid in (parent.pid or 0, *workers):
         os.kill(pid, signal.SIGKILL)
     parent.join()
     (path, *_) = runs.glob("*/checkpoint.previous.pt")
-    for each in path.parent.glob("checkpoint*"):
-        each.unlink()
-    again = start_study(study, runs, tmp_path / "log")
+    for checkpoint in path.parent.glob("checkpoint*"):
+        checkpoint.unlink()
+    again = start_study(study, runs, tmp_path / "log", workers=1)
     assert exit_code(again) == 0, (tmp_path / "log").read_text()
     check_whole(runs, whole)
 
@@ -164,10 +163,6 @@ def test_a_truncated_record_is_named_and_not_overwritten(
     assert error.count("\n") == 1
     assert str(path) in error
     assert path.read_bytes() == half
-
-    path.unlink()
-    assert run_here(study, copy) == 0
-    assert len(Store(copy).records()) == 2
 
 
 def test_a_clock_that_jumps_changes_nothing(

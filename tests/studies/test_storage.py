@@ -63,7 +63,7 @@ def test_a_server_that_restarts_in_the_middle_costs_nothing(
     database: Server, study: Path, tmp_path: Path
 ) -> None:
     runs, output = tmp_path / "runs", tmp_path / "log"
-    parent = start(*run_arguments(study, runs, 2), "--storage", database.url, output=output)
+    parent = start(*run_arguments(study, runs, 1), "--storage", database.url, output=output)
     try:
         assert wait_until(lambda: list(runs.glob("*/record.json")))
         database.stop()
@@ -94,7 +94,7 @@ def test_a_server_that_stays_away_ends_it_in_one_line_and_it_goes_on_later(
 ) -> None:
     monkeypatch.setattr(remote, "WAITS", (0.1, 0.2))
     runs = tmp_path / "runs"
-    command = [*run_arguments(study, runs, 2), "--storage", database.url]
+    command = [*run_arguments(study, runs, 1), "--storage", database.url]
 
     def gone() -> None:
         wait_until(lambda: list(runs.glob("*/record.json")))

@@ -246,11 +246,11 @@ def test_a_level_may_not_change_what_is_tuned(tmp_path: Path) -> None:
 
 
 def test_another_tuning_is_another_study(tmp_path: Path) -> None:
-    plain, one = make(tmp_path, DESIGN), make(tmp_path)
-    assert len({plain.digest, one.digest, make(tmp_path).digest}) == 2
+    plain, tuned = make(tmp_path, DESIGN), make(tmp_path)
+    assert len({plain.digest, tuned.digest, make(tmp_path).digest}) == 2
     more = make(tmp_path, DESIGN + TUNE.replace("n_trials = 4", "n_trials = 5"))
-    assert more.digest != one.digest
-    assert more.recipes[:4] == one.recipes
+    assert more.digest != tuned.digest
+    assert more.recipes[:4] == tuned.recipes
 
 
 def test_the_plan_counts_what_is_to_be_tuned_and_compared(tmp_path: Path) -> None:
@@ -315,15 +315,19 @@ def has(store: Store, tested: bool) -> bool:
     return any(record.untested != tested for record in store.records())
 
 
+@pytest.mark.parametrize(
+    "moments",  # while recipes are tried, and while they are compared
+    [(False,), pytest.param((False, True), marks=pytest.mark.slow)],
+)
 def test_a_tuned_study_that_is_killed_ends_as_one_that_is_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], moments: Sequence[bool]
 ) -> None:
     study = write_study(tmp_path, epochs=2)
     study.write_text(study.read_text() + TUNE.replace("n_trials = 4", "n_trials = 2"))
     whole, cut = Store(tmp_path / "whole"), Store(tmp_path / "cut")
     calm = start(*run_arguments(study, whole.root, 1), output=tmp_path / "calm.txt")
     assert exit_code(calm) == 0
-    for tested in (False, True):  # once while recipes are tried, once while they are compared
+    for tested in moments:
         process = start(*run_arguments(study, cut.root, 1), output=tmp_path / "out.txt")
         assert wait_until(partial(has, cut, tested))
         assert process.pid

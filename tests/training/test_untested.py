@@ -27,6 +27,7 @@ from fuseablate.training.environment import threads_set
 from tests.helpers.comparisons import written
 from tests.helpers.records import failed, record
 from tests.helpers.small_run import CLASSES, small_data, small_recipe, small_spec
+from tests.helpers.study_process import run_arguments
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def test_a_test_that_is_killed_is_done_again(tmp_path: Path, data: Data) -> None
 
 def other_weights(path: Path) -> None:
     state = torch.load(path, weights_only=True)
-    torch.save({name: each + 0.1 for name, each in state.items()}, path)
+    torch.save({name: tensor + 0.1 for name, tensor in state.items()}, path)
 
 
 @pytest.mark.parametrize(
@@ -189,11 +190,11 @@ def test_fresh_runs_are_not_pooled_with_those_of_a_search() -> None:
 
 def test_untested_runs_of_several_recipes_are_one_table() -> None:
     other = dataclasses.replace(untested(3, 0.5), recipe={"epochs": 2, "lr": 0.25})
-    (one,) = of_records([*SEARCHED[:2], other])
-    assert [(v.label, len(v.runs)) for v in one.variants] == [
+    (comparison,) = of_records([*SEARCHED[:2], other])
+    assert [(v.label, len(v.runs)) for v in comparison.variants] == [
         ("fusenet lr=0.1", 1), ("fusenet lr=0.25", 1), ("all.se=false lr=0.1", 1)
     ]  # fmt: skip
-    assert one.recipe == "various, untested"
+    assert comparison.recipe == "various, untested"
 
 
 @pytest.mark.parametrize("form", WRITERS)
@@ -205,9 +206,9 @@ def test_every_form_shows_untested_runs_by_validation_and_without_a_verdict(form
     assert "70.00" in text or "70.0" in text
     assert "untested" in text.lower()
     if form == "json":
-        (one,) = json.loads(text)
-        assert one["metric"] == "val_top1"
-        assert [v["verdict"] for v in one["variants"]] == ["untested", "untested"]
+        (comparison,) = json.loads(text)
+        assert comparison["metric"] == "val_top1"
+        assert [v["verdict"] for v in comparison["variants"]] == ["untested", "untested"]
 
 
 def write_search(folder: Path) -> Path:
@@ -239,7 +240,7 @@ edit = "2.kernel={{}}"
 def test_a_search_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two trials of two seeds, then the best and the baseline, or both as one, on seed 7."""
     study, runs = write_search(tmp_path), tmp_path / "runs"
-    assert main(["study", "run", str(study), "--runs", str(runs), "--wandb", "off"]) == 0
+    assert main(run_arguments(study, runs, 1)) == 0
     records = Store(runs).records()
     assert sorted((record.seed, record.untested) for record in records) in (
         [(0, True), (0, True), (1, True), (1, True), (7, False)],
@@ -262,13 +263,13 @@ def test_a_search_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     gone = next(record for record in records if record.seed == 0 and record.edits)
     weights = Store(runs).folder(gone.digest) / WEIGHTS
     weights.rename(runs / WEIGHTS)
-    assert main(["study", "run", str(other), "--runs", str(runs), "--wandb", "off"]) == 1
+    assert main(run_arguments(other, runs, 1)) == 1
     said = capsys.readouterr().out
     assert "given up" in said
     assert "is to be tested, and has no weights.pt" in said
     assert "has not been tested yet" in said
     (runs / WEIGHTS).rename(weights)
-    assert main(["study", "run", str(other), "--runs", str(runs), "--wandb", "off"]) == 0
+    assert main(run_arguments(other, runs, 1)) == 0
     before = {record.digest: record for record in records}
     late = [
         record for record in Store(runs).records() if record.test and before[record.digest].untested
