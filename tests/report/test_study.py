@@ -82,14 +82,14 @@ def test_what_is_said_where_nothing_can_be_judged() -> None:
     no_base = planned("baseline", "", BASE, -1, -1)
     assert "The reference has no result" in said_of(no_base, off)
     assert "No variant has a result" in said_of(base, planned("off", "", LEAN, -1, -1))
-    one, lone = planned("baseline", "", BASE, 0.40, -1), planned("off", "", LEAN, 0.3, -1)
-    assert "One seed of the reference: differences may be seed noise" in said_of(one, off)
+    paired, lone = planned("baseline", "", BASE, 0.40, -1), planned("off", "", LEAN, 0.3, -1)
+    assert "One seed of the reference: differences may be seed noise" in said_of(paired, off)
     assert "One seed of each variant: differences" in said_of(base, lone)
-    assert "One seed: differences" in said_of(one, lone)
+    assert "One seed: differences" in said_of(paired, lone)
     assert "No run has a result." in said_of(no_base)
     assert "No run has a result, so" in said_of(no_base, planned("off", "", LEAN, -1, -1))
     assert "One variant, 2 seeds: there is nothing to compare" in said_of(base)
-    assert "One variant, one seed: there is nothing to compare" in said_of(one)
+    assert "One variant, one seed: there is nothing to compare" in said_of(paired)
 
 
 def test_a_study_without_a_run_is_shown_in_every_form() -> None:
@@ -104,8 +104,10 @@ def test_a_study_without_a_run_is_shown_in_every_form() -> None:
 
 
 def test_the_reference_is_named_where_no_run_is_without_edits() -> None:
-    (one,) = of_records([record(0, 0.4, "all.se=false"), record(0, 0.4, "fuse.kernel=3")])
-    assert "No run without edits is among these: the reference is all.se=false" in shown(one, 140)
+    (compared,) = of_records([record(0, 0.4, "all.se=false"), record(0, 0.4, "fuse.kernel=3")])
+    assert "No run without edits is among these: the reference is all.se=false" in shown(
+        compared, 140
+    )
 
 
 def test_variants_that_make_no_claim_are_named_beside_those_that_do() -> None:
@@ -207,7 +209,9 @@ def test_a_manifest_of_before_gives_the_levels_of_each_combination(tmp_path: Pat
         variant["levels"] = variant["levels"][0]  # as it was: those of the first name alone
     path.write_text(json.dumps(table))
     read = Manifest.load(tmp_path)
-    assert [one.levels for one in read.variants] == [one.levels for one in manifest.variants]
+    assert [combination.levels for combination in read.variants] == [
+        combination.levels for combination in manifest.variants
+    ]
 
 
 def test_seeds_that_are_missing_cannot_be_hidden() -> None:
@@ -251,25 +255,25 @@ def test_chosen_columns_in_their_order_in_a_terminal(width: int) -> None:
 
 
 def test_chosen_columns_in_the_written_forms() -> None:
-    found = {
+    heads = {
         form: written(form, STUDIES["one_factor"], options=ReportOptions(columns=CHOSEN))
         for form in WRITERS
     }
     verdict = "worse, whatever the spreads"
     row = f"| `all.se=false` | {verdict} | 2.14M (\u221248.0 %) | 35.57 ± 0.60 |"
-    assert found["markdown"].splitlines()[4:6] == [
+    assert heads["markdown"].splitlines()[4:6] == [
         "| Variant | Verdict | MACs | Test top-1 (%), mean ± sd |",
         "|---|---|--:|--:|",
     ]
-    assert row in found["markdown"]
-    assert r"\begin{tabular}{llrr}" in found["latex"]
-    assert r"all.se=false & worse, whatever the spreads & 2.14M ($-$48.0 \%) &" in found["latex"]
+    assert row in heads["markdown"]
+    assert r"\begin{tabular}{llrr}" in heads["latex"]
+    assert r"all.se=false & worse, whatever the spreads & 2.14M ($-$48.0 \%) &" in heads["latex"]
     head = "comparison,variant,edits,verdict,holds,why,macs,macs_change,mean,sd"
-    assert found["csv"].splitlines()[0] == head
-    assert re.findall('scope="col".*?<button.*?>(.*?)<', found["html"])[:4] == [
+    assert heads["csv"].splitlines()[0] == head
+    assert re.findall('scope="col".*?<button.*?>(.*?)<', heads["html"])[:4] == [
         "Variant", "Verdict", "MACs", "Test top-1 (%), mean ± sd",
     ]  # fmt: skip
-    assert '<th scope="col"><button type="button">Params' not in found["html"]
+    assert '<th scope="col"><button type="button">Params' not in heads["html"]
 
 
 @pytest.mark.parametrize("form", ["markdown", "latex", "csv", "html", "json"])
@@ -285,7 +289,7 @@ def test_order_and_filter_hold_in_every_form(form: str) -> None:
         elif form == "latex":
             text = text[text.index("midrule") : text.index("bottomrule")]
         edits = {"all.se=false", "fuse.kernel=3"}
-        return sorted((each for each in edits if each in text), key=text.index)
+        return sorted((edit for edit in edits if edit in text), key=text.index)
 
     assert order(ReportOptions()) == ["all.se=false", "fuse.kernel=3"]
     assert order(ReportOptions(sort="score")) == ["fuse.kernel=3", "all.se=false"]
@@ -391,7 +395,10 @@ def test_the_hypervolume_by_hand() -> None:
 @pytest.mark.parametrize("form", ["csv", "markdown", "latex"])
 def test_written_forms_as_they_are(form: str, golden: Golden) -> None:
     ending = {"csv": "csv", "markdown": "md", "latex": "tex"}[form]
-    golden(f"report.{ending}", written(form, STUDIES["one_factor"], STUDIES["iso"]))
+    text = written(form, STUDIES["one_factor"], STUDIES["iso"])
+    if form == "csv":  # whose last digits are those of the version of scipy
+        text = re.sub(r"\d+\.\d{9,}", lambda number: f"{float(number[0]):.9g}", text)
+    golden(f"report.{ending}", text)
 
 
 def test_csv_by_hand() -> None:
@@ -458,15 +465,15 @@ def test_studies_and_runs_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "6 more runs)" in error  # of nine, three are named
     assert main(["report", "studies/se.toml", "se", *runs]) == 0
     assert capsys.readouterr().out.count("What does it buy?") == 1
-    one = digest_of("se=off", 1)
-    assert main(["report", one, one[:16], one[:8], *runs, "--json"]) == 0
+    digest = digest_of("se=off", 1)
+    assert main(["report", digest, digest[:16], digest[:8], *runs, "--json"]) == 0
     (alone,) = json.loads(capsys.readouterr().out)
     assert [len(variant["runs"]) for variant in alone["variants"]] == [1]
-    path = tmp_path / one[:16] / "record.json"
+    path = tmp_path / digest[:16] / "record.json"
     text = path.read_text()
     path.write_text(text[:500])  # half-written
-    assert main(["report", one[:8], *runs]) == 2
-    assert f"{one[:16]}/record.json: not a record" in capsys.readouterr().err
+    assert main(["report", digest[:8], *runs]) == 2
+    assert f"{digest[:16]}/record.json: not a record" in capsys.readouterr().err
     path.write_text(text)
     shared = _shared_prefix(tmp_path)
     assert main(["report", shared, *runs]) == 2
