@@ -86,8 +86,8 @@ class ReceptiveField(NamedTuple):
 
     def window(self, kernel: Pair, stride: Pair, padding: Pair) -> ReceptiveField:
         down, across = (
-            axis.window(*each)
-            for axis, each in zip(self, zip(kernel, stride, padding, strict=True), strict=True)
+            axis.window(*sides)
+            for axis, sides in zip(self, zip(kernel, stride, padding, strict=True), strict=True)
         )
         return ReceptiveField(down, across)
 

@@ -192,10 +192,10 @@ def test_ctrl_c_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             raise KeyboardInterrupt
 
     space = space_of(tmp_path, SMALL)
-    found = take_census(space, (16, 16), {}, samples=100, seed=0, few=3, tell=tell)
-    assert found.interruption
-    assert (found.seen, found.planned, len(found.costs)) == (3, 8, 2)
-    assert len(found.cheapest) == 2
+    taken = take_census(space, (16, 16), {}, samples=100, seed=0, few=3, tell=tell)
+    assert taken.interruption
+    assert (taken.seen, taken.planned, len(taken.costs)) == (3, 8, 2)
+    assert len(taken.cheapest) == 2
 
 
 def test_bins_meet_at_the_budget() -> None:

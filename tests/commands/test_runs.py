@@ -53,8 +53,8 @@ def test_the_list_has_a_line_for_each_run(store: Store, capsys: Capture) -> None
     assert main(["runs", "list", "--runs", str(store.root)]) == 0
     (warning,) = capsys.readouterr().err.splitlines()
     assert warning.startswith(f"warning: {store.root}/bbbbbbbbbbbbbbbb/record.json: not a record")
-    one = printed(store, capsys, "list", "--status", "failed").splitlines()
-    assert [line[:8] for line in one[1:]] == ["ffffffff"]
+    failed = printed(store, capsys, "list", "--status", "failed").splitlines()
+    assert [line[:8] for line in failed[1:]] == ["ffffffff"]
     assert "holds no run that is untested" in printed(store, capsys, "list", "--status", "untested")
 
 

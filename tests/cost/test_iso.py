@@ -86,10 +86,10 @@ def nearest_by_scan(spec: Spec, what: str, target: int, first: int, last: int) -
     off = []
     for thousandths in range(first, last):
         try:
-            one = spec.edit(f"scale.width=x{thousandths / 1000}")
+            scaled = spec.edit(f"scale.width=x{thousandths / 1000}")
         except NoChangeError:
-            one = spec
-        off.append(abs(int(getattr(measure(one, SMALL), what)) - target))
+            scaled = spec
+        off.append(abs(int(getattr(measure(scaled, SMALL), what)) - target))
     assert min(off) < off[0]
     assert min(off) < off[-1]  # the crossing lies within
     return min(off)

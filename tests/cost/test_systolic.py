@@ -130,7 +130,7 @@ def test_the_published_speed_ups(
     spec = load_spec(name)
     if as_published:
         spec = spec.edit(*as_published)
-    counts = [cycles(one.layers(), (3, 224, 224), array) for one in (spec, spec.edit(edit))]
+    counts = [cycles(network.layers(), (3, 224, 224), array) for network in (spec, spec.edit(edit))]
     assert counts[0] / counts[1] == pytest.approx(speed_up, rel=0.01)
 
 

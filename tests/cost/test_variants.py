@@ -63,7 +63,7 @@ def test_what_is_remembered_changes_nothing(every: list[list[str]]) -> None:
 def test_by_hand() -> None:
     # Row 3: two kernels of 5 over 16 channels on 4 x 4 maps, and then two of 3.
     counted = (Variants(BASE).count(texts) for texts in ([], ["3.kernel=3"]))
-    before, after = (one.cost for one in counted if one)
+    before, after = (variant.cost for variant in counted if variant)
     assert (before.params, before.macs) == (2728, 47168)
     assert before.params - after.params == 2 * 2 * 16
     assert before.macs - after.macs == 2 * 2 * 16 * 4 * 4
@@ -125,7 +125,7 @@ def test_a_cost_is_a_thousand_times_as_fast_as_a_trace_and_equal() -> None:
 
     # Variants that differ from each other, made from their edits: each of them another table.
     kernels = [f"{row}.kernel={size}" for row in range(2, 13) for size in (7, 9)]
-    pairs = [[one, other] for one in kernels for other in kernels if one[:2] < other[:2]]
+    pairs = [[kernel, other] for kernel in kernels for other in kernels if kernel[:2] < other[:2]]
     variants = Variants(spec, size)
     seconds = best(5, lambda: [variants.count(texts) for texts in pairs]) / len(pairs)
     assert trace / seconds >= 1000, f"{trace / seconds:.0f} times: {trace:.3f} and {seconds:.6f} s"

@@ -16,8 +16,8 @@ from fuseablate.streams import stream
 def make(images: Tensor, labels: Tensor | None = None) -> Data:
     """Return data whose normalised values are the bytes over 255."""
     part = Part(images, torch.arange(len(images)) if labels is None else labels)
-    zero, one = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    return Data("x", "x", ("a", "b"), part, part, zero, one, {}, lambda: part)
+    zero, ones = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    return Data("x", "x", ("a", "b"), part, part, zero, ones, {}, lambda: part)
 
 
 def random_data(count: int, size: int = 8) -> Data:

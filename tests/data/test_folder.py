@@ -58,13 +58,11 @@ def test_images_of_the_size_asked_for_are_kept_byte_for_byte(root: Path) -> None
     assert torch.bincount(data.val.labels).tolist() == [1, 1]
     whole = torch.cat([data.train.images, data.val.images])
     labels = data.train.labels.tolist() + data.val.labels.tolist()
-    found = {
+    kept = {
         image.permute(1, 2, 0).contiguous().numpy().tobytes(): data.class_names[label]
         for image, label in zip(whole, labels, strict=True)
     }
-    assert found == {
-        Image.open(path).tobytes(): path.parent.name for path in root.glob("train/*/*")
-    }
+    assert kept == {Image.open(path).tobytes(): path.parent.name for path in root.glob("train/*/*")}
     assert data.train.images.is_contiguous(memory_format=torch.channels_last)
     first = np.asarray(Image.open(root / "test" / "ape" / "0.png"))
     assert np.array_equal(data.test().images[0].permute(1, 2, 0).numpy(), first)

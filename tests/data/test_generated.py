@@ -36,16 +36,18 @@ def hashes(images: NDArray[np.uint8]) -> set[bytes]:
 @given(
     classes=st.integers(2, 100),
     size=st.integers(8, 40),
-    each=st.integers(1, 3),
+    per_class=st.integers(1, 3),
     part=st.sampled_from(["train", "test"]),
     seed=st.integers(0, 2**64),
 )
-def test_shapes_types_and_balance(classes: int, size: int, each: int, part: str, seed: int) -> None:
-    images, labels = generate(classes, size, each, part, seed)
-    assert images.shape == (classes * each, size, size, 3)
+def test_shapes_types_and_balance(
+    classes: int, size: int, per_class: int, part: str, seed: int
+) -> None:
+    images, labels = generate(classes, size, per_class, part, seed)
+    assert images.shape == (classes * per_class, size, size, 3)
     assert images.dtype == np.uint8
     assert labels.dtype == np.int64
-    assert labels.tolist() == [label for label in range(classes) for _ in range(each)]
+    assert labels.tolist() == [label for label in range(classes) for _ in range(per_class)]
     assert images.reshape(len(images), -1).std(axis=1).min() > 10
 
 
@@ -84,7 +86,7 @@ def test_a_changed_pixel_must_raise_the_version() -> None:
 
 def test_parts_seeds_and_classes_share_no_image() -> None:
     sets = [hashes(generate(20, 16, 10, p, s)[0]) for p in ("train", "test") for s in (0, 1)]
-    assert [len(one) for one in sets] == [200] * 4
+    assert [len(images) for images in sets] == [200] * 4
     assert len(set().union(*sets)) == 800
 
 
@@ -102,8 +104,8 @@ def test_names() -> None:
 
 
 def test_neighbouring_classes_differ_in_every_factor() -> None:
-    for one, other in pairwise(NAMES):
-        assert all(a != b for a, b in zip(one, other, strict=True))
+    for name, other in pairwise(NAMES):
+        assert all(a != b for a, b in zip(name, other, strict=True))
 
 
 @pytest.mark.parametrize("classes", [5, 10, 20, 50])
@@ -172,8 +174,8 @@ def test_a_ring_shows_the_ground_at_its_centre(
     images, labels = hundred
 
     def redness(shape: str) -> float:
-        found = [i for i, name in enumerate(NAMES) if name[0] == shape and name[2] == "red"]
-        middle = images[np.isin(labels, found), 14:18, 14:18].astype(float).mean(axis=(0, 1, 2))
+        reds = [i for i, name in enumerate(NAMES) if name[0] == shape and name[2] == "red"]
+        middle = images[np.isin(labels, reds), 14:18, 14:18].astype(float).mean(axis=(0, 1, 2))
         return float(middle[0] / middle[1:].mean())
 
     assert redness("disc") > 1.3 * redness("ring")
@@ -231,9 +233,9 @@ def test_diagonal_stripes_lean_either_way_and_checks_both_ways_at_once(
 ) -> None:
     def lean(texture: str) -> NDArray[np.float64]:
         power = spectra(textures[texture])
-        one = power[:, 34:40, 34:40].sum(axis=(1, 2))
+        quadrant = power[:, 34:40, 34:40].sum(axis=(1, 2))
         other = power[:, 34:40, 25:31].sum(axis=(1, 2))
-        return np.asarray((one - other) / (one + other))
+        return np.asarray((quadrant - other) / (quadrant + other))
 
     diagonal = lean("diagonal stripes")
     assert np.abs(diagonal).mean() > 0.6

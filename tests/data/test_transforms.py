@@ -54,8 +54,8 @@ def assert_same_bits_as_torchvision(
 ) -> None:
     table = normalised_bytes(MEAN, STD)
     ours = augment(images, dx, dy, flip, padding=padding, table=table)
-    each = zip(images, dx.tolist(), dy.tolist(), flip.tolist(), strict=True)
-    theirs = torch.stack([by_torchvision(image, x, y, f, padding) for image, x, y, f in each])
+    draws = zip(images, dx.tolist(), dy.tolist(), flip.tolist(), strict=True)
+    theirs = torch.stack([by_torchvision(image, x, y, f, padding) for image, x, y, f in draws])
     assert ours.dtype == torch.float32
     assert ours.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(bits(ours), bits(theirs))

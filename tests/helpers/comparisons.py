@@ -32,10 +32,10 @@ def planned(
         runs[seed] = digest
         if top1 >= 0:
             right = pack_bits(at < round(1000 * top1) for at in range(1000))
-            one = record(seed, top1, digest=digest, params=cost[0], macs=cost[1])
-            assert one.test
-            test = {**vars_of(one.test), "images": 1000, "right": right}
-            records.append(with_test(one, test))
+            run = record(seed, top1, digest=digest, params=cost[0], macs=cost[1])
+            assert run.test
+            test = {**vars_of(run.test), "images": 1000, "right": right}
+            records.append(with_test(run, test))
     variant = PlannedVariant(
         names=(name,), edits=tuple(edits.split()), params=cost[0], macs=cost[1], runs=runs,
         **{"levels": ({},), "recipe": "", **more},  # type: ignore[arg-type]
@@ -51,8 +51,8 @@ def vars_of(score: object) -> dict[str, object]:
     return {name: getattr(score, name) for name in ("loss", "top1", "top5", "per_class")}
 
 
-def with_test(one: Record, test: Mapping[str, object]) -> Record:
-    return dataclasses.replace(one, test=TestScore(**test))  # type: ignore[arg-type]
+def with_test(run: Record, test: Mapping[str, object]) -> Record:
+    return dataclasses.replace(run, test=TestScore(**test))  # type: ignore[arg-type]
 
 
 def study(
@@ -63,7 +63,7 @@ def study(
         spec="fusenet", variants=tuple(variant for variant, _ in made),
         **more,  # type: ignore[arg-type]
     )  # fmt: skip
-    return manifest, {one.digest: one for _, records in made for one in records}
+    return manifest, {run.digest: run for _, records in made for run in records}
 
 
 def comparison(
@@ -170,9 +170,9 @@ def written(form: str, *compared: Comparison, options: ReportOptions | None = No
 
 def stored(root: Path) -> None:
     manifest, records = study("one-factor", *THREE)
-    for digest, one in records.items():
+    for digest, run in records.items():
         with Store(root).open(digest) as folder:
-            folder.write("record.json", one.to_json())
+            folder.write("record.json", run.to_json())
     folder_ = root / "studies" / "se-01234567"
     folder_.mkdir(parents=True)
     manifest.save(folder_)

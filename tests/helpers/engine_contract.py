@@ -100,12 +100,12 @@ def kinds(events: list[Event], key: str) -> list[str]:
 
 def assert_same_run(runs: Path, others: Path, key: str) -> None:
     """See that both stores hold the run with the same numbers and weights, to the last bit."""
-    one, other = Store(runs).get(key), Store(others).get(key)
-    assert one
+    record, other = Store(runs).get(key), Store(others).get(key)
+    assert record
     assert other
     for name in ("lr", "train_loss", "train_top1", "val_loss", "val_top1"):
-        assert getattr(one.curves, name) == getattr(other.curves, name)
-    assert (one.val, one.test) == (other.val, other.test)
+        assert getattr(record.curves, name) == getattr(other.curves, name)
+    assert (record.val, record.test) == (other.val, other.test)
     left, right = (
         torch.load(Store(root).folder(key) / "weights.pt", weights_only=True)
         for root in (runs, others)
@@ -135,10 +135,10 @@ class EngineContract:
         curves = [event.curves for event in events if event.kind == "epoch"]
         record = Store(tmp_path).get(job.key)
         assert record
-        for epochs, each in enumerate(curves, 1):
-            assert each
+        for epochs, so_far in enumerate(curves, 1):
+            assert so_far
             whole = vars(record.curves)
-            assert {key: tuple(column) for key, column in each.items()} == {
+            assert {key: tuple(column) for key, column in so_far.items()} == {
                 key: column[:epochs] for key, column in whole.items()
             }
 

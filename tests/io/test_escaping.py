@@ -112,7 +112,7 @@ def inline(source: str) -> list[tuple[str, str]]:
     """Return what each inline part of Markdown says, with its element."""
     tokens = MARKDOWN.parse(source)
     return [
-        (before.tag, "".join(each.content for each in token.children or []))
+        (before.tag, "".join(child.content for child in token.children or []))
         for before, token in pairwise(tokens)
         if token.type == "inline"
     ]
@@ -130,7 +130,9 @@ def test_markdown_says_the_text_in_headings_paragraphs_and_cells(text: str) -> N
     assert inline(f"### {written}") == [("h3", said)]
     assert inline(written) == ([("p", said)] if said else [])
     row = f"| {written} | {escaping.markdown_code(text)} | end |"
-    cells = [found for tag, found in inline(f"| a | b | c |\n|---|--:|---|\n{row}") if tag == "td"]
+    cells = [
+        content for tag, content in inline(f"| a | b | c |\n|---|--:|---|\n{row}") if tag == "td"
+    ]
     assert len(cells) == 3
     assert cells[0] == said
     assert cells[2] == "end"
@@ -140,7 +142,7 @@ def test_markdown_says_the_text_in_headings_paragraphs_and_cells(text: str) -> N
 @pytest.mark.parametrize("text", ["all.se=false", "a|b", "a`b", "a\\|b", "`", "<b>", "[x](y)"])
 def test_code_in_a_cell_says_the_text(text: str) -> None:
     page = MARKDOWN.render(f"| a | b |\n|---|---|\n| {escaping.markdown_code(text)} | end |")
-    assert [found for found in Page(page).texts if found.strip()] == ["a", "b", text, "end"]
+    assert [said for said in Page(page).texts if said.strip()] == ["a", "b", text, "end"]
     assert Page(page).tags.count("code") == 1
 
 
@@ -155,9 +157,9 @@ def test_csv_holds_numbers_as_they_are_and_nothing_that_is_computed(
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(map(escaping.csv_cell, values))
     no_control(out.getvalue(), but="\n")
-    (found,) = csv.reader(io.StringIO(out.getvalue()))
-    assert len(found) == len(values)
-    for value, cell in zip(values, found, strict=True):
+    (cells,) = csv.reader(io.StringIO(out.getvalue()))
+    assert len(cells) == len(values)
+    for value, cell in zip(values, cells, strict=True):
         if isinstance(value, str):
             assert cell.removeprefix("'").endswith(escaping.plain(value).removeprefix("'"))
             if cell.lstrip()[:1] in tuple("=+-@"):
@@ -194,8 +196,8 @@ def test_a_terminal_is_not_steered_and_reads_no_markup(text: str, width: int) ->
     table.add_column(text)
     table.add_row(text)
     table.add_row(Text(text, style="bold"))
-    for each in (text, Text.assemble((text, "red"), text), table):
-        out.print(each)
+    for printed in (text, Text.assemble((text, "red"), text), table):
+        out.print(printed)
     assert isinstance(out.file, io.StringIO)
     no_control(out.file.getvalue(), but="\n")
 
@@ -226,14 +228,14 @@ def test_a_url_is_shown_without_its_passwords(url: str, shown: str) -> None:
 
 def odd() -> Comparison:
     """Return a study whose every text is what nobody should write."""
-    found = comparison(
+    made = comparison(
         "one-factor",
         planned(f"base{HOSTILE}", "", BASE, 0.40, 0.41, 0.405),
         planned(f"=cmd{HOSTILE}|x", "a`b\\|c" + HOSTILE, LEAN, 0.35, 0.36, 0.355),
         planned("[/b] $x_1$ <b>&", "@2.se=false", LEAN, 0.36, 0.37, 0.362),
     )
     return dataclasses.replace(
-        found, title=f"[/b] <i> $a$ {HOSTILE}", question=f"- why? {HOSTILE}", data=f"d{HOSTILE}",
+        made, title=f"[/b] <i> $a$ {HOSTILE}", question=f"- why? {HOSTILE}", data=f"d{HOSTILE}",
         recipe=f"r{HOSTILE}", notes=(f"note{HOSTILE}",),
     )  # fmt: skip
 
@@ -309,9 +311,9 @@ def test_studies_of_hostile_titles_are_listed_and_reported(
         planned("baseline", "", BASE, 0.40, 0.41),
         planned(f"a{hostile}", "[on/off]", LEAN, 0.35, 0.36),
     )
-    for digest, one in records.items():
+    for digest, run in records.items():
         with Store(tmp_path).open(digest) as folder:
-            folder.write("record.json", one.to_json())
+            folder.write("record.json", run.to_json())
     for at, title in enumerate(("Kernel [/b] size", "Gate [on/off]", f"Odd {hostile}")):
         where = tmp_path / "studies" / f"s{at}-01234567"
         where.mkdir(parents=True)

@@ -97,7 +97,7 @@ def test_folders_by_the_file_in_them(tmp_path: Path) -> None:
             os.utime(tmp_path / name / "it", (1000 - age, 1000 - age))
     (tmp_path / "shut").symlink_to("shut")
     (tmp_path / "file").touch()
-    assert [each.name for each in holders(tmp_path, "it")] == ["new", "old", "shut"]
+    assert [folder.name for folder in holders(tmp_path, "it")] == ["new", "old", "shut"]
     assert entries(tmp_path / "nothing") == []
     with pytest.raises(InputError, match="File name too long"):
         entries(tmp_path / ("x" * 300))

@@ -139,8 +139,8 @@ def test_layers_of_channels_refuse_others(layer: Layer, shape: Shape, said: str)
 
 
 def test_costs_add_in_every_field() -> None:
-    one = Cost(1, 2, 3, 4, 5, 6, 7)
-    assert one + Cost(10, 20, 30, 40, 50, 60, 70) == Cost(11, 22, 33, 44, 55, 66, 77)
+    cost = Cost(1, 2, 3, 4, 5, 6, 7)
+    assert cost + Cost(10, 20, 30, 40, 50, 60, 70) == Cost(11, 22, 33, 44, 55, 66, 77)
 
 
 def test_seq_concat_split_add_by_hand() -> None:

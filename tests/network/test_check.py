@@ -29,10 +29,10 @@ def spec() -> Spec:
 
 def wrong(network: nn.Module, spec: Spec) -> dict[str, set[str]]:
     """What differs: the numbers, by row."""
-    found: dict[str, set[str]] = {}
+    mistakes: dict[str, set[str]] = {}
     for difference in mismatches(network.eval(), IMAGE, spec.infer(SIZE)):
-        found.setdefault(difference.row, set()).add(difference.what)
-    return found
+        mistakes.setdefault(difference.row, set()).add(difference.what)
+    return mistakes
 
 
 @pytest.mark.parametrize("size", [(224, 224), (32, 32), (40, 56), None])
@@ -72,10 +72,10 @@ def test_a_stride_at_the_wrong_place_is_found(spec: Spec) -> None:
     # The same params, but the pointwise convolution strides as well.
     network = build(spec)
     network.get_submodule("rows.2.project").conv = nn.Conv2d(32, 16, 1, stride=2, bias=False)
-    found = wrong(network, spec)
-    assert "MACs" in found["2"]
-    assert "output shape" in found["2"]
-    assert "params" not in found["2"]
+    mistakes = wrong(network, spec)
+    assert "MACs" in mistakes["2"]
+    assert "output shape" in mistakes["2"]
+    assert "params" not in mistakes["2"]
 
 
 def test_other_wrong_networks_are_found(spec: Spec) -> None:

@@ -89,9 +89,9 @@ def test_a_state_dict_without_auxiliary_heads(
     weights = load_weights(out)
     ours = build(load_spec(name).with_classes(7))
     first = ours.state_dict()
-    heads = [each for each in first if each.split(".")[1] in rows.split(", ")]
+    heads = [key for key in first if key.split(".")[1] in rows.split(", ")]
     assert heads
-    assert all(torch.equal(weights[each], first[each]) for each in heads)
+    assert all(torch.equal(weights[key], first[key]) for key in heads)
     ours.load_state_dict(weights)
     images = torch.randn(1, 3, *load_spec(name).input)
     with torch.no_grad():

@@ -281,10 +281,10 @@ def test_a_fuse_row_is_the_block_of_the_design(case: str, fast: bool, spec: Spec
 
 
 def test_the_other_order_swaps_the_channels_only(spec: Spec) -> None:
-    one = build(spec).get_submodule("rows.3.depthwise").eval()
+    first = build(spec).get_submodule("rows.3.depthwise").eval()
     other = build(spec.edit("fuse.order=Kx1,1xK")).get_submodule("rows.3.depthwise").eval()
     x = torch.randn(2, 72, 6, 6)
-    y, swapped = one(x), other(x)
+    y, swapped = first(x), other(x)
     assert y.shape == (2, 144, 3, 3)
     assert torch.equal(torch.cat([y[:, 72:], y[:, :72]], 1), swapped)
     assert not torch.equal(y, swapped)
@@ -342,19 +342,19 @@ def test_the_linear_head_is_the_same_function(spec: Spec) -> None:
 
 
 def test_equal_seeds_give_equal_weights_and_others_do_not(spec: Spec) -> None:
-    one, same, other = (build(spec, seed).state_dict() for seed in (5, 5, 6))
-    assert all(torch.equal(one[key], same[key]) for key in one)
-    drawn = [key for key in one if one[key].ndim >= 2]
+    first, same, other = (build(spec, seed).state_dict() for seed in (5, 5, 6))
+    assert all(torch.equal(first[key], same[key]) for key in first)
+    drawn = [key for key in first if first[key].ndim >= 2]
     assert len(drawn) == 48 + 20
-    assert not any(torch.equal(one[key], other[key]) for key in drawn)
+    assert not any(torch.equal(first[key], other[key]) for key in drawn)
 
 
 def test_the_global_generator_neither_matters_nor_moves(spec: Spec) -> None:
     torch.manual_seed(1)
-    one = build(spec).state_dict()
+    before = build(spec).state_dict()
     torch.manual_seed(2)
     two = build(spec).state_dict()
-    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert all(torch.equal(before[key], two[key]) for key in before)
 
 
 @pytest.mark.parametrize(
@@ -415,11 +415,11 @@ def test_fast_is_the_same_function(case: str, dtype: torch.dtype, spec: Spec) ->
     tolerance = 1e-4 if dtype == torch.float32 else 1e-10
     assert plain.abs().max() > 0
     assert torch.allclose(plain, fast, rtol=tolerance, atol=tolerance * float(plain.abs().max()))
-    for one, other in zip(plain_grads, fast_grads, strict=True):
-        assert one is not None
+    for plain_grad, other in zip(plain_grads, fast_grads, strict=True):
+        assert plain_grad is not None
         assert other is not None
-        limit = tolerance * max(float(one.abs().max()), 1e-6)
-        assert torch.allclose(one, other, rtol=10 * tolerance, atol=10 * limit)
+        limit = tolerance * max(float(plain_grad.abs().max()), 1e-6)
+        assert torch.allclose(plain_grad, other, rtol=10 * tolerance, atol=10 * limit)
 
 
 @pytest.mark.parametrize("fast", [False, True])

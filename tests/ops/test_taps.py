@@ -77,7 +77,7 @@ def test_a_step_trains_on_the_weighted_losses() -> None:
 
     ((images, labels),) = batches()
     logits, side = logits_by_hand(before, images)
-    losses = [negative_log_likelihood(each, labels) for each in (logits, side)]
+    losses = [negative_log_likelihood(output, labels) for output in (logits, side)]
     expected = losses[0] + WEIGHT * losses[1]
     expected.backward()  # type: ignore[no-untyped-call]
 

@@ -129,9 +129,9 @@ def test_an_expansion_that_is_none(edit: str, message: str) -> None:
 def test_phi_is_the_formula_and_not_the_published_coefficients() -> None:
     b0, b1, b2 = (load_spec(f"efficientnet_b{number}") for number in range(3))
     # alpha 1.2, beta 1.1, gamma 1.15 (section 5.1): 224 x 1.15 = 257.6, and B2's input is 260.
-    one = b0.edit("scale.phi=1")
-    assert one.input == (258, 258)
-    assert dataclasses.replace(one, input=b2.input).rows == b2.rows
+    scaled = b0.edit("scale.phi=1")
+    assert scaled.input == (258, 258)
+    assert dataclasses.replace(scaled, input=b2.input).rows == b2.rows
     half = b0.edit("scale.phi=0.5")
     assert half.input == b1.input  # 224 x 1.15 ** 0.5 = 240.2
     assert half.rows != b1.rows  # width x1.05, and B1's is x1.0

@@ -134,7 +134,7 @@ def test_two_3x3_in_place_of_a_5x5_cost_18_25ths() -> None:
     spec = load_spec("inception_v2").edit("8/1.b3.out=96", "8/1.norm=none")
     wide = spec.edit("8/1.b3.kernel=1x1,5x5")
     others = 288 * (64 + 48 + 96 + 64) + 9 * 48 * 64
-    small, large = (one.infer()[7].cost.params - others for one in (spec, wide))
+    small, large = (network.infer()[7].cost.params - others for network in (spec, wide))
     assert (small, large) == (18 * 96 * 96, 25 * 96 * 96)
 
 

@@ -57,13 +57,15 @@ def test_params_and_macs_by_hand() -> None:
         cost.params
         == 966_986
         == sum(
-            taps * cin * cout + cout for found in convolutions.values() for taps, cin, cout in found
+            taps * cin * cout + cout
+            for layers in convolutions.values()
+            for taps, cin, cout in layers
         )
     )
     assert cost.macs == sum(
         taps * cin * cout * side**2
-        for side, found in convolutions.items()
-        for taps, cin, cout in found
+        for side, layers in convolutions.items()
+        for taps, cin, cout in layers
     )
 
 

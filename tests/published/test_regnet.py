@@ -152,8 +152,10 @@ def reference(name: str) -> nn.Module:
 def printed(*kinds: str) -> list[tuple[str, str, int]]:
     """Return the printed lines of these types of layers: type, output shape, params."""
     lines = [line.split() for line in PRINTED.strip().splitlines()]
-    found = [(layer.partition("-")[0], shape, int(params)) for layer, shape, params in lines]
-    return [line for line in found if line[0] in kinds]
+    printed_layers = [
+        (layer.partition("-")[0], shape, int(params)) for layer, shape, params in lines
+    ]
+    return [line for line in printed_layers if line[0] in kinds]
 
 
 @pytest.mark.parametrize("name", ["regnet_x_400mf", "regnet_y_400mf"])

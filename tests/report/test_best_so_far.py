@@ -49,14 +49,14 @@ def searched(
 @pytest.mark.parametrize("scores", [[3.0], [3.0, 1.0], [3.0, 1.0, 2.0, 2.0], [5.5, 1, 9, 2, 7, 7]])
 def test_the_expectation_is_the_mean_over_all_orders(scores: list[float]) -> None:
     orders = list(permutations(scores))
-    for count, found in enumerate(expected_best(scores), start=1):
-        assert found == pytest.approx(statistics.fmean(max(order[:count]) for order in orders))
+    for count, expected in enumerate(expected_best(scores), start=1):
+        assert expected == pytest.approx(statistics.fmean(max(order[:count]) for order in orders))
 
 
 def test_the_expectation_of_ten_thousand_even_scores() -> None:
     """Of n of 1 .. N drawn without replacement the largest is n (N + 1) / (n + 1) on average."""
     count = 10_000
-    curve = expected_best([float(each) for each in range(1, count + 1)])
+    curve = expected_best([float(score) for score in range(1, count + 1)])
     for drawn in (1, 2, 10, 100, 5000, count):
         assert curve[drawn - 1] == pytest.approx(drawn * (count + 1) / (drawn + 1), rel=1e-12)
 

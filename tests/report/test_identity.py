@@ -61,8 +61,8 @@ ONE_NAME = [
 
 
 def test_two_networks_with_the_same_edits_are_two_rows() -> None:
-    (found,) = of_records(TWO_FILES)
-    (section,) = analyse(found).sections
+    (comparison,) = of_records(TWO_FILES)
+    (section,) = analyse(comparison).sections
     # 41 is the mean of 40 and 42, 51.5 that of 50 and 53, 39.5 that of 39 and 40.
     deltas = {row.variant.name: row.delta for row in section.variants[1:]}
     assert {name: delta and delta.mean for name, delta in deltas.items()} == pytest.approx(
@@ -74,7 +74,7 @@ def test_two_networks_with_the_same_edits_are_two_rows() -> None:
     # The variance is pooled over all three: residuals of (40 42), (50 53), (39 40) after rows
     # and columns are -+(1 - 1, 1.5 - 1, 0.5 - 1): 2 * (0 + 0.25 + 0.25) / 2 degrees of freedom.
     assert analysis.sd == pytest.approx(0.5**0.5)
-    rows = list(csv.DictReader(io.StringIO(written("csv", found))))
+    rows = list(csv.DictReader(io.StringIO(written("csv", comparison))))
     assert [float(row["delta"]) for row in rows[1:]] == pytest.approx([10.5, -1.5])
 
 
@@ -104,8 +104,8 @@ def test_letters_and_legend_of_networks_of_one_name() -> None:
 
 def test_one_network_under_two_names_is_one_variant() -> None:
     runs = [trained(named("a"), 0, 0.4), trained(named("other"), 1, 0.42)]
-    (found,) = of_records(runs)
-    assert [len(variant.runs) for variant in found.variants] == [2]
+    (comparison,) = of_records(runs)
+    assert [len(variant.runs) for variant in comparison.variants] == [2]
 
 
 def test_a_table_of_another_version_is_reported_and_mixed_with_no_other() -> None:
@@ -116,9 +116,13 @@ def test_a_table_of_another_version_is_reported_and_mixed_with_no_other() -> Non
     ]
     # The same table, but the run's digest says that another network was trained.
     changed = dataclasses.replace(known, seed=3, digest="e" * 64)
-    (found,) = of_records([known, *gone, changed])
-    assert [[run.seed for run in variant.runs] for variant in found.variants] == [[0], [1, 2], [3]]
-    assert len({variant.name for variant in found.variants}) == 3
+    (comparison,) = of_records([known, *gone, changed])
+    assert [[run.seed for run in variant.runs] for variant in comparison.variants] == [
+        [0],
+        [1, 2],
+        [3],
+    ]
+    assert len({variant.name for variant in comparison.variants}) == 3
 
 
 def test_recipes_and_data_of_one_name_are_told_apart() -> None:

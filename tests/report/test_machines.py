@@ -38,7 +38,7 @@ def test_it_is_said_in_every_form_of_runs_and_of_studies(form: str) -> None:
     base, off = planned("baseline", "", (9, 9), 0.4, 0.41), planned("off", "", (9, 9), 0.3, 0.32)
     off[1][0] = dataclasses.replace(off[1][0], environment={"threads": 2})
     of_study = comparison("one-factor", base, off, notes=("A note.",))
-    for found in (of_runs, of_study):
-        text = shown(found, 300) if form == "table" else written(form, found)
+    for make in (of_runs, of_study):
+        text = shown(make, 300) if form == "table" else written(form, make)
         assert "Not all runs were trained alike" in text
-        assert ("A note." in text) == (found is of_study)
+        assert ("A note." in text) == (make is of_study)

@@ -76,10 +76,10 @@ def test_bands_by_hand() -> None:
         return record(0, 0.4, curves=Curves(zeros, zeros, zeros, zeros, top1, zeros, zeros))
 
     # Epoch 1: 10, 20 and 30 %; epoch 2: 40 and 50 %; the third run ended before epoch 3.
-    found = band([run(0.1, 0.4, 0.7), run(0.2, 0.5), run(0.3)], "val_top1")
-    assert found["mean"] == pytest.approx([20.0, 45.0, 70.0])
-    assert found["low"] == pytest.approx([10.0, 40.0, 70.0])
-    assert found["high"] == pytest.approx([30.0, 50.0, 70.0])
+    mean_and_reach = band([run(0.1, 0.4, 0.7), run(0.2, 0.5), run(0.3)], "val_top1")
+    assert mean_and_reach["mean"] == pytest.approx([20.0, 45.0, 70.0])
+    assert mean_and_reach["low"] == pytest.approx([10.0, 40.0, 70.0])
+    assert mean_and_reach["high"] == pytest.approx([30.0, 50.0, 70.0])
     assert band([], "val_loss")["mean"] == []
 
 
@@ -205,8 +205,8 @@ def view(browser: Any, tmp_path: Path) -> Iterator[Any]:
     page.on("request", lambda request: asked.append(request.url))
     path = tmp_path / "report.html"
 
-    def opened(found: Comparison) -> Any:
-        path.write_text(written("html", found), encoding="utf-8")
+    def opened(shown: Comparison) -> Any:
+        path.write_text(written("html", shown), encoding="utf-8")
         page.goto(path.as_uri())
         return page
 
@@ -330,9 +330,9 @@ def test_printing(view: Any) -> None:
 
 def test_the_data_of_the_script_is_what_the_report_says() -> None:
     page = written("html", THREE)
-    found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.S)
-    assert found
-    (table,) = json.loads(found[1])
+    script = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.S)
+    assert script
+    (table,) = json.loads(script[1])
     assert [point["index"] for point in table["points"]] == [0, 1, 2, 3]
     assert table["points"][1]["mean"] == pytest.approx(106.7 / 3)
     assert table["points"][1]["scores"] == pytest.approx({"0": 35.0, "1": 36.2, "2": 35.5})

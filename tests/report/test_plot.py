@@ -98,10 +98,10 @@ def test_colours_differ_for_the_colour_blind() -> None:
     protan = [[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]]
     deutan = [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]]
     for matrix in (protan, deutan):
-        found = [seen(colour, matrix) for colour in COLOURS]
-        for at, one in enumerate(found):
-            for other in found[at + 1 :]:
-                assert sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) > 0.07**2
+        colours = [seen(colour, matrix) for colour in COLOURS]
+        for at, perceived in enumerate(colours):
+            for other in colours[at + 1 :]:
+                assert sum((a - b) ** 2 for a, b in zip(perceived, other, strict=True)) > 0.07**2
 
 
 def test_files_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

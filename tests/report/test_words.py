@@ -92,9 +92,9 @@ def test_differences_that_are_not_those_of_the_means_say_so() -> None:
 
 
 def test_a_difference_of_nothing_has_no_minus() -> None:
-    one = planned("baseline", "", BASE, 0.200, 0.205, 0.201, 0.202)
+    base = planned("baseline", "", BASE, 0.200, 0.205, 0.201, 0.202)
     other = planned("se=off", "all.se=false", LEAN, 0.201, 0.204, 0.200, 0.203)
-    compared = comparison("one-factor", one, other)
+    compared = comparison("one-factor", base, other)
     delta = section_of(compared).variants[1].delta
     assert delta
     assert delta.mean == pytest.approx(0, abs=1e-9)
@@ -104,8 +104,8 @@ def test_a_difference_of_nothing_has_no_minus() -> None:
 
 def test_one_epoch_is_no_epochs() -> None:
     assert "(2 epochs)" in STUDIES["one_factor"].recipe
-    one = record(0, 0.5, recipe={"epochs": 1, "lr": 0.1})
-    assert "(1 epoch)" in of_records([one])[0].recipe
+    run = record(0, 0.5, recipe={"epochs": 1, "lr": 0.1})
+    assert "(1 epoch)" in of_records([run])[0].recipe
 
 
 def test_planned_looks_are_judged_at_the_look_that_each_variant_ended_at() -> None:

@@ -70,12 +70,12 @@ def test_the_standard_output_is_written_to_wherever_it_leads(store: Path, tmp_pa
 def test_a_fifo_is_written_to(store: Path, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    found: list[str] = []
-    reader = threading.Thread(target=lambda: found.append(fifo.read_text()))
+    heard: list[str] = []
+    reader = threading.Thread(target=lambda: heard.append(fifo.read_text()))
     reader.start()
     assert report(store, fifo) == 0
     reader.join()
-    assert found[0].startswith("comparison,")
+    assert heard[0].startswith("comparison,")
     assert stat.S_ISFIFO(fifo.stat().st_mode)
 
 
@@ -104,8 +104,8 @@ def test_the_file_of_another_user_stays_theirs(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     os.chown(tmp_path / "file", 1234, 4321)
     write_output(tmp_path / "file", "--output", "new")
-    found = (tmp_path / "file").stat()
-    assert (found.st_uid, found.st_gid) == (1234, 4321)
+    status = (tmp_path / "file").stat()
+    assert (status.st_uid, status.st_gid) == (1234, 4321)
 
 
 def test_nothing_is_written_in_the_folder_of_a_run_or_of_a_study(

@@ -69,10 +69,10 @@ def test_a_record_comes_back_as_it_was(each: Record, tmp_path: Path) -> None:
 
 
 def test_a_curve_grows_by_an_epoch() -> None:
-    one = plain_record().curves
-    two = one.extended(lr=0.2, train_loss=1.0, train_top1=0.5, val_loss=1.0, val_top1=0.75,
+    curves = plain_record().curves
+    two = curves.extended(lr=0.2, train_loss=1.0, train_top1=0.5, val_loss=1.0, val_top1=0.75,
                        seconds=2.0, images_per_second=150.0)  # fmt: skip
-    assert (len(one), len(two)) == (1, 2)
+    assert (len(curves), len(two)) == (1, 2)
     assert two.lr == (0.1, 0.2)
     assert plain_record(curves=two).seconds == 5.0
 

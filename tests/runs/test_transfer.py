@@ -220,8 +220,8 @@ def test_a_run_that_was_tested_later_beats_its_untested_record(
         plain_record(notes=(*plain_record().notes, "tested")),
     )
     stores = [Store(tmp_path / name) for name in ("untested", "tested", "untested-too")]
-    for store, each in zip(stores, (untested, tested, untested), strict=True):
-        put(store, each)
+    for store, record in zip(stores, (untested, tested, untested), strict=True):
+        put(store, record)
     old, new = tmp_path / "old.tar", tmp_path / "new.tar"
     moved(capsys, "export", old, "--runs", stores[0].root)
     moved(capsys, "export", new, "--runs", stores[1].root)
@@ -453,13 +453,13 @@ def test_the_list_of_an_export_holds_the_sums_that_others_compute(
         tar.extractall(tmp_path / "out", filter="data")
     table = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
     assert table["format"] == 1
-    found = files(tmp_path / "out")
-    del found["manifest.json"]
+    unpacked = files(tmp_path / "out")
+    del unpacked["manifest.json"]
     assert table["files"] == {
         name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in found.items()
+        for name, content in unpacked.items()
     }
-    assert sum(name.endswith("record.json") for name in found) == 10  # of 13, se has ten
+    assert sum(name.endswith("record.json") for name in unpacked) == 10  # of 13, se has ten
     shutil.rmtree(tmp_path / "runs")
     moved(capsys, "import", tmp_path / "out", "--runs", tmp_path / "runs")
-    assert files(tmp_path / "runs").keys() == found.keys()
+    assert files(tmp_path / "runs").keys() == unpacked.keys()

@@ -89,12 +89,12 @@ def test_branches_and_a_head_at_the_side() -> None:
     source = graph.node("in")
     end = draw(graph, tree, source)
     labels = dict(re.findall(r"(b_\d+) \[label=<([^<>]*)", "\n".join(graph.lines)))
-    found = {
+    arrows = {
         (labels[tail], labels[head])
         for tail, head in re.findall(r"(b_\d+) -> (b_\d+)", "\n".join(graph.lines))
     }
     assert labels[end] == "3×1 groups, 8"
-    assert found == {
+    assert arrows == {
         ("in", "1×1 conv, 16"),
         ("in", "3×3 max pool"),
         ("in", "concat"),

@@ -391,12 +391,12 @@ def test_the_order_of_edits_does_not_matter(edits: list[str]) -> None:
 
 
 def test_edits_made_one_after_another() -> None:
-    one = BASE.edit("fuse.kernel=3").edit("5.kernel=7")
-    assert cells(one, "kernel") == cells(BASE.edit("fuse.kernel=3", "5.kernel=7"), "kernel")
-    assert one.edits == ("fuse.kernel=3", "5.kernel=7")
+    edited = BASE.edit("fuse.kernel=3").edit("5.kernel=7")
+    assert cells(edited, "kernel") == cells(BASE.edit("fuse.kernel=3", "5.kernel=7"), "kernel")
+    assert edited.edits == ("fuse.kernel=3", "5.kernel=7")
     # a second call scales what the first one left
     assert cells(BASE.edit("6.exp=x0.5").edit("6.exp=x0.5"), "exp")["6"] == 64
-    assert "changes nothing" in refused("fuse.kernel=3", spec=one.edit("5.kernel=3"))
+    assert "changes nothing" in refused("fuse.kernel=3", spec=edited.edit("5.kernel=3"))
 
 
 # --- Residuals ---
@@ -621,10 +621,10 @@ def test_a_divisor_beside_a_scaled_width_is_no_idle_edit() -> None:
 )
 def test_a_usual_name_of_a_non_linearity_is_the_same_network(alias: str, word: str) -> None:
     base = BASE.edit("all.nl=gelu")
-    one, other = base.edit(alias), base.edit(word)
-    assert one.rows == other.rows
-    assert one.digest() == other.digest()
-    assert "silu" not in to_toml(one).partition("[[rows]]")[2]
+    aliased, other = base.edit(alias), base.edit(word)
+    assert aliased.rows == other.rows
+    assert aliased.digest() == other.digest()
+    assert "silu" not in to_toml(aliased).partition("[[rows]]")[2]
 
 
 def test_a_table_may_use_the_usual_names() -> None:

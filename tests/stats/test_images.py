@@ -96,14 +96,14 @@ def test_an_interval_of_both_holds_where_networks_and_images_are_drawn(
             + rng.normal(0, 1, (variants, seeds, images))
         )
         rights = {str(at): dict(enumerate(mine)) for at, mine in enumerate(latent > 0)}
-        scores = {name: {one: 100 * float(right.mean()) for one, right in mine.items()}
+        scores = {name: {run: 100 * float(right.mean()) for run, right in mine.items()}
                   for name, mine in rights.items()}  # fmt: skip
         alone = analyse(scores, "0", rights)
         for name, analysis in (("seeds", alone), ("both", widened(alone))):
             missed[name] += any(
-                not found.low <= truth[int(delta.variant)] <= found.high
+                not interval.low <= truth[int(delta.variant)] <= interval.high
                 for delta in analysis.deltas
-                if (found := delta.alike or delta.robust)
+                if (interval := delta.alike or delta.robust)
             )
     assert missed["seeds"] / repeats > 0.15
     assert missed["both"] / repeats < 0.06

@@ -180,14 +180,14 @@ WILD = {
 def test_the_power_whatever_the_spreads_is_that_of_the_widest_variant() -> None:
     analysis = analyse(WILD, "a")
     swapped = analyse({name: WILD[name] for name in "acb"}, "a")
-    difference, other = (smallest(each, "any spreads") for each in (analysis, swapped))
+    difference, other = (smallest(judged, "any spreads") for judged in (analysis, swapped))
     # The draws of the variances are by position: 2,000 of them are alike to some percent.
     assert difference == pytest.approx(other, rel=0.03)
 
 
 @pytest.mark.parametrize("scores", [PAIR, THREE, WILD])
 def test_seeds_needed_are_the_same_in_another_unit(scores: Scores) -> None:
-    doubled = {name: {s: 2 * one for s, one in mine.items()} for name, mine in scores.items()}
+    doubled = {name: {s: 2 * score for s, score in mine.items()} for name, mine in scores.items()}
     for basis in BASES:
         needed = seeds_needed(analyse(scores, "a"), 1.3, basis)
         assert needed == seeds_needed(analyse(doubled, "a"), 2.6, basis)

@@ -27,15 +27,15 @@ def by_matrices(scores: Scores, blocked: bool) -> dict[str, object]:
     names = list(scores)
     runs = [(name, seed) for name in names for seed in scores[name]]
     seeds = sorted({seed for _, seed in runs})
-    columns = [[float(name == one) for name, _ in runs] for one in names]
-    columns += [[float(seed == one) for _, seed in runs] for one in seeds] if blocked else []
+    columns = [[float(name == level) for name, _ in runs] for level in names]
+    columns += [[float(seed == level) for _, seed in runs] for level in seeds] if blocked else []
     design = np.array(columns).T
     values = np.array([scores[name][seed] for name, seed in runs])
     solve = np.linalg.pinv(design)
     keep = np.eye(len(runs)) - design @ solve
     rest = keep @ values
     weights = solve[1 : len(names)] - solve[0]
-    groups = np.array([[float(name == one) for name, _ in runs] for one in names])
+    groups = np.array([[float(name == level) for name, _ in runs] for level in names])
     df = len(runs) - np.linalg.matrix_rank(design)
     return {
         "differences": weights @ values,
@@ -59,10 +59,10 @@ def test_the_fit_is_that_of_the_matrices(
     seeds: dict[str, range | list[int]], blocked: bool
 ) -> None:
     scores = drawn(seeds)
-    found, expected = fit(scores, "a"), by_matrices(scores, blocked)
-    assert found.blocked == blocked
+    fitted, expected = fit(scores, "a"), by_matrices(scores, blocked)
+    assert fitted.blocked == blocked
     for name, value in expected.items():
-        assert getattr(found, name) == pytest.approx(value), name
+        assert getattr(fitted, name) == pytest.approx(value), name
 
 
 there = st.lists(st.sets(st.integers(0, 3), min_size=2), min_size=3, max_size=5)

@@ -213,7 +213,11 @@ def test_a_merged_variant_counts_in_each_of_its_cells() -> None:
     # of B +-1/2, and of both +-1: squares 3/2, 1/2 and 2, over 3 seeds. Three effects.
     limit = float(reference.t.ppf(1 - 0.05 / 6, 4))
     alike = {factors: effect.alike for factors, effect in by_factors.items()}
-    reach = {factors: (each.high - each.low) / 2 for factors, each in alike.items() if each}
+    reach = {
+        factors: (interval.high - interval.low) / 2
+        for factors, interval in alike.items()
+        if interval
+    }
     assert reach == pytest.approx(
         {
             ("A",): limit * (1 / 3 * 1.5 / 3) ** 0.5,
@@ -231,9 +235,9 @@ def test_an_effect_between_the_same_networks_is_none_and_takes_no_part() -> None
         effect.factors: effect for effect in effects({"base": base, "off": other}, levels)
     }
     for factors in (("B",), ("A", "B")):
-        each = by_factors[factors].robust
-        assert each
-        assert (by_factors[factors].mean, each.low, each.high) == (0, 0, 0)
+        robust = by_factors[factors].robust
+        assert robust
+        assert (by_factors[factors].mean, robust.low, robust.high) == (0, 0, 0)
     interval = reference.ttest_rel(list(other.values()), list(base.values())).confidence_interval()
     main = by_factors["A",].robust
     assert main
@@ -269,8 +273,10 @@ def test_a_merged_variant_in_half_of_the_combinations() -> None:
               for at, name in enumerate(levels)}  # fmt: skip
     mean = {name: statistics.mean(mine.values()) for name, mine in scores.items()}
     base, both, bc = mean["base"], mean["ac = ab"], mean["bc"]
-    found = {effect.factors: effect.mean for effect in effects(scores, levels, interactions=False)}
-    assert found == pytest.approx(
+    by_factors = {
+        effect.factors: effect.mean for effect in effects(scores, levels, interactions=False)
+    }
+    assert by_factors == pytest.approx(
         {
             ("A",): (both + both) / 2 - (base + bc) / 2,
             ("B",): (bc + both) / 2 - (base + both) / 2,
@@ -337,7 +343,7 @@ def test_interval_and_verdict_agree_and_a_shift_of_all_changes_nothing(
     table: list[list[float]], shift: float
 ) -> None:
     scores: Scores = {str(at): by_seed(*row) for at, row in enumerate(table)}
-    moved = {name: {s: one + shift for s, one in mine.items()} for name, mine in scores.items()}
+    moved = {name: {s: score + shift for s, score in mine.items()} for name, mine in scores.items()}
     first, second = analyse(scores, "0"), analyse(moved, "0")
     for delta, other in zip(first.deltas, second.deltas, strict=True):
         if delta.low is None:  # no spread

@@ -206,11 +206,13 @@ def test_levels_that_contradict_each_other_are_both_named(tmp_path: Path, kind: 
 
 
 def test_contradicting_recipes_and_a_level_that_fails_alone(tmp_path: Path) -> None:
-    one = '[[factors]]\nname = "{0}"\nlevels = [{{ name = "x", recipe = {{ epochs = {1} }} }}]\n'
-    body = 'design = "factorial"\n' + one.format("a", 7) + one.format("b", 9)
+    factor_of = (
+        '[[factors]]\nname = "{0}"\nlevels = [{{ name = "x", recipe = {{ epochs = {1} }} }}]\n'
+    )
+    body = 'design = "factorial"\n' + factor_of.format("a", 7) + factor_of.format("b", 9)
     with pytest.raises(InputError, match="a=x and b=x: both change 'epochs' of the recipe"):
         expanded(tmp_path, body)
-    body = 'design = "factorial"\n' + one.format("a", 0) + SE
+    body = 'design = "factorial"\n' + factor_of.format("a", 0) + SE
     with pytest.raises(InputError, match=r"level a=x: recipe: epochs = 0: must be greater"):
         expanded(tmp_path, body)
     body = 'design = "factorial"\n' + SE + factor("k", "4: fuse.kernel=4")

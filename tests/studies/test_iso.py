@@ -27,19 +27,19 @@ def test_variants_of_another_cost_are_there_twice(tmp_path: Path) -> None:
     """The non-linearity costs no MACs, so that variant stays as it is."""
     design = expanded(tmp_path, 'design = "one-factor"\niso = "macs"\n' + WIDE + NL)
     raw, iso = design.variants[:4], design.variants[4:]
-    assert [one.names[0] for one in raw] == ["baseline", "exp=x2", "exp=off", "nl=gelu"]
-    assert all(one.iso_of is None for one in raw)
+    assert [planned.names[0] for planned in raw] == ["baseline", "exp=x2", "exp=off", "nl=gelu"]
+    assert all(planned.iso_of is None for planned in raw)
     target = measure(raw[0].spec, SIZE).macs
-    for one in iso:
-        (of,) = [variant for variant in raw if variant.names[0] == one.iso_of]
-        assert one.names == (f"{of.names[0]} (iso MACs)",)
-        assert (one.levels, one.recipe) == (of.levels, of.recipe)
-        assert one.spec.edits[:-1] == of.spec.edits
-        assert one.spec.edits[-1].startswith("scale.width=x")
+    for planned in iso:
+        (of,) = [variant for variant in raw if variant.names[0] == planned.iso_of]
+        assert planned.names == (f"{of.names[0]} (iso MACs)",)
+        assert (planned.levels, planned.recipe) == (of.levels, of.recipe)
+        assert planned.spec.edits[:-1] == of.spec.edits
+        assert planned.spec.edits[-1].startswith("scale.width=x")
         before = abs(measure(of.spec, SIZE).macs - target)
-        assert abs(measure(one.spec, SIZE).macs - target) < before
+        assert abs(measure(planned.spec, SIZE).macs - target) < before
     # What no width brings nearer is said, and not trained twice.
-    kept = {one.iso_of for one in iso} | {note.partition(":")[0] for note in design.notes}
+    kept = {planned.iso_of for planned in iso} | {note.partition(":")[0] for note in design.notes}
     assert kept == {"exp=x2", "exp=off"}
 
 
@@ -47,7 +47,7 @@ def test_merged_names_carry_over_and_nothing_is_trained_twice(tmp_path: Path) ->
     """Twice as wide and rescaled is the baseline again: 8, 16 and 16 are on the divisor."""
     double = factor("wide", "x2: all.out=x2 fuse.exp=x2", "again: fuse.exp=32 2-3.out=32 1.out=16")
     design = expanded(tmp_path, 'design = "one-factor"\niso = "params"\n' + double)
-    assert [one.names for one in design.variants] == [
+    assert [variant.names for variant in design.variants] == [
         ("baseline", "wide=x2 (iso params)", "wide=again (iso params)"),
         ("wide=x2", "wide=again"),
     ]

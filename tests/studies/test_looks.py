@@ -43,7 +43,7 @@ Calls = list[tuple[dict[str, int], str, Looks, float]]
 
 def unclear(scores: Mapping[str, Mapping[int, float]], reference: str) -> set[str]:
     """Those whose mean is less than 10 points from the reference's."""
-    means = {name: sum(each.values()) / len(each) for name, each in scores.items()}
+    means = {name: sum(by_seed.values()) / len(by_seed) for name, by_seed in scores.items()}
     return {name for name in means if abs(means[name] - means[reference]) < 10} - {reference}
 
 
@@ -61,7 +61,7 @@ class Judge:
         matters: float,
     ) -> set[str]:
         self.calls.append(
-            ({name: len(each) for name, each in scores.items()}, reference, looks, matters)
+            ({name: len(by_seed) for name, by_seed in scores.items()}, reference, looks, matters)
         )
         return unclear(scores, reference)
 
@@ -109,10 +109,10 @@ class Looked:
     @property
     def trained(self) -> dict[str, list[int]]:
         """The seeds of each variant that the store has, by its edits."""
-        found: dict[str, list[int]] = {}
+        by_variant: dict[str, list[int]] = {}
         for record in self.store.records():
-            found.setdefault(record.label, []).append(record.seed)
-        return {label: sorted(seeds) for label, seeds in found.items()}
+            by_variant.setdefault(record.label, []).append(record.seed)
+        return {label: sorted(seeds) for label, seeds in by_variant.items()}
 
     @property
     def manifest(self) -> Manifest:
@@ -174,11 +174,11 @@ def test_killed_after_any_run_it_ends_the_same(tmp_path: Path, slots: int) -> No
         first = run(plan, root, stop_after=after, slots=slots)
         again = run(plan, root, slots=slots)
         assert again.trained == ALL
-        keys = [job.key for one in (first, again) for job in one.engine.trained]
+        keys = [job.key for part in (first, again) for job in part.engine.trained]
         assert len(set(keys)) == 14
         assert again.manifest == whole.manifest
         values = {trial.user_attrs["variant"]: trial.value for trial in again.trials.all()}
-        assert values == {one.user_attrs["variant"]: one.value for one in whole.trials.all()}
+        assert values == {part.user_attrs["variant"]: part.value for part in whole.trials.all()}
 
 
 def test_the_status_and_the_manifest_say_how_far_it_is(tmp_path: Path) -> None:
@@ -275,9 +275,9 @@ def test_seeds_that_are_added_to_a_finished_study_are_another_trial(tmp_path: Pa
     def filed(seeds: str) -> list[tuple[str, str, float]]:
         trials = run(plan_of(tmp_path, seeds=seeds), store.root).trials
         return [
-            (one.user_attrs["variant"], one.user_attrs["seeds"], round(one.values[0], 9))
-            for one in trials.study.trials
-            if one.user_attrs["variant"] == "baseline"
+            (trial.user_attrs["variant"], trial.user_attrs["seeds"], round(trial.values[0], 9))
+            for trial in trials.study.trials
+            if trial.user_attrs["variant"] == "baseline"
         ]
 
     # The mean validation top-1 of 0.6 and 0.599, and of 0.598 as well.
@@ -331,14 +331,14 @@ def test_the_engine_and_the_report_judge_alike(tmp_path: Path) -> None:
     done = run(plan_of(tmp_path, seeds=seeds), tmp_path / "runs", curve, judge=stats.undecided)
     comparison = of_study(done.manifest, done.store.get)
     assert "Planned looks at 3, 4 and 5 seeds: a variant is trained on" in comparison.notes[0]
-    found = {}
+    judged = {}
     for row in analyse(comparison).sections[0].variants[1:]:
-        found[row.variant.label] = (len(row.variant.finished), row.verdict)
-    assert {label: seeds for label, (seeds, _) in found.items()} == {
+        judged[row.variant.label] = (len(row.variant.finished), row.verdict)
+    assert {label: seeds for label, (seeds, _) in judged.items()} == {
         label: len(seeds) for label, seeds in done.trained.items() if label
     }
-    for seeds_of, verdict in found.values():
+    for seeds_of, verdict in judged.values():
         assert seeds_of == 5 or verdict not in ("unclear", "no claim")
     # 30 points of a spread of 2 are seen at once, and 5 are not.
-    assert found["3.kernel=3"] == (3, "better")
-    assert found["3.kernel=7"][0] > 3
+    assert judged["3.kernel=3"] == (3, "better")
+    assert judged["3.kernel=7"][0] > 3

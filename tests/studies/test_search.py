@@ -437,22 +437,22 @@ def test_random_trials_beside_a_search(tmp_path: Path) -> None:
     names = [trial.user_attrs["variant"] for trial in random.all()]
     assert names == [f"random trial {number}" for number in range(12)]
     mine = {trial.user_attrs["network"] for trial in ended.trials.all()}
-    new = [one for one in random.all() if one.user_attrs["network"] not in mine]
+    new = [drawn for drawn in random.all() if drawn.user_attrs["network"] not in mine]
     assert len(ended.engine.trained) == 2 * len(new)
-    assert all(one.state == TrialState.COMPLETE for one in random.all())
-    assert all(one.user_attrs["macs"] <= 57_000 for one in random.all())
-    assert all("taught" not in one.system_attrs for one in random.all())
+    assert all(drawn.state == TrialState.COMPLETE for drawn in random.all())
+    assert all(drawn.user_attrs["macs"] <= 57_000 for drawn in random.all())
+    assert all("taught" not in drawn.system_attrs for drawn in random.all())
     # Neither the search nor its finalists know of them.
     assert len(ended.trials) == len(ended.trials.study.trials) == 12
     assert not {name for run in ended.runs for name in run.variant.names} & set(names)
     did = ended.searched
-    assert [one.top1 for one in did.random] == [100 * one.values[0] for one in random.all()]
+    assert [drawn.top1 for drawn in did.random] == [100 * drawn.values[0] for drawn in random.all()]
     assert len(did.trials) == len(did.random) == 12
-    assert not any(one.finalist for one in did.random)
+    assert not any(drawn.finalist for drawn in did.random)
     again = search(plan, tmp_path, untied)
     assert again.engine.trained == []
-    assert [one.params for one in again.trials_of("-random").all()] == [
-        one.params for one in random.all()
+    assert [drawn.params for drawn in again.trials_of("-random").all()] == [
+        drawn.params for drawn in random.all()
     ]
     assert again.status.ended
 

@@ -86,7 +86,7 @@ def test_one_network_with_two_recipes_is_two_trials(tmp_path: Path) -> None:
     size = (16, 16)
     network = whole.spec.digest(size)
     rate = STANDARD.lr
-    names = [identity_of(whole, {"rate": one}, whole.spec, size) for one in (rate, 0.1234, 0.5)]
+    names = [identity_of(whole, {"rate": lr}, whole.spec, size) for lr in (rate, 0.1234, 0.5)]
     assert names[0] == network  # the baseline itself
     assert len(set(names)) == 3
 

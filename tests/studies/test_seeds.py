@@ -103,10 +103,10 @@ def test_a_search_has_neither_looks_nor_a_reference_of_its_own(tmp_path: Path, s
 
 
 def seeds_by_variant(plan: Plan) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
+    seeds: dict[str, list[int]] = {}
     for run in plan.runs:
-        found.setdefault(run.variant.names[0], []).append(run.seed)
-    return found
+        seeds.setdefault(run.variant.names[0], []).append(run.seed)
+    return seeds
 
 
 def test_the_reference_may_have_more(tmp_path: Path) -> None:
@@ -175,9 +175,11 @@ def test_more_finalists_seeds_are_the_same_search_and_more_of_a_trial_are_not(
     tmp_path: Path,
 ) -> None:
     store = Store(tmp_path)
-    one = planned(tmp_path, "[0, 1]", SEARCH).folder(store)
-    assert planned(tmp_path, "[0, 1]", SEARCH.replace("[7, 8]", "[7, 8, 9]")).folder(store) == one
-    assert planned(tmp_path, "[0, 1, 2]", SEARCH).folder(store) != one
+    folder = planned(tmp_path, "[0, 1]", SEARCH).folder(store)
+    assert (
+        planned(tmp_path, "[0, 1]", SEARCH.replace("[7, 8]", "[7, 8, 9]")).folder(store) == folder
+    )
+    assert planned(tmp_path, "[0, 1, 2]", SEARCH).folder(store) != folder
 
 
 def old_folder(plan: Plan, root: Path, table: list[object] | None = None) -> Path:

@@ -143,12 +143,12 @@ def serving(monkeypatch: pytest.MonkeyPatch, trouble: str = "") -> Iterator[Serv
 
 def cores_of(folder: Path) -> list[str]:
     """Return the processes that write to W&B's folder, by their environment (on Linux)."""
-    found = []
+    cores = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
             if f"WANDB_DIR={folder}\0".encode() in path.read_bytes():
-                found.append(path.parent.name)
-    return found
+                cores.append(path.parent.name)
+    return cores
 
 
 def test_a_resumed_run_continues_and_no_epoch_is_sent_twice(

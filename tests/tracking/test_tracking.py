@@ -66,10 +66,10 @@ def test_every_run_is_complete_in_its_file(tmp_path: Path, monkeypatch: pytest.M
         assert config["spec"] == SPEC
         assert config["edits"] == ["5-8.se=off"]
         assert (config["seed"], config["params"], config["macs"]) == (run.seed, 1234, 56789)
-        found = summary(records)
-        assert found["final/test_top1"] == 0.21
-        assert found["final/val_top5"] == 0.5
-        assert any(key.startswith("spec.") for key in found)
+        said = summary(records)
+        assert said["final/test_top1"] == 0.21
+        assert said["final/val_top5"] == 0.5
+        assert any(key.startswith("spec.") for key in said)
         assert [line["exit"]["exit_code"] for line in records if line["type"] == "exit"] == [0]
     tables = list(tmp_path.glob("wandb/offline-run-*/files/media/table/comparison_*.table.json"))
     assert [json.loads(path.read_text())["data"] for path in tables] == [[["se=off", 0.21]]]

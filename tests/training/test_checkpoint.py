@@ -165,7 +165,7 @@ def test_a_run_without_a_good_checkpoint_starts_again(tmp_path: Path) -> None:
     assert "it belongs to the run bbbbbbbbbbbbbbbb" in str(first[1])
     assert "checkpoint.previous.pt could not be used, kept as checkpoint.pt.bad-2" in str(second[1])
     assert [f"warning: {note}" for note in record.notes] == [first[1], second[1]]
-    left = sorted(each.name for each in path.parent.iterdir())
+    left = sorted(file.name for file in path.parent.iterdir())
     assert left == [
         "checkpoint.pt.bad-1",
         "checkpoint.pt.bad-2",

@@ -80,12 +80,12 @@ def test_a_run_killed_again_and_again_ends_bit_equal(tmp_path: Path) -> None:
             assert value in (known, known + 1)
         known = cast("int", value)
 
-    one, other = only_record(whole), only_record(killed)
-    assert one.digest == other.digest
-    assert len(one.curves) == 12
+    record, other = only_record(whole), only_record(killed)
+    assert record.digest == other.digest
+    assert len(record.curves) == 12
     for name in ("lr", "train_loss", "train_top1", "val_loss", "val_top1"):
-        assert getattr(one.curves, name) == getattr(other.curves, name)
-    assert (one.val, one.test) == (other.val, other.test)
+        assert getattr(record.curves, name) == getattr(other.curves, name)
+    assert (record.val, record.test) == (other.val, other.test)
     for name, tensor in weights(whole).items():
         assert torch.equal(tensor, weights(killed)[name]), name
     left = {path.name for path in Store(killed).folder(other.digest).iterdir()}

@@ -170,11 +170,11 @@ def test_the_same_run_is_not_trained_again(store: Store, data: Data) -> None:
 
 
 def test_a_seed_gives_the_same_numbers_again(tmp_path: Path, data: Data) -> None:
-    one, same = (run(Store(tmp_path / name), data) for name in ("one", "same"))
-    assert one.curves.train_loss == same.curves.train_loss
-    assert one.test == same.test
+    first, same = (run(Store(tmp_path / name), data) for name in ("one", "same"))
+    assert first.curves.train_loss == same.curves.train_loss
+    assert first.test == same.test
     other = run(Store(tmp_path / "other"), data, seed=1)
-    assert one.curves.train_loss != other.curves.train_loss
+    assert first.curves.train_loss != other.curves.train_loss
 
 
 def test_the_test_set_is_read_once_and_last(store: Store, data: Data) -> None:
@@ -277,7 +277,7 @@ def test_a_run_goes_on_with_the_threads_that_it_began_with(
 ) -> None:
     whole, broken = Store(tmp_path / "whole"), Store(tmp_path / "broken")
     small = (small_spec(), small_recipe(), data, 0)
-    one = train(*small, store=whole, device="cpu", threads=began, progress=SilentProgress())
+    expected = train(*small, store=whole, device="cpu", threads=began, progress=SilentProgress())
     with pytest.raises(KeyboardInterrupt):
         train(*small, store=broken, device="cpu", threads=began, progress=Interrupted())
     progress = Interrupted()
@@ -286,8 +286,8 @@ def test_a_run_goes_on_with_the_threads_that_it_began_with(
         f"going on with {began} CPU threads, as the run began (asked for: {asked})"
     ]
     assert (record.notes, record.environment["threads"]) == ((), began)
-    assert record.val == one.val
-    weights = [torch.load(each.folder(one.digest) / "weights.pt") for each in (whole, broken)]
+    assert record.val == expected.val
+    weights = [torch.load(runs.folder(expected.digest) / "weights.pt") for runs in (whole, broken)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 

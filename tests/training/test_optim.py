@@ -102,7 +102,7 @@ def test_the_average_follows_its_formula_by_hand() -> None:
     nn.init.constant_(net.weight, 1.0)
     average.update(2)  # min(0.25, 3 / 12) = 0.25
     assert next(average.network.parameters()).item() == pytest.approx(0.25 * 20 / 11 + 0.75)
-    assert not any(each.requires_grad for each in average.network.parameters())
+    assert not any(parameter.requires_grad for parameter in average.network.parameters())
 
 
 def test_the_average_takes_in_batch_norms_statistics_and_counts() -> None:

@@ -52,8 +52,10 @@ def spec_file(folder: Path, draw: Random) -> Path:
 def store(folder: Path, draw: Random, studies: bool = True) -> Path:
     """Return a store of some of the SE study's runs."""
     runs = folder / "runs"
-    for each in sorted(path for path in SE.iterdir() if (path / "record.json").exists())[:6]:
-        shutil.copytree(each, runs / each.name)
+    for folder_of_run in sorted(path for path in SE.iterdir() if (path / "record.json").exists())[
+        :6
+    ]:
+        shutil.copytree(folder_of_run, runs / folder_of_run.name)
     if studies:
         shutil.copytree(SE / "studies", runs / "studies")
     return runs
@@ -150,7 +152,7 @@ def record(folder: Path, draw: Random) -> list[str]:
 def manifest(folder: Path, draw: Random) -> list[str]:
     runs = store(folder, draw)
     for name in ("se-", "se-iso-"):
-        path = next(each for each in runs.glob("studies/*/study.json") if name in str(each))
+        path = next(file for file in runs.glob("studies/*/study.json") if name in str(file))
         spoil(path, draw, of_json)
     return report(runs, draw)
 

@@ -35,10 +35,10 @@ def spoilt_values(value: Any, draw: Random) -> Any:
     """Return a copy with one to three of its values changed, removed, renamed or doubled."""
     value = copy.deepcopy(value)
     for _ in range(draw.choice((1, 1, 1, 2, 3))):
-        found = list(places(value))
-        if not found:
+        within = list(places(value))
+        if not within:
             break
-        inside, key = draw.choice(found)
+        inside, key = draw.choice(within)
         match draw.randrange(8):
             case 0:
                 del inside[key]
@@ -110,7 +110,7 @@ def _key(key: str) -> str:
 def _inline(value: Any) -> str:
     match value:
         case dict():
-            inner = ", ".join(f"{_key(key)} = {_inline(each)}" for key, each in value.items())
+            inner = ", ".join(f"{_key(key)} = {_inline(inside)}" for key, inside in value.items())
             return f"{{{inner}}}"
         case list():
             return f"[{', '.join(map(_inline, value))}]"

@@ -80,8 +80,8 @@ def _made() -> tempfile.TemporaryDirectory[str]:
                 Image.fromarray(pixels.numpy()).save(folder / f"{number}.png")
     store = Store(root / "runs")
     plan = make_plan(load_study(root / "study.toml"), root / "data")
-    for each in plan.runs:
-        train(each.variant.spec, each.variant.recipe, plan.data, each.seed, store=store,
+    for planned in plan.runs:
+        train(planned.variant.spec, planned.variant.recipe, plan.data, planned.seed, store=store,
               device="cpu", threads=1, progress=SilentProgress())  # fmt: skip
     data = load_data("folder", root / "data", size=8)
     recipe = load_recipe(root / "recipe.toml")
