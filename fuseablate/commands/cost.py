@@ -24,13 +24,14 @@ from fuseablate.cost import (
     SUMMARY,
     CostKind,
     cost_kind,
+    largest_batch,
     limited,
     measure,
     nearness,
     rescaled,
 )
 from fuseablate.errors import InputError
-from fuseablate.io.terminal import change, console, fitted, named_table
+from fuseablate.io.terminal import change, console, counted, fitted, named_table
 from fuseablate.spec import Size, Spec, load_spec
 
 SHOWN = (*SUMMARY, "activations", "bytes")
@@ -63,6 +64,13 @@ def add(commands: Any) -> None:
         metavar="N",
         help="the columns inference_memory@N and training_memory@N, too: peak memory of N images",
     )
+    parser.add_argument(
+        "--fits",
+        type=argument(memory_size),
+        metavar="BYTES",
+        help="also say of how many images a training step takes at most so much memory, such as "
+        "8G (float32, SGD with momentum)",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     parser.add_argument(
         "--check", action="store_true", help="trace each with fvcore; any difference exits with 1"
@@ -78,6 +86,16 @@ def columns_of(args: argparse.Namespace) -> tuple[CostKind, ...]:
     if args.batch:
         names += [f"inference_memory@{args.batch}", f"training_memory@{args.batch}"]
     return tuple(map(cost_kind, dict.fromkeys(names)))
+
+
+def memory_size(text: str) -> int:
+    """Return the bytes that `8G` or `500M` writes."""
+    from fuseablate.space import amount
+
+    try:
+        return int(str(amount(text)))
+    except ValueError:
+        raise InputError(f"'{text}' is not a number of bytes, such as 500M or 8G") from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -124,11 +142,13 @@ def as_json(spec: Spec, plain: Spec, args: argparse.Namespace) -> dict[str, Any]
         rows = some.infer(size)
         return measure(some, size)._asdict() | {kind.name: kind.total(rows) for kind in kinds}
 
+    fits = {} if args.fits is None else {"largest_batch": largest_batch(spec, args.fits, size)}
     entry: dict[str, Any] = {
         "spec": spec.name,
         "edits": list(spec.edits),
         "input": input_json(size or spec.input),
         **costs(spec),
+        **fits,
     }
     if spec.edits:
         entry["unedited"] = costs(plain)
@@ -173,6 +193,11 @@ def print_table(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) 
     out.print(table)
     for line in reached:
         out.print(line, soft_wrap=True)
+    for spec in specs if args.fits is not None else ():
+        batch, most = largest_batch(spec, args.fits, size), f"{args.fits / 1e6:,.0f} MB"
+        of = f"of up to {counted(batch, 'image')}" if batch else "of one image takes more, and none"
+        name = f"{spec.name} {spec.label}".strip()
+        out.print(f"{name}: a training step {of} takes at most {most}", soft_wrap=True)
 
 
 def values_of(spec: Spec, size: Size | None, kinds: Sequence[CostKind]) -> list[float]:

@@ -24,7 +24,7 @@ from fuseablate.cost.costs import (
 )
 from fuseablate.cost.iso import nearness, rescaled
 from fuseablate.cost.kinds import CostKind
-from fuseablate.cost.memory import inference_memory, training_memory
+from fuseablate.cost.memory import inference_memory, largest_batch, training_memory
 from fuseablate.cost.receptive_field import RowReceptiveField, receptive_fields
 from fuseablate.cost.variants import Counted, Variants
 
@@ -39,6 +39,7 @@ __all__ = [
     "computed",
     "cost_kind",
     "inference_memory",
+    "largest_batch",
     "limited",
     "measure",
     "nearness",

@@ -10,6 +10,7 @@ The modules are those of the shipped training path: channels-last memory, float3
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -81,6 +82,18 @@ def training_memory(
     """Return the peak memory of a training step on a batch of images of `size` (H, W)."""
     image = (IMAGE_CHANNELS, *(size or spec.input))
     return training_peak(spec.layers(size), image, batch, optimizer)
+
+
+def largest_batch(spec: Spec, most: int, size: Size | None = None, optimizer: str = "sgd") -> int:
+    """Return of how many images a training step takes at most so many bytes; 0 where of none."""
+
+    def fits(batch: int) -> bool:
+        return training_memory(spec, size, batch, optimizer).total <= most
+
+    high = 1
+    while fits(high):
+        high *= 2
+    return bisect.bisect_left(range(1, high + 1), True, key=lambda batch: not fits(batch))
 
 
 def inference_peak(layers: Layer, image: Shape, batch: int) -> PeakMemory:

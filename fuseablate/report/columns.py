@@ -96,7 +96,7 @@ def _counted(name: str, priority: int) -> ReportColumn[AnalysedVariant]:
         return Cell(text, changed, f"{text} ({changed})")
 
     values = {name: lambda row: row.variant.cost(name), f"{name}_change": share}
-    heads = (name, cost.heading, cost.title)
+    heads = (name, cost.heading, cost.heading)
     return ReportColumn(*heads, cell, values, detail_title="change", order=1, priority=priority)
 
 
@@ -188,7 +188,7 @@ def column_named(name: str) -> ReportColumn[AnalysedVariant]:
         if column.name == name:
             return column
     if name.partition("@")[0] not in COSTS:
-        raise unknown("column", name, (*COLUMN_NAMES, *(set(COSTS) - set(COLUMN_NAMES))))
+        raise unknown("column", name, dict.fromkeys((*COLUMN_NAMES, *COSTS)))
     return _counted(name, priority=2)
 
 

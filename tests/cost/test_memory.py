@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
 from fuseablate import InputError, build, load_spec, measure
-from fuseablate.cost.memory import inference_memory, training_memory
+from fuseablate.cost.memory import inference_memory, largest_batch, training_memory
 from fuseablate.network.modules import AuxHead
 from fuseablate.spec import Spec, shipped_specs
 
@@ -138,3 +138,12 @@ def test_by_hand() -> None:
     assert training_memory(spec, (32, 32), optimizer="adam").optimizer == 2 * 4 * 3_284_608
     assert training_memory(spec, (32, 32)).optimizer == 4 * 3_284_608
     assert training_memory(spec, (32, 32), 8).work > 4 * 3_284_608  # the gradients alone
+
+
+def test_the_largest_batch_is_the_last_that_fits() -> None:
+    spec = load_spec("fusenet")
+    most = 500_000_000
+    batch = largest_batch(spec, most, (32, 32))
+    fits, more = (training_memory(spec, (32, 32), n).total for n in (batch, batch + 1))
+    assert fits <= most < more
+    assert largest_batch(spec, 1000, (32, 32)) == 0

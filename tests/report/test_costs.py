@@ -1,0 +1,70 @@
+"""Costs that no record holds, told by a report of what was trained before there were such."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from fuseablate import load_spec
+from fuseablate.commands.program import main
+from fuseablate.cost import spec_costs
+
+STORE = str(Path(__file__).parents[2] / "reports" / "se")
+NAMES = ("cycles", "training_memory@64", "energy")
+
+
+def reported(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(["report", "se", "--runs", STORE, *words]) == 0
+    return str(capsys.readouterr().out)
+
+
+def test_each_form_has_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    base = load_spec("fusenet")
+    expected = [spec_costs(spec, NAMES, (32, 32)) for spec in (base, base.edit("all.se=false"))]
+    asked = ("--columns", f"score,{','.join(NAMES)}")
+    rows = list(csv.DictReader(io.StringIO(reported(capsys, *asked, "--format", "csv"))))
+    assert [{name: float(row[name]) for name in NAMES} for row in rows] == expected
+    share = expected[1]["cycles"] / expected[0]["cycles"] - 1
+    assert float(rows[1]["cycles_change"]) == pytest.approx(share)
+    words = ("--columns", ",".join(NAMES), "--format", "json")
+    (table,) = json.loads(reported(capsys, *words))
+    assert [{name: row[name] for name in NAMES} for row in table["variants"]] == expected
+    assert f"{expected[1]['cycles'] / 1e3:.1f}k" in reported(capsys, *asked)
+    for form in ("markdown", "latex"):
+        assert "Training memory@64 (MB)" in reported(capsys, *asked, "--format", form)
+    page = tmp_path / "page.html"
+    plot = tmp_path / "plot.svg"
+    files = ("--format", "html", "--output", str(page), "--plot", str(plot))
+    reported(capsys, *asked, "--cost", "cycles", *files)
+    assert 'data-cost="training_memory@64"' in page.read_text("utf-8")
+    assert "Cycles" in plot.read_text("utf-8")
+
+
+def test_variants_are_sorted_by_them(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("catalog", "--runs", str(Path(STORE).parent / "catalog"), "--columns", "energy")
+    assert main(["report", *words, "--sort", "energy", "--format", "csv"]) == 0
+    rows = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    _, *values = (float(row["energy"]) for row in rows)  # the reference stays first
+    assert values == sorted(values)
+    assert len(set(values)) > 5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--columns", "cyclse"), "did you mean 'cycles'"),
+        (("--cost", "mac"), "did you mean 'macs'"),
+        (("--sort", "seed"), "unknown order 'seed'"),
+        (("--columns", "cycles@none"), "unknown hardware 'none'"),
+    ],
+)
+def test_slips_are_one_line(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", "se", "--runs", STORE, *words])
+    assert said in capsys.readouterr().err
