@@ -179,6 +179,7 @@ COMMANDS = [
     ["show", "fusenet", "--toml", "--set", "fuse.op=mbconv"],
     ["cost", "fusenet", "--set", "all.se=false"],
     ["cost", "fusenet", "--json"],
+    ["show", "fusenet", "--columns", "cycles,traffic,roofline,energy,intensity"],
     ["cost", "fusenet", "--set", "all.se=false", "--iso", "macs"],
     ["diff", "fusenet", "fusenet", "--set-b", "fuse.op=mbconv"],
     ["runs", "list", "--runs", "reports/se"],

@@ -22,8 +22,8 @@ from fuseablate.version import __version__
 # all of their time waiting (14 images/s in place of 1,000); on idle cores it is no slower.
 SPIN_COUNT = "3000"
 COMMANDS = (
-    "quickstart", "list", "show", "cost", "diff", "explore", "train", "report", "export", "convert",
-    "bench", "study", "runs",
+    "quickstart", "list", "show", "cost", "diff", "explore", "profile", "train", "report", "export",
+    "convert", "bench", "study", "runs",
 )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from fuseablate.cost.iso import nearness, rescaled
 from fuseablate.cost.kinds import CostKind
 from fuseablate.cost.memory import inference_memory, largest_batch, training_memory
 from fuseablate.cost.receptive_field import RowReceptiveField, receptive_fields
+from fuseablate.cost.roofline import Processor, Profile, TimedRow
 from fuseablate.cost.variants import Counted, Variants
 
 __all__ = [
@@ -34,7 +35,10 @@ __all__ = [
     "SUMMARY",
     "CostKind",
     "Counted",
+    "Processor",
+    "Profile",
     "RowReceptiveField",
+    "TimedRow",
     "Variants",
     "computed",
     "cost_kind",

@@ -11,15 +11,9 @@ from typing import Any
 from fuseablate.cost.kinds import CostKind
 from fuseablate.cost.machines import load_hardware
 from fuseablate.cost.memory import inference_peak, training_peak
+from fuseablate.cost.roofline import Processor, roofline
 from fuseablate.cost.systolic import SystolicArray, cycles
-from fuseablate.cost.traffic import (
-    EnergyTable,
-    Processor,
-    energy,
-    intensity,
-    roofline,
-    traffic,
-)
+from fuseablate.cost.traffic import EnergyTable, energy, intensity, traffic
 from fuseablate.errors import InputError, unknown
 from fuseablate.layers import Cost
 from fuseablate.spec import Size, Spec

@@ -9,7 +9,8 @@ import pytest
 from fuseablate import InputError, layers, load_spec
 from fuseablate.cost import COSTS, SUMMARY, cost_kind, read_costs, summary, within
 from fuseablate.cost.machines import load_hardware
-from fuseablate.cost.traffic import EnergyTable, Processor, energy, intensity, roofline, traffic
+from fuseablate.cost.roofline import Processor, roofline
+from fuseablate.cost.traffic import EnergyTable, energy, intensity, traffic
 from fuseablate.layers import Cost
 
 
@@ -70,9 +71,14 @@ def test_bytes_moved_and_what_follows_from_them_by_hand() -> None:
     assert traffic(head, shape) == 0
     assert intensity(CONV, shape) == 96 / 344
     assert intensity(head, shape) == 0
+    # Coordinate attention on 2x4x4, its three children 1x1: 2 to 1 on 8 places, 1 to 2 on 4 each.
+    parts = layers.named(both=layers.Conv(2, 1), down=layers.Conv(1, 2), across=layers.Conv(1, 2))
+    coordinates = traffic(layers.CoordinateGate(parts), shape)
+    assert coordinates == 4 * ((16 + 8 + 2) + 2 * (4 + 8 + 2) + 6 * 32 + 2 * 16)
     # A hundred times the channels squared: its MACs are its limit, and not its bytes.
     wide = layers.Conv(4000, 4000)
     assert roofline(CONV, shape, A100) == pytest.approx(344 / 1555)
+    assert roofline(CONV, shape, A100, images=2) == pytest.approx(4 * (2 * 80 + 6) / 1555)
     macs = 4000 * 4000 * 400
     assert roofline(wide, (4000, 20, 20), A100) == pytest.approx(macs / 9750)
     # 4.6 pJ a multiply-accumulate; 1.3 nJ for 8 bytes.
