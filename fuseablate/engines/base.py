@@ -46,6 +46,19 @@ class Job:
     """Torch's on the CPU, which the result of a run there depends on."""
     tested: bool = True
     """Whether the test set is read in the end."""
+    memory: int = 0
+    """Bytes that a step of its training takes at most, as predicted; 0: not known."""
+    beside: tuple[Job, ...] = ()
+    """Runs of the same network that are trained with it as one; an engine fills this in."""
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> Job:
+        """Return the job that `to_dict` wrote."""
+        return cls(**{**table, "beside": tuple(cls.of(inner) for inner in table["beside"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the job as plain values."""
+        return {**vars(self), "beside": [job.to_dict() for job in self.beside]}
 
 
 @dataclass(frozen=True)

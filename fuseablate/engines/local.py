@@ -10,6 +10,7 @@ from typing import cast
 from fuseablate.engines.latency import measured
 from fuseablate.engines.process import WorkerProcess
 from fuseablate.engines.scheduler import Scheduler
+from fuseablate.engines.stacking import Stacking
 from fuseablate.engines.workers import Workers
 from fuseablate.engines.workplace import Link
 from fuseablate.spec import Size, Spec
@@ -61,4 +62,5 @@ class LocalEngine(Scheduler):
         log: Path | None = None,
         held_seconds: float = 3.0,
     ) -> None:
-        super().__init__(ThisMachine(workers, log), retries, held_seconds)
+        stacking = Stacking(workers.stack, workers.memory)
+        super().__init__(ThisMachine(workers, log), retries, held_seconds, stacking)

@@ -64,7 +64,7 @@ class WorkerProcess:
 
     def train(self, run: int, job: Job) -> None:
         """Have it train a job; `run` is the number of the try."""
-        self._send({"run": run, "job": vars(job)})
+        self._send({"run": run, "job": job.to_dict()})
 
     def stop(self, run: int) -> None:
         """Have it end that try after its current epoch."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fuseablate.engines.base import Event, EventKind, Job
+from fuseablate.engines.stacking import Stacking
 from fuseablate.engines.workplace import Link, Workplace
 from fuseablate.io.terminal import counted
 from fuseablate.spec import Size, Spec
@@ -26,7 +27,7 @@ class _Task:
     job: Job
     due: float = 0.0  # when it may begin
     epochs: int = 0  # of its newest checkpoint
-    failures: int = 0  # tries in a row that reached no new checkpoint
+    failures: int = 0  # tries in a row that reached no new checkpoint; then it is tried alone
     advanced: bool = False  # whether this try has reached one
     held: bool = False  # whether it was said that another process trains it
     stopping: bool = False
@@ -44,8 +45,9 @@ class _Slot:
     asked: str  # the device, as the workplace was asked for it
     index: int  # among those of the device
     link: Link | None = None
-    task: _Task | None = None
-    run: int = 0  # the number of the try, by which a late `stop` does not reach the next run
+    tasks: dict[str, _Task] = field(default_factory=dict)  # of one try, by their keys
+    # The number of each run of the try, by which a late `stop` does not reach the next one.
+    numbers: dict[str, int] = field(default_factory=dict)
 
     @property
     def device(self) -> str:
@@ -61,12 +63,20 @@ class Scheduler:
 
     A worker that dies, and an error that is not the input's, end a try. A run that another process
     is training is looked at again every `held_seconds`, until it has a record or is free; meanwhile
-    other jobs take its place. Where K runs share a GPU and its memory is full, one worker fewer
-    runs on it from then on, which is said and is no try.
+    other jobs take its place. Runs of one network that wait together are given to one worker, as
+    many as `stacking` says. Where memory is full, half as many are from then on; where K workers
+    share a GPU, one fewer runs on it. Either is said and is no try.
     """
 
-    def __init__(self, place: Workplace, retries: int, held_seconds: float) -> None:
+    def __init__(
+        self,
+        place: Workplace,
+        retries: int,
+        held_seconds: float,
+        stacking: Stacking | None = None,
+    ) -> None:
         self._place, self._retries, self._held_seconds = place, retries, held_seconds
+        self._stacking = stacking or Stacking()
         self._slots: list[_Slot] = []
         self._removed = 0  # slots, for want of memory
         self._closed = False
@@ -78,9 +88,11 @@ class Scheduler:
 
     @property
     def free(self) -> int:
-        """How many more jobs it would start at once."""
-        idle = sum(slot.task is None for slot in self._slots)
-        return max(0, idle - sum(task.due <= time.monotonic() for task in self._waiting))
+        """How many more jobs it would start at once, or soon where it stacks them."""
+        room = sum(not slot.tasks for slot in self._slots)
+        if self._stacking.most > 1:  # for the next stack to be a full one when a worker is free
+            room = (room + len(self._slots)) * self._stacking.most
+        return max(0, room - sum(task.due <= time.monotonic() for task in self._waiting))
 
     @property
     def pids(self) -> dict[str, int]:
@@ -96,7 +108,8 @@ class Scheduler:
             raise ValueError("the engine is closed")
         task = self._tasks[job.key] = _Task(job)
         self._waiting.append(task)
-        self._begin_waiting()
+        if self._stacking.most == 1:  # else those that are submitted next may join it
+            self._begin_waiting()
 
     def stop(self, key: str) -> None:
         """End a run after its current epoch, or at once where it is not being trained."""
@@ -108,8 +121,8 @@ class Scheduler:
             self._waiting.remove(task)
             self._end(task, "", "stopped")
         for slot in self._slots:
-            if slot.task is task and slot.link:
-                slot.link.stop(slot.run)
+            if slot.tasks.get(key) is task and slot.link:
+                slot.link.stop(slot.numbers[key])
 
     def latencies(self, specs: Sequence[Spec], size: Size) -> list[float]:
         """Return the milliseconds an image on one device, measured beside idle workers."""
@@ -162,16 +175,34 @@ class Scheduler:
         """Give waiting jobs that are due to idle workers, those already running first."""
         now = time.monotonic()
         due = [task for task in self._waiting if task.due <= now]
-        idle = [slot for slot in self._slots if slot.task is None]
+        idle = [slot for slot in self._slots if not slot.tasks]
         idle.sort(key=lambda slot: 2 if slot.link is None else not slot.link.ready)
-        for task, slot in zip(due, idle, strict=False):
+        for slot in idle:
+            if not due:
+                return
+            stack = self._stack(due)
+            due = [task for task in due if task not in stack]
             if slot.link is None:
                 slot.link = self._place.start(slot.asked)
             if not slot.link.ready:
-                continue  # the task waits for this worker, or for another one that is ready sooner
-            self._waiting.remove(task)
-            slot.task, slot.run, task.advanced = task, next(self._runs), False
-            slot.link.train(slot.run, task.job)
+                continue  # they wait for this worker, or for another one that is ready sooner
+            slot.tasks = {task.job.key: task for task in stack}
+            slot.numbers = {task.job.key: next(self._runs) for task in stack}
+            for task in stack:
+                self._waiting.remove(task)
+                task.advanced = False
+            (first, number), *_ = slot.numbers.items()
+            others = tuple(task.job for task in stack[1:])
+            slot.link.train(number, replace(slot.tasks[first].job, beside=others))
+
+    def _stack(self, due: Sequence[_Task]) -> list[_Task]:
+        """Return the first of the tasks, and those that are trained with it."""
+        first, *others = due
+        if first.failures:
+            return [first]
+        sound = {task.job.key: task for task in others if not task.failures}
+        chosen = self._stacking.chosen(first.job, [task.job for task in sound.values()])
+        return [first, *(sound[job.key] for job in chosen)]
 
     def _hear_workers(self, timeout: float) -> None:
         """Read what the workers tell."""
@@ -187,16 +218,21 @@ class Scheduler:
         for message in link.read():
             self._hear(slot, message)
         if link.ended and slot.link is link:
-            task, name = slot.task, slot.name
+            tasks, name = list(slot.tasks.values()), slot.name
             how = self._discard(slot)
-            if task:
+            for task in tasks:
                 self._failed(task, name, how)
 
     def _hear(self, slot: _Slot, message: Mapping[str, Any]) -> None:
-        task = slot.task
-        if task is None:
+        key, text = message.get("key"), message.get("text", "")
+        if message["kind"] in ("memory", "broken") and key is None:
+            self._broke(slot, message["kind"], text)
             return
-        text = message.get("text", "")
+        for task in list(slot.tasks.values()):
+            if key in (None, task.job.key):
+                self._hear_of(task, slot, message, text)
+
+    def _hear_of(self, task: _Task, slot: _Slot, message: Mapping[str, Any], text: str) -> None:
         match message["kind"]:
             case "started":
                 done, epochs = message["done"], message["epochs"]
@@ -212,45 +248,58 @@ class Scheduler:
             case "said":
                 self._tell("said", task, slot.name, text)
             case "finished" | "failed" | "stopped" as kind:
-                slot.task = None
+                del slot.tasks[task.job.key]
                 self._end(task, slot.name, kind)
             case "refused":
-                slot.task = None
+                del slot.tasks[task.job.key]
                 self._end(task, slot.name, "lost", text)
             case "held":
-                slot.task = None
+                del slot.tasks[task.job.key]
                 self._hold(task, slot.name, text)
-            case "memory" | "broken" as kind:
-                self._broke(slot, task, kind, text)
+            case "broken":  # of this run alone: the others of its stack go on
+                del slot.tasks[task.job.key]
+                self._failed(task, slot.name, text)
             case kind:
                 raise AssertionError(f"a worker reports '{kind}'")
 
     def _discard(self, slot: _Slot) -> str:
         """End the worker of a slot, and return how it ended."""
-        link, slot.link, slot.task = slot.link, None, None
+        link, slot.link, slot.tasks = slot.link, None, {}
         assert link is not None
         if not link.ended:
             link.kill()
         return link.wait()
 
-    def _broke(self, slot: _Slot, task: _Task, kind: str, text: str) -> None:
+    def _broke(self, slot: _Slot, kind: str, text: str) -> None:
         """End a try in an error; where that is a full device, fewer runs share it from now on."""
-        name, device = slot.name, slot.device
+        name, device, tasks = slot.name, slot.device, list(slot.tasks.values())
+        if not tasks:
+            return
         sharing = sum(other.device == device for other in self._slots)
         # An error can leave a GPU's context unusable: only on the CPU the worker stays.
         if slot.asked == "cpu":
-            slot.task = None
+            slot.tasks = {}
         else:
             self._discard(slot)
-        if kind == "memory" and sharing > 1:
+        full = f"{device}: out of memory with"
+        if kind == "memory" and len(slot.numbers) > 1:
+            runs = len(slot.numbers)
+            self._stacking.halve(runs)
+            fewer = f"{counted(self._stacking.most, 'run')} a network"
+            self._tell("said", tasks[0], name, f"{full} {runs}; from now on {fewer}")
+        elif kind == "memory" and sharing > 1:
             self._slots.remove(slot)
             self._removed += 1
             fewer = f"{counted(sharing - 1, 'run')} at a time"
-            full = f"{device}: out of memory with {sharing} runs at a time"
-            self._tell("said", task, name, f"{full}; from now on {fewer}")
-            self._again(task, name, text)
+            self._tell(
+                "said", tasks[0], name, f"{full} {sharing} runs at a time; from now on {fewer}"
+            )
         else:
-            self._failed(task, name, text)
+            for task in tasks:
+                self._failed(task, name, text)
+            return
+        for task in reversed(tasks):
+            self._again(task, name, text)
 
     def _failed(self, task: _Task, worker: str, text: str) -> None:
         """Try a job again after a try that broke off, or give it up."""

@@ -11,6 +11,9 @@ refused (text)                                              the job's input is b
 held (text)                                                 another process trains this run
 memory (text), broken (text)                                the device's memory is full; an error
 
+Of a job with others beside it a message has the `key` of the run that it is of, whose number is N,
+N + 1 and so on in their order; without a key it is of all that have not ended.
+
 The worker ends itself as soon as its parent is gone.
 """
 
@@ -24,8 +27,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
@@ -47,17 +50,16 @@ LoadData: TypeAlias = "Callable[[Mapping[str, Any]], Data]"
 class Stops(Protocol):
     """What a run looks at after each of its epochs."""
 
-    @property
-    def stop(self) -> int:
-        """The number of the last run that is to stop."""
+    def is_to_stop(self, number: int) -> bool:
+        """Return whether the run of that number is to stop."""
 
 
 class Orders:
-    """What the parent has sent: jobs, and the number of the last run that is to stop."""
+    """What the parent has sent: jobs, and the numbers of the runs that are to stop."""
 
     def __init__(self, source: IO[str], parent: int) -> None:
         self.jobs: SimpleQueue[tuple[int, Job]] = SimpleQueue()
-        self.stop = 0
+        self._stops: set[int] = set()
         threading.Thread(target=self._listen, args=(source,), daemon=True).start()
         threading.Thread(target=self._watch, args=(parent,), daemon=True).start()
 
@@ -65,10 +67,14 @@ class Orders:
         for line in source:
             message = json.loads(line)
             if "stop" in message:
-                self.stop = message["stop"]
+                self._stops.add(message["stop"])
             else:
-                self.jobs.put((message["run"], Job(**message["job"])))
+                self.jobs.put((message["run"], Job.of(message["job"])))
         os._exit(0)  # the parent is gone, or wants no more
+
+    def is_to_stop(self, number: int) -> bool:
+        """Return whether the run of that number is to stop."""
+        return number in self._stops
 
     def _watch(self, parent: int) -> None:
         """End the process with its parent, also where another child holds the pipe open."""
@@ -84,9 +90,11 @@ class ParentProgress:
     send: Callable[[dict[str, object]], None]
     number: int
     orders: Stops
+    key: str = field(default="", kw_only=True)
+    """The run's, where it is one of several."""
 
     def tell(self, kind: str, **content: object) -> None:
-        self.send({"kind": kind, **content})
+        self.send({"kind": kind, **content, **({"key": self.key} if self.key else {})})
 
     def begin(self, title: str, epochs: int, done: int, images: int) -> None:
         """Tell that the run begins, or goes on."""
@@ -100,7 +108,7 @@ class ParentProgress:
         from fuseablate.training import StoppedError
 
         self.tell("epoch", curves=vars(curves))
-        if self.orders.stop == self.number:
+        if self.orders.is_to_stop(self.number):
             raise StoppedError
 
     def say(self, message: str) -> None:
@@ -110,32 +118,31 @@ class ParentProgress:
         pass  # `train_job` tells how
 
 
-def _train(job: Job, device: str, progress: ParentProgress, load: LoadData) -> Record:
+def _train(
+    jobs: Sequence[Job], device: str, tellers: Sequence[ParentProgress], load: LoadData
+) -> Iterator[tuple[int, Record | Exception]]:
+    """Train jobs, whose first says what they share; yield what became of each, by number."""
     import torch
 
     from fuseablate.io.checked import checked
     from fuseablate.recipes import Recipe
     from fuseablate.runs import Store, run_digest
     from fuseablate.spec import Spec
-    from fuseablate.training import train
+    from fuseablate.training import Order, train_stack
 
+    first = jobs[0]
     take_device(device)
-    torch.set_num_threads(job.threads)  # for the data, too
-    spec, recipe = Spec.from_dict(job.spec), checked(Recipe, job.recipe)
-    data = load(job.data)
-    digest = run_digest(spec, recipe, data, job.seed)
-    if digest != job.key:
-        raise InputError(f"job {job.key[:16]}: its content is that of the run {digest[:16]}")
-    return train(
-        spec,
-        recipe,
-        data,
-        job.seed,
-        store=Store(Path(job.runs)),
-        device=device,
-        threads=job.threads,
-        tested=job.tested,
-        progress=progress,
+    torch.set_num_threads(first.threads)  # for the data, too
+    spec, data = Spec.from_dict(first.spec), load(first.data)
+    orders = []
+    for job, teller in zip(jobs, tellers, strict=True):
+        recipe = checked(Recipe, job.recipe)
+        digest = run_digest(spec, recipe, data, job.seed)
+        if digest != job.key:
+            raise InputError(f"job {job.key[:16]}: its content is that of the run {digest[:16]}")
+        orders.append(Order(recipe, job.seed, teller, job.tested))
+    yield from train_stack(
+        spec, data, orders, store=Store(Path(first.runs)), device=device, threads=first.threads
     )
 
 
@@ -179,23 +186,36 @@ def _is_out_of_memory(error: Exception) -> bool:
 def train_job(
     job: Job, device: str, progress: ParentProgress, load: LoadData = load_job_data
 ) -> None:
-    """Train a run on the data that `load` returns, and tell what became of it."""
+    """Train a job on the data that `load` returns, and tell what became of it."""
+    jobs = (job, *job.beside)
+    tellers = [progress]
+    if job.beside:
+        numbered = enumerate(jobs, progress.number)
+        tellers = [replace(progress, number=number, key=each.key) for number, each in numbered]
+    try:
+        for number, outcome in _train(jobs, device, tellers, load):
+            if isinstance(outcome, Exception):
+                _tell_error(outcome, jobs[number], device, tellers[number])
+            else:
+                tellers[number].tell(outcome.status)
+    except Exception as error:
+        _tell_error(error, job, device, progress)
+
+
+def _tell_error(error: Exception, job: Job, device: str, progress: ParentProgress) -> None:
     from fuseablate.training import StoppedError
 
-    try:
-        record = _train(job, device, progress, load)
-    except StoppedError:
-        progress.tell("stopped")
-    except UnreadableError as error:  # it may be readable at the next try
-        progress.tell("broken", text=str(error))
-    except InputError as error:
-        progress.tell("held" if _is_held(job) else "refused", text=str(error))
-    except Exception as error:
-        traceback.print_exc()
-        kind = "memory" if device != "cpu" and _is_out_of_memory(error) else "broken"
-        progress.tell(kind, text=" ".join(f"{type(error).__name__}: {error}".split()))
-    else:
-        progress.tell(record.status)
+    match error:
+        case StoppedError():
+            progress.tell("stopped")
+        case UnreadableError():  # it may be readable at the next try
+            progress.tell("broken", text=str(error))
+        case InputError():
+            progress.tell("held" if _is_held(job) else "refused", text=str(error))
+        case _:
+            traceback.print_exception(error)
+            kind = "memory" if device != "cpu" and _is_out_of_memory(error) else "broken"
+            progress.tell(kind, text=" ".join(f"{type(error).__name__}: {error}".split()))
 
 
 def take_device(name: str) -> None:

@@ -28,6 +28,10 @@ class Workers:
     """Of a run, on the CPU."""
     cores: int = field(default_factory=usable_cores, compare=False)
     """That the workers on the CPU share."""
+    stack: int = field(default=1, kw_only=True)
+    """How many runs of a network a worker trains as one, at most."""
+    memory: int | None = field(default=None, kw_only=True)
+    """Bytes of its device that a worker has; None where they do not limit the stack."""
 
     @property
     def count(self) -> int:

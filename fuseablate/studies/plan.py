@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fuseablate.cost import measure
+from fuseablate.cost import measure, training_memory
 from fuseablate.data import load_data
 from fuseablate.data.parts import Data
 from fuseablate.engines import Job
@@ -163,15 +163,19 @@ class Plan:
         return replace(self, design=design, runs=_planned(seeds, design.variants, self.data))
 
     def job(self, run: PlannedRun, store: Store, threads: int) -> Job:
+        spec, recipe = run.variant.spec, run.variant.recipe
+        size = self.data.image_size
+        memory = training_memory(spec, size, recipe.batch_size, recipe.optimizer).total
         return Job(
             key=run.digest,
-            spec=run.variant.spec.to_dict(),
-            recipe=run.variant.recipe.model_dump(mode="json"),
+            spec=spec.to_dict(),
+            recipe=recipe.model_dump(mode="json"),
             data=self.source,
             seed=run.seed,
             runs=str(store.root.absolute()),
             threads=threads,
             tested=run.tested,
+            memory=memory,
         )
 
     def seconds_left(self, records: Sequence[Record], undone: Sequence[PlannedRun]) -> float | None:

@@ -4,7 +4,7 @@ In come a spec, a recipe, data and a seed; out comes the `Record`, in the store 
 What a run has done is in its checkpoint, so that one that was killed goes on from there.
 """
 
-from fuseablate.training.loop import train
+from fuseablate.training.loop import Order, train, train_stack
 from fuseablate.training.progress import Progress, SilentProgress, StoppedError
 
-__all__ = ["Progress", "SilentProgress", "StoppedError", "train"]
+__all__ = ["Order", "Progress", "SilentProgress", "StoppedError", "train", "train_stack"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
 
 import torch
 
@@ -27,6 +28,17 @@ from fuseablate.training.progress import Progress, StoppedError, suited_progress
 from fuseablate.training.run import UNFINISHED, Run
 from fuseablate.training.stack import Stack
 from fuseablate.training.untested import add_test_score
+
+Outcome: TypeAlias = Record | Exception
+
+
+class Ended(NamedTuple):
+    """What became of one of several runs."""
+
+    number: int
+    """Its place among them."""
+    outcome: Outcome
+    """Its record; where it ended without one, its own exception."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,8 @@ def train(
     `failed`.
     """
     order = Order(recipe, seed, progress or suited_progress(), tested)
-    (outcome,) = train_stack(spec, data, [order], store=store, device=device, threads=threads)
+    (ended,) = train_stack(spec, data, [order], store=store, device=device, threads=threads)
+    outcome = ended.outcome
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
@@ -76,17 +89,16 @@ def train_stack(
     store: Store,
     device: str = "auto",
     threads: int = 1,
-) -> list[Record | Exception]:
-    """Train runs of one network on the same data as one, and return what became of each.
+) -> Iterator[Ended]:
+    """Train runs of one network on the same data as one, and yield what became of each, in turn.
 
     Each is what `train` makes of it, to rounding: its own record, checkpoints, order, augmentation,
     dropout, optimizer and average; one that ends leaves the others to go on. Their recipes have one
-    batch size and precision, and an average all or none. Where a run ends without a record there
-    is its own exception: a `StoppedError` of its progress, or the `InputError` of bad input or of a
-    folder that cannot be used.
+    batch size and precision, and an average all or none. A run that ends without a record has the
+    `StoppedError` of its progress, or the `InputError` of bad input or of a folder that cannot be
+    used.
     """
     chosen = choose_device(device)
-    outcomes: dict[int, Record | Exception] = {}
     with threads_set(threads), precision_set("float32"), ExitStack() as folders:
         runs: dict[int, Run] = {}
         for number, order in enumerate(orders):
@@ -96,15 +108,14 @@ def train_stack(
                     spec, data, order, store, folders=folders, device=chosen, beside=beside
                 )
             except InputError as error:
-                outcomes[number] = error
+                yield Ended(number, error)
                 continue
             if isinstance(taken, Run):
                 runs[number] = taken
             else:
-                outcomes[number] = taken
+                yield Ended(number, taken)
         if runs:
-            outcomes |= _carried_out(runs, spec, data, chosen)
-    return [outcomes[number] for number in range(len(orders))]
+            yield from _carried_out(runs, spec, data, chosen)
 
 
 def _taken(
@@ -165,9 +176,8 @@ def _check(spec: Spec, recipe: Recipe, data: Data, seed: int) -> None:
 
 def _carried_out(
     runs: dict[int, Run], spec: Spec, data: Data, device: torch.device
-) -> dict[int, Record | Exception]:
+) -> Iterator[Ended]:
     """Train runs to their ends; what ends one of them before leaves the others to go on."""
-    outcomes: dict[int, Record | Exception] = {}
     batch_size = next(iter(runs.values())).recipe.batch_size
     images = len(data.train) // batch_size * batch_size
     # On the device once, and not anew for each validation.
@@ -179,20 +189,20 @@ def _carried_out(
                 run.begin(images)
                 going[number] = run
             except InputError as error:
-                outcomes[number] = error
+                yield Ended(number, error)
         together: _Together | None = None
         while True:
             for number, run in list(going.items()):
                 if run.has_ended:
-                    outcomes[number] = _outcome(run)
                     del going[number]
+                    yield Ended(number, _outcome(run))
             if not going:
-                return outcomes
+                return
             if together is None or together.numbers != tuple(going):
                 together = _Together(going, spec, data, device)
-            ended = together.epoch()
-            outcomes |= ended
-            going = {number: run for number, run in going.items() if number not in ended}
+            for ended in together.epoch():
+                del going[ended.number]
+                yield ended
     except KeyboardInterrupt:
         for run in going.values():
             run.progress.say(
@@ -205,7 +215,7 @@ def _carried_out(
             run.progress.end()
 
 
-def _outcome(run: Run) -> Record | Exception:
+def _outcome(run: Run) -> Outcome:
     try:
         return run.finish()
     except InputError as error:
@@ -229,7 +239,7 @@ class _Together:
             augment=[state.streams["augment"] for state in states],
         )
 
-    def epoch(self) -> dict[int, Record | Exception]:
+    def epoch(self) -> list[Ended]:
         """Train and validate all for an epoch; return what became of those that it ended."""
         started = time.perf_counter()
         with precision_set(self._runs[0].recipe.precision):
@@ -244,14 +254,14 @@ class _Together:
             "training": (trained - started) * share,
             "seconds": (time.perf_counter() - started) * share,
         }
-        ended: dict[int, Record | Exception] = {}
+        ended = []
         for number, run, outcome, val in zip(self.numbers, self._runs, outcomes, vals, strict=True):
             try:
                 if isinstance(outcome, DivergedError):
                     raise outcome
                 run.add_epoch(outcome, val, steps=len(self._batches), **times)
             except DivergedError as error:
-                ended[number] = run.fail(error.failure)
+                ended.append(Ended(number, run.fail(error.failure)))
             except (StoppedError, InputError) as error:
-                ended[number] = error
+                ended.append(Ended(number, error))
         return ended

@@ -298,13 +298,22 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
 # The worker's side, in this process.
 
 
+class StopOf:
+    """Orders that one run is to stop."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def is_to_stop(self, number: int) -> bool:
+        return number == self._number
+
+
 class Parent:
     """What a worker's messages are written to."""
 
     def __init__(self, stop: int = 0) -> None:
         self.heard: list[dict[str, Any]] = []
-        orders = cast("worker.Orders", type("Orders", (), {"stop": stop})())
-        self.progress = worker.ParentProgress(self.heard.append, 1, orders)
+        self.progress = worker.ParentProgress(self.heard.append, 1, StopOf(stop))
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def train_job(
                 print(values[0], flush=True)
                 print(values[1], file=sys.stderr, flush=True)
             case "wait":
-                while progress.orders.stop != progress.number:
+                while not progress.orders.is_to_stop(progress.number):
                     time.sleep(0.01)
 
 

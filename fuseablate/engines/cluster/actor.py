@@ -54,7 +54,7 @@ class Trainer:
         """Start the thread that trains; `module` has a worker's `train_job` and `free_memory`."""
         for name, value in environment.items():
             os.environ.setdefault(name, value)
-        self.stopped = 0
+        self._stopped = 0
         self._device = device
         self._orders: SimpleQueue[Order] = SimpleQueue()
         self._messages: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
@@ -64,10 +64,9 @@ class Trainer:
         sys.stdout = sys.stderr = _Printed(self._messages)
         threading.Thread(target=self._serve, args=(module,), daemon=True).start()
 
-    @property
-    def stop(self) -> int:
-        """The number of the last run that is to stop."""
-        return self.stopped
+    def is_to_stop(self, number: int) -> bool:
+        """Return whether the run of that number is to stop."""
+        return self._stopped == number
 
     def hello(self) -> dict[str, Any]:
         """Return where the worker is, and what it would train with."""
@@ -92,7 +91,7 @@ class Trainer:
 
     def end_run(self, run: int) -> None:
         """End a run after its current epoch."""
-        self.stopped = run
+        self._stopped = run
 
     def take(self) -> list[Mapping[str, Any]]:
         """Return the messages since the last call, waiting for the first for a while."""
