@@ -46,6 +46,13 @@ def add(commands: Any) -> None:
     run.add_argument("--gpus", metavar="0,1", help="the GPUs to use (default: all)")
     run.add_argument("--per-gpu", type=whole(1), metavar="K", help="runs that share one GPU")
     run.add_argument(
+        "--stack",
+        default="auto",
+        metavar="N|auto|off",
+        help="how many runs of a network to train as one (default: auto, as many as the memory of "
+        "a GPU holds; none on CPUs)",
+    )
+    run.add_argument(
         "--retries",
         type=whole(0),
         default=2,
@@ -106,6 +113,7 @@ def run_study(args: argparse.Namespace) -> int:
         address=args.address,
         checkpoint_seconds=args.checkpoint_seconds,
         shared_runs=args.shared_runs,
+        stack=stacked_runs(args.stack),
     )
     workers = ENGINES[args.engine].choose(asked)
     tracking, line = resolve_mode(args.wandb)
@@ -123,6 +131,17 @@ def run_study(args: argparse.Namespace) -> int:
     return run_to_report(
         plan, store, workers, args.engine, args.storage, tracking=tracking, retries=args.retries
     )
+
+
+def stacked_runs(text: str) -> int | None:
+    """Return the number of runs that `--stack` names; None for `auto`."""
+    if text == "auto":
+        return None
+    if text == "off":
+        return 1
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"--stack {text}: must be auto, off or a number of runs from 1 on")
+    return int(text)
 
 
 def run_to_report(

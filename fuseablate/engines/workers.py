@@ -9,6 +9,8 @@ from typing import Self
 
 from fuseablate.errors import InputError
 
+MOST_STACKED = 16  # runs of a network on a GPU, however small they are
+
 
 def usable_cores() -> int:
     """Return the number of CPU cores that this process may use."""
@@ -57,6 +59,8 @@ class Asked:
     """Of a cluster."""
     checkpoint_seconds: float | None = None
     """Between two checkpoints that a run sends back from a cluster."""
+    stack: int | None = None
+    """How many runs of a network are trained as one; None: what suits the devices."""
     shared_runs: bool = False
     """Whether all machines of a cluster reach the run store by the same path."""
 
@@ -134,7 +138,22 @@ def local_workers(asked: Asked) -> Workers:
     ):
         if value is not None:
             raise InputError(f"{flag}: is for a cluster: add --engine ray, or leave it out")
-    return choose_workers(asked.workers, asked.gpus, asked.per_gpu, asked.threads)
+    workers = choose_workers(asked.workers, asked.gpus, asked.per_gpu, asked.threads)
+    return stacking_workers(workers, asked.stack)
+
+
+def stacking_workers(
+    workers: Workers, stack: int | None, memory: Callable[[str], int] | None = None
+) -> Workers:
+    """Return the workers with the number of runs that each trains as one network.
+
+    Where none is asked for, it is as many as the memory of a GPU holds, and one on other devices.
+    `memory` returns the bytes of a GPU, and is by default asked of it.
+    """
+    if stack is not None or not workers.devices[0].startswith("cuda"):
+        return replace(workers, stack=stack or 1)
+    smallest = min(map(memory or _gpu_memory, workers.devices))
+    return replace(workers, stack=MOST_STACKED, memory=smallest // workers.per_device)
 
 
 def most_workers(threads: int, cores: int) -> int:
@@ -146,6 +165,12 @@ def _cuda_gpus() -> int:
     import torch
 
     return torch.cuda.device_count()
+
+
+def _gpu_memory(device: str) -> int:
+    import torch
+
+    return torch.cuda.get_device_properties(device).total_memory
 
 
 def _has_mps() -> bool:

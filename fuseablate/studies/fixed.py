@@ -31,7 +31,8 @@ def run_design(
     asked for by then.
     """
     study = open_study(driver.folder.name, storage)
-    work = FixedWork(plan, driver.store, Trials(study, _distributions(plan.design)))
+    trials = Trials(study, _distributions(plan.design))
+    work = FixedWork(plan, driver.store, trials, together=driver.workers.stack > 1)
     due = runs_due(plan, driver.store.get, undecided)
     if all(run.record(driver.store) for run in due.runs):
         driver.view.say(f"finished: all {len(due.runs)} runs are in the store, none is trained")
@@ -54,8 +55,12 @@ class FixedWork:
     A variant's trial is filed when its last run has ended: Optuna lets no trial change after that.
     """
 
-    def __init__(self, plan: Plan, store: Store, trials: Trials, runs: Runs = ()) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, trials: Trials, runs: Runs = (), *, together: bool = False
+    ) -> None:
+        """Take runs in; the seeds of a variant are given out one after another if `together`."""
         self._plan, self._store, self._trials = plan, store, trials
+        self._together = together
         self._top1: dict[str, dict[int, float | None]] = {}  # by variant and seed
         self._asked: dict[str, set[str]] = {}  # digests by variant
         self._unsettled: set[str] = set()  # variants that a later look may give more runs
@@ -77,7 +82,16 @@ class FixedWork:
             self._trials.start(name, variant.levels[0], self._plan.attributes(variant), seeds=seeds)
         for name in self._asked:
             self._file(name)
-        self._waiting.extend(sorted(new, key=lambda run: run.record(self._store) is None))
+        names = list(self._asked) if self._together else []
+        self._waiting.extend(
+            sorted(
+                new,
+                key=lambda run: (
+                    run.record(self._store) is None,
+                    names.index(run.variant.name) if names else 0,
+                ),
+            )
+        )
         return bool(new)
 
     def next(self) -> PlannedRun | None:

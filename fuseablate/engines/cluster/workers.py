@@ -38,6 +38,11 @@ def ray_workers(asked: Asked) -> RayWorkers:
             f"--gpus {numbers}: with --engine ray it is Ray that gives out the GPUs; "
             "leave it out, or set CUDA_VISIBLE_DEVICES where a node is started"
         )
+    if asked.stack is not None and asked.stack > 1:
+        raise InputError(
+            f"--stack {asked.stack}: runs are trained as one network on this machine alone; leave "
+            "it out with --engine ray"
+        )
     imported(alone=asked.address is None)
     seconds = asked.checkpoint_seconds
     options: dict[str, Any] = {

@@ -230,7 +230,7 @@ FLAGS = {
     "study list": "--runs",
     "study status": "--runs",
     "study rm": "--runs --yes",
-    "study run": "--dry-run --workers --gpus --per-gpu --retries",
+    "study run": "--dry-run --workers --gpus --per-gpu --stack --retries",
     "runs list": "--runs --json --status",
     "runs show": "--runs --json",
     "runs rm": "--runs --unfinished --yes",
