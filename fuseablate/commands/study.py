@@ -17,7 +17,7 @@ from fuseablate.io.escaping import masked, plain
 from fuseablate.io.lock import is_held
 from fuseablate.io.reading import holders
 from fuseablate.io.terminal import console, duration
-from fuseablate.runs import JOURNAL, STATUS, Store, StudyStatus, held
+from fuseablate.runs import JOURNAL, STATUS, Store, StudyStatus, held, listed_studies
 
 if TYPE_CHECKING:
     from fuseablate.engines import Workers
@@ -206,7 +206,7 @@ def show_status(args: argparse.Namespace) -> int:
     else:
         out.print(status_table(status))
         ago = max(0.0, time.time() - status.updated)  # the clock may have been put back
-        out.print(f"{_state(folder, status)}, last change {duration(ago)} ago")
+        out.print(f"{_state(folder, status.ended)}, last change {duration(ago)} ago")
     for note in status.notes:
         out.print(note, style="yellow")
     return 0
@@ -219,14 +219,13 @@ def list_studies(args: argparse.Namespace) -> int:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for name in ("Study", "Title", "State", "Runs"):
         table.add_column(name, overflow="fold")
-    for folder in study_folders(store):
-        try:
-            status = StudyStatus.load(folder)
-        except InputError as error:  # one spoilt file must not hide the other studies
-            table.add_row(folder.name, str(error), "unreadable", "?")
+    folders = study_folders(store)
+    for folder, study in zip(folders, listed_studies(store, folders), strict=True):
+        if study.problem:
+            table.add_row(folder.name, study.problem, "unreadable", "?")
             continue
-        done = f"{status.count('done', 'failed')} of {runs_of(status)}"
-        table.add_row(folder.name, status.title, _state(folder, status), done)
+        done = f"{study.done} of {runs_of(study.runs, study.possible)}"
+        table.add_row(folder.name, study.title, _state(folder, study.ended), done)
     if table.row_count:
         console().print(table)
     else:
@@ -234,8 +233,8 @@ def list_studies(args: argparse.Namespace) -> int:
     return 0
 
 
-def _state(folder: Path, status: StudyStatus) -> str:
-    return "running" if is_held(folder) else "ended" if status.ended else "interrupted"
+def _state(folder: Path, ended: bool) -> str:
+    return "running" if is_held(folder) else "ended" if ended else "interrupted"
 
 
 def remove_study(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ for each run, named by the digest of what determines its result; and of each stu
 from __future__ import annotations
 
 from fuseablate.runs.identity import alike, differing, networks_of
+from fuseablate.runs.listing import listed_studies
 from fuseablate.runs.lookup import record_named, run_named, select_runs
 from fuseablate.runs.manifest import (
     BASELINE,
@@ -78,6 +79,7 @@ __all__ = [
     "check_output",
     "differing",
     "held",
+    "listed_studies",
     "networks_of",
     "pack_bits",
     "read_record",

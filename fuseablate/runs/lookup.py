@@ -93,9 +93,10 @@ def select_runs(store: Store, names: Sequence[str]) -> StoreSelection:
     A name is that of a study, with its digest or without (then the newest), or the first digits
     of a run's id. An `InputError` says that nothing has it, or more than one run.
     """
-    folders, studies = run_folders(store), study_folders(store)
+    studies = study_folders(store)
     if not names:
-        return StoreSelection(tuple(folders), tuple(studies))
+        return StoreSelection(tuple(run_folders(store)), tuple(studies))
+    folders: list[Path] | None = None  # of a large store they are many: looked at where it must be
     # Tables, for the order of the names without repeats.
     runs: dict[Path, None] = {}
     selected: dict[Path, None] = {}
@@ -104,9 +105,10 @@ def select_runs(store: Store, names: Sequence[str]) -> StoreSelection:
         study = next((s for s in studies if stem in (s.name, _title(s))), None)
         if study:
             selected[study] = None
-            ids = runs_of_study(study)
-            runs |= dict.fromkeys(folder for folder in folders if folder.name in ids)
+            ids = sorted(filter(RUN_FOLDER.fullmatch, runs_of_study(study)))
+            runs |= dict.fromkeys(path for path in map(store.root.joinpath, ids) if path.is_dir())
         else:
+            folders = run_folders(store) if folders is None else folders
             runs[run_named(store, name, folders, studies)] = None
     return StoreSelection(tuple(runs), tuple(selected))
 

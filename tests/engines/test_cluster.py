@@ -3,15 +3,28 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from fuseablate.engines import Engine
+from fuseablate.engines import Engine, Event
 from fuseablate.engines.cluster import RayEngine
 from fuseablate.engines.cluster.workers import RayWorkers
-from tests.helpers.engine_contract import EngineContract
+from fuseablate.runs.store import Store
+from fuseablate.runs.unfinished import newest_checkpoint
+from tests.helpers.engine_contract import (
+    EngineContract,
+    assert_same_run,
+    directly,
+    events_until,
+    kinds,
+    small_job,
+    until,
+    until_ended,
+)
 from tests.helpers.ray_cluster import cluster
 
 pytest.importorskip("ray")
@@ -23,9 +36,14 @@ class RayBench:
     def __init__(self, address: str) -> None:
         self.address = address
 
-    def start(self, workers: int, retries: int = 2) -> Engine:
+    def start(self, workers: int, retries: int = 2, threads: int = 1, **options: Any) -> Engine:
         asked = RayWorkers(
-            ("cpu",), workers, 1, address=self.address, asked_for=workers, checkpoint_seconds=0
+            ("cpu",),
+            workers,
+            threads,
+            address=self.address,
+            asked_for=workers,
+            **{"checkpoint_seconds": 0, **options},
         )
         return RayEngine(asked, retries=retries, held_seconds=0.2)
 
@@ -38,7 +56,7 @@ class RayBench:
 
 @pytest.fixture(scope="module")
 def three_nodes() -> Iterator[Any]:
-    with cluster({"num_cpus": 2}, {"num_cpus": 1}, {"num_cpus": 1}) as made:
+    with cluster({"num_cpus": 1}, {"num_cpus": 1}, {"num_cpus": 1}) as made:
         import ray
 
         ray.init(address=made.address, log_to_driver=False, logging_level=logging.CRITICAL)
@@ -60,3 +78,59 @@ def engine(bench: RayBench) -> Iterator[Engine]:
 
 class TestContract(EngineContract):
     """The contract, kept by the engine of a Ray cluster."""
+
+
+def test_the_run_of_a_lost_node_goes_on_elsewhere(
+    three_nodes: Any, bench: RayBench, tmp_path: Path
+) -> None:
+    # Only these two nodes have room for workers of three threads: one each.
+    lost, other = (three_nodes.add_node(num_cpus=3) for _ in range(2))
+    engine = bench.start(workers=2, threads=3)
+    try:
+        jobs = [small_job(tmp_path / "engine", seed, epochs=60) for seed in range(2)]
+        for job in jobs:
+            engine.submit(job)
+        keys = {job.key for job in jobs}
+
+        def both_trained(events: list[Event]) -> bool:
+            return {event.key for event in events if event.kind == "epoch"} >= keys
+
+        events_until(engine, both_trained)
+        three_nodes.remove_node(lost, allow_graceful=False)
+        events = until_ended(engine, *keys)
+    finally:
+        engine.close()
+        three_nodes.remove_node(other)
+    (retried,) = [event for event in events if event.kind == "retried"]
+    assert "its node" in retried.text
+    started = [event for event in events if (event.kind, event.key) == ("started", retried.key)]
+    assert "going on after epoch" in started[-1].text
+    seed = next(job.seed for job in jobs if job.key == retried.key)
+    directly(tmp_path / "direct", seed, epochs=60)
+    assert_same_run(tmp_path / "engine", tmp_path / "direct", retried.key)
+
+
+def test_checkpoints_come_back_no_more_often_than_asked(bench: RayBench, tmp_path: Path) -> None:
+    engine = cast("RayEngine", bench.start(workers=1, checkpoint_seconds=600))
+    job = small_job(tmp_path, 0, epochs=400)
+    folder = Store(tmp_path).folder(job.key)
+    engine.submit(job)
+    events_until(engine, lambda events: kinds(events, job.key).count("epoch") == 3)
+    assert sorted(path.name for path in folder.iterdir()) == ["lock", "run.json"]
+    engine.close()  # which brings the last one
+    checkpoint = newest_checkpoint(folder)
+    assert checkpoint
+    assert checkpoint.epochs >= 3
+    assert not list(Path(tempfile.gettempdir()).glob("fuseablate-worker-*"))
+
+
+def test_a_run_store_that_all_nodes_reach_is_used_directly(bench: RayBench, tmp_path: Path) -> None:
+    engine = bench.start(workers=1, checkpoint_seconds=600, shared_runs=True)
+    job = small_job(tmp_path, 0)
+    engine.submit(job)
+    until(engine, "epoch", job.key)
+    assert (Store(tmp_path).folder(job.key) / "checkpoint.pt").exists()
+    until_ended(engine, job.key)
+    engine.close()
+    directly(tmp_path / "direct", 0)
+    assert_same_run(tmp_path, tmp_path / "direct", job.key)

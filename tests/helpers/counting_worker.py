@@ -18,8 +18,11 @@ Word = Literal["begin", "images", "epoch"]
 
 
 def diary(runs: str | Path) -> Path:
-    """Return the folder of the diaries of a run store."""
-    return Path(f"{runs}.diary")
+    """Return the folder of the diaries of a run store.
+
+    A worker on a cluster does not know the run store: the variable DIARY is its folder there.
+    """
+    return Path(os.environ.get("DIARY") or f"{runs}.diary")
 
 
 @dataclass(frozen=True)

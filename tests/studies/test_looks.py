@@ -185,12 +185,12 @@ def test_the_status_and_the_manifest_say_how_far_it_is(tmp_path: Path) -> None:
     # After the first look, 8 of 8 runs: the second asks for 2 more of k7 and the baseline, and
     # one more of each may follow.
     stopped = run(plan_of(tmp_path), tmp_path / "runs", stop_after=9)
-    assert runs_of(stopped.status) == "12 (up to 14)"
+    assert runs_of(len(stopped.status.lines), stopped.status.possible) == "12 (up to 14)"
     assert [len(variant.runs) for variant in stopped.manifest.variants] == [4, 2, 4, 2]
     assert stopped.manifest.seeds == stopped.plan.study.seeds
     assert of_study(stopped.manifest, stopped.store.get).looks == Looks(2, 2, 5)
     early = run(plan_of(tmp_path), tmp_path / "other", stop_after=3)
-    assert runs_of(early.status) == "8 (up to 20)"
+    assert runs_of(len(early.status.lines), early.status.possible) == "8 (up to 20)"
     early.status.workers = 2
     line = early.status.lines[0]
     line.seconds, line.epochs, line.epoch = 10.0, 1, 1

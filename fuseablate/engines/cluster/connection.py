@@ -120,7 +120,7 @@ def imported(alone: bool) -> ModuleType:
     Its settings are read when it is first imported: among them whether it is to be `alone` on this
     machine, with no port that others can reach.
     """
-    os.environ.update({**QUIET, **PATIENCE, **(ALONE if alone else {}), **os.environ})
+    os.environ.update({**QUIET, **(ALONE if alone else {}), **os.environ, **PATIENCE})
     try:
         import ray
     except ImportError:

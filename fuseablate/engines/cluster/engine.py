@@ -50,12 +50,12 @@ class Cluster:
         self._answered = self._looked = 0.0
         self._failures = 0
         if self._connection.ours:
-            where = f"its head is {self._connection.head}"
+            where = f"Ray: the cluster of {self._connection.head}"
             if workers.address is None and self._connection.alone:
-                where = "on this machine, its ports on the loopback interface alone"
+                where = "Ray: a cluster on this machine, its ports on the loopback interface alone"
             elif workers.address is None:
-                where = f"on this machine, its ports open to the network ({where})"
-            self._said.append(f"Ray: a cluster {where}")
+                where += ", on this machine; its ports are open to the network"
+            self._said.append(where)
         self._look()
 
     def devices(self) -> Sequence[str]:

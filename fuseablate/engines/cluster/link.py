@@ -19,7 +19,7 @@ from fuseablate.io.lock import LOCK, is_held
 from fuseablate.runs import RunFolder, Store
 from fuseablate.spec import Size
 
-LEAVING_SECONDS = 5.0
+LEAVING_SECONDS = 15.0
 _ENDS = ("finished", "failed", "stopped", "refused", "held", "memory", "broken")
 
 

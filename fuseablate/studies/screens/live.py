@@ -60,13 +60,12 @@ def summary(status: StudyStatus) -> str:
     left = f", {duration(eta)} left" if eta and not status.ended else ""
     if left and longest and status.possible:
         left += f" (up to {duration(longest)})"
-    return f"{', '.join(states)} of {runs_of(status)} runs{left}"
+    return f"{', '.join(states)} of {runs_of(len(status.lines), status.possible)} runs{left}"
 
 
-def runs_of(status: StudyStatus) -> str:
+def runs_of(count: int, possible: int) -> str:
     """Return how many runs a study has, and how many it may come to have: `6 (up to 18)`."""
-    count = len(status.lines)
-    return f"{count} (up to {count + status.possible})" if status.possible else f"{count}"
+    return f"{count} (up to {count + possible})" if possible else f"{count}"
 
 
 class LiveView:
