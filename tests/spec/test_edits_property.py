@@ -12,7 +12,7 @@ from fuseablate.network.check import mismatches
 from fuseablate.ops import OPS
 
 BASE = load_spec("fusenet")
-EXAMPLES = 3  # for each field
+EXAMPLES = 2  # for each field
 
 BLOCKS = ["fuse", "2-4", "5-12", "fuse@3-9", "6-7", "2", "5", "8", "10", "12"]
 CONVS = ["conv", "1", "13", "15"]
