@@ -15,6 +15,7 @@ from fuseablate.engines import Job, worker
 from fuseablate.runs.record import Curves
 
 Word = Literal["begin", "images", "epoch"]
+trained = worker.train_job
 
 
 def diary(runs: str | Path) -> Path:
@@ -60,6 +61,5 @@ def train_job(
 
 
 if __name__ == "__main__":
-    trained = worker.train_job
     worker.train_job = train_job
     worker.main()

@@ -21,9 +21,13 @@ ENVIRONMENT = {
 }
 
 
+os.environ.update(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")  # read when Ray is first imported
+
+
 @contextmanager
 def cluster(*nodes: dict[str, Any]) -> Iterator[Any]:
     """Run a cluster of such nodes, the head first, in whose environment workers start."""
+    before = dict(os.environ)
     os.environ.update(ENVIRONMENT)
     from ray.cluster_utils import Cluster
 
@@ -34,4 +38,6 @@ def cluster(*nodes: dict[str, Any]) -> Iterator[Any]:
             made.add_node(**node)
         yield made
     finally:
+        os.environ.clear()
+        os.environ.update(before)
         made.shutdown()  # type: ignore[no-untyped-call]  # Ray's

@@ -135,14 +135,14 @@ class Trainer:
                 worker = import_module(module)
                 self._train(worker, order)
                 if self._device != "cpu":
-                    worker.free_memory()
+                    worker.free_memory(self._device)
             except Exception as error:  # of what is around the training, which has its own
                 traceback.print_exc()
                 text = " ".join(f"{type(error).__name__}: {error}".split())
                 self._messages.put({"run": order["run"], "kind": "broken", "text": text})
 
     def _train(self, worker: Any, order: Order) -> None:
-        run, sent, job = order["run"], order["sent"], Job(**order["job"])
+        run, sent, job = order["run"], order["sent"], Job.of(order["job"])
         mail: Mail | None = None
         if sent is not None:
             store = Store(self._scratch / str(run))

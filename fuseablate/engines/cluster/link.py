@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ class RayLink:
             held = is_held(Store(Path(job.runs)).folder(job.key))
             self._own.append({"kind": "held" if held else "refused", "text": str(error)})
         else:
-            order: Order = {"run": run, "job": asdict(job), "sent": sent,
+            order: Order = {"run": run, "job": job.to_dict(), "sent": sent,
                             "seconds": self._seconds, "data": data}  # fmt: skip
             self._actor.train.remote(order)
 
