@@ -23,7 +23,7 @@ from fuseablate.version import __version__
 SPIN_COUNT = "3000"
 COMMANDS = (
     "quickstart", "list", "show", "cost", "diff", "explore", "profile", "train", "report", "export",
-    "convert", "bench", "study", "runs",
+    "convert", "bench", "scores", "study", "runs",
 )  # fmt: skip
 
 

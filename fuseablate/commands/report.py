@@ -35,6 +35,7 @@ from fuseablate.runs import (
     Manifest,
     Record,
     Store,
+    ZeroCostScores,
     alike,
     check_output,
     record_named,
@@ -228,7 +229,9 @@ def comparisons_of(store: Store, names: Sequence[str]) -> list[Comparison]:
     runs: dict[str, Record] = {}
     for name in names:
         if of_name := select_runs(store, [name]).studies:
-            studies[of_name[0]] = of_study(Manifest.load(of_name[0]), store.readable)
+            studies[of_name[0]] = of_study(
+                Manifest.load(of_name[0]), store.readable, ZeroCostScores.load(of_name[0])
+            )
         else:
             run = record_named(store, name)
             runs[run.digest] = run

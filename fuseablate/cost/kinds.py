@@ -87,8 +87,8 @@ class CostKind:
 
     @property
     def word(self) -> str:
-        """What it is called within a sentence: MACs, params, cycles; Energy."""
-        return self.unit if self.unit.lower() == self.title.lower() else self.title
+        """What it is called within a sentence: MACs, params, energy."""
+        return self.unit if self.unit.lower() == self.title.lower() else self.title.lower()
 
     @property
     def label(self) -> str:

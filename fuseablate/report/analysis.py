@@ -11,10 +11,11 @@ from fuseablate.report.columns import ReportColumn
 from fuseablate.report.comparison import METRICS, ComparedVariant, Comparison
 from fuseablate.report.differences import AnalysedVariant, SectionStatistics, analyse_variants
 from fuseablate.report.options import ReportOptions
+from fuseablate.report.ranks import rank_correlations, rank_lines
 from fuseablate.report.words import conclusion, statistics_lines
 
 if TYPE_CHECKING:
-    from fuseablate.stats import Delta
+    from fuseablate.stats import Delta, RankCorrelation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Section:
     """In a few sentences what the data support; empty where nothing is compared."""
     method: tuple[str, ...]
     """How the intervals were made, and what the study could have seen; or why neither."""
+    ranks: Mapping[str, RankCorrelation]
+    """How costs and zero-cost scores rank the variants, beside their accuracy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +126,7 @@ def _section(
         matters=options.matters or comparison.matters, interval=options.interval
     )
     analysed, statistics = analyse_variants(comparison, variants, metric, asked)
+    ranks = rank_correlations(comparison, analysed)
     return Section(
         equal_cost=variants == comparison.iso,
         variants=analysed,
@@ -130,7 +134,11 @@ def _section(
         columns=options.columns_of(analysed),
         statistics=statistics,
         conclusion=conclusion(analysed, statistics),
-        method=tuple(statistics_lines(comparison, analysed, statistics)),
+        method=(
+            *statistics_lines(comparison, analysed, statistics),
+            *rank_lines(comparison, ranks, metric, len(analysed)),
+        ),
+        ranks=ranks,
     )
 
 

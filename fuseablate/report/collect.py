@@ -9,7 +9,15 @@ from typing import Any
 
 from fuseablate.io.terminal import counted
 from fuseablate.report.comparison import ComparedVariant, Comparison
-from fuseablate.runs import Manifest, PlannedVariant, Record, alike, differing, networks_of
+from fuseablate.runs import (
+    Manifest,
+    PlannedVariant,
+    Record,
+    ZeroCostScores,
+    alike,
+    differing,
+    networks_of,
+)
 from fuseablate.runs.identity import SHORT_DIGITS
 from fuseablate.seeds import unplanned
 
@@ -108,8 +116,15 @@ def _label(run: Record, several: bool) -> str:
     return f"{run.spec_name} {run.label}".strip() if several or not run.label else run.label
 
 
-def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Comparison:
-    """Return a study's comparison; `get` returns the record of a digest, None where it has none."""
+def of_study(
+    manifest: Manifest,
+    get: Callable[[str], Record | None],
+    scores: ZeroCostScores | None = None,
+) -> Comparison:
+    """Return a study's comparison; `get` returns the record of a digest, None where it has none.
+
+    `scores` are zero-cost scores of its networks.
+    """
     ambiguous = alike(
         text for planned in manifest.variants for text in {_name(planned), _changes(planned)} - {""}
     )
@@ -137,6 +152,7 @@ def of_study(manifest: Manifest, get: Callable[[str], Record | None]) -> Compari
         search=manifest.search,
         matters=manifest.matters,
         looks=looks,
+        scores=scores,
     )
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from fuseablate.cost import cost_kind
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import counted
-from fuseablate.runs import MATTERS, Record, Searched
+from fuseablate.runs import MATTERS, Record, Searched, ZeroCostScores
 from fuseablate.seeds import Looks
 from fuseablate.spec import InferredRow, Spec
 
@@ -136,6 +136,8 @@ class Comparison:
     """The smallest difference that matters, in points."""
     looks: Looks | None = None
     """Those that were planned."""
+    scores: ZeroCostScores | None = None
+    """Those of untrained networks, where they were computed."""
 
     @property
     def reference(self) -> ComparedVariant:

@@ -32,6 +32,7 @@ from fuseablate.runs.record import (
     pack_bits,
     read_record,
 )
+from fuseablate.runs.scores import ZeroCostScores
 from fuseablate.runs.status import STATUS, RunState, RunStatus, StudyStatus, held
 from fuseablate.runs.store import (
     NEWEST,
@@ -75,6 +76,7 @@ __all__ = [
     "TestScore",
     "Trial",
     "Tuned",
+    "ZeroCostScores",
     "alike",
     "check_output",
     "differing",

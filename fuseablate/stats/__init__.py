@@ -12,17 +12,21 @@ from fuseablate.stats.fit import Scores
 from fuseablate.stats.images import widened
 from fuseablate.stats.looks import analyse_looks, undecided
 from fuseablate.stats.power import seeds_needed, smallest
+from fuseablate.stats.ranks import LEAST_RANKED, RankCorrelation, rank_correlation
 
 __all__ = [
     "BASES",
+    "LEAST_RANKED",
     "Analysis",
     "Basis",
     "Delta",
     "Interval",
+    "RankCorrelation",
     "Scores",
     "analyse",
     "analyse_looks",
     "effects",
+    "rank_correlation",
     "seeds_needed",
     "smallest",
     "undecided",

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+from scipy.stats import spearmanr
 
 from fuseablate import load_spec
 from fuseablate.commands.program import main
@@ -68,3 +69,22 @@ def test_slips_are_one_line(
     with pytest.raises(SystemExit, match="2"):
         main(["report", "se", "--runs", STORE, *words])
     assert said in capsys.readouterr().err
+
+
+def test_ranks_of_costs_and_scores_are_those_of_the_committed_study(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["report", "catalog", "--runs", str(Path(STORE).parent / "catalog")]
+    assert main([*words, "--columns", "cycles", "--format", "json"]) == 0
+    (table,) = json.loads(capsys.readouterr().out)
+    ranks, rows = table["rank_correlations"], table["variants"]
+    for name in ("params", "macs", "cycles"):
+        expected = spearmanr([row[name] for row in rows], [row["mean"] for row in rows]).statistic
+        said = ranks["MACs" if name == "macs" else name]
+        assert said["value"] == pytest.approx(expected)
+        assert said["low"] < expected < said["high"]
+    assert {"synflow", "naswot", "zico"} < ranks.keys()
+    assert main([*words, "--format", "markdown"]) == 0
+    text = capsys.readouterr().out
+    assert "Rank correlation (Spearman's, 95 % interval) with test top-1 over 10 variants" in text
+    assert "untrained networks, seed 0, 2 batches of 64 images" in text

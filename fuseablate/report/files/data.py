@@ -99,6 +99,7 @@ def _section(report: AnalysedComparison, section: Section) -> dict[str, Any]:
     return {
         "statistics": _statistics(section),
         "conclusion": section.conclusion,
+        "rank_correlations": {name: ranks._asdict() for name, ranks in section.ranks.items()},
         "variants": [
             {
                 **_names(report, row),
