@@ -131,7 +131,9 @@ def _section(
         equal_cost=variants == comparison.iso,
         variants=analysed,
         rows=options.rows_of(analysed),
-        columns=options.columns_of(analysed),
+        columns=options.columns_of(
+            analysed, comparison.search.objectives if comparison.search else ()
+        ),
         statistics=statistics,
         conclusion=conclusion(analysed, statistics),
         method=(

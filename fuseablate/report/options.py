@@ -46,9 +46,12 @@ class ReportOptions:
         return tuple(column_named(name) for name in self.columns if name not in COLUMN_NAMES)
 
     def columns_of(
-        self, variants: Sequence[AnalysedVariant]
+        self, variants: Sequence[AnalysedVariant], objectives: Sequence[str] = ()
     ) -> tuple[ReportColumn[AnalysedVariant], ...]:
-        """Return the columns of a table, in their order; missing seeds are never hidden."""
+        """Return the columns of a table, in their order; missing seeds are never hidden.
+
+        `objectives` are those of a search, whose costs are shown unless other columns were asked.
+        """
         names = self.columns
         if not names:
             hidden = set()
@@ -56,7 +59,9 @@ class ReportOptions:
                 hidden.add("latency")
             if len(variants) < 2 or variants[0].variant.untested:
                 hidden |= {"delta", "verdict"}
-            names = tuple(name for name in COLUMN_NAMES if name not in hidden)
+            costs = [name for name in objectives if name.partition("@")[0] in COSTS]
+            every = dict.fromkeys(("params", "macs", *costs, *COLUMN_NAMES))
+            names = tuple(name for name in every if name not in hidden)
         elif "seeds" not in names and any(row.variant.incomplete for row in variants):
             names = (*names, "seeds")
         return tuple(map(column_named, names))
