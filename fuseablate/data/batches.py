@@ -5,6 +5,7 @@ All random numbers are drawn on the CPU, so that every device sees the same batc
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -52,17 +53,36 @@ class TrainBatches:
         self._images = part.images.permute(0, 2, 3, 1).contiguous().to(self._device)
         self._labels = part.labels.to(self._device)
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """The height and width of an image."""
+        return self._images.shape[1], self._images.shape[2]
+
     def __len__(self) -> int:
         return len(self._labels) // self._batch_size
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Draw an epoch and return its batches.
 
-        A batch is float32 `(S * N, 3, H, W)`, normalised and channels-last, and int64 labels
-        `(S * N,)`, both on the device, of S runs.
+        A batch is that of `make`.
         """
+        draws = [draw.to(self._device).unbind() for draw in self.draw()]
+        return itertools.starmap(self.make, zip(*draws, strict=True))
+
+    def draw(self) -> list[Tensor]:
+        """Draw an epoch: indices, left edges, top edges and flips, each (steps, S * N)."""
         draws = zip(*(self._drawn(order, augment) for order, augment in self._streams), strict=True)
-        return self._batches(*(torch.cat(of_runs, 1) for of_runs in draws))
+        return [torch.cat(of_runs, 1) for of_runs in draws]
+
+    def make(self, chosen: Tensor, dx: Tensor, dy: Tensor, flip: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a batch of what `draw` has drawn for a step, moved to the device.
+
+        It is float32 `(S * N, 3, H, W)`, normalised and channels-last, and int64 labels `(S * N,)`,
+        both on the device, of S runs.
+        """
+        images = self._images.index_select(0, chosen).permute(0, 3, 1, 2)
+        batch = augmented(images, dx, dy, flip, padding=self._padding, table=self._table)
+        return batch, self._labels.index_select(0, chosen)
 
     def _drawn(self, order: torch.Generator, augment: torch.Generator) -> list[Tensor]:
         """Return a run's order, left edges, top edges and flips, each (steps, N)."""
@@ -71,14 +91,6 @@ class TrainBatches:
         offsets = torch.randint(0, 2 * self._padding + 1, (2, count), generator=augment)
         flips = torch.rand(count, generator=augment) < 0.5
         return [draw.view(len(self), -1) for draw in (chosen, *offsets, flips)]
-
-    def _batches(self, *draws: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of the drawn order, left edges, top edges and flips."""
-        on_device = (draw.to(self._device).unbind() for draw in draws)
-        for chosen, dx, dy, flip in zip(*on_device, strict=True):
-            images = self._images.index_select(0, chosen).permute(0, 3, 1, 2)
-            batch = augmented(images, dx, dy, flip, padding=self._padding, table=self._table)
-            yield batch, self._labels.index_select(0, chosen)
 
 
 def eval_batches(

@@ -27,6 +27,7 @@ from fuseablate.training.evaluate import evaluate_stack
 from fuseablate.training.progress import Progress, StoppedError, suited_progress
 from fuseablate.training.run import UNFINISHED, Run
 from fuseablate.training.stack import Stack
+from fuseablate.training.steps import Steps
 from fuseablate.training.untested import add_test_score
 
 Outcome: TypeAlias = Record | Exception
@@ -183,6 +184,7 @@ def _carried_out(
     # On the device once, and not anew for each validation.
     data = replace(data, val=data.val.to(device))
     going: dict[int, Run] = {}
+    together: _Together | None = None
     try:
         for number, run in runs.items():
             try:
@@ -190,16 +192,13 @@ def _carried_out(
                 going[number] = run
             except InputError as error:
                 yield Ended(number, error)
-        together: _Together | None = None
         while True:
-            for number, run in list(going.items()):
-                if run.has_ended:
-                    del going[number]
-                    yield Ended(number, _outcome(run))
+            for number in [number for number, run in going.items() if run.has_ended]:
+                yield Ended(number, _outcome(going.pop(number)))
             if not going:
                 return
             if together is None or together.numbers != tuple(going):
-                together = _Together(going, spec, data, device)
+                together = _Together(going, spec, data, device, before=together)
             for ended in together.epoch():
                 del going[ended.number]
                 yield ended
@@ -211,6 +210,8 @@ def _carried_out(
             )
         raise
     finally:
+        if together:
+            together.close()
         for run in runs.values():
             run.progress.end()
 
@@ -225,12 +226,23 @@ def _outcome(run: Run) -> Outcome:
 class _Together:
     """Runs that are at the beginning of an epoch, and go through it as one network."""
 
-    def __init__(self, runs: dict[int, Run], spec: Spec, data: Data, device: torch.device) -> None:
+    def __init__(
+        self,
+        runs: dict[int, Run],
+        spec: Spec,
+        data: Data,
+        device: torch.device,
+        *,
+        before: _Together | None,
+    ) -> None:
+        """Take the runs over from those that went together `before`."""
+        if before:
+            before.close()
         self.numbers = tuple(runs)
         self._runs, self._data, self._device = tuple(runs.values()), data, device
         states = [run.state for run in self._runs]
         self._stack = Stack(spec.layers(data.image_size), states)
-        self._batches = TrainBatches(
+        batches = TrainBatches(
             data.train,
             data,
             self._runs[0].recipe.batch_size,
@@ -238,12 +250,16 @@ class _Together:
             order=[state.streams["order"] for state in states],
             augment=[state.streams["augment"] for state in states],
         )
+        self._steps = Steps(self._stack, batches)
+
+    def close(self) -> None:
+        self._steps.close()
 
     def epoch(self) -> list[Ended]:
         """Train and validate all for an epoch; return what became of those that it ended."""
         started = time.perf_counter()
         with precision_set(self._runs[0].recipe.precision):
-            outcomes = train_epoch(self._stack, self._batches, [run.progress for run in self._runs])
+            outcomes = train_epoch(self._steps, [run.progress for run in self._runs])
         trained = time.perf_counter()
         vals = evaluate_stack(
             self._stack.eval_network, len(self._runs), self._data.val, self._data, self._device
@@ -256,10 +272,11 @@ class _Together:
         }
         ended = []
         for number, run, outcome, val in zip(self.numbers, self._runs, outcomes, vals, strict=True):
+            run.is_captured = self._steps.is_captured
             try:
                 if isinstance(outcome, DivergedError):
                     raise outcome
-                run.add_epoch(outcome, val, steps=len(self._batches), **times)
+                run.add_epoch(outcome, val, steps=len(self._steps), **times)
             except DivergedError as error:
                 ended.append(Ended(number, run.fail(error.failure)))
             except (StoppedError, InputError) as error:

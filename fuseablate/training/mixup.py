@@ -18,35 +18,26 @@ class Targets:
     """(N,)"""
     others: Tensor | None = None
     """(N,): the classes of what each image was mixed with."""
-    share: float = 1.0
-    """How much of each image is its own."""
+    shares: Tensor | None = None
+    """(2,): how much of each image is its own, and how much is the other's."""
 
     def loss(self, logits: Tensor, smoothing: float) -> Tensor:
         """Return the cross-entropy of logits (N, classes): that of each class by its share."""
         own = F.cross_entropy(logits, self.labels, label_smoothing=smoothing)
-        if self.others is None:
+        if self.others is None or self.shares is None:
             return own
         other = F.cross_entropy(logits, self.others, label_smoothing=smoothing)
-        return self.share * own + (1 - self.share) * other
-
-
-@dataclass(frozen=True)
-class Mixing:
-    """Which images of each batch of an epoch are mixed, and by how much."""
-
-    orders: Tensor
-    """(steps, N): for each image the place of its partner in the batch."""
-    shares: tuple[float, ...]
-    """Of an image in its own mixture, for each step."""
+        return self.shares[0] * own + self.shares[1] * other
 
 
 def draw_mixing(
-    alpha: float, steps: int, batch_size: int, generator: torch.Generator, device: torch.device
-) -> Mixing:
-    """Draw an epoch's mixing; each batch has one share, from Beta(alpha, alpha).
+    alpha: float, steps: int, batch_size: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw with which other image of its batch each image of an epoch is mixed, and by how much.
 
-    So it is in BiT's published code. A step draws as many numbers from the generator whatever they
-    are, so that runs stay pairs.
+    Return the others' places (steps, N), and the shares (steps, 2) of an image and of the other;
+    each batch has one share, from Beta(alpha, alpha), as in BiT's published code. A step draws as
+    many numbers from the generator whatever they are, so that runs stay pairs.
     """
     orders, shares = [], []
     for _ in range(steps):
@@ -56,13 +47,15 @@ def draw_mixing(
         # An image and its partner change places where the partner's share is the greater: the
         # mixtures are the same in distribution, and an image's own class is always the greater
         # part.
-        shares.append(max(share, 1 - share))
-    # All at once: a copy in each step would have the device wait for it.
-    return Mixing(torch.stack(orders).to(device), tuple(shares))
+        share = max(share, 1 - share)
+        shares.append((share, 1 - share))
+    return torch.stack(orders), torch.tensor(shares)
 
 
-def mixed(images: Tensor, labels: Tensor, mixing: Mixing, step: int) -> tuple[Tensor, Targets]:
-    """Return images (N, C, H, W), each with a share of another of its batch, and their classes."""
-    order, share = mixing.orders[step], mixing.shares[step]
+def mixed(images: Tensor, labels: Tensor, order: Tensor, shares: Tensor) -> tuple[Tensor, Targets]:
+    """Return images (N, C, H, W), each with a share of another of its batch, and their classes.
+
+    `order` (N,) and `shares` (2,) are those of a step, as `draw_mixing` draws them.
+    """
     others = images.index_select(0, order)
-    return images.lerp(others, 1 - share), Targets(labels, labels.index_select(0, order), share)
+    return images.lerp(others, shares[1]), Targets(labels, labels.index_select(0, order), shares)

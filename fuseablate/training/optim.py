@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import torch
@@ -33,6 +34,8 @@ def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     }
     if recipe.optimizer in FUSED and parameters[0].device.type in ("cpu", "cuda"):
         settings["fused"] = True
+    if "capturable" in signature(CLASSES[recipe.optimizer]).parameters:
+        settings["capturable"] = parameters[0].device.type == "cuda"
     if recipe.weight_decay_norm:
         groups = [{"params": parameters, "weight_decay": recipe.weight_decay}]
     else:
@@ -59,12 +62,26 @@ class EMA:
         self._floats = [pair for pair in pairs if pair[0].is_floating_point()]
         self._counts = [pair for pair in pairs if not pair[0].is_floating_point()]
 
+    def share(self, step: int) -> float:
+        """Return how much of the weights after the step `step` (from 1) comes into the average."""
+        return 1 - min(self.decay, (1 + step) / (10 + step))
+
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the network's weights and statistics after the step `step` (from 1)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
         averages, values = zip(*self._floats, strict=True)
-        torch._foreach_lerp_(averages, values, 1 - decay)
+        torch._foreach_lerp_(averages, values, self.share(step))
+
+    @torch.no_grad()
+    def take_in(self, share: torch.Tensor) -> None:
+        """Take in a share () of the weights and statistics that is read when it is computed.
+
+        What `update` does, to rounding, for steps that are captured.
+        """
+        averages, values = (list(tensors) for tensors in zip(*self._floats, strict=True))
+        ways = torch._foreach_sub(values, averages)
+        torch._foreach_mul_(ways, share)
+        torch._foreach_add_(averages, ways)
 
     def take_counts(self) -> None:
         """Take over how many batches batch norm has seen, which nothing depends on."""

@@ -61,6 +61,8 @@ class Run:
         self.state = TrainingState(
             spec, recipe, seed, data.image_size, device, stacked=bool(beside)
         )
+        self.is_captured = False
+        """Whether its steps are replayed as a CUDA graph."""
         self._val: Score | None = None
 
     def begin(self, images: int) -> None:
@@ -167,6 +169,7 @@ class Run:
     ) -> Record:
         """Write the record, then remove what only an unfinished run needs."""
         cost = measure(self.spec, self.data.image_size)
+        how = "captured" if self.is_captured else "eager"
         record = Record(
             digest=self.digest,
             status="failed" if failure else "finished",
@@ -187,7 +190,7 @@ class Run:
             test=test,
             failure=failure,
             stopped_epoch=None if failure or self.epochs == self.recipe.epochs else self.epochs,
-            environment={**describe(self.device), "steps": f"{self.way}, eager"},
+            environment={**describe(self.device), "steps": f"{self.way}, {how}"},
             notes=self.state.notes,
             started=self.state.started,
             ended=now(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fuseablate.layers import Layer
 from fuseablate.network.modules import AuxHead
@@ -20,7 +20,7 @@ class Stack:
     """
 
     def __init__(self, layer: Layer, states: Sequence[TrainingState]) -> None:
-        self.states = tuple(states)
+        self.layer, self.states = layer, tuple(states)
         self._networks = [state.network for state in states]
         averages = [state.average.network for state in states if state.average]
         if len(states) == 1:
@@ -53,17 +53,3 @@ class Stack:
         loss.backward()  # type: ignore[no-untyped-call]
         if len(self) > 1:
             hand_out_gradients(self.network, self._networks)
-
-    def step(self, rates: Sequence[float], steps: Sequence[int]) -> None:
-        """Have each run clip its gradients, move its weights, and take them into its average.
-
-        `steps` is how many steps each has then taken.
-        """
-        for state, rate, step in zip(self.states, rates, steps, strict=True):
-            if state.recipe.clip_norm is not None:
-                nn.utils.clip_grad_norm_(state.network.parameters(), state.recipe.clip_norm)
-            for group in state.optimizer.param_groups:
-                group["lr"] = rate
-            state.optimizer.step()
-            if state.average:
-                state.average.update(step)

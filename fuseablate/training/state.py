@@ -92,10 +92,12 @@ class TrainingState:
         self.network.load_state_dict(saved["network"])
         if self.average:
             self.average.network.load_state_dict(saved["average"])
-        own = [{key: group.get(key) for key in FREE} for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(saved["optimizer"])
-        for group, settings in zip(self.optimizer.param_groups, own, strict=True):
-            group.update(settings)  # those of this device, not of the one before
+        # With the settings of this device, not of the one before: they say where the state lies.
+        groups = zip(saved["optimizer"]["param_groups"], self.optimizer.param_groups, strict=True)
+        settings = [
+            {**theirs, **{key: own[key] for key in FREE & own.keys()}} for theirs, own in groups
+        ]
+        self.optimizer.load_state_dict({**saved["optimizer"], "param_groups": settings})
         for name, generator in self.streams.items():
             generator.set_state(saved["streams"][name])
         self.curves, self.notes, self.started = kept.curves, kept.notes, kept.started

@@ -14,6 +14,7 @@ from fuseablate.training.epoch import Trained, train_epoch
 from fuseablate.training.evaluate import evaluate
 from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState
+from fuseablate.training.steps import Steps
 from tests.helpers.small_run import CLASSES, small_data, small_recipe
 
 WEIGHT = 0.3
@@ -82,7 +83,7 @@ def test_a_step_trains_on_the_weighted_losses() -> None:
     expected.backward()  # type: ignore[no-untyped-call]
 
     stack = Stack(tapped().layers((16, 16)), [state])
-    (epoch,) = train_epoch(stack, batches(), [SilentProgress()])
+    (epoch,) = train_epoch(Steps(stack, batches()), [SilentProgress()])
     assert isinstance(epoch, Trained)
     assert abs(epoch.loss - expected.item()) < 1e-5
     assert abs(losses[1].item() - losses[0].item()) > 0.01

@@ -17,12 +17,19 @@ class Dropout(nn.Module):
         super().__init__()
         self.p = p
         self.generator: torch.Generator | None = None
+        self.drawn: tuple[Tensor, Tensor] | None = None
+        """Masks that were drawn before, (steps, *mask), and which of them is next, (1,); in memory
+        that stays where it is, for steps that are captured."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` in eval mode, else `x` with a share `p` zeroed and the rest scaled up."""
         if not self.training or self.p == 0:
             return x
-        kept = torch.empty(self.mask(x)).bernoulli_(1 - self.p, generator=self.generator)
+        if self.drawn is None:
+            kept = torch.empty(self.mask(x)).bernoulli_(1 - self.p, generator=self.generator)
+        else:
+            masks, step = self.drawn
+            kept = masks.index_select(0, step)[0].to(torch.get_default_dtype())
         scaled = kept.div_(1 - self.p).to(x.device)
         # In float32, whatever `x` is: in bf16 the factor itself would be rounded, by 0.16 % at 0.1.
         return (x * scaled).to(x.dtype)
