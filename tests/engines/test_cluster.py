@@ -3,6 +3,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +12,13 @@ from typing import Any, cast
 
 import pytest
 
-from fuseablate.engines import Engine, Event
-from fuseablate.engines.cluster import RayEngine
+from fuseablate.engines import Asked, Engine, Event, Job, process
+from fuseablate.engines.cluster import RayEngine, ray_workers
 from fuseablate.engines.cluster.workers import RayWorkers
 from fuseablate.runs.store import Store
 from fuseablate.runs.unfinished import newest_checkpoint
 from tests.helpers.engine_contract import (
+    DATA,
     EngineContract,
     assert_same_run,
     directly,
@@ -134,3 +137,57 @@ def test_a_run_store_that_all_nodes_reach_is_used_directly(bench: RayBench, tmp_
     engine.close()
     directly(tmp_path / "direct", 0)
     assert_same_run(tmp_path, tmp_path / "direct", job.key)
+
+
+def test_runs_share_the_gpus_that_ray_gives_out(
+    three_nodes: Any, bench: RayBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "MODULE", "tests.helpers.scripted_worker")
+    node = three_nodes.add_node(num_cpus=0, num_gpus=1)
+    asked = Asked(per_gpu=2, address=bench.address, shared_runs=True)
+    workers = ray_workers(asked)
+    assert (workers.count, workers.per_device) == (2, 2)
+    engine = RayEngine(workers)
+    try:
+        assert engine.free == 2
+        waits = [["tell", "started", {"done": 0, "epochs": 1}], ["wait"], ["tell", "stopped"]]
+        for key in "abc":
+            job = Job(key, {"tries": [waits]}, {}, DATA, seed=0, runs=str(tmp_path), threads=1)
+            engine.submit(job)
+        begun = events_until(engine, lambda events: len(events) == 2)
+        assert engine.poll(0.5) == []  # the third finds no share free
+        places = {event.worker.split("/", 1)[1] for event in begun}
+        assert places == {"gpu0/0", "gpu0/1"}
+        for key in "abc":
+            engine.stop(key)
+        until_ended(engine, *"abc")
+    finally:
+        engine.close()
+        three_nodes.remove_node(node)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"gpus": (0, 1)}, "--gpus 0,1: with --engine ray it is Ray that gives out the GPUs"),
+        ({"address": "here"}, "--address here: must be that of a cluster's head, such as 10.0.0.1"),
+        ({"address": "127.0.0.1:1"}, "--address 127.0.0.1:1: nothing answers there"),
+    ],
+)
+def test_workers_that_cannot_be_had(asked: dict[str, Any], message: str) -> None:
+    code = (
+        f"from fuseablate.engines import ENGINES, Asked\nENGINES['ray'].choose(Asked(**{asked!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert message in done.stderr.splitlines()[-1]
+
+
+def test_ray_that_is_not_installed_is_named_with_its_extra() -> None:
+    code = (
+        "import sys; sys.modules['ray'] = None; from fuseablate.commands.program import main; "
+        "sys.exit(main(['study', 'run', 'quickstart', '--engine', 'ray']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("needs ray, which is not installed: pip install 'fuseablate[ray]'")

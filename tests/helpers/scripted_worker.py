@@ -40,7 +40,10 @@ def train_job(
                     time.sleep(0.01)
 
 
+def free_memory(device: str) -> None: ...
+
+
 if __name__ == "__main__":
     worker.train_job = train_job
-    worker.free_memory = lambda device: None
+    worker.free_memory = free_memory
     worker.main()

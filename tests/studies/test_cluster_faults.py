@@ -32,8 +32,17 @@ def drive(study: Path, runs: Path, address: str) -> BaseProcess:
                  module="tests.helpers.counting_worker")  # fmt: skip
 
 
-def trainers() -> list[int]:
-    return [pid for pid in processes() if command_of(pid)[0].startswith("ray::Trainer")]
+def trainers(diary: Path) -> list[int]:
+    """Return the workers that keep their diaries there."""
+
+    def is_one(pid: int) -> bool:
+        try:
+            return f"DIARY={diary}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            return False
+
+    titles = ((pid, "".join(command_of(pid)[:1])) for pid in processes())
+    return [pid for pid, title in titles if title.startswith("ray::Trainer") and is_one(pid)]
 
 
 def epochs_saved(runs: Path) -> dict[str, int]:
@@ -69,24 +78,26 @@ def test_a_study_outlives_its_driver_and_its_cluster(
         driver = driven_until_saved(made.address, 3)
         os.kill(driver.pid or 0, signal.SIGKILL)
         driver.join()
-        assert wait_until(lambda: not trainers())  # Ray ends them with their driver
+        assert wait_until(lambda: not trainers(diary))  # Ray ends them with their driver
         saved, before = epochs_saved(runs), begun(diary)
         assert any(saved.values())
         driver = driven_until_saved(made.address, max(saved.values()) + 3)
         # Nothing was lost that was saved, and nothing trained again that was.
         for name, epochs in saved.items():
             assert begun(diary)[name][len(before[name])] == epochs
+        # Whoever may ask the cluster for its jobs learns nothing of the command's arguments.
+        assert {job["Entrypoint"] for job in made.global_state.job_table()} == {"fuseablate"}
         made.remove_node(made.head_node, allow_graceful=False)
         assert exit_code(driver) == 2
         log = Path(f"{runs}.log").read_text()
         (line,) = [line for line in log.splitlines() if "is gone" in line]
         assert line.endswith("the same command goes on from there")
         assert "Traceback" not in log
-        left = trainers()
+        left = trainers(diary)
         assert wait_until(lambda: not any(map(alive, left)))
     with cluster(*NODES) as made:
         assert exit_code(drive(study, runs, made.address)) == 0, Path(f"{runs}.log").read_text()
-        assert wait_until(lambda: not trainers())
+        assert wait_until(lambda: not trainers(diary))
 
     monkeypatch.delenv("DIARY")
     assert exit_code(start_study(study, alone, Path(f"{alone}.log"))) == 0

@@ -81,13 +81,25 @@ class Cluster:
                 self._said.append(f"Ray: the cluster now has room for {len(devices)} workers")
             self._devices = devices
         elif now > self._answered + GONE_SECONDS:
-            raise InputError(
-                f"--engine ray: the cluster's head {self._connection.head} is gone; what is done "
-                "is kept, and the same command goes on from there"
-            )
+            raise self._gone()
+
+    def _gone(self) -> InputError:
+        return InputError(
+            f"--engine ray: the cluster's head {self._connection.head} is gone; what is done "
+            "is kept, and the same command goes on from there"
+        )
+
+    def _wait_for_head(self) -> None:
+        """Wait until the head answers: Ray would wait for it much longer."""
+        while not self._connection.answers():
+            if time.monotonic() > self._answered + GONE_SECONDS:
+                raise self._gone()
+            time.sleep(0.5)
+        self._answered = time.monotonic()
 
     def start(self, device: str) -> RayLink:
         """Have Ray start an actor where there is room for it."""
+        self._wait_for_head()
         threads, sharing = self._workers.threads, self._workers.per_device
         share: dict[str, Any] = {"num_cpus": threads}
         if device != "cpu":  # a worker on a GPU does little on the CPU
