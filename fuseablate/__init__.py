@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fuseablate.errors import InputError
     from fuseablate.layers import Cost
     from fuseablate.network import build
+    from fuseablate.plugins import load_plugin, register
     from fuseablate.recipes import Recipe, load_recipe
     from fuseablate.runs import Record, Store
     from fuseablate.runs.weights import load_weights
@@ -33,10 +34,12 @@ _HOMES = {
     "Store": "runs",
     "build": "network",
     "load_data": "data",
+    "load_plugin": "plugins",
     "load_recipe": "recipes",
     "load_spec": "spec",
     "load_weights": "runs.weights",
     "measure": "cost",
+    "register": "plugins",
     "train": "training",
 }
 
@@ -49,10 +52,12 @@ __all__ = [
     "Store",
     "build",
     "load_data",
+    "load_plugin",
     "load_recipe",
     "load_spec",
     "load_weights",
     "measure",
+    "register",
     "train",
 ]
 

@@ -21,9 +21,9 @@ HEAVY = {"torch", "torchvision", "fvcore", "numpy", "optuna", "wandb", "matplotl
 
 # The parts of the package, in the order in which data flows: each imports those before it alone.
 FLOW = [
-    "version", "errors", "streams", "seeds", "io", "layers", "ops", "spec", "cost", "network",
-    "recipes", "data", "runs", "stats", "space", "show", "training", "tracking", "report",
-    "engines", "studies", "commands",
+    "version", "errors", "streams", "seeds", "io", "plugins", "layers", "ops", "spec", "cost",
+    "network", "recipes", "data", "runs", "stats", "space", "show", "training", "tracking",
+    "report", "engines", "studies", "commands",
 ]  # fmt: skip
 TORCH = {"streams", "network", "training"}
 # The modules beside those that need torch.
@@ -32,8 +32,8 @@ TORCH_MODULES = {
     "data.folder", "data.generated",
 }  # fmt: skip
 NO_TORCH = {
-    "version", "errors", "seeds", "io", "layers", "ops", "spec", "cost", "recipes", "data", "runs",
-    "space", "show", "commands",
+    "version", "errors", "seeds", "io", "plugins", "layers", "ops", "spec", "cost", "recipes",
+    "data", "runs", "space", "show", "commands",
 }  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def add_input(parser: argparse.ArgumentParser, default: str = "the table's") -> 
 
 
 def add_columns(parser: argparse.ArgumentParser, default: tuple[str, ...] = SUMMARY) -> None:
-    names = ", ".join(name for name, kind in COSTS.items() if not kind.measured)
+    names = ", ".join(name for name in COSTS.shipped if not COSTS[name].measured)
     parser.add_argument(
         "--columns",
         type=argument(read_costs),
@@ -112,7 +112,7 @@ def add_data(parser: argparse.ArgumentParser, default: str) -> None:
         "--data",
         default=default,
         metavar="NAME",
-        help=f"one of {', '.join(DATA_SETS)} (default: {default})",
+        help=f"one of {', '.join(DATA_SETS.shipped)} (default: {default})",
     )
     parser.add_argument(
         "--data-root",

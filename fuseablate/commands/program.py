@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fuseablate.commands.endings import end, prepare_streams, signals_heard
 from fuseablate.io.escaping import masked, plain
+from fuseablate.plugins import load_plugin
 from fuseablate.version import __version__
 
 # How long a thread of torch's (GNU OpenMP) spins for the others before it sleeps. The default is
@@ -25,6 +26,9 @@ COMMANDS = (
     "quickstart", "list", "show", "cost", "diff", "explore", "profile", "train", "report", "export",
     "convert", "bench", "scores", "study", "runs",
 )  # fmt: skip
+
+
+SUBCOMMANDS = argparse._SubParsersAction  # which argparse has no public name for
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,7 +49,38 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         import_module(f"fuseablate.commands.{name}").add(commands)
+    for command in _leaves(commands):
+        command.add_argument(
+            "--plugin",
+            metavar="FILE.py",
+            action=LoadPlugin,
+            help="a file of one's own ops, activations, data sets and so on; may be given again",
+        )
     return top
+
+
+class LoadPlugin(argparse.Action):
+    """Loads a plug-in as soon as it is read."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Load the file; an `InputError` is the program's."""
+        load_plugin(str(values))
+
+
+def _leaves(commands: Any) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parsers of commands, or of the commands within them."""
+    for parser in dict.fromkeys(commands.choices.values()):
+        inner = [action for action in parser._actions if isinstance(action, SUBCOMMANDS)]
+        if not inner:
+            yield parser
+        for action in inner:
+            yield from _leaves(action)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

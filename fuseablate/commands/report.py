@@ -74,7 +74,7 @@ def add(commands: Any) -> None:
         type=argument(lambda text: cost_kind(text).name),
         default="macs",
         metavar="COST",
-        help=f"axis of the plot: {', '.join(COSTS)} (default: macs)",
+        help=f"axis of the plot: {', '.join(COSTS.shipped)} (default: macs)",
     )
     parser.add_argument(
         "--columns",
@@ -83,8 +83,8 @@ def add(commands: Any) -> None:
         metavar="NAMES",
         help=f"columns of the table after the variant's, in this order, separated by commas: "
         f"{', '.join(COLUMN_NAMES)} (default: those that have something to say), and any other "
-        f"cost: {', '.join(name for name in COSTS if name not in COLUMN_NAMES)}; seeds join them "
-        "where some are missing",
+        f"cost: {', '.join(name for name in COSTS.shipped if name not in COLUMN_NAMES)}; seeds "
+        "join them where some are missing",
     )
     parser.add_argument(
         "--matters",

@@ -16,6 +16,7 @@ from fuseablate.cost.systolic import SystolicArray, cycles
 from fuseablate.cost.traffic import EnergyTable, energy, intensity, traffic
 from fuseablate.errors import InputError, unknown
 from fuseablate.layers import Cost
+from fuseablate.plugins import Registry
 from fuseablate.spec import Size, Spec
 
 AT = "@"  # between the name of a cost and what it is taken on: cycles@systolic64
@@ -91,8 +92,17 @@ _ROWS: tuple[CostKind, ...] = (
         source="MACs and traffic by Horowitz's table (ISSCC 2014): 45 nm, float32, DRAM",
     ),
 )  # fmt: skip
-COSTS: Mapping[str, CostKind] = {kind.name: kind for kind in _ROWS}
-BUDGETS = tuple(name for name, kind in COSTS.items() if kind.budget)
+
+
+def _check(name: str, part: CostKind) -> None:
+    if not isinstance(part, CostKind):
+        raise InputError(f"is a {type(part).__name__}, and not a CostKind")
+    if part.name != name:
+        raise InputError(f"its own name is '{part.name}'; write one")
+
+
+COSTS = Registry("costs", {kind.name: kind for kind in _ROWS}, _check)
+BUDGETS = tuple(kind.name for kind in _ROWS if kind.budget)
 SUMMARY = ("params", "macs")  # what a network's size is told by, in this order
 
 

@@ -117,7 +117,9 @@ def _layer(run: Pass, layer: Layer, x: Tensor, apart: bool = False) -> Tensor:
 
     It is the first of several, or follows a matrix product, which returns a view.
     """
-    return _FORWARD[type(layer)](run, layer, x, apart)
+    forward = _FORWARD.get(type(layer))
+    # A primitive of a plug-in is taken to write a new map, and to need its input backwards.
+    return forward(run, layer, x, apart) if forward else _weighted(run, layer, x)
 
 
 def _chain(run: Pass, children: Children, x: Tensor) -> Tensor:

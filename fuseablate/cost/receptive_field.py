@@ -129,7 +129,10 @@ def field_after(layer: Layer, field: ReceptiveField, shape: Shape) -> ReceptiveF
     Layers that only scale, gate, normalise or flatten a 1x1 map leave it as it is.
     """
     after = _FIELDS.get(type(layer))
-    return after(layer, field, shape) if after else field
+    if after:
+        return after(layer, field, shape)
+    own = getattr(layer, "window", None)  # a plug-in's primitive may have one
+    return field.window(*own) if own else field
 
 
 def _in_turn(layer: Layer, field: ReceptiveField, shape: Shape) -> ReceptiveField:

@@ -38,6 +38,7 @@ from fuseablate.layers import (
     LayerScale,
     Linear,
     Norm,
+    OwnLayer,
     Pad,
     Pool,
     Residual,
@@ -107,6 +108,12 @@ def _cycles(step: Step, array: SystolicArray) -> int:
             return array.product(1, cin, cout)
         case ChannelConv(kernel=kernel):
             return array.product(step.before[0], kernel, 1)
+    if isinstance(step.layer, OwnLayer):
+        own = getattr(step.layer, "cycles", None)
+        if own is not None:
+            return int(own(step.before, array))
+        if not step.layer.infer(step.before)[1].macs:
+            return 0
     if not isinstance(step.layer, FREE):
         raise InputError(f"{step.layer.tag}: no systolic array is known to run it")
     return 0

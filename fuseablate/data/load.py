@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import pkgutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseablate.data.sets import Request, Triple, data_set
 from fuseablate.errors import InputError
+from fuseablate.plugins import content_of
 
 if TYPE_CHECKING:
     from fuseablate.data.parts import Data
@@ -41,5 +43,6 @@ def load_data(
         raise InputError(f"{name} data: root: missing; name the folder of the images (--data-root)")
     filled = dataset.filled(arguments)
     request = Request(dataset, filled, root, split_seed, mean, std, memory_limit, download)
-    data: Data = import_module(f"fuseablate.data.{dataset.module}").load(request)
-    return data
+    data: Data = pkgutil.resolve_name(dataset.load)(request)
+    code = content_of(dataset)
+    return replace(data, identity={**data.identity, "plugin": code}) if code else data

@@ -1,7 +1,6 @@
 """The table of data sets: what each is called, what it takes, and who loads it. Without torch.
 
-A new data set is a module of this folder whose `load(request: Request) -> Data` reads it, and a
-row of `DATA_SETS`.
+A new data set is a function `load(request: Request) -> Data`, and a row of `DATA_SETS`.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fuseablate.errors import InputError, unknown
+from fuseablate.plugins import Registry
 
 Triple = tuple[float, float, float]
 
@@ -45,8 +45,8 @@ class DataSet:
     name: str
     title: str
     """What a reader of results is told."""
-    module: str
-    """The module of this folder that loads it."""
+    load: str
+    """Where its loader is, `module:function`: it takes a `Request` and returns `Data`."""
     arguments: Mapping[str, Count]
     """Its own, beside those that every data set takes; `size` is in pixels, height and width."""
     classes: int | None = None
@@ -55,6 +55,11 @@ class DataSet:
     """Where its files are looked for, unless a place is given."""
     needs_root: bool = False
     """Whether a place must be given."""
+
+    @property
+    def defined_in(self) -> str:
+        """The Python module that loads it."""
+        return self.load.partition(":")[0]
 
     def filled(self, given: Mapping[str, object]) -> dict[str, int]:
         """Return all arguments: those `given`, checked, and the defaults of those that are None.
@@ -102,12 +107,34 @@ _GENERATED = {
     "test_images": Count(20, 1),
 }
 _ROWS = (
-    DataSet("cifar100", "CIFAR-100", "cifar", _CIFAR, 100, root=Path("data")),
-    DataSet("cifar10", "CIFAR-10", "cifar", _CIFAR, 10, root=Path("data")),
-    DataSet("generated", "generated shapes (not a benchmark)", "generated", _GENERATED),
-    DataSet("folder", "folder of images", "folder", {"size": Count(None, 1)}, needs_root=True),
+    DataSet("cifar100", "CIFAR-100", "fuseablate.data.cifar:load", _CIFAR, 100, root=Path("data")),
+    DataSet("cifar10", "CIFAR-10", "fuseablate.data.cifar:load", _CIFAR, 10, root=Path("data")),
+    DataSet(
+        "generated",
+        "generated shapes (not a benchmark)",
+        "fuseablate.data.generated:load",
+        _GENERATED,
+    ),
+    DataSet(
+        "folder",
+        "folder of images",
+        "fuseablate.data.folder:load",
+        {"size": Count(None, 1)},
+        needs_root=True,
+    ),
 )
-DATA_SETS: Mapping[str, DataSet] = {row.name: row for row in _ROWS}
+
+
+def _check(name: str, part: DataSet) -> None:
+    if not isinstance(part, DataSet):
+        raise InputError(f"is a {type(part).__name__}, and not a DataSet")
+    if part.name != name:
+        raise InputError(f"its own name is '{part.name}'; write one")
+    if "size" not in part.arguments:
+        raise InputError("its arguments lack 'size', the height and width of its images in pixels")
+
+
+DATA_SETS = Registry("datasets", {row.name: row for row in _ROWS}, _check)
 
 
 def data_set(name: str) -> DataSet:

@@ -50,6 +50,8 @@ class Job:
     """Bytes that a step of its training takes at most, as predicted; 0: not known."""
     beside: tuple[Job, ...] = ()
     """Runs of the same network that are trained with it as one; an engine fills this in."""
+    plugins: Sequence[Mapping[str, str]] = ()
+    """The `path` and the `source` of each plug-in file that it may need."""
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> Job:

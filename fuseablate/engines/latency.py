@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 
 from fuseablate.errors import InputError
+from fuseablate.plugins import plugin_sources, run_plugins
 from fuseablate.spec import Size, Spec
 
 WARM_UP = 10  # images a network, before any is timed
@@ -27,6 +28,7 @@ def measured(specs: Sequence[Spec], size: Size, device: str) -> list[float]:
     On a CPU by one thread. Raise `InputError` where the measuring process fails.
     """
     asked = {"specs": [spec.to_dict() for spec in specs], "size": list(size), "device": device}
+    asked["plugins"] = plugin_sources()
     done = subprocess.run(
         [sys.executable, "-m", "fuseablate.engines.latency"],
         input=json.dumps(asked),
@@ -51,6 +53,7 @@ def main() -> None:
     asked = json.load(sys.stdin)
     device, size = torch.device(asked["device"]), (asked["size"][0], asked["size"][1])
     torch.set_num_threads(1)
+    run_plugins(asked["plugins"])
     networks = [build(Spec.from_dict(spec), size=size).eval().to(device) for spec in asked["specs"]]
     image = torch.zeros(1, 3, *size, device=device)
 

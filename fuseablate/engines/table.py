@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fuseablate.engines.base import StartEngine
 from fuseablate.engines.cluster import RayEngine, ray_workers
 from fuseablate.engines.local import LocalEngine
 from fuseablate.engines.workers import Asked, Workers, local_workers
+from fuseablate.errors import InputError
+from fuseablate.plugins import Registry
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,13 @@ class EngineRow:
     """Starts the engine with the workers that `choose` returned."""
 
 
-ENGINES: Mapping[str, EngineRow] = {
+def _check(name: str, part: EngineRow) -> None:
+    if not isinstance(part, EngineRow):
+        raise InputError(f"is a {type(part).__name__}, and not an EngineRow")
+
+
+_SHIPPED: dict[str, EngineRow] = {
     "local": EngineRow(local_workers, LocalEngine),  # this machine
     "ray": EngineRow(ray_workers, RayEngine),  # a cluster
 }
+ENGINES = Registry("engines", _SHIPPED, _check)

@@ -125,6 +125,7 @@ def _train(
     import torch
 
     from fuseablate.io.checked import checked
+    from fuseablate.plugins import run_plugins
     from fuseablate.recipes import Recipe
     from fuseablate.runs import Store, run_digest
     from fuseablate.spec import Spec
@@ -133,6 +134,7 @@ def _train(
     first = jobs[0]
     take_device(device)
     torch.set_num_threads(first.threads)  # for the data, too
+    run_plugins(first.plugins)
     spec, data = Spec.from_dict(first.spec), load(first.data)
     orders = []
     for job, teller in zip(jobs, tellers, strict=True):

@@ -6,7 +6,7 @@ the two agree (`network.check`). Shapes are those of one image: `(C, H, W)` for 
 it is flattened. MACs are the multiply-accumulates of convolutions and linear layers, for one image.
 """
 
-from fuseablate.layers.activations import ACTIVATIONS
+from fuseablate.layers.activations import ACTIVATIONS, Activation
 from fuseablate.layers.combinators import (
     AuxHead,
     Children,
@@ -44,11 +44,12 @@ from fuseablate.layers.primitives import (
     Shift,
     ZeroPadShortcut,
 )
-from fuseablate.layers.shapes import Cost, Layer, Pair, Shape, as_map, numel
+from fuseablate.layers.shapes import Cost, Layer, OwnLayer, Pair, Shape, as_map, numel
 
 __all__ = [
     "ACTIVATIONS",
     "Act",
+    "Activation",
     "AuxHead",
     "ChannelConv",
     "ChannelShuffle",
@@ -67,6 +68,7 @@ __all__ = [
     "LayerScale",
     "Linear",
     "Norm",
+    "OwnLayer",
     "Pad",
     "Pair",
     "Pool",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+
+from fuseablate.errors import InputError
+from fuseablate.plugins import Registry
 
 
 @dataclass(frozen=True)
@@ -11,7 +13,8 @@ class Activation:
     title: str
     """Its name in printed tables and in pictures."""
     module: str
-    """The dotted name of its torch module, imported when a network is built."""
+    """Where its torch module, or a function that makes one, is: `torch.nn.ReLU`, `mine:Snake`.
+    It is imported when a network is built."""
     operators: tuple[str, ...]
     """What torch calls it, without `aten::`, as fvcore counts operators."""
     saves_result: bool = False
@@ -25,8 +28,19 @@ class Activation:
     aliases: tuple[str, ...] = ()
     """Other names that a table may write for it."""
 
+    @property
+    def defined_in(self) -> str:
+        """The Python module that its code is in."""
+        module, colon, _ = self.module.partition(":")
+        return module if colon else module.rpartition(".")[0]
 
-ACTIVATIONS: Mapping[str, Activation] = {
+
+def _check(name: str, part: Activation) -> None:
+    if not isinstance(part, Activation):
+        raise InputError(f"is a {type(part).__name__}, and not an Activation")
+
+
+_SHIPPED = {
     "relu": Activation("ReLU", "torch.nn.ReLU", ("relu",), saves_result=True, inplace=True),
     "relu6": Activation("ReLU6", "torch.nn.ReLU6", ("relu6", "hardtanh")),
     "hswish": Activation(
@@ -48,3 +62,4 @@ ACTIVATIONS: Mapping[str, Activation] = {
         "Sigmoid", "torch.nn.Sigmoid", ("sigmoid",), saves_result=True, gate=True
     ),
 }  # fmt: skip
+ACTIVATIONS = Registry("activations", _SHIPPED, _check)

@@ -7,7 +7,10 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, cast
 
 from fuseablate.errors import InputError
+from fuseablate.layers.activations import ACTIVATIONS
+from fuseablate.layers.primitives import Act
 from fuseablate.layers.shapes import Cost, Layer, Shape, as_map, numel
+from fuseablate.plugins import content_of
 
 Children = tuple[tuple[str, Layer], ...]
 DOUBLINGS = 8  # of a map that is too small for a head
@@ -239,9 +242,14 @@ def canonical(layer: Layer) -> str:
     """Return a tree as canonical text, for digests; fields at their defaults are left out.
 
     So a field that a later version adds changes no digest of a network that does not use it. A
-    layer goes by its `tag`, which stays when its class is renamed.
+    layer goes by its `tag`, which stays when its class is renamed; one of a plug-in also by the
+    digest of the file that defines it.
     """
     parts = []
+    # What a plug-in defines beneath the tree, a primitive or an activation, is in its file.
+    beneath = ACTIVATIONS[layer.kind] if isinstance(layer, Act) else type(layer)
+    if code := content_of(beneath):
+        parts.append(f"plugin:{code}")
     for field in fields(cast("Any", layer)):
         value = getattr(layer, field.name)
         if field.name == "children":

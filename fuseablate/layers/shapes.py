@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from fuseablate.errors import InputError
 
@@ -54,6 +54,23 @@ class Layer(Protocol):
 
     def infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Return the shape that comes out for an image of `shape`, and what that costs."""
+        ...
+
+
+@runtime_checkable
+class OwnLayer(Layer, Protocol):
+    """A primitive of a plug-in: frozen data that says itself what the tables say of the others.
+
+    Where it has them, these are asked too: `parameters()`, the shape of each learned tensor by its
+    name; `cycles(shape, array)`, on a systolic array, without which one with MACs is refused;
+    `window`, the kernel, stride and padding (each a pair) of what a position of its output reads.
+    Its module draws its first weights in a method `initialise(generator)`, where it has other than
+    those of torch's layers, and names in `operators` what torch traces of it that costs no MACs
+    and that no shipped layer does (`aten::sin`).
+    """
+
+    def module(self) -> Any:
+        """Return the `nn.Module`: images (N, *shape) to what `infer` says. It imports torch."""
         ...
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fuseablate import layers
-from fuseablate.layers import Layer
+from fuseablate.layers import Layer, OwnLayer
 from fuseablate.network import modules
 from fuseablate.spec import Size, Spec
 from fuseablate.streams import stream
@@ -120,6 +120,10 @@ def to_module(
     """Return the module of a tree of layers, with torch's default initialisation."""
     children = getattr(layer, "children", None)
     if children is None:
+        make = primitives.get(type(layer))
+        if make is None and isinstance(layer, OwnLayer):
+            own: nn.Module = layer.module()
+            return own
         return primitives[type(layer)](layer)
     made = [(name, to_module(child, primitives, combinators)) for name, child in children]
     return combinators[type(layer)](layer, made)
@@ -150,7 +154,7 @@ def initialise(network: nn.Module, seed: int) -> None:
                 nn.init.normal_(module.weight, 0, 0.01, generator=generator)
             case nn.BatchNorm2d() | nn.GroupNorm() | nn.LayerNorm():
                 nn.init.ones_(module.weight)
-            case modules.LayerScale():
-                nn.init.constant_(module.weight, module.initial)
+            case _ if hasattr(module, "initialise"):  # as LayerScale, and modules of plug-ins
+                module.initialise(generator)
         if isinstance(getattr(module, "bias", None), torch.Tensor):
             nn.init.zeros_(module.bias)

@@ -32,7 +32,6 @@ NOT_MACS = frozenset(
         "layer_norm",
         "adaptive_avg_pool2d",
         *(f"aten::{name}{end}" for end in ("", "_") for name in (
-            *(name for act in ACTIVATIONS.values() for name in act.operators),
             "add", "mul", "max_pool2d", "avg_pool2d", "mean", "pad",
         )),
         "aten::clamp_min",
@@ -110,6 +109,13 @@ def mismatches(
     return differences
 
 
+def _elementwise(network: nn.Module) -> set[str]:
+    """Return what torch calls the activations, and what modules of plug-ins name themselves."""
+    names = {name for act in ACTIVATIONS.values() for name in act.operators}
+    own = {name for module in network.modules() for name in getattr(module, "operators", ())}
+    return {f"aten::{name}{end}" for name in names for end in ("", "_")} | own
+
+
 def _output_shapes(network: nn.Module, image: torch.Tensor) -> dict[str, tuple[int, ...]]:
     """Return the shape of each module's output for one image, by the module's name."""
     shapes: dict[str, tuple[int, ...]] = {}
@@ -133,7 +139,7 @@ def count_macs(network: nn.Module, image: torch.Tensor) -> Counter[str]:
     analysis.uncalled_modules_warnings(False)
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
     seen = set(analysis.by_operator()) | set(analysis.unsupported_ops())
-    unknown = sorted(seen - MACS - NOT_MACS)
+    unknown = sorted(seen - MACS - NOT_MACS - _elementwise(network))
     if unknown:
         raise UnclassifiedOperatorError(
             f"operator {unknown[0]} is not classified: add it to MACS or NOT_MACS of {__name__}"

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from fuseablate import layers
-from fuseablate.layers import Layer
+from fuseablate.errors import InputError
+from fuseablate.layers import Layer, OwnLayer, contains
 from fuseablate.network import modules
 from fuseablate.network.builder import (
     COMBINATOR_MODULES,
@@ -60,6 +61,8 @@ def stacked(layer: Layer, networks: Sequence[nn.Module]) -> nn.Module:
     `networks` are the runs' own, built of `layer`. Their parameters and buffers become views of
     the stacked ones, and their dropouts draw for them.
     """
+    if contains(layer, OwnLayer):  # type: ignore[type-abstract] # a protocol, asked for
+        raise InputError("runs of a network with a plug-in's primitive train one by one")
     runs = len(networks)
     own = {kind: partial(make, runs) for kind, make in STACKED_MODULES.items()}
     joins: CombinatorTable = {

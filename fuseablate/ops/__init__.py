@@ -5,8 +5,7 @@ In come the fields of a row; out comes the tree of layers that they mean. Withou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from fuseablate.errors import InputError
 from fuseablate.ops.auxiliary import Aux
 from fuseablate.ops.blueprint import Blueprint
 from fuseablate.ops.conv import ConvRow
@@ -24,8 +23,9 @@ from fuseablate.ops.pool import AvgPool, MaxPool, PoolRow
 from fuseablate.ops.residual import Basic, Bottleneck, Preact
 from fuseablate.ops.row import Row, Settings
 from fuseablate.ops.shuffle import ShuffleUnit
+from fuseablate.plugins import Registry
 
-OPS: Mapping[str, type[Row]] = {
+_SHIPPED: dict[str, type[Row]] = {
     "conv": ConvRow,
     "fuse": Fuse,
     "mbconv": MBConv,
@@ -52,5 +52,15 @@ OPS: Mapping[str, type[Row]] = {
     "eca": ECA,
     "coordinate": CoordinateAttention,
 }
+
+
+def _check(name: str, part: type[Row]) -> None:
+    if not (isinstance(part, type) and issubclass(part, Row)):
+        raise InputError("must be a class of rows, a fuseablate.ops.Row")
+    if getattr(part, "op", None) != name or not getattr(part, "title", ""):
+        raise InputError(f'its class needs op = "{name}" and a title')
+
+
+OPS = Registry("ops", _SHIPPED, _check)
 
 __all__ = ["OPS", "Row", "Settings"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -109,8 +110,8 @@ class Bool:
 class Choice:
     """One word of a closed set."""
 
-    words: tuple[str, ...]
-    aliases: tuple[tuple[str, str], ...] = ()
+    words: Collection[str]
+    aliases: Iterable[tuple[str, str]] = ()
     """Other words for some of them, each with its own."""
     scales: bool = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from fuseablate.errors import InputError
@@ -29,16 +30,41 @@ from fuseablate.ops.row import Row, Settings
 from fuseablate.ops.values import scaled
 
 
-def activations(*, gates: bool) -> Choice:
-    """Return the rule of a field that names a non-linearity, or the gate of an SE module."""
-    named = {name: act for name, act in ACTIVATIONS.items() if act.gate == gates}
-    aliases = ((alias, name) for name, act in named.items() for alias in act.aliases)
-    return Choice(tuple(named) if gates else (*named, "identity"), tuple(aliases))
+@dataclass(frozen=True)
+class ActivationNames(Collection[str]):
+    """The names of the activations that a field may name, plug-ins' among them."""
+
+    gates: bool
+    """Whether it is the gate of an SE module, or a non-linearity."""
+    more: tuple[str, ...] = ()
+
+    def __contains__(self, name: object) -> bool:
+        known = name in ACTIVATIONS and ACTIVATIONS[str(name)].gate == self.gates
+        return known or name in self.more
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (name for name, act in ACTIVATIONS.items() if act.gate == self.gates)
+        yield from self.more
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
-NL = activations(gates=False)
-NL_OR_SAME = dataclasses.replace(NL, words=("same", *NL.words))
-GATES = activations(gates=True)
+@dataclass(frozen=True)
+class ActivationAliases:
+    """Other words for the activations, each with the name that it stands for."""
+
+    gates: bool
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for name, act in ACTIVATIONS.items():
+            if act.gate == self.gates:
+                yield from ((alias, name) for alias in act.aliases)
+
+
+NL = Choice(ActivationNames(False, ("identity",)), ActivationAliases(False))
+NL_OR_SAME = Choice(ActivationNames(False, ("same", "identity")), ActivationAliases(False))
+GATES = Choice(ActivationNames(True), ActivationAliases(True))
 NORM = Choice(("batch", "group", "layer", "none"))
 GROUPS = 32  # of group normalisation, as published (Wu and He, ECCV 2018)
 

@@ -21,6 +21,7 @@ from fuseablate.runs.manifest import (
     Trial,
     Tuned,
 )
+from fuseablate.runs.needed import plugins_needed
 from fuseablate.runs.output import check_output, write_output
 from fuseablate.runs.record import (
     Curves,
@@ -84,6 +85,7 @@ __all__ = [
     "listed_studies",
     "networks_of",
     "pack_bits",
+    "plugins_needed",
     "read_record",
     "record_named",
     "run_digest",

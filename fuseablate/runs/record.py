@@ -133,6 +133,8 @@ class Record:
     ended: str
     untested: bool = False
     """Trained to choose by, as a search's trials are: it has not read the test set."""
+    plugins: tuple[str, ...] = ()
+    """The files or packages of plug-ins that it needs."""
 
     def __post_init__(self) -> None:
         match self.data.get("image_size"):

@@ -119,7 +119,15 @@ def trained_network(store: Store, record: Record) -> tuple[Spec, Size, nn.Module
     if record.status != "finished":
         raise InputError(f"run {path.parent}: failed, and has no weights")
     state = load_weights(path)
-    spec = Spec.from_dict(record.spec)
+    try:
+        spec = Spec.from_dict(record.spec)
+    except InputError as error:
+        if not record.plugins:
+            raise
+        needed = " and ".join(record.plugins)
+        raise InputError(
+            f"run {path.parent}: needs {needed} (--plugin loads it): {error}"
+        ) from None
     size = cast("Size", tuple(record.data["image_size"]))
     network = build(spec, size=size)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.layers import ChannelConv, Conv, Layer, LayerNorm, LayerScale, Linear, Norm
+from fuseablate.layers import (
+    ChannelConv,
+    Conv,
+    Layer,
+    LayerNorm,
+    LayerScale,
+    Linear,
+    Norm,
+    OwnLayer,
+)
 from fuseablate.spec import Size, Spec
 
 if TYPE_CHECKING:
@@ -49,6 +58,9 @@ def _parameters(name: str, layer: Layer) -> Iterator[NamedShape]:
             yield NamedShape(f"{name}weight", (1, 1, layer.kernel))
         case LayerScale():
             yield NamedShape(f"{name}weight", (layer.channels,))
+        case OwnLayer():
+            own: Mapping[str, Sequence[int]] = getattr(layer, "parameters", dict)()
+            yield from (NamedShape(f"{name}{part}", tuple(shape)) for part, shape in own.items())
         case Norm() | LayerNorm():
             yield NamedShape(f"{name}weight", (layer.channels,))
             yield NamedShape(f"{name}bias", (layer.channels,))

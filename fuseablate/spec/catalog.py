@@ -13,6 +13,7 @@ from typing import Any
 
 from fuseablate.errors import InputError, unknown
 from fuseablate.io.reading import read_toml
+from fuseablate.plugins import load_named
 from fuseablate.spec.spec import Spec
 
 MOST_BASES = 8  # of a table, one upon the other
@@ -68,6 +69,7 @@ def _load(name: str, inside: tuple[Path, ...]) -> Spec:
     elif inside and not path.is_absolute():
         path = inside[-1].parent / path
     table = read_toml(path)
+    load_named(table.pop("plugins", []), path)
     try:
         if path.resolve() in inside:
             raise InputError("base: the tables are each other's base")

@@ -27,7 +27,7 @@ from fuseablate.spec.selectors import select
 
 # What belongs to a row as a whole, and is set as its fields are.
 STRUCTURE: dict[str, Rule] = {
-    "op": Choice(tuple(OPS)),
+    "op": Choice(OPS),
     "depth": DEPTH,
     "depthwise": Choice(tuple(DEPTHWISE)),
 }

@@ -17,6 +17,7 @@ from fuseablate.data.parts import Data
 from fuseablate.engines import Job
 from fuseablate.errors import InputError
 from fuseablate.layers import Cost
+from fuseablate.plugins import plugin_sources
 from fuseablate.runs import Manifest, Record, Store, run_digest
 from fuseablate.seeds import SeedPlan
 from fuseablate.studies.design import Design, Variant, expand
@@ -176,6 +177,7 @@ class Plan:
             threads=threads,
             tested=run.tested,
             memory=memory,
+            plugins=plugin_sources(),
         )
 
     def seconds_left(self, records: Sequence[Record], undone: Sequence[PlannedRun]) -> float | None:

@@ -13,6 +13,7 @@ from typing import Any
 from fuseablate.errors import InputError, unknown
 from fuseablate.io.checked import checked
 from fuseablate.io.reading import read_toml
+from fuseablate.plugins import load_named
 from fuseablate.recipes import Recipe, changed, load_recipe
 from fuseablate.runs import MATTERS
 from fuseablate.seeds import SeedPlan
@@ -86,7 +87,9 @@ def load_study(name: str | Path) -> Study:
         fit_name(path.stem)
     except ValueError as error:
         raise InputError(f"{path}: the file's name is the study's: {error}") from None
-    file = checked(StudyFile, read_toml(path), place=str(path))
+    table = read_toml(path)
+    load_named(table.pop("plugins", []), path)
+    file = checked(StudyFile, table, place=str(path))
     spec = _spec(file.spec, path, "spec")
     specs = {
         level.spec: _spec(level.spec, path, f"level {factor.name}={level.name}: spec")

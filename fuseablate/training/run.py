@@ -23,6 +23,7 @@ from fuseablate.runs import (
     RunFolder,
     Score,
     TestScore,
+    plugins_needed,
 )
 from fuseablate.spec import Spec
 from fuseablate.training import checkpoint
@@ -195,6 +196,7 @@ class Run:
             started=self.state.started,
             ended=now(),
             untested=not self.tested,
+            plugins=plugins_needed(self.spec, self.data.identity.get("name"), self.data.image_size),
         )
         self.folder.write(RECORD, record.to_json())
         self.folder.remove(*UNFINISHED)

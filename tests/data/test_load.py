@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
+import pkgutil
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,7 @@ def test_an_argument_that_a_data_set_does_not_take() -> None:
 
 def test_every_row_has_a_module_that_loads_it() -> None:
     for row in DATA_SETS.values():
-        assert callable(import_module(f"fuseablate.data.{row.module}").load)
+        assert callable(pkgutil.resolve_name(row.load))
         assert "size" in row.arguments
 
 

@@ -98,6 +98,10 @@ class LayerScale(nn.Module):
         self.initial = initial
         self.weight = nn.Parameter(torch.full((channels,), initial))
 
+    def initialise(self, generator: torch.Generator) -> None:
+        """Set the factors to what they begin with."""
+        nn.init.constant_(self.weight, self.initial)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the input's shape."""
         return x * self.weight.view(1, -1, 1, 1)

@@ -1,0 +1,117 @@
+"""A table of parts by their names: those that ship, and those that plug-ins add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fuseablate.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+T = TypeVar("T")
+
+KINDS = {
+    "ops": "op",
+    "activations": "activation",
+    "datasets": "data set",
+    "optimizers": "optimizer",
+    "augmentations": "augmentation",
+    "costs": "cost",
+    "engines": "engine",
+}
+"""What each table is called, which is also the end of its group of entry points, and what is in
+it."""
+_ADDED: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+_TABLES: dict[str, Registry[Any]] = {}
+
+
+class Registry(Mapping[str, T]):
+    """The parts of one kind by their names: a literal table, and behind it what is added.
+
+    An added part comes from `register` or from an entry point `fuseablate.KIND`, which is imported
+    when its name is first asked for.
+    """
+
+    def __init__(
+        self, kind: str, shipped: Mapping[str, T], check: Callable[[str, T], None] | None = None
+    ) -> None:
+        """`check` raises an `InputError` for a name and a part that do not fit the table."""
+        self._kind, self._shipped, self._check = kind, shipped, check
+        _TABLES[kind] = self
+
+    def __getitem__(self, name: str) -> T:
+        if name in self._shipped:
+            return self._shipped[name]
+        added = _ADDED[self._kind]
+        if name not in added:
+            added[name] = self._imported(_points(self._kind)[name])
+        part: T = added[name]
+        return part
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys((*self._shipped, *_ADDED[self._kind], *_points(self._kind)))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @property
+    def shipped(self) -> tuple[str, ...]:
+        """The names of the literal table; no package is looked into."""
+        return tuple(self._shipped)
+
+    def check(self, name: str, part: Any) -> None:
+        """Raise an `InputError` where a name is a shipped part's, or the part is of no use."""
+        what = KINDS[self._kind]
+        if name in self._shipped:
+            raise InputError(f"{what} '{name}' ships with fuseablate; give yours another name")
+        if self._check:
+            try:
+                self._check(name, part)
+            except InputError as error:
+                raise error.within(f"{what} '{name}'") from None
+
+    def _imported(self, point: EntryPoint) -> T:
+        try:
+            part: T = point.load()
+            self.check(point.name, part)
+        except Exception as error:
+            package = point.dist.name if point.dist else point.value
+            why = (
+                str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+            )
+            raise InputError(f"plug-in {package}: {point.value}: {why}") from None
+        return part
+
+
+@cache
+def _points(kind: str) -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # which reads every installed package
+
+    return {point.name: point for point in entry_points(group=f"fuseablate.{kind}")}
+
+
+def register(kind: str, name: str, part: Any) -> None:
+    """Add a part of a kind (`ops`, `activations`, ...) by its name; see the docs on plug-ins.
+
+    Raise `InputError` for an unknown kind, and for a name or a part that the table refuses.
+    """
+    if kind not in KINDS:
+        raise unknown("kind of part", kind, KINDS)
+    if not isinstance(name, str) or not name.isidentifier():
+        raise InputError(f"{name!r} is no name of a part; use letters, digits and _")
+    if kind in _TABLES:
+        _TABLES[kind].check(name, part)
+    _ADDED[kind][name] = part
+
+
+def remove(kind: str, name: str) -> None:
+    """Take back what was registered; a file that is loaded again names its parts anew."""
+    _ADDED[kind].pop(name, None)
+
+
+def added() -> dict[str, dict[str, Any]]:
+    """Return what has been registered, by kind and name."""
+    return {kind: dict(parts) for kind, parts in _ADDED.items()}

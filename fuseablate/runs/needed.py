@@ -1,0 +1,26 @@
+"""Which plug-ins a run needs to be trained or read again. Without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fuseablate.data import DATA_SETS
+from fuseablate.layers import ACTIVATIONS, Act, Layer
+from fuseablate.plugins import plugin_of
+from fuseablate.spec import Size, Spec
+
+
+def plugins_needed(spec: Spec, data_name: object, size: Size) -> tuple[str, ...]:
+    """Return the files and packages that parts of a run come from, sorted; none of what ships."""
+    parts: list[Any] = [*map(type, spec.rows)]
+    if isinstance(data_name, str) and data_name in DATA_SETS:
+        parts.append(DATA_SETS[data_name])
+    parts += _beneath(spec.layers(size))
+    return tuple(sorted({name for part in parts if (name := plugin_of(part))}))
+
+
+def _beneath(layer: Layer) -> Iterator[Any]:
+    yield ACTIVATIONS[layer.kind] if isinstance(layer, Act) else type(layer)
+    for _, child in getattr(layer, "children", ()):
+        yield from _beneath(child)

@@ -1,0 +1,281 @@
+"""Plug-ins as their users have them: files beside a spec, read by processes of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fuseablate import InputError, load_plugin, register
+
+OP = '''
+from dataclasses import dataclass
+from typing import ClassVar
+from fuseablate import register
+from fuseablate.layers import Conv, seq
+from fuseablate.ops.fields import Bool, Int, field
+from fuseablate.ops.shared import NL, NORM, Normed
+
+@dataclass(frozen=True, kw_only=True)
+class Cross(Normed):
+    """A convolution of 1xK behind one of Kx1."""
+
+    op: ClassVar[str] = "cross"
+    title: ClassVar[str] = "Cross"
+    kernel: int = field(Int(), 3)
+    out: int = field(Int(scales=True))
+    norm: str = field(NORM, "batch")
+    nl: str = field(NL, "relu")
+    stride: int = field(Int(), 1)
+    wavy: bool = field(Bool(), False)
+
+    def layers(self, shape, settings):
+        cin, reach = self.channels_in(shape), self.kernel // 2
+        down = Conv(cin, self.out, (self.kernel, 1), (self.stride, 1), (reach, 0))
+        across = Conv(self.out, self.out, (1, self.kernel), (1, self.stride), (0, reach))
+        return seq(
+            down=self.conv_norm(down, settings, self.nl),
+            across=self.conv_norm(across, settings, self.nl),
+            wave=wave(self.out) if self.wavy else None,
+        )
+
+def wave(channels):
+    return None
+
+register("ops", "cross", Cross)
+'''
+WAVE = '''
+from fuseablate.layers import Activation, Cost, numel
+
+@dataclass(frozen=True)
+class Wave:
+    """x + sin(rate * x), with a rate for each channel."""
+
+    tag: ClassVar[str] = "Wave"
+    channels: int
+
+    def infer(self, shape):
+        count = self.channels
+        return shape, Cost(params=count, bytes=4 * count, elementwise=numel(shape))
+
+    def parameters(self):
+        return {"rate": (self.channels,)}
+
+    def module(self):
+        import torch
+
+        class Module(torch.nn.Module):
+            operators = ("aten::sin",)
+
+            def __init__(self, channels):
+                super().__init__()
+                self.rate = torch.nn.Parameter(torch.empty(channels))
+
+            def initialise(self, generator):
+                torch.nn.init.uniform_(self.rate, 0, 1, generator=generator)
+
+            def forward(self, x):
+                return x + torch.sin(x * self.rate.view(1, -1, 1, 1))
+
+        return Module(self.channels)
+
+wave = Wave
+
+def softsign():
+    import torch
+
+    return torch.nn.Softsign()
+
+register("activations", "softsign", Activation("SoftSg", f"{__name__}:softsign", ("abs", "div")))
+'''
+DATA = """
+from fuseablate.data.sets import Count, DataSet
+
+def load(request):
+    import torch
+    from fuseablate.data.parts import Part, make_data
+
+    def part(count, seed):
+        labels = torch.arange(count) % 4
+        noise = torch.randint(0, 64, (count, 3, 16, 16), generator=torch.manual_seed(seed))
+        return Part((noise + 40 * labels.view(-1, 1, 1, 1)).to(torch.uint8), labels)
+
+    return make_data(
+        request, ("a", "b", "c", "d"), train=part(64, 0), val=part(16, 1),
+        read_test=lambda: part(16, 2), source={"name": "stripes"},
+    )
+
+register("datasets", "stripes", DataSet(
+    "stripes", "stripes", f"{__name__}:load", {"size": Count(16, 16, 16)}, classes=4))
+"""
+SPEC = """
+input = 16
+classes = 4
+plugins = ["mine.py"]
+rows = [
+    { op = "conv", kernel = 3, out = 8, stride = 2, norm = "batch", nl = "relu" },
+    { op = "cross", out = 12, stride = 2 },
+    { op = "pool" },
+    { op = "conv", kernel = 1, out = "classes", form = "linear" },
+]
+"""
+STUDY = """
+title = "t"
+question = "q"
+spec = "net.toml"
+plugins = ["mine.py"]
+seeds = [0, 1]
+design = "one-factor"
+data = "stripes"
+recipe = { base = "standard", epochs = 1, batch_size = 16 }
+[[factors]]
+name = "cross"
+levels = [
+    { name = "wave", edits = ["cross.wavy=true"] },
+    { name = "soft", edits = ["all.nl=softsign"] },
+]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(OP + WAVE + DATA)
+    (tmp_path / "net.toml").write_text(SPEC)
+    (tmp_path / "study.toml").write_text(STUDY)
+    return tmp_path
+
+
+def python(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def said(folder: Path, *words: str) -> str:
+    done = python(folder, "-m", "fuseablate", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def refused(folder: Path, *words: str) -> str:
+    done = python(folder, "-m", "fuseablate", *words)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1
+    return done.stderr.strip()
+
+
+def test_a_study_of_ones_own_parts_from_the_file_to_the_report(folder: Path) -> None:
+    checked = said(folder, "show", "net.toml", "--check", "--set", "cross.wavy=true")
+    # 8 x 3 x 12 and 12 x 3 x 12, two norms of 12, and 12 rates.
+    assert f"{8 * 3 * 12 + 12 * 3 * 12 + 2 * 24 + 12:,}" in checked
+    assert "traced with fvcore" in checked
+    out = said(folder, "study", "run", "study.toml", "--workers", "1")
+    assert "cross.wavy=true" in out
+    records = [json.loads(path.read_text()) for path in (folder / "runs").glob("*/record.json")]
+    assert len(records) == 6
+    assert {tuple(record["plugins"]) for record in records} == {("mine.py",)}
+    table = said(folder, "report", "study", "--format", "csv")
+    assert said(folder, "study", "run", "study.toml").count("trained") <= 1  # all are there
+    (folder / "mine.py").unlink()
+    assert said(folder, "report", "study", "--format", "csv") == table
+    name = records[0]["digest"][:12]
+    assert "mine.py" in refused(folder, "export", name, "--onnx", "net.onnx")
+
+
+def test_what_the_tree_expresses_changes_no_digest_and_what_it_does_not_does(folder: Path) -> None:
+    program = """
+from pathlib import Path
+from fuseablate import load_plugin, load_spec
+mine = Path("mine.py")
+def digests():
+    spec = load_spec("net.toml")
+    edits = ("cross.wavy=true",), ("all.nl=softsign",)
+    return [spec.digest(), *(spec.edit(*some).digest() for some in edits)]
+before = digests()
+mine.write_text(mine.read_text() + "\\n# another line\\n")
+after = digests()
+print([a == b for a, b in zip(before, after)])
+"""
+    done = python(folder, "-c", program)
+    assert (done.stderr, done.stdout) == ("", "[True, False, False]\n")
+
+
+def test_an_op_of_ones_own_needs_no_torch(folder: Path) -> None:
+    (folder / "mine.py").write_text(OP)
+    program = """
+import sys
+from fuseablate.commands.program import main
+for words in (["show", "net.toml"], ["cost", "resnet20", "--plugin", "mine.py", "--set",
+              "1.op=cross"], ["diff", "net.toml", "net.toml", "--set-b", "cross.kernel=5"]):
+    assert main(words) == 0
+assert "torch" not in sys.modules
+"""
+    done = python(folder, "-c", program)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = (", "mine.py:1: '(' was never closed"),
+        ("\n1 / 0", "mine.py:2: ZeroDivisionError: division by zero"),
+        ("import nothing_of_the_kind", "mine.py:1: ModuleNotFoundError: No module named"),
+        ("x = 1", "mine.py: registers nothing; it is to call fuseablate.register"),
+        (OP.replace('"cross"', '"conv"'), "op 'conv' ships with fuseablate; give yours another na"),
+        (OP.replace('("ops"', '("op"'), "unknown kind of part 'op'; did you mean 'ops'?"),
+        (
+            'from fuseablate import register\nregister("ops", "x", 1)',
+            "mine.py:2: op 'x': must be",
+        ),
+    ],
+)
+def test_a_broken_plug_in_is_one_line(folder: Path, source: str, message: str) -> None:
+    (folder / "mine.py").write_text(source)
+    assert message in refused(folder, "cost", "resnet20", "--plugin", "mine.py")
+    with pytest.raises(InputError, match=r"mine\.py"):
+        load_plugin(folder / "mine.py")
+
+
+def test_a_plug_in_that_is_not_there(folder: Path) -> None:
+    (folder / "mine.py").unlink()
+    line = refused(folder, "show", "net.toml")
+    assert line.startswith("fuseablate: error: net.toml: plugins: mine.py: cannot be read")
+
+
+def test_a_name_is_an_identifier() -> None:
+    with pytest.raises(InputError, match="no name of a part"):
+        register("ops", "my op", object())
+
+
+def test_an_installed_package_brings_parts_by_its_entry_points(folder: Path) -> None:
+    package = folder / "site"
+    (package / "crosses-1.0.dist-info").mkdir(parents=True)
+    (package / "crosses.py").write_text(OP.replace('register("ops", "cross", Cross)', ""))
+    (package / "crosses-1.0.dist-info/METADATA").write_text("Name: crosses\nVersion: 1.0\n")
+    points = "[fuseablate.ops]\ncross = crosses:Cross\nbroken = crosses:Nothing\n"
+    (package / "crosses-1.0.dist-info/entry_points.txt").write_text(points)
+    (folder / "net.toml").write_text(SPEC.replace('plugins = ["mine.py"]\n', ""))
+    program = f"""
+import sys
+sys.path.insert(0, {str(package)!r})
+from fuseablate.commands.program import main
+sys.exit(main(sys.argv[1:]))
+"""
+    done = python(folder, "-c", program, "show", "net.toml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Cross" in done.stdout
+    broken = (folder / "net.toml").read_text().replace("cross", "broken")
+    (folder / "net.toml").write_text(broken)
+    done = python(folder, "-c", program, "show", "net.toml")
+    assert done.returncode == 2
+    assert "plug-in crosses: crosses:Nothing: AttributeError" in done.stderr
+
+
+def test_the_shipped_tables_are_as_they_were() -> None:
+    """What a refused plug-in registered is taken back, in this process too."""
+    from fuseablate.ops import OPS
+
+    assert set(OPS) == set(OPS.shipped)
