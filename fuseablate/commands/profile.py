@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
         if path := getattr(args, flag):
             check_output(path, f"--{flag}", *endings)
 
+    # Read when torch is first imported; its profiler else says on stderr which devices it lacks.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from fuseablate.network.profile import profiled, trace
     from fuseablate.training.environment import choose_device, threads_set
 

@@ -30,7 +30,7 @@ def rescaled(spec: Spec, what: str, target: float, size: Size | None = None) -> 
         edit = Edit.parse(text)
         if (edit.rows, edit.field) == WIDTH:
             raise InputError(
-                f"edit '{text}': the width is solved for equal {cost_kind(what).unit}; leave the "
+                f"edit '{text}': the width is solved for equal {cost_kind(what).word}; leave the "
                 "edit out"
             )
     best = spec

@@ -32,11 +32,11 @@ def test_a_rows_share_of_the_limit_by_hand() -> None:
 
 def test_a_profile_and_what_it_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trace, plot, hardware = (tmp_path / name for name in ("t.json", "p.svg", "mine.toml"))
-    words = ["profile", "googlenet:cifar", "--batch", "2", "--turns", "1", "--device", "cpu"]
+    words = ["profile", "fusenet", "--input", "32", "--batch", "2", "--turns", "1"]
     files = ["--trace", str(trace), "--plot", str(plot), "--hardware", str(hardware)]
-    assert main([*words, *files, "--json"]) == 0
+    assert main([*words, "--device", "cpu", *files, "--json"]) == 0
     table = json.loads(capsys.readouterr().out)
-    rows = load_spec("googlenet:cifar").infer()
+    rows = load_spec("fusenet").infer((32, 32))
     assert [row["row"] for row in table["rows"]] == [row.row.id for row in rows]
     assert [row["macs"] for row in table["rows"]] == [2 * row.cost.macs for row in rows]
     assert all(row["forward_ms"] > 0 for row in table["rows"] if row["bytes"])
