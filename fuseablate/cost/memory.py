@@ -1,55 +1,18 @@
-"""Peak memory of inference and of a training step, from the layers alone.
+"""Peak memory of inference and of a training step, by liveness over the tree of layers.
 
-The tree of layers is run with blocks of memory in place of tensors (`cost.allocation`); what each
-layer makes and holds, forwards and backwards, is below. What is counted outlives the operator that
-made it: the workspaces that a library's kernels take for themselves depend on the machine, and are
-not known here.
-
-The modules are those of the shipped training path: channels-last memory, float32.
+What each layer makes and holds is in `cost.liveness`.
 """
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from fuseablate.cost.allocation import FLOAT, Block, Pass, Tensor
-from fuseablate.layers import (
-    ACTIVATIONS,
-    Act,
-    AuxHead,
-    ChannelConv,
-    ChannelShuffle,
-    Children,
-    Concat,
-    Conv,
-    CoordinateGate,
-    Dropout,
-    DropPath,
-    Flatten,
-    Gate,
-    GlobalPool,
-    Layer,
-    LayerNorm,
-    LayerScale,
-    Linear,
-    Norm,
-    Pad,
-    Pool,
-    Residual,
-    Scale,
-    Seq,
-    Shape,
-    Shift,
-    Split,
-    Sum,
-    ZeroPadShortcut,
-    numel,
-)
+from fuseablate.cost.allocation import FLOAT, Pass, Tensor
+from fuseablate.cost.liveness import through
+from fuseablate.layers import Layer, Shape, numel
 from fuseablate.spec import IMAGE_CHANNELS, Size, Spec
 
-INDEX = 8  # bytes of a place that max pooling remembers
 # Numbers that an optimizer keeps for each parameter.
 OPTIMIZER_STATE = {"sgd": 1, "adam": 2, "adamw": 2, "adamax": 2, "rmsprop": 1}
 
@@ -99,7 +62,7 @@ def largest_batch(spec: Spec, most: int, size: Size | None = None, optimizer: st
 def inference_peak(layers: Layer, image: Shape, batch: int) -> PeakMemory:
     """Return the peak memory of a batch's way through a tree of layers."""
     run = Pass(batch, training=False)
-    _layer(run, layers, Tensor(run.block(0), image), apart=True)
+    through(run, layers, Tensor(run.block(0), image))
     return PeakMemory(layers.infer(image)[1].bytes, 0, FLOAT * batch * numel(image), run.peak)
 
 
@@ -107,244 +70,6 @@ def training_peak(layers: Layer, image: Shape, batch: int, optimizer: str = "sgd
     """Return the peak memory of a training step of a tree of layers, its output the logits."""
     cost = layers.infer(image)[1]
     run = Pass(batch, training=True)
-    run.step(lambda x: _layer(run, layers, x, apart=True), image)
+    run.step(lambda x: through(run, layers, x), image)
     state = FLOAT * OPTIMIZER_STATE[optimizer] * cost.params
     return PeakMemory(cost.bytes, state, FLOAT * batch * numel(image), run.peak)
-
-
-def _layer(run: Pass, layer: Layer, x: Tensor, apart: bool = False) -> Tensor:
-    """Return what comes out of a layer; one that stands `apart` never works in place.
-
-    It is the first of several, or follows a matrix product, which returns a view.
-    """
-    forward = _FORWARD.get(type(layer))
-    # A primitive of a plug-in is taken to write a new map, and to need its input backwards.
-    return forward(run, layer, x, apart) if forward else _weighted(run, layer, x)
-
-
-def _chain(run: Pass, children: Children, x: Tensor) -> Tensor:
-    apart = True
-    for _, child in children:
-        x = _layer(run, child, x, apart)
-        view = LayerNorm | ChannelShuffle
-        apart = isinstance(child, view) or (isinstance(child, Conv) and _is_product(child))
-    return x
-
-
-def _residual(run: Pass, layer: Residual, x: Tensor, apart: bool) -> Tensor:
-    y = _chain(run, layer.children, x)
-    return run.out(run.map(x.shape), x.shape, [x, y], lambda gradient: [gradient, gradient])
-
-
-def _sum(run: Pass, layer: Sum, x: Tensor, apart: bool) -> Tensor:
-    (_, head), *others = layer.children
-    total = _layer(run, head, x, True)
-    for _, child in others:
-        y = _layer(run, child, x, True)
-        both = [total, y]
-        del y
-        total = run.out(run.map(total.shape), total.shape, both, lambda grad: [grad, grad])
-        del both
-    return total
-
-
-def _concat(run: Pass, layer: Concat, x: Tensor, apart: bool) -> Tensor:
-    return _joined(
-        run, [_layer(run, child, x, at == 0) for at, (_, child) in enumerate(layer.children)]
-    )
-
-
-def _joined(run: Pass, parts: list[Tensor]) -> Tensor:
-    shape, count = (sum(part.shape[0] for part in parts), *parts[0].shape[1:]), len(parts)
-    return run.out(run.map(shape), shape, parts, lambda gradient: [gradient] * count)
-
-
-def _split(run: Pass, layer: Split, x: Tensor, apart: bool) -> Tensor:
-    whole, count = x.shape, len(layer.children)
-    part = (whole[0] // count, *whole[1:])
-    parts = []
-    for place, (_, child) in enumerate(layer.children):
-        view = run.out(x.block, part, [x], lambda _: [run.map(whole)])
-        parts.append(_layer(run, child, view, place == 0))
-    return _joined(run, parts)
-
-
-def _gate(run: Pass, layer: Gate, x: Tensor, apart: bool) -> Tensor:
-    return _times(run, x, _chain(run, layer.children, x))
-
-
-def _times(run: Pass, x: Tensor, factors: Tensor) -> Tensor:
-    shape, fewer = x.shape, factors.shape
-
-    def backward(gradient: Block) -> list[Block]:
-        of_map, of_factors = run.map(shape), run.map(shape)
-        del of_factors  # summed over the map
-        return [of_map, run.map(fewer)]
-
-    return run.out(run.map(shape), shape, [x, factors], backward, x.block, factors.block)
-
-
-def _coordinate_gate(run: Pass, gate: CoordinateGate, x: Tensor, apart: bool) -> Tensor:
-    whole, (both, *strips) = x.shape, gate.parts(x.shape)
-    means = [
-        run.out(run.map(shape), shape, [x], lambda _: [run.map(whole)])
-        for shape in ((whole[0], whole[1], 1), (whole[0], 1, whole[2]))
-    ]
-    (_, trunk), *gates = gate.children
-    inner = _layer(run, trunk, _joined(run, means)._replace(shape=both), True)
-    del means
-    joined = inner.shape
-    for (_, child), strip in zip(gates, strips, strict=True):
-        part = run.out(inner.block, strip, [inner], lambda _: [run.map(joined)])
-        factors = _layer(run, child, part, True)
-        x = _times(run, x, factors)
-    return x
-
-
-def _aux_head(run: Pass, layer: AuxHead, x: Tensor, apart: bool) -> Tensor:
-    if run.training:
-        run.add_head(_chain(run, layer.children, x))
-    return x
-
-
-def _weighted(run: Pass, layer: Layer, x: Tensor, *saved: object) -> Tensor:
-    """Return what a layer with parameters puts out; the image itself needs no gradient."""
-    (shape, cost), before, is_image = layer.infer(x.shape), x.shape, x.node is None
-
-    def backward(gradient: Block) -> list[Block]:
-        own = run.block(0) if is_image else run.map(before)
-        run.gradient_of(cost.params)
-        return [own]
-
-    return run.out(run.map(shape), shape, [x], backward, x.block, *saved)
-
-
-def _conv(run: Pass, conv: Conv, x: Tensor, apart: bool) -> Tensor:
-    if not conv.standardised:
-        return _weighted(run, conv, x)
-    # The standardised kernels and, where their memory is not in that order, a copy in rows.
-    weights = conv.infer(x.shape)[1].params * (1 if conv.kernel == (1, 1) else 2)
-    return _weighted(run, conv, x, run.weights(weights))
-
-
-def _is_product(conv: Conv) -> bool:
-    """Whether it is computed as one matrix product (`network.modules.fast`)."""
-    plain = conv.groups == 1 and not conv.standardised
-    return plain and conv.kernel == conv.stride == (1, 1) and conv.padding == (0, 0)
-
-
-def _norm(run: Pass, norm: Norm, x: Tensor, apart: bool) -> Tensor:
-    statistics = run.map((2 * norm.groups,)) if norm.groups else run.weights(2 * norm.channels)
-    return _weighted(run, norm, x, statistics)
-
-
-def _layer_norm(run: Pass, norm: LayerNorm, x: Tensor, apart: bool) -> Tensor:
-    return _weighted(run, norm, x, run.map((2, *x.shape[1:])))  # each position's mean and spread
-
-
-def _layer_scale(run: Pass, scale: LayerScale, x: Tensor, apart: bool) -> Tensor:
-    shape = x.shape
-
-    def backward(gradient: Block) -> list[Block]:
-        of_map, of_factors = run.map(shape), run.map(shape)
-        run.gradient_of(scale.channels)
-        del of_factors
-        return [of_map]
-
-    return run.out(run.map(shape), shape, [x], backward, x.block)
-
-
-def _act(run: Pass, act: Act, x: Tensor, apart: bool) -> Tensor:
-    kind, shape = ACTIVATIONS[act.kind], x.shape
-
-    def backward(gradient: Block) -> list[Block]:
-        return [run.map(shape)]
-
-    if kind.inplace and not apart:
-        # What its backward pass reads, if not the result, is copied before it is overwritten.
-        saved = x.block if kind.saves_result or not run.training else run.map(shape)
-        return run.out(x.block, shape, [x], backward, saved)
-    block = run.map(shape)
-    return run.out(block, shape, [x], backward, block if kind.saves_result else x.block)
-
-
-def _pool(run: Pass, pool: Pool, x: Tensor, apart: bool) -> Tensor:
-    places = None
-    if pool.kind == "max" and run.training:
-        places = run.block(INDEX * run.batch * numel(pool.infer(x.shape)[0]))
-    return run.fresh(pool, x, x.block, places)
-
-
-def _global_pool(run: Pass, pool: GlobalPool, x: Tensor, apart: bool) -> Tensor:
-    return run.fresh(pool, x, *(() if pool.size == (1, 1) else (x.block,)))  # a mean needs no map
-
-
-def _zero_pad_shortcut(run: Pass, cut: ZeroPadShortcut, x: Tensor, apart: bool) -> Tensor:
-    shape, before = cut.infer(x.shape)[0], x.shape
-
-    def backward(gradient: Block) -> list[Block]:
-        unpadded = run.map((before[0], *shape[1:]))
-        whole = run.map(before)
-        del unpadded
-        return [whole]
-
-    return run.out(run.map(shape), shape, [x], backward)
-
-
-def _shift(run: Pass, shift: Shift, x: Tensor, apart: bool) -> Tensor:
-    shape, before = shift.infer(x.shape)[0], x.shape
-
-    def backward(gradient: Block) -> list[Block]:
-        unstrided = run.map(before) if shift.stride > 1 else None
-        moved = run.map(before)
-        del unstrided
-        return [moved]
-
-    block = run.map(before)
-    if shift.stride > 1 and run.training:
-        block = run.map(shape)  # the 1x1 convolution behind it keeps a copy of the pixels it reads
-    return run.out(block, shape, [x], backward)
-
-
-def _flatten(run: Pass, flatten: Flatten, x: Tensor, apart: bool) -> Tensor:
-    return run.out(x.block, (numel(x.shape),), [x], lambda gradient: [gradient])
-
-
-def _drop(run: Pass, drop: Dropout | DropPath, x: Tensor, apart: bool) -> Tensor:
-    if not (run.training and drop.p):
-        return x
-    mask = run.map(x.shape if isinstance(drop, Dropout) else (1,))
-    return run.fresh(drop, x, mask)
-
-
-def _plain(run: Pass, layer: Layer, x: Tensor, apart: bool) -> Tensor:
-    return run.fresh(layer, x)
-
-
-_FORWARD: Mapping[type[Layer], Callable[[Pass, Any, Tensor, bool], Tensor]] = {
-    Seq: lambda run, seq, x, apart: _chain(run, seq.children, x),
-    Residual: _residual,
-    Sum: _sum,
-    Concat: _concat,
-    Split: _split,
-    Gate: _gate,
-    AuxHead: _aux_head,
-    Conv: _conv,
-    Linear: lambda run, linear, x, apart: _weighted(run, linear, x),
-    CoordinateGate: _coordinate_gate,
-    ChannelConv: lambda run, conv, x, apart: _weighted(run, conv, x),
-    ChannelShuffle: _plain,
-    LayerNorm: _layer_norm,
-    LayerScale: _layer_scale,
-    Norm: _norm,
-    Act: _act,
-    Pool: _pool,
-    GlobalPool: _global_pool,
-    Pad: _plain,
-    ZeroPadShortcut: _zero_pad_shortcut,
-    Shift: _shift,
-    Scale: _plain,
-    Flatten: _flatten,
-    Dropout: _drop,
-    DropPath: _drop,
-}

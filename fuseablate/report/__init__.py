@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from fuseablate.report.analysis import AnalysedComparison, analyse
 from fuseablate.report.collect import of_records, of_study
-from fuseablate.report.columns import COLUMN_NAMES, column_named, read_columns, run_table
+from fuseablate.report.columns import COLUMN_NAMES, run_table
 from fuseablate.report.comparison import METRICS, Comparison
-from fuseablate.report.options import SORTS, ReportOptions
+from fuseablate.report.options import SORTS, ReportOptions, column_named, read_columns
 
 __all__ = [
     "COLUMN_NAMES",

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from fuseablate.cost import COSTS, cost_kind, read_names
-from fuseablate.errors import InputError, unknown
+from fuseablate.cost import COSTS, cost_kind
 from fuseablate.io.terminal import change, duration
 from fuseablate.report.comparison import METRICS, Comparison
 from fuseablate.report.differences import AnalysedVariant
@@ -77,7 +76,7 @@ class ReportColumn(Generic[T]):
         return next(iter(self.values.values()))(row)
 
 
-def _counted(name: str, priority: int) -> ReportColumn[AnalysedVariant]:
+def cost_column(name: str, priority: int) -> ReportColumn[AnalysedVariant]:
     """Return the column of a cost that a table tells, with its change to the reference."""
     cost = cost_kind(name)
 
@@ -154,8 +153,8 @@ def reading(**paths: str) -> dict[str, Callable[[object], Plain]]:
 
 # Beside the variant itself, which always comes first.
 COLUMNS: tuple[ReportColumn[AnalysedVariant], ...] = (
-    _counted("params", priority=1),
-    _counted("macs", priority=3),
+    cost_column("params", priority=1),
+    cost_column("macs", priority=3),
     ReportColumn(
         "latency", COSTS["latency"].heading, COSTS["latency"].unit, _latency,
         reading(latency_ms="variant.latency"), order=1, priority=2,
@@ -180,31 +179,6 @@ COLUMNS: tuple[ReportColumn[AnalysedVariant], ...] = (
     ),
 )  # fmt: skip
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
-
-
-def column_named(name: str) -> ReportColumn[AnalysedVariant]:
-    """Return the column of that name: one of `COLUMNS`, or any cost that a table tells."""
-    for column in COLUMNS:
-        if column.name == name:
-            return column
-    if name.partition("@")[0] not in COSTS:
-        raise unknown("column", name, dict.fromkeys((*COLUMN_NAMES, *COSTS)))
-    return _counted(name, priority=2)
-
-
-def read_columns(text: str) -> tuple[str, ...]:
-    """Return the columns that `macs,score` names, each once; `variant` may stand among them."""
-
-    def known(name: str) -> object:
-        return name == "variant" or column_named(name)
-
-    names = read_names(text, known, COLUMN_NAMES)
-    columns = tuple(name for name in names if name != "variant")
-    if not columns:
-        raise InputError(f"'{text}' leaves nothing to show (choices: {', '.join(COLUMN_NAMES)})")
-    return columns
-
-
 # What CSV and JSON hold beside the columns: both intervals of each difference, and its errors.
 DETAILS = reading(
     robust_low="delta.robust.low",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fuseablate.cost import COSTS
-from fuseablate.report.columns import COLUMN_NAMES, COLUMNS, ReportColumn, column_named
+from fuseablate.cost import COSTS, read_names
+from fuseablate.errors import InputError, unknown
+from fuseablate.report.columns import COLUMN_NAMES, COLUMNS, ReportColumn, cost_column
 from fuseablate.report.comparison import ComparedVariant
 from fuseablate.report.differences import AnalysedVariant, IntervalKind
 
@@ -86,3 +87,26 @@ def _rank(column: ReportColumn[AnalysedVariant], row: AnalysedVariant) -> tuple[
     """Return by what a row is sorted; what has no value comes last."""
     value = column.value(row)
     return (False, column.order * value) if isinstance(value, int | float) else (True, 0.0)
+
+
+def column_named(name: str) -> ReportColumn[AnalysedVariant]:
+    """Return the column of that name: one of `COLUMNS`, or any cost that a table tells."""
+    for column in COLUMNS:
+        if column.name == name:
+            return column
+    if name.partition("@")[0] not in COSTS:
+        raise unknown("column", name, dict.fromkeys((*COLUMN_NAMES, *COSTS)))
+    return cost_column(name, priority=2)
+
+
+def read_columns(text: str) -> tuple[str, ...]:
+    """Return the columns that `macs,score` names, each once; `variant` may stand among them."""
+
+    def known(name: str) -> object:
+        return name == "variant" or column_named(name)
+
+    names = read_names(text, known, COLUMN_NAMES)
+    columns = tuple(name for name in names if name != "variant")
+    if not columns:
+        raise InputError(f"'{text}' leaves nothing to show (choices: {', '.join(COLUMN_NAMES)})")
+    return columns
