@@ -1,9 +1,12 @@
-"""`fuseablate bench`: the shipped training path against a plain loop, in turn, in one run."""
+"""`fuseablate bench`: our training paths against plain loops, by turns, in one run."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 from rich.table import Table
@@ -16,58 +19,147 @@ from fuseablate.commands.arguments import (
     match_classes,
     whole,
 )
+from fuseablate.errors import InputError
 from fuseablate.io.terminal import console
+
+STACKED = {"cpu": 4}  # runs of a network as one, unless --stack says otherwise
+STACKED_ELSE = 8
+PASSES = 3  # a backward pass computes and moves about twice what a forward pass does
 
 
 def add(commands: Any) -> None:
     parser = commands.add_parser(
-        "bench", help="measure the shipped training path against a plain PyTorch loop"
+        "bench", help="measure our training paths against plain PyTorch loops"
     )
     parser.add_argument("spec", nargs="?", default="fusenet", help="(default: fusenet)")
     add_edits(parser)
     add_data(parser, default="generated")
+    parser.add_argument("--device", default="auto", metavar="NAME", help="(default: auto)")
     parser.add_argument("--batch-size", type=whole(2), default=128, metavar="N")
     parser.add_argument("--steps", type=whole(1), default=20, metavar="N", help="steps a turn")
     parser.add_argument("--turns", type=whole(1), default=5, metavar="N", help="turns of each")
     parser.add_argument(
+        "--stack",
+        type=whole(1),
+        metavar="S",
+        help="runs as one network (default: 4 on a CPU, or 8)",
+    )
+    parser.add_argument(
+        "--processes",
+        type=whole(0),
+        metavar="K",
+        help="processes of ours at once; 0 leaves them out (default: the cores, or 4 on a GPU)",
+    )
+    parser.add_argument(
         "--threads", type=whole(1), metavar="N", help="CPU threads (default: torch's)"
     )
+    parser.add_argument("--json", action="store_true", help="print every turn for machines")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure both loops turn by turn and print images/s and the ratio of each pair of turns."""
+    """Measure the loops turn by turn; print images/s, and each turn's ratio to the plain loop."""
     spec = edited_spec(args.spec, args.edits)
 
-    import torch
+    from fuseablate.cost.roofline import roofline
+    from fuseablate.network.profile import measured_rates
+    from fuseablate.recipes import Recipe
+    from fuseablate.training.benchmark import Loop, OurLoop, ProcessesLoop, timed
+    from fuseablate.training.environment import (
+        choose_device,
+        describe,
+        precision_set,
+        threads_set,
+    )
+    from fuseablate.training.plain import PlainLoop, TunedLoop, usable_cores
 
-    from fuseablate.training.benchmark import PlainLoop, ShippedLoop, timed
-    from fuseablate.training.environment import threads_set
-
+    device = choose_device(args.device)
     data = loaded_data(args, spec.input)
-    spec = match_classes(spec, data)
-    out = console()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with redirect_stdout(sys.stderr if args.json else sys.stdout):
+        spec = match_classes(spec, data)
+    if args.batch_size > len(data.train):
+        raise InputError(
+            f"--batch-size {args.batch_size}: must be at most the {len(data.train)} training "
+            f"images of {data.title}"
+        )
+    recipe = Recipe(
+        epochs=200, batch_size=args.batch_size, optimizer="sgd", lr=0.01, momentum=0.9,
+        nesterov=True, weight_decay=5e-4,
+    )  # fmt: skip
+    stack = args.stack or STACKED.get(device.type, STACKED_ELSE)
+    processes = args.processes
+    if processes is None:
+        processes = usable_cores() if device.type == "cpu" else 4
+    loops: list[Loop] = []
     with threads_set(args.threads) as threads:
-        loops = (
-            ShippedLoop(spec, data, args.batch_size, device),
-            PlainLoop(spec, data, args.batch_size, device),
+        try:
+            loops += [PlainLoop(spec, data, recipe, device), TunedLoop(spec, data, recipe, device)]
+            for runs in dict.fromkeys((1, stack)):
+                loops.append(OurLoop(spec, data, recipe, device, runs))
+                if processes:
+                    loops.append(
+                        ProcessesLoop(spec, data, recipe, device, processes=processes, runs=runs)
+                    )
+            tell = (lambda text: None) if args.json else _told
+            speeds = timed(loops, steps=args.steps, turns=args.turns, device=device, tell=tell)
+            with precision_set("float32"):
+                rates = measured_rates(str(device))
+        finally:
+            for loop in loops:
+                loop.close()
+        where = describe(device)
+    image = (3, *data.image_size)
+    least = PASSES * roofline(spec.layers(data.image_size), image, rates, args.batch_size) / 1e9
+    floor = args.batch_size / least
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "spec": f"{spec.name} {spec.label}".strip(),
+                    "data": data.title,
+                    "batch_size": args.batch_size,
+                    "steps": args.steps,
+                    "environment": where,
+                    "images_per_second": {
+                        loop.title: values for loop, values in zip(loops, speeds, strict=True)
+                    },
+                    "floor": {"images_per_second": floor, **rates.model_dump()},
+                },
+                indent=1,
+            )
         )
-        out.print(
-            f"{spec.name} {spec.label}".strip() + f" on {data.title}, batch {args.batch_size}, "
-            f"{device}, {threads} CPU threads, {args.turns} turns of {args.steps} steps each"
-        )
-        speeds = timed(loops, args.steps, args.turns)
+        return 0
+    out = console()
+    out.print(
+        f"{spec.name} {spec.label}".strip() + f" on {data.title}, batch {args.batch_size}, "
+        f"{device}, {threads} CPU threads, {args.turns} turns of {args.steps} steps each"
+    )
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("Loop")
-    for name in ("min", "median", "max"):
+    table.add_column("Images/s")
+    for name in ("min", "median", "max", "times plain", "min", "max"):
         table.add_column(name, justify="right")
     for loop, values in zip(loops, speeds, strict=True):
-        table.add_row(f"{loop.title}, images/s", *(f"{v:,.0f}" for v in spread(values)))
-    ratios = [shipped / plain for shipped, plain in zip(*speeds, strict=True)]
-    table.add_row("shipped / plain", *(f"{v:.2f}" for v in spread(ratios)), style="bold")
+        ratios = [ours / plain for ours, plain in zip(values, speeds[0], strict=True)]
+        least_ratio, ratio, most_ratio = spread(ratios)
+        table.add_row(
+            loop.title,
+            *(f"{value:,.0f}" for value in spread(values)),
+            *(f"{value:.2f}" for value in (ratio, least_ratio, most_ratio)),
+        )
+    table.add_row("floor", "", f"{floor:,.0f}", style="dim")
     out.print(table)
+    out.print(
+        f"Floor: {PASSES} forward passes, layer by layer, at {rates.gmacs:,.0f} GMACs/s or "
+        f"{rates.gigabytes:,.0f} GB/s ({rates.source}).",
+        style="dim",
+    )
     return 0
+
+
+def _told(text: str) -> None:
+    """Show where the measuring is, on a terminal alone, in one line."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def spread(values: list[float]) -> tuple[float, float, float]:

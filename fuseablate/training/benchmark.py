@@ -1,161 +1,170 @@
-"""The two training loops that `fuseablate bench` measures against each other.
+"""Loops of training measured against each other, by turns: ours, and those of `training.plain`.
 
-Both train the same network with SGD on the same images with the same transforms and batch size.
-`ShippedLoop` is what `train` does. `PlainLoop` is what one writes first: PIL images through
-torchvision's transforms in a DataLoader with two workers, NCHW memory, torch's own convolutions,
-the source's H-Swish and H-Sigmoid as the source writes them.
+All train the same network with SGD on the same images with the same transforms and batch size.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any, Protocol
 
 import torch
-from PIL import Image
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
-from fuseablate import layers
 from fuseablate.data.batches import TrainBatches
-from fuseablate.data.parts import Data
-from fuseablate.network import PRIMITIVE_MODULES, build, initialise, to_module
+from fuseablate.data.parts import Data, Part
+from fuseablate.recipes import Recipe
 from fuseablate.spec import Spec
-from fuseablate.streams import stream
+from fuseablate.training.environment import precision_set
+from fuseablate.training.stack import Stack
+from fuseablate.training.state import TrainingState
+from fuseablate.training.steps import Steps
 
-WORKERS = 2
 
-
-class _Sgd:
-    """One step of SGD on whatever batch comes next."""
+class Loop(Protocol):
+    """A loop of training."""
 
     title: str
-    batch_size: int
+    images: int
+    """Of a step, of all runs that it trains."""
+
+    def run(self, steps: int) -> None:
+        """Take so many steps; a GPU may yet be at them."""
+
+    def close(self) -> None:
+        """End what it has started."""
+
+
+class OurLoop:
+    """The path of `train` and of a study's worker: a run alone, or several as one network."""
 
     def __init__(
-        self, network: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], device: str, fused: bool
+        self, spec: Spec, data: Data, recipe: Recipe, device: torch.device, runs: int = 1
     ) -> None:
-        self._network = network.train()
-        self._batches = batches
-        self._device = device
-        self._optimizer = torch.optim.SGD(
-            network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4,
-            fused=fused,
-        )  # fmt: skip
-
-    def step(self) -> None:
-        """Train on one more batch."""
-        images, labels = (part.to(self._device) for part in next(self._batches))
-        loss = F.cross_entropy(self._network(images), labels)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-
-
-class ShippedLoop(_Sgd):
-    """The path of `train`."""
-
-    title = "shipped"
-
-    def __init__(self, spec: Spec, data: Data, batch_size: int, device: str) -> None:
-        self.batch_size = batch_size
-        streams = {name: [stream(0, name)] for name in ("order", "augment")}
-        batches = TrainBatches(data.train, data, batch_size, device, **streams)
-        network = build(spec, size=data.image_size, fast=device == "cpu").to(device)
-        network = network.to(memory_format=torch.channels_last)
-        super().__init__(network, _endless(batches), device, fused=True)
-
-
-class PlainLoop(_Sgd):
-    """The loop that one writes first."""
-
-    title = "plain"
-
-    def __init__(self, spec: Spec, data: Data, batch_size: int, device: str) -> None:
-        self.batch_size = batch_size
-        loader = DataLoader(
-            _PilImages(data),
-            batch_size,
-            shuffle=True,
-            drop_last=True,
-            num_workers=WORKERS,
-            persistent_workers=True,
+        self.title = f"ours, {runs} stacked" if runs > 1 else "ours, alone"
+        self.images = runs * recipe.batch_size
+        size = data.image_size
+        states = [TrainingState(spec, recipe, seed, size, device) for seed in range(runs)]
+        batches = TrainBatches(
+            data.train,
+            data,
+            recipe.batch_size,
+            device,
+            order=[state.streams["order"] for state in states],
+            augment=[state.streams["augment"] for state in states],
         )
-        network = to_module(
-            spec.layers(data.image_size), {**PRIMITIVE_MODULES, layers.Act: _as_the_source_writes}
-        )
-        initialise(network, 0)
-        super().__init__(network.to(device), _endless(loader), device, fused=False)
+        self._steps = Steps(Stack(spec.layers(size), states), batches)
+        self._left = 0
+
+    def run(self, steps: int) -> None:
+        """Take so many steps, through one epoch after another."""
+        with precision_set("float32"):
+            for _ in range(steps):
+                if not self._left:
+                    self._steps.begin()
+                    self._left = len(self._steps)
+                self._steps.take()
+                self._left -= 1
+
+    def close(self) -> None:
+        self._steps.close()
 
 
-class _Hsigmoid(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu6(x + 3.0, inplace=True) / 6.0
+class ProcessesLoop:
+    """Several processes, each with a loop of ours, as the workers of a study."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        data: Data,
+        recipe: Recipe,
+        device: torch.device,
+        *,
+        processes: int,
+        runs: int,
+    ) -> None:
+        stacked = f" of {runs} stacked" if runs > 1 else ""
+        self.title = f"ours, {processes} processes{stacked}, 1 thread each"
+        self.images = processes * runs * recipe.batch_size
+        context = multiprocessing.get_context("spawn")
+        # What reads the test set may be no process's to be given, and is not read.
+        given = (spec.to_dict(), dataclasses.replace(data, read_test=_no_test), recipe, device)
+        self._connections: list[Connection] = []
+        self._processes = []
+        for _ in range(processes):
+            mine, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, given, runs), daemon=True)
+            process.start()
+            self._connections.append(mine)
+            self._processes.append(process)
+        self._await()
+
+    def run(self, steps: int) -> None:
+        """Have each take so many steps, and wait for all."""
+        for connection in self._connections:
+            connection.send(steps)
+        self._await()
+
+    def _await(self) -> None:
+        for connection in self._connections:
+            connection.recv()
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.terminate()
+            process.join()
 
 
-class _Hswish(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x * F.relu6(x + 3.0, inplace=True) / 6.0
+def _no_test() -> Part:
+    raise NotImplementedError
 
 
-def _as_the_source_writes(act: layers.Act) -> nn.Module:
-    match act.kind:
-        case "hswish":
-            return _Hswish()
-        case "hsigmoid":
-            return _Hsigmoid()
-    return PRIMITIVE_MODULES[layers.Act](act)
-
-
-class _PilImages(Dataset[tuple[Tensor, int]]):
-    """What torchvision's CIFAR datasets do for each image: to PIL, then the transforms."""
-
-    def __init__(self, data: Data) -> None:
-        self._images = data.train.images.permute(0, 2, 3, 1).numpy()
-        self._labels = data.train.labels.tolist()
-        size = data.image_size[0]
-        self._transform = transforms.Compose(
-            [
-                transforms.RandomCrop(size, padding=size // 8),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize(data.mean, data.std),
-            ]
-        )
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self._transform(Image.fromarray(self._images[index])), self._labels[index]
-
-
-def _endless(
-    batches: TrainBatches | DataLoader[tuple[Tensor, int]],
-) -> Iterator[tuple[Tensor, Tensor]]:
+def _serve(
+    connection: Connection,
+    given: tuple[dict[str, Any], Data, Recipe, torch.device],
+    runs: int,
+) -> None:
+    torch.set_num_threads(1)
+    spec, data, recipe, device = given
+    loop = OurLoop(Spec.from_dict(spec), data, recipe, device, runs)
+    connection.send("ready")
     while True:
-        yield from batches
+        loop.run(connection.recv())
+        finish(device)
+        connection.send("done")
 
 
-def _finish() -> None:
+def finish(device: torch.device) -> None:
     """Wait until a GPU has done all that it was given."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
-def timed(loops: Sequence[_Sgd], steps: int, turns: int) -> list[list[float]]:
-    """Return each loop's images/s, turn by turn; the loops take turns, after two unmeasured."""
+def timed(
+    loops: Sequence[Loop],
+    *,
+    steps: int,
+    turns: int,
+    device: torch.device,
+    tell: Callable[[str], None] = lambda text: None,
+) -> list[list[float]]:
+    """Return each loop's images/s, turn by turn; the loops take turns, after two unmeasured.
+
+    `tell` hears which turn of which loop begins.
+    """
     speeds: list[list[float]] = [[] for _ in loops]
     for turn in range(-1, turns):
         for loop, measured in zip(loops, speeds, strict=True):
-            loop.step()  # fills the prefetch queue of a loader that sat idle meanwhile
-            _finish()
+            where = f"turn {turn + 1} of {turns}" if turn >= 0 else "warming up"
+            tell(f"{where}: {loop.title}")
+            loop.run(1)  # fills the prefetch queue of a loader that sat idle meanwhile
+            finish(device)
             started = time.perf_counter()
-            for _ in range(steps):
-                loop.step()
-            _finish()
+            loop.run(steps)
+            finish(device)
             if turn >= 0:
-                measured.append(steps * loop.batch_size / (time.perf_counter() - started))
+                measured.append(steps * loop.images / (time.perf_counter() - started))
     return speeds

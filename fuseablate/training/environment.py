@@ -42,7 +42,7 @@ def check_precision(recipe: Recipe, device: torch.device) -> None:
     On a CPU bf16 autocast is slower than float32, and TF32 is not there at all; to fall back in
     silence would file the run under a precision that it did not have.
     """
-    if recipe.precision != "float32" and not _has_reduced_precision(device):
+    if recipe.precision != "float32" and not has_reduced_precision(device):
         raise InputError(
             f'recipe {recipe.name}: precision = "{recipe.precision}": a gain on CUDA devices of '
             f"compute capability 8.0 or more alone, and this run is on {device}; set "
@@ -50,7 +50,7 @@ def check_precision(recipe: Recipe, device: torch.device) -> None:
         )
 
 
-def _has_reduced_precision(device: torch.device) -> bool:
+def has_reduced_precision(device: torch.device) -> bool:
     """Return whether a device itself computes in bf16 and TF32."""
     # `is_bf16_supported` counts emulation in, and asks the current device.
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
