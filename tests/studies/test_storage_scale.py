@@ -19,7 +19,7 @@ from tests.helpers.processes import wait_until
 from tests.helpers.programs import Needs
 from tests.helpers.searches import HEAD_3, KERNELS, rising, study_plan
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DRIVERS, IN_FLIGHT, TRIALS = 4, 32, 96
 WIDTHS = """
@@ -72,13 +72,13 @@ def test_four_drivers_lose_nothing_to_a_restart(needs: Needs, tmp_path: Path) ->
             counts = [len(trials) for trials in states(database).values()]
             return len(counts) == DRIVERS and min(counts) > IN_FLIGHT
 
-        assert wait_until(well_on_their_way, 240)
+        assert wait_until(well_on_their_way, 400)
         database.stop()
         assert any(driver.is_alive() for driver in drivers)
         time.sleep(3)
         database.start()
         for driver in drivers:
-            driver.join(240)
+            driver.join(400)
             assert driver.exitcode == 0
         for trials in states(database).values():
             searched = [state for state in trials if state == TrialState.COMPLETE]

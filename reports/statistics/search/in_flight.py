@@ -1,6 +1,6 @@
 """What a search loses where many trials are trained at once, and the sampler has to guess on.
 
-    python reports/statistics/search/in_flight.py            # 10 seeds: writes in_flight.csv
+    python reports/statistics/search/in_flight.py            # 6 seeds: writes in_flight.csv
     python reports/statistics/search/in_flight.py --seeds 2  # a look
 
 The space, the budget and the synthetic accuracy are those of simulate.py. So many trials are in
@@ -60,7 +60,7 @@ def best_of(sampler: str, in_flight: int, seed: int) -> float:
 def main() -> None:
     """Search, write the results and print the table of the README."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=6)
     seeds = range(parser.parse_args().seeds)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     kinds = [("random", 1), *(("tpe", count) for count in IN_FLIGHT)]
