@@ -52,9 +52,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{folder}: no run has ended; train the study first")
     records = [variant.runs[0] for variant in variants]
     identity = records[0].data
-    known = {**identity, "size": identity["image_size"][0]}
+    known = {**identity["content"], "size": identity["image_size"][0]}
     arguments = {key: known[key] for key in data_set(identity["name"]).arguments if key in known}
-    data = load_data(identity["name"], args.data_root, **arguments)
+    data = load_data(
+        identity["name"], args.data_root, split_seed=identity["split_seed"], **arguments
+    )
     if json.dumps(dict(data.identity)) != json.dumps(dict(identity)):
         raise InputError(f"--data-root: {data.title} there is not what the study saw")
 
