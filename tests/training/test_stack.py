@@ -16,18 +16,16 @@ from fuseablate.ops import OPS
 from fuseablate.recipes.recipe import Recipe
 from fuseablate.spec.catalog import load_spec, shipped_specs
 from fuseablate.spec.spec import Spec
-from fuseablate.streams import stream
 from fuseablate.training import SilentProgress
 from fuseablate.training.epoch import DivergedError, Trained, train_epoch
 from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState
 from fuseablate.training.steps import Steps
+from tests.helpers.noise import BATCH, CLASSES, Noise
 from tests.helpers.op_rows import NEEDED
 from tests.helpers.small_run import small_recipe
 
 CPU = torch.device("cpu")
-CLASSES = 5
-BATCH = 6
 EQUAL: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
 Size = tuple[int, int]
 
@@ -39,30 +37,6 @@ def _in_float64() -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(torch.float32)
-
-
-class Noise:
-    """Batches of noise, a stream for each run; of a run alone they are the same as in a stack."""
-
-    def __init__(self, runs: Sequence[int], size: Size, steps: int) -> None:
-        self._runs, self._size, self._steps = runs, size, steps
-
-    def __len__(self) -> int:
-        return self._steps
-
-    @property
-    def image_size(self) -> Size:
-        return self._size
-
-    def draw(self) -> list[Tensor]:
-        streams, steps = [stream(run, "noise") for run in self._runs], self._steps
-        shape = (steps, BATCH, 3, *self._size)
-        images = torch.cat([torch.randn(shape, generator=each) for each in streams], 1)
-        labels = [torch.randint(CLASSES, (steps, BATCH), generator=each) for each in streams]
-        return [images, torch.cat(labels, 1)]
-
-    def make(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return images.contiguous(memory_format=torch.channels_last), labels
 
 
 def three(**changes: object) -> list[Recipe]:
