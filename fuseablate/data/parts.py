@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TypeAlias
 
 import torch
@@ -68,7 +69,7 @@ class Data:
     read_test: Callable[[], Part] = field(repr=False)
 
     def test(self) -> Part:
-        """Read the test set; a run does so once, at its end."""
+        """Return the test set, read when it is first asked for; a run does so once, at its end."""
         return self.read_test()
 
     @property
@@ -118,7 +119,7 @@ def make_data(
         mean,
         std,
         identity,
-        read_test,
+        cache(read_test),
     )
 
 

@@ -39,8 +39,9 @@ class PlainLoop:
         self.images = recipe.batch_size
         """Of a step."""
         self._device, self._bf16 = device, False
-        self._network = self.make(spec, data).to(device).train()
         self._batches = _endless(self.loader(data))
+        next(self._batches)  # starts its workers, before there are threads that a fork would break
+        self._network = self.make(spec, data).to(device).train()
         self._optimizer = torch.optim.SGD(
             self._network.parameters(),
             recipe.lr,

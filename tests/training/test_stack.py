@@ -12,6 +12,7 @@ from torch import Tensor
 from fuseablate.cost import measure
 from fuseablate.data.batches import TrainBatches
 from fuseablate.errors import InputError
+from fuseablate.network.modules import StackedConv2d
 from fuseablate.ops import OPS
 from fuseablate.recipes.recipe import Recipe
 from fuseablate.spec.catalog import load_spec, shipped_specs
@@ -116,6 +117,11 @@ def test_runs_of_many_layers_follow_their_own_trajectories() -> None:
 )
 def test_other_norms_and_shortcuts(edits: tuple[str, ...]) -> None:
     check(net(*MIXED[-3:]).edit(*edits), (12, 12), 4)
+
+
+def test_convolutions_by_themselves_are_those_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StackedConv2d, "grouping", frozenset())
+    check(net(*MIXED[-3:]), (12, 12), 3)
 
 
 def test_each_run_has_an_optimizer_of_its_own() -> None:

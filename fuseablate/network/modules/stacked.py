@@ -8,7 +8,7 @@ the strides that they have alone. Most layers go by channels, and are those of a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +71,9 @@ class StackedConv2d(nn.Module):
     """A convolution of each run: products of matrices, by channels, or one after another."""
 
     returns_view = True
+    # Where a convolution of few, wide groups takes no longer than as many by themselves: measured
+    # on CPUs (docs/speed.md). GPUs are said to be slower at them, and have yet to be asked.
+    grouping: ClassVar[frozenset[str]] = frozenset({"cpu"})
 
     def __init__(self, runs: int, conv: Conv) -> None:
         super().__init__()
@@ -97,10 +100,9 @@ class StackedConv2d(nn.Module):
             matrices = weight.view(runs * conv.groups, -1, channels)
             y = _products(pixels.flatten(0, 2), matrices, bias)
             return y.view(*pixels.shape[:3], -1).permute(0, 3, 1, 2)
-        if channels == 1:
+        if channels == 1 or x.device.type in self.grouping:
             groups = runs * conv.groups
             return F.conv2d(x, weight, bias, conv.stride, conv.padding, groups=groups)
-        # Grouped convolutions of few, wide groups take longer than the same ones by themselves.
         biases = [None] * runs if bias is None else bias.chunk(runs)
         parts = zip(x.chunk(runs, 1), weight.chunk(runs), biases, strict=True)
         mine = [
