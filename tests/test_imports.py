@@ -23,7 +23,7 @@ HEAVY = {"torch", "torchvision", "fvcore", "numpy", "optuna", "wandb", "matplotl
 FLOW = [
     "version", "errors", "streams", "seeds", "io", "plugins", "layers", "ops", "spec", "cost",
     "network", "recipes", "data", "runs", "stats", "space", "show", "training", "tracking",
-    "report", "engines", "studies", "commands",
+    "report", "engines", "studies", "reference", "commands",
 ]  # fmt: skip
 TORCH = {"streams", "network", "training"}
 # The modules beside those that need torch.
@@ -33,7 +33,7 @@ TORCH_MODULES = {
 }  # fmt: skip
 NO_TORCH = {
     "version", "errors", "seeds", "io", "plugins", "layers", "ops", "spec", "cost", "recipes",
-    "data", "runs", "space", "show", "commands",
+    "data", "runs", "space", "show", "reference", "commands",
 }  # fmt: skip
 
 
@@ -185,6 +185,9 @@ COMMANDS = [
     ["runs", "list", "--runs", "reports/se"],
     ["runs", "show", "3e0c", "--runs", "reports/se"],
     ["explore", "fusenet", "--space", "search", "--samples", "50"],
+    ["docs", "op", "fuse"],
+    ["docs", "study"],
+    ["schema", "spec"],
 ]
 
 

@@ -23,6 +23,7 @@ class Count:
     """Taken where none is given; None: one must be given."""
     least: int
     most: int | None = None
+    doc: str = ""
 
     def checked(self, place: str, value: object) -> int:
         """Return the value; an `InputError` says that it is not within the bounds."""
@@ -101,11 +102,12 @@ class Request:
 _CIFAR = {"size": Count(32, 32, 32)}
 _GENERATED = {
     "size": Count(32, 8, 512),
-    "seed": Count(0, 0),
+    "seed": Count(0, 0, doc="What is drawn."),
     "classes": Count(100, 2, 100),
-    "train_images": Count(100, 2),  # of each class
-    "test_images": Count(20, 1),
+    "train_images": Count(100, 2, doc="For each class."),
+    "test_images": Count(20, 1, doc="For each class."),
 }
+_FOLDER = {"size": Count(None, 1, doc="The side that images are brought to, in pixels.")}
 _ROWS = (
     DataSet("cifar100", "CIFAR-100", "fuseablate.data.cifar:load", _CIFAR, 100, root=Path("data")),
     DataSet("cifar10", "CIFAR-10", "fuseablate.data.cifar:load", _CIFAR, 10, root=Path("data")),
@@ -119,7 +121,7 @@ _ROWS = (
         "folder",
         "folder of images",
         "fuseablate.data.folder:load",
-        {"size": Count(None, 1)},
+        _FOLDER,
         needs_root=True,
     ),
 )

@@ -25,13 +25,30 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from fuseablate.errors import InputError, unknown
+from fuseablate.io.field_docs import field_docs
 from fuseablate.io.reading import JSON_BYTES, parse_json, read_bytes
+
+
+def _documented(schema: dict[str, Any], model: type[Any]) -> None:
+    """Put the docs of a model's fields into its JSON Schema; a tag of a union must be given."""
+    docs = field_docs(model)
+    for name, key in schema["properties"].items():
+        if name in docs:
+            key["description"] = docs[name]
+        if "const" in key:
+            schema["required"] = sorted({*schema.get("required", ()), name})
 
 
 class Schema(BaseModel):
     """A frozen table with a closed set of keys; "yes" is not a number and true is not 1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        json_schema_extra=_documented,
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -43,13 +43,16 @@ class Aux(Normed):
     window: int | None = field(Int(), None)
     """Of a pool over windows instead (Inception v3)."""
     window_stride: int = field(Int(), 3)
+    """The stride of `window`."""
     kernel: int | str = field(Listed(Kernel()), 1)
     """Of the convolutions in turn, without padding."""
     out: int | str = field(Listed(Int(scales=True)), 128)
+    """The channels of each convolution, or one number for all."""
     hidden: int | None = field(Int(scales=True), None)
     """Of a linear layer with NL and dropout `drop` on all numbers of the map; without it each
     channel's mean goes to the logits."""
     drop: float = field(PROBABILITY, 0.0)
+    """The probability of dropout before the classifier."""
     spatial: str = field(FORM, "dense")
     """The form of the convolutions that are larger than 1x1."""
 

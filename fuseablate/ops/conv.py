@@ -39,18 +39,22 @@ class ConvRow(WithSE):
 
     kernel: int | str = field(Kernel())
     out: int | str = field(Channels("classes"))
+    """Output channels; `classes` makes the row the classifier."""
     nl: str | None = field(NL, None)
     stride: int = field(Int(), 1)
     padding: int | str = field(Padding(), "same")
     groups: int = field(Int(), 1)
+    """Groups of channels, each of which sees its own alone; as many as channels is depthwise."""
     spatial: str = field(FORM, "dense")
     """The form of a KxK convolution; a 1x1 stays as it is."""
     bias: bool = field(Bool(), False)
     dropout: bool | None = field(Bool(), None)
+    """Whether the spec's `dropout` is applied before the convolution."""
     form: str | None = field(Choice(("conv", "linear", "flatten")), None)
     """A 1x1 convolution, or the linear layer that is the same function on a 1x1 map (the source's
     note 9); `flatten` is a linear layer over all numbers of a map of any size."""
     se_place: str = field(Choice(("before_nl", "after_nl")), "before_nl")
+    """Where SE stands beside the non-linearity."""
 
     @classmethod
     def depthwise_forms(cls, values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

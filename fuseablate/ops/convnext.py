@@ -37,6 +37,7 @@ class ConvNeXt(WithDepthwise):
     norm: str = field(NORM, "layer")
     nl: str = field(NL, "gelu")
     expand: int = field(Int(), 4)
+    """The factor of the channels between the two 1x1 convolutions."""
     scale: float = field(Float(0, 1), 1e-6)
     """What each channel's learned factor begins with; 0 leaves the layer scale out."""
     bias: bool = field(Bool(), True)

@@ -28,9 +28,12 @@ class CoordinateAttention(Normed):
     norm: str = field(NORM, "batch")
     nl: str = field(NL, "hswish")
     reduction: int = field(Int(), 32)
+    """The factor by which the channels are squeezed."""
     least: int = field(Int(), 8)
+    """The fewest channels that they are squeezed to."""
     bias: bool = field(Bool(), True)
     gate: str = field(GATES, "sigmoid")
+    """What the weights pass before they scale the map."""
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
         channels = self.channels_in(shape)

@@ -45,12 +45,14 @@ class Dense(WithSE):
     kernel: int = field(Int(), 3)
     norm: str = field(NORM, "batch")
     growth: int = field(Int(scales=True))
+    """Channels that each layer adds."""
     se: bool | None = field(Bool(), False)
     nl: str = field(NL, "relu")
     bottleneck: int = field(Int(least=0), 4)
     """How many times `growth` the channels behind the 1x1 are; 0 leaves the 1x1 out, with its norm
     and NL."""
     dropout: bool = field(Bool(), False)
+    """Whether the spec's `dropout` follows each layer."""
     spatial: str = field(FORM, "dense")
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
@@ -89,6 +91,7 @@ class Transition(WithSE):
 
     norm: str = field(NORM, "batch")
     compression: float = field(Float(0.01, 1), 0.5)
+    """The share of the channels that is kept."""
     se: bool | None = field(Bool(), False)
     nl: str = field(NL, "relu")
     pool: int = field(Int(), 2)

@@ -29,6 +29,7 @@ class ECA(Row):
     """How many neighbouring channels it reads, an odd number; absent, the paper's (equation 12):
     the odd number nearest to (log2 C + 1) / 2."""
     gate: str = field(GATES, "sigmoid")
+    """What the weights of the channels pass before they scale them."""
 
     def kernel_text(self, shape: Shape) -> str:
         return str(self._reach(self.channels_in(shape)))

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from fuseablate.errors import InputError, unknown
 
 Value = int | float | bool | str
+JsonSchema = dict[str, Any]
+
+# What fields mean that many ops have; where an op's differs, its own doc stands at the field.
+COMMON_DOCS: Mapping[str, str] = {
+    "kernel": "The side of the square kernel, in pixels.",
+    "out": "Output channels.",
+    "nl": "The non-linearity.",
+    "norm": "The norm behind each convolution.",
+    "stride": "How many pixels the kernel moves; 2 halves the map.",
+    "padding": "Zeros around the map, in pixels.",
+    "bias": "Whether the convolutions have biases.",
+    "se": "Whether there is squeeze-and-excite.",
+    "spatial": "The form of the KxK convolutions.",
+    "residual": "Whether the input is added wherever stride is 1 and in equals out.",
+    "dropout": "Whether the spec's `dropout` is applied.",
+}
 
 
 class Rule(Protocol):
@@ -27,6 +43,10 @@ class Rule(Protocol):
 
     def read(self, text: str) -> Value:
         """Return the value that `text` writes, or raise an `InputError`."""
+        ...
+
+    def schema(self) -> JsonSchema:
+        """Return the rule in JSON Schema, by which editors check files."""
         ...
 
 
@@ -52,6 +72,9 @@ class Int:
         if not re.fullmatch(r"-?[0-9]{1,18}", text):
             raise InputError(f"'{text}' is not a whole number, such as {max(self.least, 1)}")
         return self.check(int(text))
+
+    def schema(self) -> JsonSchema:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
 
 @dataclass(frozen=True)
@@ -81,6 +104,10 @@ class Float:
             raise InputError(f"'{text}' is not a number, such as {self._example}") from None
         return self.check(number)
 
+    def schema(self) -> JsonSchema:
+        most = "exclusiveMaximum" if self.below else "maximum"
+        return {"type": "number", "minimum": self.least, most: self.most}
+
     @property
     def _example(self) -> float:
         return 0.2 if self.below else self.most
@@ -105,6 +132,9 @@ class Bool:
             raise InputError(f"'{text}' is not true or false")
         return text == "true"
 
+    def schema(self) -> JsonSchema:
+        return {"type": "boolean"}
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -126,6 +156,9 @@ class Choice:
     def read(self, text: str) -> str:
         return self.check(text)
 
+    def schema(self) -> JsonSchema:
+        return {"enum": [*self.words, *dict(self.aliases)]}
+
 
 @dataclass(frozen=True)
 class Channels:
@@ -143,22 +176,31 @@ class Channels:
     def read(self, text: str) -> int | str:
         return text if re.fullmatch(self.word, text) else Int().read(text)
 
+    def schema(self) -> JsonSchema:
+        examples = [word for word in ("classes", "in", "6in") if re.fullmatch(self.word, word)]
+        return {"anyOf": [Int().schema(), _pattern(self.word, *examples)]}
+
 
 @dataclass(frozen=True)
 class Kernel:
     """A kernel: a whole number for a square one, or height by width, such as `1x7`."""
 
+    text: ClassVar[str] = "[1-9][0-9]?x[1-9][0-9]?"
+    """The pattern of those that are not square."""
     scales: bool = False
 
     def check(self, value: object) -> int | str:
         if isinstance(value, str):
-            if not re.fullmatch(r"[1-9][0-9]?x[1-9][0-9]?", value):
+            if not re.fullmatch(Kernel.text, value):
                 raise InputError(f"'{value}' is not a kernel; write 3 or, height first, 1x7")
             return value
         return Int(most=99).check(value)
 
     def read(self, text: str) -> int | str:
         return self.check(int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text)
+
+    def schema(self) -> JsonSchema:
+        return {"anyOf": [Int(most=99).schema(), _pattern(self.text, "1x7")]}
 
 
 @dataclass(frozen=True)
@@ -174,6 +216,9 @@ class Padding:
 
     def read(self, text: str) -> int | str:
         return self.check(int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text)
+
+    def schema(self) -> JsonSchema:
+        return {"anyOf": [Int(least=0, most=99).schema(), {"enum": ["same", "valid"]}]}
 
 
 @dataclass(frozen=True)
@@ -197,6 +242,16 @@ class Listed:
     def read(self, text: str) -> int | str:
         values = [self.rule.read(part) for part in text.split(",")]
         return values[0] if len(values) == 1 else ",".join(map(str, values))
+
+    def schema(self) -> JsonSchema:
+        one = self.rule.text if isinstance(self.rule, Kernel) else "[0-9]+"
+        one = f"([0-9]+|{one})"
+        example = "1x1,3x3" if isinstance(self.rule, Kernel) else "64,96"
+        return {"anyOf": [self.rule.schema(), _pattern(f"{one}(,{one})*", example)]}
+
+
+def _pattern(pattern: str, *examples: str) -> JsonSchema:
+    return {"type": "string", "pattern": f"^({pattern})$", "examples": [*examples]}
 
 
 def field(rule: Rule, default: Any = dataclasses.MISSING) -> Any:

@@ -26,9 +26,13 @@ class Fire(WithSE):
     repeats: ClassVar[bool] = True
 
     kernel: int = field(Int(), 3)
+    """That of the second branch; the first is 1x1."""
     squeeze: int = field(Int(scales=True))
+    """Channels of the 1x1 convolution in front."""
     expand1: int = field(Int(scales=True))
+    """Channels of the 1x1 branch."""
     expand3: int = field(Int(scales=True))
+    """Channels of the KxK branch."""
     norm: str = field(NORM, "none")
     se: bool | None = field(Bool(), False)
     nl: str = field(NL, "relu")

@@ -45,6 +45,8 @@ class Fork(Kernel):
             return "+".join(str(self.read(kernel)) for kernel in value.split("+"))
         return super().check(value)
 
+    text: ClassVar[str] = rf"{Kernel.text}(\+{Kernel.text})*"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Branch(Fields):
@@ -54,6 +56,7 @@ class Branch(Fields):
     """
 
     pool: str | None = field(Choice(("max", "avg")), None)
+    """A 3x3 pool in front of the convolutions, or alone."""
     kernel: int | str | None = field(Listed(Fork()), None)
     """One for each convolution, such as `1x1,3x3,3x3`; `1x3+3x1` are both, concatenated."""
     out: int | str | None = field(Listed(Int(scales=True)), None)

@@ -63,8 +63,12 @@ class InvertedBottleneck(WithSE):
     stride: int = field(Int(), 1)
     residual: bool = field(Bool(), False)
     expand: str = field(Choice(("always", "wider")), "always")
+    """Whether the 1x1 convolution in front stands always, or only where `exp` differs from the
+    channels that come in."""
     nl2: str = field(NL_OR_SAME, "same")
+    """The non-linearity behind the filter; `same` is `nl`."""
     se_place: str = field(Choice(("before_nl", "after_nl", "after_project")), "before_nl")
+    """Where SE stands."""
 
     @abstractmethod
     def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
@@ -113,7 +117,7 @@ class InvertedBottleneck(WithSE):
 
 @dataclass(frozen=True, kw_only=True)
 class Fuse(InvertedBottleneck):
-    """The FuSe block."""
+    """1x1 to `exp`, depthwise 1xK and Kx1 side by side, 1x1 to `out`: the FuSe block."""
 
     op: ClassVar[str] = "fuse"
     title: ClassVar[str] = "Fuse"
@@ -125,6 +129,7 @@ class Fuse(InvertedBottleneck):
     """`full` gives both one-dimensional convolutions all `exp` channels and ends in 2 x exp; `half`
     gives each one half of them and ends in exp."""
     order: str = field(Choice(("1xK,Kx1", "Kx1,1xK")), "1xK,Kx1")
+    """Which of the pair's outputs comes first in the concatenation."""
 
     def kernel_text(self, shape: Shape) -> str:
         return f"{self.kernel}x1,1x{self.kernel}"
@@ -146,7 +151,7 @@ class Fuse(InvertedBottleneck):
 
 @dataclass(frozen=True, kw_only=True)
 class MBConv(InvertedBottleneck):
-    """The inverted bottleneck with one KxK depthwise convolution."""
+    """1x1 to `exp`, depthwise KxK, 1x1 to `out`: the inverted bottleneck."""
 
     op: ClassVar[str] = "mbconv"
     title: ClassVar[str] = "MBConv"
@@ -175,7 +180,7 @@ class MBConv(InvertedBottleneck):
 
 @dataclass(frozen=True, kw_only=True)
 class ShiftRow(InvertedBottleneck):
-    """The inverted bottleneck whose spatial filter is a shift, without params and MACs."""
+    """1x1 to `exp`, a shift of the channels, 1x1 to `out`; the shift has no params and no MACs."""
 
     op: ClassVar[str] = "shift"
     title: ClassVar[str] = "Shift"

@@ -21,6 +21,7 @@ class PoolRow(WithSE):
     short_title: ClassVar[str] = "Pool"
 
     size: int = field(Int(), 1)
+    """The side of the output, to which the map is averaged."""
     nl: str | None = field(NL, None)
 
     def kernel_text(self, shape: Shape) -> str:
@@ -44,6 +45,7 @@ class WindowPool(Row):
 
     kernel: int = field(Int())
     stride: int | None = field(Int(), None)
+    """By default the kernel."""
     padding: int = field(Int(least=0), 0)
     ceil: bool = field(Bool(), False)
     """Whether a last window may hang over the edge."""

@@ -33,6 +33,7 @@ class RegNet(Fields):
     depth: int = field(Int(most=1000))
     """Blocks in all."""
     initial: int = field(Int())
+    """The width of the first block before it is quantised."""
     slope: float = field(Float(0, 10_000))
     """Before it is quantised, the width of block j is `initial + slope * j`."""
     quantisation: float = field(Float(1.01, 100))

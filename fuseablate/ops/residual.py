@@ -46,6 +46,7 @@ class ResidualBlock(WithSE):
     """What it is where the shape changes: a convolution of `shortcut_kernel` with a norm, or
     subsampling and channels of zeros, without params."""
     shortcut_kernel: int = field(Int(), 1)
+    """That of the shortcut's convolution."""
     spatial: str = field(FORM, "dense")
     """The form of the KxK convolutions."""
 

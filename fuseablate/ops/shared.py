@@ -131,13 +131,17 @@ class WithSE(Normed):
 
     se: bool | None = field(Bool(), None)
     se_reduction: int = field(Int(), 4)
+    """The factor by which SE squeezes the channels."""
     se_of: str = field(Choice(("width", "input")), "width")
     """What is divided by `se_reduction`: the gated width, or the block's input."""
     se_divisor: int = field(Int(), 1)
     """What the quotient is rounded to."""
     se_bias: bool = field(Bool(), False)
+    """Whether SE's two linear layers have biases."""
     se_nl: str = field(NL, "relu")
+    """The non-linearity between SE's two linear layers."""
     se_gate: str = field(GATES, "hsigmoid")
+    """What SE's output passes before it scales the channels."""
 
     def gate(self, channels: int, cin: int) -> Layer | None:
         """Return the gate over `channels` in a block of `cin` input channels, or None."""

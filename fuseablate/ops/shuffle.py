@@ -39,6 +39,7 @@ class ShuffleUnit(WithDepthwise):
     nl: str = field(NL, "relu")
     stride: int = field(Int(), 1)
     shuffle: bool = field(Bool(), True)
+    """Whether the channels of the two halves are shuffled at the end."""
 
     def step(self, name: str, divisor: int) -> int:
         return math.lcm(divisor, 2) if name == "out" else divisor

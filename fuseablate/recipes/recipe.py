@@ -30,7 +30,8 @@ def _span(value: object) -> object:
     return value
 
 
-Span = Annotated[int | float, BeforeValidator(_span)]
+_Spans = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1)]
+Span = Annotated[int | float, BeforeValidator(_span, json_schema_input_type=_Spans)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
@@ -48,12 +49,15 @@ class Cosine(Schema):
     """
 
     kind: Literal["cosine"] = "cosine"
+    """A cosine."""
     warmup: Span = 0
+    """How long the rate rises: epochs, or a share of the run such as 0.05."""
     start: Share = 0.0
     """Where the warm-up begins."""
     decay: Span | None = None
-    """How long the cosine is; None: to the end."""
+    """How long the cosine is; by default to the end."""
     final: Share = 0.0
+    """The rate at the end."""
     arc: Literal["half", "quarter"] = "half"
     """Half a period (Loshchilov and Hutter, SGDR, 2017), or the quarter of the RegNet report,
     which is steepest at its end."""
@@ -65,10 +69,15 @@ class MultiStep(Schema):
     """A linear warm-up, then `lr`, multiplied by `gamma` at each milestone."""
 
     kind: Literal["multistep"]
+    """Steps."""
     milestones: Annotated[tuple[Span, ...], Field(strict=False, min_length=1)]
+    """When the rate is multiplied: epochs, or shares of the run such as 0.5."""
     gamma: Positive = 0.1
+    """What the rate is multiplied by."""
     warmup: Span = 0
+    """How long the rate rises: epochs, or a share of the run such as 0.05."""
     start: Share = 0.0
+    """Where the warm-up begins, as a share of `lr`."""
 
 
 class OneCycle(Schema):
@@ -78,10 +87,13 @@ class OneCycle(Schema):
     """
 
     kind: Literal["onecycle"]
+    """One cycle."""
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """The share of the run that rises."""
     div: Annotated[float, Field(ge=1)] = 25.0
+    """`lr` over the rate at the beginning."""
     final_div: Annotated[float, Field(ge=1)] = 1e4
+    """The rate at the beginning over the one at the end."""
 
 
 Schedule = Annotated[Cosine | MultiStep | OneCycle, Field(discriminator="kind")]
@@ -101,30 +113,46 @@ class EarlyStop(Schema):
     """Stop when the watched loss has not reached a new low for `patience` epochs."""
 
     monitor: Literal["validation", "training"] = "validation"
+    """Whose loss is watched."""
     patience: Annotated[int, Field(ge=1)]
+    """Epochs without a new low."""
 
 
 class Recipe(Schema):
     """How to train: optimizer, rate, schedule, length, regularisation, precision."""
 
     name: str = ""
+    """What reports call it; by default the file's name."""
     title: str = ""
+    """What it is, in a few words."""
     epochs: Annotated[int, Field(ge=1)]
+    """Passes over the training images."""
     batch_size: Annotated[int, Field(ge=1)]
+    """Images of one step."""
     optimizer: Literal["sgd", "adam", "adamw", "adamax", "rmsprop"]
+    """One of torch's."""
     lr: Positive
+    """The learning rate, of which the schedule takes shares."""
     momentum: BelowOne | None = None
+    """Of SGD and RMSprop."""
     nesterov: bool | None = None
+    """Whether SGD's momentum is Nesterov's."""
     betas: Annotated[tuple[BelowOne, BelowOne], Field(strict=False)] | None = None
+    """The two decays of Adam's averages."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """The factor of the weights that is added to their gradients (decoupled in AdamW)."""
     weight_decay_norm: bool = True
     """Whether parameters of one dimension (norms, biases) decay too."""
     schedule: Schedule = Cosine()
+    """How the rate changes over the run."""
     label_smoothing: BelowOne = 0.0
+    """The share of each label that is spread evenly over all classes."""
     mixup: Annotated[float, Field(ge=0)] = 0.0
     """The alpha of MixUp's Beta distribution; 0 mixes nothing."""
     clip_norm: Positive | None = None
+    """The norm to which larger gradients are clipped."""
     early_stop: EarlyStop | None = None
+    """Ends a run whose loss no longer falls."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The decay of the average of the weights that is tested in their place."""
     precision: Literal["float32", "tf32", "bf16"] = "float32"
@@ -190,16 +218,36 @@ def shipped_recipes() -> list[str]:
 def load_recipe(name_or_path: str | Path) -> Recipe:
     """Return a shipped recipe by its name, or the one in a TOML file.
 
-    A file's recipe bears the file's name unless it gives another. Anything wrong is an
-    InputError with the file, the key, the value and the rule.
+    A file's recipe bears the file's name unless it gives another. With a `base`, another recipe
+    by its name or by its path from the file's folder, it says only what it changes of that.
+    Anything wrong is an InputError with the file, the key, the value and the rule.
     """
-    path = Path(name_or_path)
+    return _loaded(str(name_or_path), ())
+
+
+def _loaded(name: str, inside: tuple[Path, ...]) -> Recipe:
+    path = Path(name)
     if path.suffix != ".toml":
         if path.name not in shipped_recipes() or len(path.parts) > 1:
-            error = unknown("recipe", name_or_path, shipped_recipes())
+            error = unknown("recipe", name, shipped_recipes())
             raise InputError(f"{error}; or the path of a .toml file")
         path = FOLDER / f"{path}.toml"
-    return checked(Recipe, {"name": path.stem, **read_toml(path)}, place=str(path))
+    elif inside:
+        path = inside[-1].parent / path
+    if path.resolve() in inside:
+        raise InputError(f"{path}: base: the recipes are each other's base")
+    table = {"name": path.stem, **read_toml(path)}
+    if "base" not in table:
+        return checked(Recipe, table, place=str(path))
+    base = table.pop("base")
+    try:
+        if not isinstance(base, str):
+            raise InputError(f"base = {base}: must be the name of a recipe or the path of a .toml")
+        recipe = _loaded(base, (*inside, path.resolve()))
+        own = {key: table.pop(key) for key in ("name", "title") if key in table}
+        return changed(recipe, table).replace(**own)
+    except InputError as error:
+        raise error.within(str(path)) from None
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:

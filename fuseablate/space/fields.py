@@ -59,5 +59,13 @@ Seeds = Annotated[
     Field(strict=False, min_length=1),
     AfterValidator(_distinct),
 ]
-Amount = Annotated[Annotated[int, Field(ge=1)] | Literal["baseline"], BeforeValidator(amount)]
+_Written = Annotated[
+    str,
+    Field(pattern=r"^([0-9]{1,12}(\.[0-9]+)?[kMG]?|baseline)$", examples=["4.2M", "baseline"]),
+]
+_Number = Annotated[int, Field(ge=1)]
+Amount = Annotated[
+    _Number | Literal["baseline"],
+    BeforeValidator(amount, json_schema_input_type=_Number | _Written),
+]
 """A number of a cost, such as MACs: `4_200_000`, `"4.2M"`, or what the baseline has."""

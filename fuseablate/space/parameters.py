@@ -27,6 +27,7 @@ class _Parameter(Schema):
     """What all kinds share."""
 
     name: Name
+    """What the report calls it; unique in its search."""
     when: Mapping[str, Scalar] = {}
     """The values of other parameters under which this one exists."""
     each: Text | None = None
@@ -99,6 +100,7 @@ class _Range(_Parameter):
     """A parameter whose values are put into one edit, for `{}`, or into one field of the recipe."""
 
     edit: Text | None = None
+    """The edit that a value is put into, for `{}`, as in `fuse.kernel={}`."""
 
     @model_validator(mode="after")
     def _value_has_a_place(self) -> Self:
@@ -113,10 +115,15 @@ class IntRange(_Range):
     """A whole number from `low` to `high`, in steps, or drawn from a logarithmic scale."""
 
     kind: Literal["int"]
+    """A range of whole numbers."""
     low: int
+    """The least value."""
     high: int
+    """The largest value."""
     step: Annotated[int, Field(ge=1)] = 1
+    """The distance of two values."""
     log: bool = False
+    """Whether values are drawn evenly on a logarithmic scale."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -135,10 +142,15 @@ class FloatRange(_Range):
     """A number from `low` to `high`: in steps, or continuous. Edits write four decimals."""
 
     kind: Literal["float"]
+    """A range of numbers."""
     low: float
+    """The least value."""
     high: float
+    """The largest value."""
     step: Annotated[float, Field(gt=0)] | None = None
+    """The distance of two values; without it the range is continuous."""
     log: bool = False
+    """Whether values are drawn evenly on a logarithmic scale."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -179,11 +191,14 @@ class Categorical(_Parameter):
     """One of some choices: values for the one `edit`, or a table of names, each with its edits."""
 
     kind: Literal["categorical"]
+    """One of several choices."""
     choices: Annotated[
         Annotated[tuple[Value, ...], Field(strict=False)] | Mapping[Name, Texts],
         BeforeValidator(_listed),
     ]
+    """Values for `edit` or `recipe`, or a table of names, each with its list of edits."""
     edit: Text | None = None
+    """The edit that a value is put into, for `{}`, as in `fuse.kernel={}`."""
 
     @model_validator(mode="after")
     def _choices_mean_edits(self) -> Self:

@@ -59,8 +59,9 @@ class Table:
     drop_path: float = 0.0
     """The probability of stochastic depth at the network's end."""
     norm_eps: float = 1e-5
+    """What all norms add to a variance, as in torch."""
     norm_momentum: float = 0.1
-    """Those of all norms, as in torch."""
+    """The share of a batch in the running statistics of all norms, as in torch."""
 
     def __post_init__(self) -> None:
         """Check the table by inferring its shapes at its own input size."""

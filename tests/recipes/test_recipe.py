@@ -194,3 +194,28 @@ def test_whole_numbers_count_epochs_and_fractions_are_shares() -> None:
         recipe.replace(epochs=6)
     shares = recipe.replace(schedule={"kind": "multistep", "milestones": [0.5, 0.8]})
     assert shares.replace(epochs=6).epochs == 6
+
+
+def test_a_recipe_with_a_base_says_what_it_changes(tmp_path: Path) -> None:
+    path = written(tmp_path, 'base = "standard"\nepochs = 5\n')
+    recipe = load_recipe(path)
+    standard = load_recipe("standard")
+    assert recipe.to_dict() == {**standard.to_dict(), "epochs": 5}
+    assert recipe.name == "mine"
+    assert recipe.title == standard.title
+    second = tmp_path / "second.toml"
+    second.write_text('base = "mine.toml"\ntitle = "Adam"\noptimizer = "adam"\nlr = 0.001\n')
+    adam = load_recipe(second)
+    assert (adam.epochs, adam.optimizer, adam.momentum, adam.title) == (5, "adam", None, "Adam")
+
+
+def test_a_base_that_is_wrong_is_one_line_with_the_files(tmp_path: Path) -> None:
+    path = written(tmp_path, 'base = "mine.toml"\n')
+    with pytest.raises(InputError, match=r"base: the recipes are each other's base"):
+        load_recipe(path)
+    path.write_text('base = "standart"\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"mine\.toml: unknown recipe 'standart'; did you mean"):
+        load_recipe(path)
+    path.write_text('base = "standard"\nepoch = 3\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"mine\.toml: unknown key 'epoch'; did you mean 'epochs'"):
+        load_recipe(path)

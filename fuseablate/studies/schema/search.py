@@ -39,19 +39,25 @@ class Finalists(Schema):
     """What is trained anew, on fresh seeds, and tested: the best few, or the whole front."""
 
     best: Annotated[int, Field(ge=1)] | None = None
+    """How many; with several objectives leave it out, and the whole front is taken."""
     seeds: Seeds
+    """Fresh ones, none of the search's."""
 
 
 class Search(Schema):
     """How a space is searched."""
 
     sampler: Literal["tpe", "nsga2", "random", "grid"] = "tpe"
+    """How variants are drawn: Optuna's TPE or NSGA-II, at random, or all of them."""
     n_trials: Annotated[int, Field(ge=1)] | None = None
     """The total, over all starts of the study; for `grid` the whole space unless it is given."""
     objectives: Annotated[tuple[Objective, ...], Field(strict=False)] = ("accuracy",)
     """Validation accuracy, which is maximised, and costs, which are minimised."""
     budget: Budget | None = None
+    """The most that a variant may cost, by the names of costs, as in `{ macs = "4.2M" }` or
+    `{ params = "baseline" }`; a sample over it is drawn again, untrained."""
     prune: Literal["none", "median", "hyperband"] = "none"
+    """Whether a trial may end early, after epochs in which it is worse than others were."""
     first_seed_only: bool = False
     """Whether a trial may end after its first seed where that is no better than what is known.
 
@@ -63,7 +69,9 @@ class Search(Schema):
     None of them can be a finalist.
     """
     finalists: Finalists
+    """What is trained anew and tested."""
     parameters: Annotated[tuple[Parameter, ...], Field(strict=False, min_length=1)]
+    """The space: what is varied, each over its values."""
 
     @field_serializer("budget")
     def _named(self, budget: Mapping[str, Any] | None) -> dict[str, Any] | None:

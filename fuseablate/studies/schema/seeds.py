@@ -29,8 +29,11 @@ class SeedTable(Schema):
     reference: AskedSeeds | None = None
     """Of the reference; by default what every variant has."""
     first: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """With planned looks: how many seeds every variant has at the first look."""
     step: AskedSeeds | None = None
+    """How many more those without a verdict get from look to look."""
     most: AskedSeeds | None = None
+    """How many a variant has at the most."""
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -29,9 +29,13 @@ class Level(Schema):
     """One level of a factor: another spec, edits, changes of the recipe, or some of these."""
 
     name: Name
+    """What the report calls it; unique in its factor."""
     spec: Text | None = None
+    """A table in the baseline's place, by name or path."""
     edits: Texts = ()
+    """Edits of the table, `ROWS.FIELD=VALUE`, all made at once."""
     recipe: Mapping[str, Any] = {}
+    """Fields of the recipe that it changes, such as `{ lr = 0.1 }`."""
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
@@ -49,7 +53,9 @@ class Factor(Schema):
     """A named list of levels; the baseline, unsaid, is the first."""
 
     name: Name
+    """What the report calls it."""
     levels: Annotated[tuple[Level, ...], Field(strict=False, min_length=1)]
+    """Its values; the baseline's is one more, unsaid."""
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:
@@ -63,6 +69,7 @@ class DataSource(Schema):
     """Which data: a row of the table of data sets, with the arguments of its own."""
 
     name: str
+    """A data set: `fuseablate train --help` lists them."""
     arguments: Mapping[str, Any] = {}
     """Whole numbers, as many as are given; where the data lie is not among them."""
 
@@ -97,20 +104,44 @@ class StudyFile(Schema):
     """The keys of a study file."""
 
     title: Text
+    """The heading of its report."""
     question: Text
+    """What it is to answer, in a sentence; the report begins with it."""
     spec: Text = "fusenet"
+    """The baseline's table: a shipped one by name (`fuseablate list`), or the path of a .toml, from
+    the study's folder."""
     data: Annotated[DataSource, _named_or_table("name")]
+    """A data set by name, or a table of its name and what it takes, such as
+    `{ name = "generated", classes = 10, train_images = 32 }`, whose `train_images` and
+    `test_images` are numbers for each class."""
     recipe: Annotated[Mapping[str, Any], _named_or_table("base")] = {"base": "standard"}
+    """A recipe by name or path, or a table: `base` and what it changes of that, such as
+    `{ base = "standard", epochs = 20 }`."""
     seeds: Seeding
+    """A list for all variants; `{ each = 3, reference = 9 }`, more of the reference; or
+    `{ first = 3, step = 2, most = 9 }`, planned looks."""
     design: DesignName
+    """Which combinations are trained: each level alone against the baseline (`one-factor`), all
+    edits but one (`leave-one-out`), all combinations (`factorial`), a part of them by which main
+    effects can be told (`fractional`), an edit of one row at a time (`per-row`), or those that
+    Optuna samples (`search`)."""
     factors: Annotated[tuple[Factor, ...], Field(strict=False)] = ()
+    """What is varied, each with its levels; of all designs but `per-row` and `search`."""
     rows: Text | None = None
+    """Which rows a `per-row` design edits one by one: a selector such as `fuse` or `2-12`."""
     edit: Text | None = None
+    """What a `per-row` design does to each row: `FIELD=VALUE`, such as `se=false`."""
     search: Search | None = None
+    """The space of a `search`, and how it is searched."""
     iso: str | None = None
+    """A cost, such as `macs` or `params`: each variant is also trained rescaled in width to the
+    baseline's."""
     tune: Tune | None = None
+    """Tunes the recipe of each variant before they are compared."""
     matters: Annotated[float, Field(gt=0, le=100)] = MATTERS
+    """The smallest difference that matters, in points of top-1."""
     threads: Annotated[int, Field(ge=1)] = 1
+    """CPU threads of a run, on which its result depends."""
 
     @model_validator(mode="after")
     def _fits_the_design(self) -> Self:

@@ -1,0 +1,12 @@
+"""The reference of the files that users write: studies, recipes, specs and their ops.
+
+In come the types that check these files, with the docs at their fields; out comes a JSON Schema,
+by which editors check and complete, and the same as text. Without torch.
+"""
+
+from __future__ import annotations
+
+from fuseablate.reference.schemas import SCHEMAS, op_schema
+from fuseablate.reference.text import as_markdown, op_list, print_reference
+
+__all__ = ["SCHEMAS", "as_markdown", "op_list", "op_schema", "print_reference"]
