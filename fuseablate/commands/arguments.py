@@ -131,6 +131,15 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="no progress; stdout has the report alone",
+    )
+
+
 def run_store(root: Path | None) -> Store:
     from fuseablate.runs import Store
 

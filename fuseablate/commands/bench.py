@@ -19,6 +19,7 @@ from fuseablate.commands.arguments import (
     match_classes,
     whole,
 )
+from fuseablate.commands.completion import named
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console
 
@@ -31,7 +32,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "bench", help="measure our training paths against plain PyTorch loops"
     )
-    parser.add_argument("spec", nargs="?", default="fusenet", help="(default: fusenet)")
+    named(parser.add_argument("spec", nargs="?", default="fusenet", help="(default: fusenet)"))
     add_edits(parser)
     add_data(parser, default="generated")
     parser.add_argument("--device", default="auto", metavar="NAME", help="(default: auto)")

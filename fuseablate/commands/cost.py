@@ -19,6 +19,7 @@ from fuseablate.commands.arguments import (
     input_json,
     whole,
 )
+from fuseablate.commands.completion import named
 from fuseablate.cost import (
     BUDGETS,
     SUMMARY,
@@ -41,7 +42,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "cost", help="params, MACs, size, cycles and memory of specs, side by side"
     )
-    parser.add_argument("spec", nargs="+", help="shipped specs or paths to .toml files")
+    named(parser.add_argument("spec", nargs="+", help="shipped specs or paths to .toml files"))
     add_edits(parser)
     add_input(parser)
     add_columns(parser, SHOWN)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.commands.arguments import add_columns, add_input, edited_spec, input_json
+from fuseablate.commands.completion import named
 from fuseablate.cost import CostKind, cost_kind
 from fuseablate.io.terminal import change, console, size_text
 from fuseablate.show import COLUMN_FIELDS
@@ -24,7 +25,8 @@ WIDE = 118  # columns from which every number is written in full
 def add(commands: Any) -> None:
     parser = commands.add_parser("diff", help="two specs row by row: fields and costs that differ")
     for side in ("a", "b"):
-        parser.add_argument(side, metavar=side.upper(), help="a shipped spec or a path to a .toml")
+        help = "a shipped spec or a path to a .toml"
+        named(parser.add_argument(side, metavar=side.upper(), help=help))
         parser.add_argument(
             f"--set-{side}",
             metavar="EDIT",

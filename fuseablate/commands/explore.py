@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from fuseablate.commands.arguments import add_input, argument, input_json, whole
+from fuseablate.commands.completion import named
 from fuseablate.cost import BUDGETS, cost_kind, limited, measure, spec_costs, summary
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console, counted, duration
@@ -27,7 +28,7 @@ LINE_EVERY = 5.0  # seconds between two lines of progress where there is no term
 
 def add(commands: Any) -> None:
     parser = commands.add_parser("explore", help="what a search space holds within a budget")
-    parser.add_argument("spec", help="a shipped spec or a path to a .toml file")
+    named(parser.add_argument("spec", help="a shipped spec or a path to a .toml file"))
     parser.add_argument(
         "--space",
         type=Path,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json, whole
+from fuseablate.commands.completion import named
 from fuseablate.cost import Processor, Profile
 from fuseablate.io.terminal import console, duration
 from fuseablate.runs import check_output, write_output
@@ -26,7 +27,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "profile", help="time each row on this machine, beside the machine's limits"
     )
-    parser.add_argument("spec", help="a shipped spec or a path to a .toml")
+    named(parser.add_argument("spec", help="a shipped spec or a path to a .toml"))
     add_edits(parser)
     add_input(parser)
     parser.add_argument("--batch", type=whole(2), default=32, metavar="N", help="(default: 32)")

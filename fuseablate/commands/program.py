@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NoReturn
 
+from fuseablate.commands.completion import complete
 from fuseablate.commands.endings import end, prepare_streams, signals_heard
+from fuseablate.commands.examples import EXAMPLES
 from fuseablate.io.escaping import masked, plain
 from fuseablate.plugins import load_plugin
 from fuseablate.version import __version__
@@ -25,6 +29,7 @@ SPIN_COUNT = "3000"
 COMMANDS = (
     "quickstart", "list", "show", "cost", "diff", "explore", "profile", "train", "report", "export",
     "convert", "bench", "scores", "study", "runs", "docs",
+    "completion",
 )  # fmt: skip
 
 
@@ -32,11 +37,34 @@ SUBCOMMANDS = argparse._SubParsersAction  # which argparse has no public name fo
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line with the nearest choice; its help has an example."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if example := EXAMPLES.get(self.prog):
+            self.epilog = f"example: {example}"
 
     def error(self, message: str) -> NoReturn:
-        line = plain(f"{self.prog}: error: {masked(message)} (see {self.prog} --help)")
-        self.exit(2, f"{line}\n")
+        said = f"{masked(message)}{self._nearest(message)}"
+        self.exit(2, plain(f"{self.prog}: error: {said} (see {self.prog} --help)") + "\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what a command does not know in its own name, not in that of the program."""
+        known, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return known, left
+
+    def _nearest(self, message: str) -> str:
+        """Return a hint at what a mistyped command, choice or flag may have meant."""
+        if choice := re.search(r"invalid choice: '?([^' ]*)'? \(choose from (.*)\)", message):
+            word, known = choice[1], re.findall(r"[^', ]+", choice[2])
+        elif flag := re.search(r"unrecognized arguments:.*?(--?[\w-]+)", message):
+            word, known = flag[1], re.findall(r"--[\w-]+", self.format_usage())
+        else:
+            return ""
+        near = get_close_matches(word, known, n=1)
+        return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         "a network is a table, an ablation is an edit of it.",
     )
     top.add_argument("--version", action="version", version=f"fuseablate {__version__}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name in COMMANDS:
         import_module(f"fuseablate.commands.{name}").add(commands)
     for command in _leaves(commands):
@@ -90,7 +118,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with signals_heard():
             try:
-                args = parser().parse_args(arguments)
+                top = parser()
+                if "_ARGCOMPLETE" in os.environ:
+                    complete(top)
+                args = top.parse_args(arguments)
+                if args.command is None:
+                    top.print_help()
+                    return 0
                 return int(args.run(args))
             finally:
                 sys.stdout.flush()

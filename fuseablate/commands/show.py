@@ -21,6 +21,7 @@ from fuseablate.commands.arguments import (
     input_json,
     run_store,
 )
+from fuseablate.commands.completion import named
 from fuseablate.cost import SUMMARY, cost_kind, receptive_fields
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console
@@ -41,7 +42,9 @@ from fuseablate.spec import InferredRow, Size, Spec, form_edits, to_toml
 
 def add(commands: Any) -> None:
     parser = commands.add_parser("show", help="print a spec's table with its shapes and costs")
-    parser.add_argument("spec", nargs="?", help="a shipped spec (fusenet) or a path to a .toml")
+    named(
+        parser.add_argument("spec", nargs="?", help="a shipped spec (fusenet) or path to a .toml")
+    )
     add_edits(parser)
     add_input(parser)
     add_columns(parser)

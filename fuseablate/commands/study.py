@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.live import Live
 from rich.table import Table
 
-from fuseablate.commands.arguments import add_runs, run_store, whole
+from fuseablate.commands.arguments import add_quiet, add_runs, run_store, whole
+from fuseablate.commands.completion import named
 from fuseablate.errors import InputError, unknown
 from fuseablate.io.escaping import masked, plain
 from fuseablate.io.lock import is_held
@@ -31,9 +32,10 @@ def add(commands: Any) -> None:
     actions = study.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     run = actions.add_parser("run", help="run a study, or go on with it")
-    run.add_argument(
+    file = run.add_argument(
         "file", type=Path, metavar="STUDY", help="its .toml, or the name of a study that is shipped"
     )
+    named(file, "studies")
     run.add_argument("--data-root", type=Path, metavar="DIR", help="where the data lie")
     run.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
     run.add_argument("--workers", type=whole(1), metavar="W", help="worker processes on the CPU")
@@ -79,6 +81,7 @@ def add(commands: Any) -> None:
     )
     run.add_argument("--storage", metavar="URL", help="an Optuna storage (default: a journal file)")
     run.add_argument("--wandb", metavar="MODE", help="online, offline or off")
+    add_quiet(run)
     run.set_defaults(run=run_study)
 
     status = actions.add_parser("status", help="show a study, live while it runs")
@@ -129,7 +132,14 @@ def run_study(args: argparse.Namespace) -> int:
     if line:
         print(plain(line))
     return run_to_report(
-        plan, store, workers, args.engine, args.storage, tracking=tracking, retries=args.retries
+        plan,
+        store,
+        workers,
+        args.engine,
+        args.storage,
+        quiet=args.quiet,
+        tracking=tracking,
+        retries=args.retries,
     )
 
 
@@ -150,6 +160,8 @@ def run_to_report(
     workers: Workers,
     engine: str = ENGINE,
     storage: str | None = None,
+    *,
+    quiet: bool = False,
     **options: Any,
 ) -> int:
     """Carry a plan out and print its report; 1 where a run has no result.
@@ -163,7 +175,7 @@ def run_to_report(
     from fuseablate.studies.screens.live import suited_view
 
     out = console()
-    with suited_view(out) as view:
+    with suited_view(out, quiet=quiet) as view:
         result = execute(
             plan, store, workers, view, ENGINES[engine].start, storage=storage, **options
         )

@@ -9,6 +9,7 @@ from fuseablate.commands.arguments import (
     add_data,
     add_edits,
     add_input,
+    add_quiet,
     add_runs,
     argument,
     edited_spec,
@@ -18,6 +19,7 @@ from fuseablate.commands.arguments import (
     seeds,
     whole,
 )
+from fuseablate.commands.completion import named
 from fuseablate.io.terminal import console
 from fuseablate.report import analyse, of_records
 from fuseablate.report.screen import print_report
@@ -26,7 +28,7 @@ from fuseablate.report.screen import print_report
 def add(commands: Any) -> None:
     """Declare both commands: the baseline is the published table, unedited."""
     train = commands.add_parser("train", help="train a spec, with edits, once for each seed")
-    train.add_argument("spec", help="a shipped spec (fusenet) or a path to a .toml")
+    named(train.add_argument("spec", help="a shipped spec (fusenet) or a path to a .toml"))
     add_edits(train)
     baseline = commands.add_parser("baseline", help="train the published FuSe table as it is")
     baseline.set_defaults(spec="fusenet", edits=[])
@@ -54,6 +56,7 @@ def add(commands: Any) -> None:
             help="CPU threads, which the result depends on (default: 1)",
         )
         add_runs(parser)
+        add_quiet(parser)
         parser.set_defaults(run=run)
 
 
@@ -66,14 +69,14 @@ def run(args: argparse.Namespace) -> int:
     if args.epochs:
         recipe = recipe.with_epochs(args.epochs)
 
-    from fuseablate.training import train
+    from fuseablate.training import SilentProgress, suited_progress, train
     from fuseablate.training.environment import check_precision, choose_device
 
     device = choose_device(args.device)
     check_precision(recipe, device)
     data = loaded_data(args, args.input or spec.input)
     spec = match_classes(spec, data)
-    if device.type == "cpu":
+    if device.type == "cpu" and not args.quiet:
         print(cores_used(args.threads))
     records = [
         train(
@@ -84,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
             store=run_store(args.runs),
             device=args.device,
             threads=args.threads,
+            progress=SilentProgress() if args.quiet else suited_progress(),
         )
         for seed in args.seeds
     ]

@@ -73,6 +73,15 @@ class Data:
         return self.read_test()
 
     @property
+    def counts(self) -> str:
+        """How many images there are, in words; the test set is not read for it."""
+        high, wide = self.image_size
+        return (
+            f"Images: {len(self.train):,} to train on, {len(self.val):,} for validation, "
+            f"{high}x{wide}, of {self.classes} classes"
+        )
+
+    @property
     def classes(self) -> int:
         return len(self.class_names)
 

@@ -20,7 +20,7 @@ from fuseablate.layers import (
 )
 from fuseablate.ops.fields import Bool, Channels, Choice, Int, Kernel, Padding, field
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, WithSE, act_layer
+from fuseablate.ops.shared import NL, NORM, WithSE, act_layer
 from fuseablate.ops.spatial import DEPTHWISE, FORM, spatial
 from fuseablate.ops.values import check_kernel, padding_of, sides
 
@@ -37,6 +37,10 @@ class ConvRow(WithSE):
     without: ClassVar[Mapping[str, str]] = {"residual": "op=basic adds its input"}
     kept: ClassVar[Mapping[str, object]] = {"kernel": 1}  # a 1x1 has no spatial kernel to change
 
+    norm: str | None = field(NORM, None)
+    """By default none, as behind a classifier. Over the `batch`; `group`: over 32 groups of
+    channels, or the largest number below that divides both; `layer`: at each position over all
+    channels."""
     kernel: int | str = field(Kernel())
     out: int | str = field(Channels("classes"))
     """Output channels; `classes` makes the row the classifier."""

@@ -74,6 +74,9 @@ def notes(lines: Sequence[TableLine], *, full: bool) -> list[str]:
     fit below a table.
     """
     chosen = [f"{choice} in {_where(ids, lines, full)}" for choice, ids in choices(lines).items()]
+    if bare := [line.row.id for line in lines if _lacks_a_norm(line.last)]:
+        where = _where(bare, lines, full)
+        chosen.append(f'no norm before the activation in {where}: norm = "batch" adds one')
     branches = [f"row {line.label}: {text}" for line in lines if (text := branches_text(line.row))]
     if full:
         return [*chosen, *branches]
@@ -102,6 +105,14 @@ def choices(lines: Sequence[TableLine]) -> dict[str, list[str]]:
         ):
             rows.setdefault("residual=true", []).append(line.row.id)
     return rows
+
+
+def _lacks_a_norm(row: InferredRow) -> bool:
+    """Whether a convolution has an activation and, unsaid, no norm; on 1x1 maps few have one."""
+    values = row.row.values()
+    bare = row.row.op == "conv" and values.get("norm") is None
+    active = values.get("nl", "identity") != "identity"
+    return bare and active and row.out_shape[1:] not in ((), (1, 1))
 
 
 def _where(ids: list[str], lines: Sequence[TableLine], full: bool) -> str:

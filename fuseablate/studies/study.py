@@ -62,15 +62,12 @@ class Study:
     """Those that levels put in the baseline's place, by what the file calls them."""
 
 
-def shipped_study(name: str) -> Path:
-    """Return where a study that comes with the package lies."""
+def shipped_studies() -> dict[str, Path]:
+    """Return the studies that come with the package, by name."""
     here = Path(__file__)
     # A wheel has them in the package; a checkout, an editable install too, at its top level.
     folder = next(filter(Path.is_dir, (here.with_name("shipped"), here.parents[2] / "studies")))
-    path = folder / f"{name}.toml"
-    if not path.is_file():
-        raise unknown("study", name, sorted(study.stem for study in folder.glob("*.toml")))
-    return path
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def load_study(name: str | Path) -> Study:
@@ -82,7 +79,10 @@ def load_study(name: str | Path) -> Study:
     """
     path = Path(name)
     if path.suffix != ".toml" and not path.exists():
-        path = shipped_study(str(name))
+        shipped = shipped_studies()
+        if str(name) not in shipped:
+            raise unknown("study", name, shipped)
+        path = shipped[str(name)]
     try:
         fit_name(path.stem)
     except ValueError as error:

@@ -5,6 +5,19 @@ What a run has done is in its checkpoint, so that one that was killed goes on fr
 """
 
 from fuseablate.training.loop import Order, train, train_stack
-from fuseablate.training.progress import Progress, SilentProgress, StoppedError
+from fuseablate.training.progress import (
+    Progress,
+    SilentProgress,
+    StoppedError,
+    suited_progress,
+)
 
-__all__ = ["Order", "Progress", "SilentProgress", "StoppedError", "train", "train_stack"]
+__all__ = [
+    "Order",
+    "Progress",
+    "SilentProgress",
+    "StoppedError",
+    "suited_progress",
+    "train",
+    "train_stack",
+]

@@ -24,7 +24,7 @@ from fuseablate.training.environment import (
 )
 from fuseablate.training.epoch import DivergedError, train_epoch
 from fuseablate.training.evaluate import evaluate_stack
-from fuseablate.training.progress import Progress, StoppedError, suited_progress
+from fuseablate.training.progress import Progress, SilentProgress, StoppedError
 from fuseablate.training.run import UNFINISHED, Run
 from fuseablate.training.stack import Stack
 from fuseablate.training.steps import Steps
@@ -70,11 +70,11 @@ def train(
     last whole epoch, with the threads of its checkpoint. The test set is read once, at the end: not
     at all where the run is not to be `tested`, and later, from its weights, where it ended so
     before. `threads` are torch's on the CPU, which the result there depends on; `progress` is by
-    default what suits the standard output. Bad input, a missing device among it, is an InputError,
+    default not shown. Bad input, a missing device among it, is an InputError,
     before anything is written; a loss that is not finite is not an error but a record that says
     `failed`.
     """
-    order = Order(recipe, seed, progress or suited_progress(), tested)
+    order = Order(recipe, seed, progress or SilentProgress(), tested)
     (ended,) = train_stack(spec, data, [order], store=store, device=device, threads=threads)
     outcome = ended.outcome
     if isinstance(outcome, Exception):

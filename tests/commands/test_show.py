@@ -343,3 +343,24 @@ def test_branches_of_inception_v3(
     assert f"row 8: {a}" in lines
     assert "row 10: b1 3x3 384; b2 1x1 64, 3x3 96, 3x3 96; b3 max pool" in lines
     assert f"row 16 x2: {e}" in lines
+
+
+def test_a_convolution_with_an_activation_and_no_norm_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows 1 and 2 lack it; row 3 says so itself, and a classifier's 1x1 map needs none."""
+    table = (
+        "input = 32\nclasses = 10\nrows = [\n"
+        '{ op = "conv", kernel = 3, out = 8, nl = "relu" },\n'
+        '{ op = "conv", kernel = 3, out = 8, nl = "relu" },\n'
+        '{ op = "conv", kernel = 3, out = 8, nl = "relu", norm = "none" },\n'
+        '{ op = "conv", kernel = 3, out = 8, norm = "batch", nl = "relu" },\n'
+        '{ op = "pool" },\n'
+        '{ op = "conv", kernel = 1, out = 16, nl = "relu" },\n'
+        '{ op = "conv", kernel = 1, out = "classes" },\n]\n'
+    )
+    path = tmp_path / "mine.toml"
+    path.write_text(table, encoding="utf-8")
+    assert main(["show", str(path)]) == 0
+    said = 'no norm before the activation in row 1, 2: norm = "batch" adds one'
+    assert said in capsys.readouterr().out

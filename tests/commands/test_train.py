@@ -48,10 +48,12 @@ def test_train_follows_the_data_and_trains_nothing_twice(
     again = capsys.readouterr().out
     assert "epoch 1/1" not in again
     assert len(Store(tmp_path / "runs").records()) == 2
+    assert main([*command, "--quiet", "--seeds", "0,1,2"]) == 0
+    assert "epoch 1/1" not in capsys.readouterr().out
 
     assert main(["report", "--runs", str(tmp_path / "runs"), "--json"]) == 0
     (comparison,) = json.loads(capsys.readouterr().out)
-    assert [run["seed"] for run in comparison["variants"][0]["runs"]] == [0, 1]
+    assert [run["seed"] for run in comparison["variants"][0]["runs"]] == [0, 1, 2]
 
 
 def test_classes_that_were_set_are_not_overruled(
@@ -148,6 +150,7 @@ def test_readme_example_runs_as_it_stands(
     # kernel 3 the pairs of rows 5 to 12 lose 2 x 2 weights for each of their 2,280 channels.
     assert "1,296,992 params" in out
     assert "test top-1" in out
+    assert out.count("\n") == 2  # the example's own lines: the library prints nothing
 
 
 def test_readme_names_the_two_commands() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,9 +98,23 @@ class PlainView:
         print(plain(text), flush=True)
 
 
+class SilentView:
+    """Shows nothing; what must be said goes to the standard error."""
+
+    def update(self, status: StudyStatus) -> None: ...
+
+    def say(self, text: str) -> None:
+        print(plain(text), file=sys.stderr, flush=True)
+
+
 @contextmanager
-def suited_view(out: Console) -> Iterator[LiveView | PlainView]:
-    """Show a live table where the output is a terminal, plain lines elsewhere."""
+def suited_view(
+    out: Console, *, quiet: bool = False
+) -> Iterator[LiveView | PlainView | SilentView]:
+    """Show a live table where the output is a terminal, plain lines elsewhere, or nothing."""
+    if quiet:
+        yield SilentView()
+        return
     if not out.is_terminal:
         yield PlainView()
         return

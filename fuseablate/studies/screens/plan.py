@@ -51,6 +51,7 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
             f"{len(untuned)} to do, then each variant's best is compared",
             soft_wrap=True,
         )
+    out.print(plan.data.counts, soft_wrap=True)
     out.print(seeds_said(plan), soft_wrap=True)
     records, todo = store.records(), [*untuned, *undone]
     spans = [plan.seconds_left(records, runs) for runs in (todo, [*todo, *due.later])]

@@ -31,6 +31,7 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     count = f"{size:,} distinct assignments" if size else "a continuous range among them"
     out.print(f"Space: {counted(len(space.parameters), 'parameter')}, {count}")
     out.print(f"Baseline: {summary(cost)}")
+    out.print(plan.data.counts, soft_wrap=True)
     limits = search.limits(base.spec, plan.data.image_size)
     for name, limit in limits.items():
         out.print(f"Budget: at most {cost_kind(name).exact(limit)}")
