@@ -29,6 +29,7 @@ TORCH = {"streams", "network", "training"}
 # The modules beside those that need torch.
 TORCH_MODULES = {
     "io.tensors", "runs.weights", "data.parts", "data.batches", "data.transforms", "data.cifar",
+    "data.augmentations",
     "data.folder", "data.generated",
 }  # fmt: skip
 NO_TORCH = {

@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     from fuseablate.network.scores import SCORES
     from fuseablate.streams import stream
 
-    streams = {"order": [stream(args.seed, "order")], "augment": [stream(args.seed, "augment")]}
-    drawn = TrainBatches(data.train, data, args.batch_size, "cpu", **streams)
+    order, augment = [stream(args.seed, "order")], [stream(args.seed, "augment")]
+    drawn = TrainBatches(data.train, data, args.batch_size, "cpu", order=order, augment=augment)
     if len(drawn) < args.batches:
         raise InputError(f"--batches {args.batches}: the training images make {len(drawn)}")
     batches = list(itertools.islice(drawn, args.batches))

@@ -11,9 +11,15 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from fuseablate.data.augmentations import SEEDS, Augmentations
 from fuseablate.data.parts import Data, Part
 from fuseablate.data.transforms import augment as augmented
-from fuseablate.data.transforms import crop_padding, normalise, normalised_bytes
+from fuseablate.data.transforms import (
+    crop_and_flip,
+    crop_padding,
+    normalise,
+    normalised_bytes,
+)
 from fuseablate.errors import InputError
 
 
@@ -39,14 +45,19 @@ class TrainBatches:
         *,
         order: Sequence[torch.Generator],
         augment: Sequence[torch.Generator],
+        augmentations: Sequence[Augmentations | None] | None = None,
     ) -> None:
+        """`order` and `augment` are a generator of each run; so are the `augmentations` a run's."""
         if not 1 <= batch_size <= len(part):
             raise InputError(
                 f"batch size {batch_size} must be from 1 to the {len(part):,} training images"
             )
         self._batch_size = batch_size
         self._device = torch.device(device)
-        self._streams = tuple(zip(order, augment, strict=True))
+        own = augmentations or [None] * len(order)
+        self._streams = tuple(zip(order, augment, own, strict=True))
+        self.is_augmented = any(own)
+        """Whether a run's images are changed one by one, on the CPU."""
         self._padding = crop_padding(part.images.shape[2])
         self._table = normalised_bytes(data.mean, data.std).to(self._device)
         # Pixel by pixel in memory: an image is then one copy, and the result is channels-last.
@@ -70,27 +81,45 @@ class TrainBatches:
         return itertools.starmap(self.make, zip(*draws, strict=True))
 
     def draw(self) -> list[Tensor]:
-        """Draw an epoch: indices, left edges, top edges and flips, each (steps, S * N)."""
-        draws = zip(*(self._drawn(order, augment) for order, augment in self._streams), strict=True)
+        """Draw an epoch: indices, left edges, top edges and flips, each (steps, S * N).
+
+        With augmentations also what each image's draw from.
+        """
+        draws = zip(*(self._drawn(*streams) for streams in self._streams), strict=True)
         return [torch.cat(of_runs, 1) for of_runs in draws]
 
-    def make(self, chosen: Tensor, dx: Tensor, dy: Tensor, flip: Tensor) -> tuple[Tensor, Tensor]:
+    def make(
+        self, chosen: Tensor, dx: Tensor, dy: Tensor, flip: Tensor, seeds: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return a batch of what `draw` has drawn for a step, moved to the device.
 
         It is float32 `(S * N, 3, H, W)`, normalised and channels-last, and int64 labels `(S * N,)`,
         both on the device, of S runs.
         """
         images = self._images.index_select(0, chosen).permute(0, 3, 1, 2)
-        batch = augmented(images, dx, dy, flip, padding=self._padding, table=self._table)
+        if seeds is None:
+            batch = augmented(images, dx, dy, flip, padding=self._padding, table=self._table)
+        else:
+            cut = crop_and_flip(images, dx, dy, flip, self._padding)
+            runs = len(self._streams)
+            parts = zip(cut.chunk(runs), seeds.chunk(runs), self._streams, strict=True)
+            changed = [own(part, drawn) if own else part for part, drawn, (*_, own) in parts]
+            batch = normalise(torch.cat(changed), self._table)
         return batch, self._labels.index_select(0, chosen)
 
-    def _drawn(self, order: torch.Generator, augment: torch.Generator) -> list[Tensor]:
-        """Return a run's order, left edges, top edges and flips, each (steps, N)."""
+    def _drawn(
+        self, order: torch.Generator, augment: torch.Generator, own: Augmentations | None
+    ) -> list[Tensor]:
+        """Return a run's order, left edges, top edges, flips and seeds, each (steps, N)."""
         count = len(self) * self._batch_size
         chosen = torch.randperm(len(self._labels), generator=order)[:count]
         offsets = torch.randint(0, 2 * self._padding + 1, (2, count), generator=augment)
         flips = torch.rand(count, generator=augment) < 0.5
-        return [draw.view(len(self), -1) for draw in (chosen, *offsets, flips)]
+        draws = [chosen, *offsets, flips]
+        if self.is_augmented:
+            none = torch.zeros_like(chosen)
+            draws.append(torch.randint(SEEDS, (count,), generator=augment) if own else none)
+        return [draw.view(len(self), -1) for draw in draws]
 
 
 def eval_batches(

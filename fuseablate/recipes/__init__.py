@@ -5,6 +5,13 @@ In comes the name of a shipped recipe or a TOML file; out comes a frozen, checke
 
 from __future__ import annotations
 
+from fuseablate.recipes.parts import (
+    AUGMENTATIONS,
+    OPTIMIZER_CLASSES,
+    made,
+    resolved,
+    takes_weight_decay,
+)
 from fuseablate.recipes.recipe import (
     OPTIMIZERS,
     Cosine,
@@ -19,7 +26,9 @@ from fuseablate.recipes.recipe import (
 )
 
 __all__ = [
+    "AUGMENTATIONS",
     "OPTIMIZERS",
+    "OPTIMIZER_CLASSES",
     "Cosine",
     "EarlyStop",
     "MultiStep",
@@ -29,4 +38,7 @@ __all__ = [
     "changes_of",
     "epochs_of",
     "load_recipe",
+    "made",
+    "resolved",
+    "takes_weight_decay",
 ]

@@ -16,6 +16,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from fuseablate.errors import InputError, unknown
 from fuseablate.io.checked import Schema, checked
 from fuseablate.io.reading import read_toml
+from fuseablate.recipes.parts import (
+    AUGMENTATIONS,
+    OPTIMIZER_CLASSES,
+    Part,
+    check_options,
+    code_of,
+)
 
 FOLDER = Path(str(resources.files("fuseablate"))) / "recipes"
 
@@ -99,13 +106,16 @@ class OneCycle(Schema):
 Schedule = Annotated[Cosine | MultiStep | OneCycle, Field(discriminator="kind")]
 
 
-# What each optimizer takes besides the rate and the weight decay, with torch's defaults.
+# What recipes have keys of their own for, besides the rate and the weight decay, by optimizer, with
+# torch's defaults; the rest are `optimizer_options`.
 OPTIMIZERS: dict[str, dict[str, object]] = {
     "sgd": {"momentum": 0.0, "nesterov": False},
     "adam": {"betas": [0.9, 0.999]},
     "adamw": {"betas": [0.9, 0.999]},
     "adamax": {"betas": [0.9, 0.999]},
     "rmsprop": {"momentum": 0.0},
+    "nadam": {"betas": [0.9, 0.999]},
+    "radam": {"betas": [0.9, 0.999]},
 }
 
 
@@ -116,6 +126,24 @@ class EarlyStop(Schema):
     """Whose loss is watched."""
     patience: Annotated[int, Field(ge=1)]
     """Epochs without a new low."""
+
+
+class Augmentation(Schema):
+    """A transform of each image of a batch in training, by its name in `AUGMENTATIONS`."""
+
+    name: str
+    options: Mapping[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        if self.name not in AUGMENTATIONS:
+            raise unknown("augmentation", self.name, AUGMENTATIONS)
+        check_options(self.name, AUGMENTATIONS[self.name], self.options)
+        return self
+
+
+def _by_name(given: object) -> object:
+    return {"name": given} if isinstance(given, str) else given
 
 
 class Recipe(Schema):
@@ -129,8 +157,10 @@ class Recipe(Schema):
     """Passes over the training images."""
     batch_size: Annotated[int, Field(ge=1)]
     """Images of one step."""
-    optimizer: Literal["sgd", "adam", "adamw", "adamax", "rmsprop"]
-    """One of torch's."""
+    optimizer: str
+    """One of `OPTIMIZER_CLASSES`."""
+    optimizer_options: Mapping[str, Any] = {}
+    """Its own, as its signature has them, where they are not torch's defaults."""
     lr: Positive
     """The learning rate, of which the schedule takes shares."""
     momentum: BelowOne | None = None
@@ -149,6 +179,12 @@ class Recipe(Schema):
     """The share of each label that is spread evenly over all classes."""
     mixup: Annotated[float, Field(ge=0)] = 0.0
     """The alpha of MixUp's Beta distribution; 0 mixes nothing."""
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    """The alpha of CutMix's Beta distribution; 0 pastes nothing."""
+    augment: Annotated[
+        tuple[Annotated[Augmentation, BeforeValidator(_by_name)], ...], Field(strict=False)
+    ] = ()
+    """Behind the crop and the flip, in this order, image by image."""
     clip_norm: Positive | None = None
     """The norm to which larger gradients are clipped."""
     early_stop: EarlyStop | None = None
@@ -161,9 +197,13 @@ class Recipe(Schema):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
+        self._optimizer_fits()
+        if self.mixup and self.cutmix:
+            raise ValueError("cutmix: mixup mixes the same batches; set one of them to 0")
         for key in ("momentum", "nesterov", "betas"):
             takers = [name for name, keys in OPTIMIZERS.items() if key in keys]
-            if getattr(self, key) is not None and self.optimizer not in takers:
+            own = getattr(self, key) is not None
+            if own and self.optimizer not in takers:
                 raise ValueError(
                     f"{key}: {self.optimizer} takes none (those that do: {', '.join(takers)})"
                 )
@@ -171,6 +211,15 @@ class Recipe(Schema):
             raise ValueError("nesterov = true: needs a momentum above 0")
         self._schedule_fits()
         return self
+
+    def _optimizer_fits(self) -> None:
+        name = self.optimizer
+        if name not in OPTIMIZER_CLASSES:
+            raise unknown("optimizer", name, OPTIMIZER_CLASSES)
+        for key in self.optimizer_options:
+            if key in OPTIMIZERS.get(name, {}):
+                raise ValueError(f"optimizer_options.{key}: is a key of the recipe; write {key}")
+        check_options(name, OPTIMIZER_CLASSES[name], self.optimizer_options)
 
     def _schedule_fits(self) -> None:
         schedule = self.schedule
@@ -200,10 +249,21 @@ class Recipe(Schema):
     def to_dict(self) -> dict[str, Any]:
         """Return what determines the training, in one form: no name, no title, nothing unset."""
         settings = self.model_dump(mode="json", exclude={"name", "title"}, exclude_none=True)
-        # MixUp came later than the first records: where it is off, their digests stay.
-        if not self.mixup:
-            del settings["mixup"]
-        return {**OPTIMIZERS[self.optimizer], **settings}
+        # These came later than the first records: where they are off, those digests stay.
+        for key in ("mixup", "cutmix", "augment", "optimizer_options"):
+            if not settings[key]:
+                del settings[key]
+        code = {name: digest for name, part in self.parts().items() if (digest := code_of(part))}
+        if code:
+            settings["plugins"] = code
+        return {**OPTIMIZERS.get(self.optimizer, {}), **settings}
+
+    def parts(self) -> dict[str, Part]:
+        """Return the optimizer and the augmentations by their names."""
+        parts = {
+            augmentation.name: AUGMENTATIONS[augmentation.name] for augmentation in self.augment
+        }
+        return {self.optimizer: OPTIMIZER_CLASSES[self.optimizer], **parts}
 
     def with_epochs(self, epochs: int) -> Recipe:
         """Return the recipe at another length, with the length in its name."""
@@ -253,14 +313,15 @@ def _loaded(name: str, inside: tuple[Path, ...]) -> Recipe:
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """Return the recipe with some fields changed, and the changes in its name.
 
-    Another optimizer starts from its own defaults: momentum, Nesterov and betas of the one
-    before fall away. Raise `InputError` for a change that the recipe refuses.
+    Another optimizer starts from its own defaults: momentum, Nesterov, betas and options of the
+    one before fall away. Raise `InputError` for a change that the recipe refuses.
     """
     if not changes:
         return recipe
     fresh: dict[str, Any] = {}
     if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:
         fresh = {key: None for keys in OPTIMIZERS.values() for key in keys}
+        fresh["optimizer_options"] = {}
     label = " ".join(f"{key}={value}" for key, value in changes.items())
     return recipe.replace(**{"name": f"{recipe.name} {label}", **fresh, **changes})
 

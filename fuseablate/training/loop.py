@@ -10,10 +10,11 @@ from typing import NamedTuple, TypeAlias
 
 import torch
 
+from fuseablate.data.augmentations import Augmentations
 from fuseablate.data.batches import TrainBatches
 from fuseablate.data.parts import Data
 from fuseablate.errors import InputError
-from fuseablate.recipes import Recipe
+from fuseablate.recipes import OPTIMIZER_CLASSES, Recipe, takes_weight_decay
 from fuseablate.runs import Record, Store, run_digest
 from fuseablate.spec import Spec
 from fuseablate.training.environment import (
@@ -24,6 +25,7 @@ from fuseablate.training.environment import (
 )
 from fuseablate.training.epoch import DivergedError, train_epoch
 from fuseablate.training.evaluate import evaluate_stack
+from fuseablate.training.optim import is_capturable
 from fuseablate.training.progress import Progress, SilentProgress, StoppedError
 from fuseablate.training.run import UNFINISHED, Run
 from fuseablate.training.stack import Stack
@@ -173,6 +175,12 @@ def _check(spec: Spec, recipe: Recipe, data: Data, seed: int) -> None:
             f"recipe {recipe.name}: batch_size = {recipe.batch_size}: must be at most the "
             f"{len(data.train)} training images of {data.title}"
         )
+    Augmentations.of(recipe, data.image_size)
+    if recipe.weight_decay and not takes_weight_decay(OPTIMIZER_CLASSES[recipe.optimizer]):
+        raise InputError(
+            f"recipe {recipe.name}: weight_decay = {recipe.weight_decay}: {recipe.optimizer} takes "
+            "none; use 0"
+        )
 
 
 def _carried_out(
@@ -249,8 +257,11 @@ class _Together:
             device,
             order=[state.streams["order"] for state in states],
             augment=[state.streams["augment"] for state in states],
+            augmentations=[Augmentations.of(run.recipe, data.image_size) for run in self._runs],
         )
-        self._steps = Steps(self._stack, batches)
+        # What changes images one by one is done on the CPU, and in no graph.
+        static = not batches.is_augmented and all(is_capturable(run.recipe) for run in self._runs)
+        self._steps = Steps(self._stack, batches, static=None if static else False)
 
     def close(self) -> None:
         self._steps.close()

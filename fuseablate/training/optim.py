@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from inspect import signature
 from typing import Any
@@ -11,15 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from fuseablate.recipes import OPTIMIZERS, Recipe
+from fuseablate.recipes import OPTIMIZER_CLASSES, OPTIMIZERS, Recipe, made, resolved
 
-CLASSES: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "adamax": torch.optim.Adamax,
-    "rmsprop": torch.optim.RMSprop,
-}
 # One kernel for all of a step. On the CPU it takes parameters and gradients in the order of
 # their memory, so both must have the same strides; autograd gives gradients those of their
 # parameters.
@@ -30,11 +23,15 @@ def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     """Return the recipe's optimizer; norms and biases are a group of their own if undecayed."""
     parameters = list(network.parameters())
     settings: dict[str, Any] = {
-        key: value for key, value in recipe.to_dict().items() if key in OPTIMIZERS[recipe.optimizer]
+        key: value
+        for key, value in recipe.to_dict().items()
+        if key in OPTIMIZERS.get(recipe.optimizer, {})
     }
+    settings |= recipe.optimizer_options
     if recipe.optimizer in FUSED and parameters[0].device.type in ("cpu", "cuda"):
         settings["fused"] = True
-    if "capturable" in signature(CLASSES[recipe.optimizer]).parameters:
+    part = OPTIMIZER_CLASSES[recipe.optimizer]
+    if "capturable" in signature(resolved(part)).parameters:
         settings["capturable"] = parameters[0].device.type == "cuda"
     if recipe.weight_decay_norm:
         groups = [{"params": parameters, "weight_decay": recipe.weight_decay}]
@@ -45,7 +42,16 @@ def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
             {"params": weights, "weight_decay": recipe.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-    return CLASSES[recipe.optimizer](groups, lr=recipe.lr, **settings)
+    optimizer: torch.optim.Optimizer = made(
+        recipe.optimizer, part, groups, lr=recipe.lr, **settings
+    )
+    return optimizer
+
+
+def is_capturable(recipe: Recipe) -> bool:
+    """Whether steps of the optimizer can be captured in a graph, its rate on the device."""
+    name = recipe.optimizer
+    return name in FUSED or "capturable" in signature(resolved(OPTIMIZER_CLASSES[name])).parameters
 
 
 class EMA:

@@ -196,7 +196,9 @@ class Run:
             started=self.state.started,
             ended=now(),
             untested=not self.tested,
-            plugins=plugins_needed(self.spec, self.data.identity.get("name"), self.data.image_size),
+            plugins=plugins_needed(
+                self.spec, self.recipe, self.data.identity.get("name"), self.data.image_size
+            ),
         )
         self.folder.write(RECORD, record.to_json())
         self.folder.remove(*UNFINISHED)

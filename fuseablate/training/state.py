@@ -50,7 +50,12 @@ class TrainingState:
         self.recipe = recipe
         self.optimizer = make_optimizer(recipe, self.network)
         self.average = EMA(self.network, recipe.ema) if recipe.ema else None
-        names = ("order", "augment", "dropout", *(["mixup"] if recipe.mixup else []))
+        names = (
+            "order",
+            "augment",
+            "dropout",
+            *(["mixup"] if recipe.mixup or recipe.cutmix else []),
+        )
         self.streams = {name: stream(seed, name) for name in names}
         for module in self.network.modules():
             if isinstance(module, Dropout):

@@ -19,7 +19,7 @@ from fuseablate.data.batches import TrainBatches
 from fuseablate.layers import Layer
 from fuseablate.network import to_module
 from fuseablate.network.modules import Dropout
-from fuseablate.training.mixup import Targets, draw_mixing, mixed
+from fuseablate.training.mixup import Targets, draw_mixing, draw_pasting, mixed, pasted
 from fuseablate.training.schedule import learning_rate
 from fuseablate.training.stack import Stack
 
@@ -92,6 +92,11 @@ class Steps:
                 drawn = draw_mixing(recipe.mixup, steps, self._batch_size, state.streams["mixup"])
                 self._put(f"others {run}", drawn[0])
                 self._put(f"shares {run}", drawn[1])
+            if recipe.cutmix:
+                size, mixes = self._batches.image_size, state.streams["mixup"]
+                boxes = draw_pasting(recipe.cutmix, steps, self._batch_size, size, mixes)
+                for name, table in zip(("others", "shares", "box"), boxes, strict=True):
+                    self._put(f"{name} {run}", table)
             if state.average:
                 taken = range(first + 1, first + steps + 1)
                 shares.append([state.average.share(step) for step in taken])
@@ -196,7 +201,9 @@ class Steps:
         for run, (own_images, own_labels) in enumerate(zip(images, labels, strict=True)):
             if f"others {run}" in self._tables:
                 drawn = self._now(f"others {run}"), self._now(f"shares {run}")
-                inputs[run], targets[run] = mixed(own_images, own_labels, *drawn)
+                box = (self._now(f"box {run}"),) if f"box {run}" in self._tables else ()
+                make = pasted if box else mixed
+                inputs[run], targets[run] = make(own_images, own_labels, *drawn, *box)
         return inputs, targets
 
     def _put(self, name: str, table: Tensor) -> None:

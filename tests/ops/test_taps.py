@@ -73,8 +73,8 @@ def test_a_step_trains_on_the_weighted_losses() -> None:
     }
 
     def batches() -> TrainBatches:
-        draws = {name: [stream(5, name)] for name in ("order", "augment")}
-        return TrainBatches(data.train, data, 216, "cpu", **draws)
+        order, augment = [stream(5, "order")], [stream(5, "augment")]
+        return TrainBatches(data.train, data, 216, "cpu", order=order, augment=augment)
 
     ((images, labels),) = batches()
     logits, side = logits_by_hand(before, images)

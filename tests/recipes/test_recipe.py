@@ -95,6 +95,42 @@ def test_mixup_is_off_and_unsaid_but_where_a_recipe_asks_for_it() -> None:
     assert load_recipe("quick").replace(mixup=0.2).to_dict()["mixup"] == 0.2
 
 
+def test_other_optimizers_and_augmentations_are_unsaid_but_where_a_recipe_asks_for_them() -> None:
+    plain = load_recipe("standard")
+    assert not {"cutmix", "augment", "optimizer_options", "plugins"} & set(plain.to_dict())
+    asked = plain.replace(
+        augment=["TrivialAugmentWide", {"name": "RandomErasing", "options": {"p": 0.25}}],
+        cutmix=1.0,
+    )
+    assert asked.to_dict()["augment"] == [
+        {"name": "TrivialAugmentWide", "options": {}},
+        {"name": "RandomErasing", "options": {"p": 0.25}},
+    ]
+    assert Recipe.model_validate(asked.model_dump(mode="json")) == asked
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"optimizer": "nadams"}, "unknown optimizer 'nadams'; did you mean 'nadam'?"),
+        (
+            {"optimizer_options": {"damping": 1}},
+            "unknown option of sgd 'damping'; did you mean",
+        ),
+        ({"optimizer_options": {"momentum": 1}}, "optimizer_options.momentum: is a key of the rec"),
+        ({"optimizer_options": {"lr": 1}}, "unknown option of sgd 'lr'"),
+        ({"augment": ["RandAugmnt"]}, "unknown augmentation 'RandAugmnt'; did you mean 'RandAugme"),
+        ({"augment": [{"name": "RandomErasing", "options": {"q": 1}}]}, "option of RandomErasing"),
+        ({"mixup": 0.2, "cutmix": 1.0}, "cutmix: mixup mixes the same batches"),
+    ],
+)
+def test_a_part_that_there_is_not_is_one_line(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        load_recipe("standard").replace(**changes)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_replace_returns_a_checked_copy() -> None:
     recipe = load_recipe("standard")
     assert recipe.replace(lr=0.2).lr == 0.2

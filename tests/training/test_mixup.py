@@ -15,7 +15,7 @@ from fuseablate.network.modules import Dropout
 from fuseablate.runs.store import Store
 from fuseablate.streams import stream
 from fuseablate.training import SilentProgress, train
-from fuseablate.training.mixup import Targets, draw_mixing, mixed
+from fuseablate.training.mixup import Targets, draw_mixing, draw_pasting, mixed, pasted
 from fuseablate.training.state import TrainingState
 from tests.helpers.small_run import small_data, small_recipe, small_spec
 
@@ -46,6 +46,34 @@ def test_images_and_classes_are_mixed_alike() -> None:
     assert torch.allclose(mixtures, expected)
     assert 0.5 <= share <= 1
     assert shares.sum().item() == pytest.approx(1)
+
+
+def test_cutmix_pastes_a_box_and_the_classes_go_by_its_area() -> None:
+    images = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 3, 8, 10).contiguous()
+    labels = 10 * torch.arange(6)
+    shares = torch.tensor([0.85, 0.15])
+    order, box = torch.arange(6).roll(1), torch.tensor([2, 6, 7, 10])
+    changed, targets = pasted(images, labels, order, shares, box)
+    expected = images.clone()
+    expected[:, :, 2:6, 7:10] = images.roll(1, 0)[:, :, 2:6, 7:10]
+    assert torch.equal(changed, expected)
+    assert targets.others is not None
+    assert targets.others.tolist() == labels.roll(1).tolist()
+    assert targets.shares is shares
+
+
+def test_the_boxes_that_cutmix_draws() -> None:
+    orders, shares, boxes = draw_pasting(1.0, 800, 2, (100, 50), stream(1, "mixup"))
+    top, bottom, left, right = boxes.T
+    assert boxes.min() >= 0
+    assert (bottom.max(), right.max()) == (100, 50)
+    area = (bottom - top) * (right - left) / 5000
+    assert torch.allclose(shares, torch.stack([1 - area, area], 1))
+    # A box that no edge cuts has the shape of the image.
+    whole = (top > 0) & (bottom < 100) & (left > 0) & (right < 50)
+    assert whole.sum() > 100
+    assert torch.allclose((bottom - top)[whole] / 2.0, (right - left)[whole] * 1.0, atol=2)
+    assert sorted(orders[0].tolist()) == [0, 1]
 
 
 @pytest.mark.parametrize("alpha", [0.1, 1.0, 4.0])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fuseablate.recipes import OPTIMIZER_CLASSES
 from fuseablate.recipes.recipe import Recipe
 from fuseablate.training.environment import threads_set
 from fuseablate.training.optim import EMA, make_optimizer
@@ -38,6 +39,44 @@ def network() -> nn.Module:
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
     ).to(memory_format=torch.channels_last)
+
+
+OTHERS: list[tuple[str, str, dict[str, object]]] = [
+    ("nadam", "NAdam", {"momentum_decay": 0.01}),
+    ("radam", "RAdam", {"eps": 1e-6}),
+    ("adagrad", "Adagrad", {"lr_decay": 0.1}),
+    ("adadelta", "Adadelta", {"rho": 0.8}),
+    ("adafactor", "Adafactor", {"beta2_decay": -0.5}),
+    ("asgd", "ASGD", {"alpha": 0.5}),
+    ("adamw", "AdamW", {"amsgrad": True}),
+    ("rmsprop", "RMSprop", {"alpha": 0.9, "centered": True}),
+    ("sgd", "SGD", {"dampening": 0.1}),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "options"), OTHERS)
+def test_any_of_torchs_by_name_with_its_own_options(
+    name: str, kind: str, options: dict[str, object]
+) -> None:
+    ours, theirs = network(), network()
+    more = {"momentum": 0.5} if name == "sgd" else {}
+    own = recipe(name, optimizer_options=options, **more)
+    take_steps(ours, make_optimizer(own, ours))
+    make: Callable[..., torch.optim.Optimizer] = getattr(torch.optim, kind)
+    take_steps(theirs, make(theirs.parameters(), lr=0.01, weight_decay=0.05, **more, **options))
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(mine, other, rtol=1e-5, atol=1e-7)
+    assert own.to_dict()["optimizer_options"] == options
+
+
+def test_all_of_torchs_are_there_that_can_be() -> None:
+    """LBFGS needs a closure, SparseAdam sparse gradients, Muon parameters of two dimensions."""
+    theirs = {
+        name.lower()
+        for name, kind in vars(torch.optim).items()
+        if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)
+    }
+    assert set(OPTIMIZER_CLASSES) == theirs - {"optimizer", "lbfgs", "sparseadam", "muon"}
 
 
 def take_steps(net: nn.Module, optimizer: torch.optim.Optimizer, steps: int = 5) -> None:

@@ -1,0 +1,92 @@
+"""The optimizers and the augmentations by their names, and their options by their signatures.
+
+Without torch, which is imported when an option is checked.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fuseablate.errors import InputError, unknown
+from fuseablate.plugins import Registry, content_of
+
+Part = str | Callable[..., Any]
+"""A class or a function that makes one, or where it is: `module:name`."""
+
+# Of torch's optimizers those that take dense gradients of parameters of any shape and no closure:
+# not LBFGS, SparseAdam and Muon.
+OPTIMIZER_CLASSES: Registry[Part] = Registry(
+    "optimizers",
+    {
+        "sgd": "torch.optim:SGD",
+        "adam": "torch.optim:Adam",
+        "adamw": "torch.optim:AdamW",
+        "adamax": "torch.optim:Adamax",
+        "rmsprop": "torch.optim:RMSprop",
+        "nadam": "torch.optim:NAdam",
+        "radam": "torch.optim:RAdam",
+        "adagrad": "torch.optim:Adagrad",
+        "adadelta": "torch.optim:Adadelta",
+        "adafactor": "torch.optim:Adafactor",
+        "asgd": "torch.optim:ASGD",
+        "rprop": "torch.optim:Rprop",
+    },
+)
+_V2 = (
+    "AugMix", "AutoAugment", "ColorJitter", "ElasticTransform", "GaussianBlur",
+    "RandAugment", "RandomAdjustSharpness", "RandomAffine", "RandomAutocontrast",
+    "RandomChannelPermutation", "RandomEqualize", "RandomErasing", "RandomGrayscale",
+    "RandomInvert", "RandomPerspective", "RandomPhotometricDistort", "RandomPosterize",
+    "RandomRotation", "RandomSolarize", "RandomVerticalFlip", "TrivialAugmentWide",
+)  # fmt: skip
+AUGMENTATIONS: Registry[Part] = Registry(
+    "augmentations", {name: f"torchvision.transforms.v2:{name}" for name in _V2}
+)
+# What is no option: it is a key of the recipe, or how the work is done.
+_NOT_OPTIONS = {
+    "params", "lr", "weight_decay", "foreach", "fused", "maximize", "capturable", "differentiable",
+}  # fmt: skip
+
+
+def resolved(part: Part) -> Callable[..., Any]:
+    """Return the class or function; torch is imported where it is torch's."""
+    made: Callable[..., Any] = pkgutil.resolve_name(part) if isinstance(part, str) else part
+    return made
+
+
+def options_of(part: Part) -> tuple[str, ...]:
+    """Return the names of the options that a part takes."""
+    parameters = inspect.signature(resolved(part)).parameters.values()
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return tuple(p.name for p in parameters if p.kind in named and p.name not in _NOT_OPTIONS)
+
+
+def takes_weight_decay(part: Part) -> bool:
+    return "weight_decay" in inspect.signature(resolved(part)).parameters
+
+
+def check_options(name: str, part: Part, options: Mapping[str, Any]) -> None:
+    """Raise an `InputError` for an option that the part does not take."""
+    if options:
+        known = options_of(part)
+        for key in options:
+            if key not in known:
+                raise unknown(f"option of {name}", key, known)
+
+
+def made(name: str, part: Part, *arguments: Any, **options: Any) -> Any:
+    """Return what a part makes; an `InputError` says why it makes nothing of these options."""
+    try:
+        return resolved(part)(*arguments, **options)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: {' '.join(str(error).split())}") from None
+
+
+def code_of(part: Part) -> str:
+    """Return the digest of the file that defines a part of a plug-in, "" for what ships."""
+    if isinstance(part, str) and part.startswith("torch"):
+        return ""
+    return content_of(resolved(part))
