@@ -20,6 +20,7 @@ from fuseablate.commands.arguments import (
     whole,
 )
 from fuseablate.commands.completion import named
+from fuseablate.io.escaping import plain
 from fuseablate.io.terminal import console
 from fuseablate.report import analyse, of_records
 from fuseablate.report.screen import print_report
@@ -76,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     check_precision(recipe, device)
     data = loaded_data(args, args.input or spec.input)
     spec = match_classes(spec, data)
+    if data.parts and not args.quiet:
+        print(plain(f"{data.title}: {data.parts}"))
     if device.type == "cpu" and not args.quiet:
         print(cores_used(args.threads))
     records = [

@@ -18,7 +18,7 @@ from torch import Tensor
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import functional as F
 
-from fuseablate.data.parts import Data, Part, check_memory, make_data, stratified_split
+from fuseablate.data.parts import JSON, Data, Part, check_memory, make_data, stratified_split
 from fuseablate.data.sets import Request
 from fuseablate.errors import InputError
 from fuseablate.io.reading import read_bytes
@@ -29,8 +29,9 @@ IMAGE_BYTES = 2**28  # of one file
 def load(request: Request) -> Data:
     """Return the images of `root/train/CLASS/` and `root/test/CLASS/`, `size` x `size`.
 
-    Where there is no `root/test`, `root/val` is the test set; beside a `root/test` it is not
-    read. Validation images are split off from the training set either way.
+    Beside a `root/test`, `root/val` holds the validation images. Where there is no `root/test`,
+    `root/val` is the test set. Without a `root/val` of their own, validation images are split off
+    from the training set.
 
     An image is converted to RGB, resized so that its shorter side is `size` (bilinear), and its
     centre is cut out: an image of `size` x `size` stays as it is, byte for byte.
@@ -45,16 +46,31 @@ def load(request: Request) -> Data:
     """
     assert request.root is not None
     root, size = request.root.expanduser(), request.arguments["size"]
-    only_val = (root / "val").is_dir() and not (root / "test").is_dir()
+    has_val, has_test = (root / "val").is_dir(), (root / "test").is_dir()
     train_set = _listing(root / "train")
-    test_set = _listing(root / ("val" if only_val else "test"))
+    test_set = _listing(root / ("val" if has_val and not has_test else "test"))
     _check_same_classes(train_set, test_set)
-    check_memory(f"{root}", len(train_set) + len(test_set), size, request.memory_limit)
-
-    labels = torch.tensor(train_set.targets)
-    train, val = stratified_split(labels, train_set.classes, request.split_seed)
-    # The training images first, the validation images behind them: two views, no copy.
-    pixels, train_digest = _read(train_set, torch.cat([train, val]), size)
+    count = len(train_set) + len(test_set)
+    content: dict[str, JSON] = {}
+    if has_val and has_test:
+        val_set = _listing(root / "val")
+        _check_same_classes(train_set, val_set)
+        check_memory(f"{root}", count + len(val_set), size, request.memory_limit)
+        pixels, train_digest = _read(train_set, torch.arange(len(train_set)), size)
+        val_pixels, content["val"] = _read(val_set, torch.arange(len(val_set)), size)
+        train_part = Part(pixels, torch.tensor(train_set.targets))
+        val_part = Part(val_pixels, torch.tensor(val_set.targets))
+        parts = "trained on train/, validated on val/, tested on test/"
+    else:
+        check_memory(f"{root}", count, size, request.memory_limit)
+        labels = torch.tensor(train_set.targets)
+        train, val = stratified_split(labels, train_set.classes, request.split_seed)
+        # The training images first, the validation images behind them: two views, no copy.
+        pixels, train_digest = _read(train_set, torch.cat([train, val]), size)
+        train_part = Part(pixels[: len(train)], labels[train])
+        val_part = Part(pixels[len(train) :], labels[val])
+        test = "test/" if has_test else "val/, since there is no test/"
+        parts = f"validated on a tenth of train/, tested on {test}"
     test_digest = _digest(digest for _, digest in _decoded(test_set, size))
 
     def read_test() -> Part:
@@ -67,16 +83,17 @@ def load(request: Request) -> Data:
     return make_data(
         request,
         train_set.classes,
-        train=Part(pixels[: len(train)], labels[train]),
-        val=Part(pixels[len(train) :], labels[val]),
+        train=train_part,
+        val=val_part,
         read_test=read_test,
         source={
             "name": "folder",
-            "content": {"train": train_digest, "test": test_digest},
+            "content": {"train": train_digest, "test": test_digest, **content},
             "resize": "shorter side, bilinear, then centre crop",
         },
         name=name,
         title=f"{request.dataset.title} '{name}'",
+        parts=parts,
     )
 
 

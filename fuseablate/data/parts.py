@@ -67,6 +67,8 @@ class Data:
     """All that determines the data and nothing of where they lie: two sets with the same identity
     have the same pixels, labels and split."""
     read_test: Callable[[], Part] = field(repr=False)
+    parts: str = ""
+    """Where the three parts come from, in words, where that is not plain."""
 
     def test(self) -> Part:
         """Return the test set, read when it is first asked for; a run does so once, at its end."""
@@ -101,11 +103,13 @@ def make_data(
     source: Mapping[str, JSON],
     name: str = "",
     title: str = "",
+    parts: str = "",
 ) -> Data:
     """Return the data set, whose mean and deviation are those asked for, or measured on `train`.
 
     `source` is the first part of the identity: what fixes the pixels and labels, such as
-    digests, or a generator's version and seed. `name` and `title` are the row's unless given.
+    digests, or a generator's version and seed. `name` and `title` are the row's unless given;
+    `parts` are those of `Data`.
     """
     if request.mean is None and request.std is None:
         mean, std = measured_statistics(train)
@@ -129,6 +133,7 @@ def make_data(
         std,
         identity,
         cache(read_test),
+        parts,
     )
 
 

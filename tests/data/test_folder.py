@@ -104,6 +104,30 @@ def test_val_is_the_test_set_where_there_is_no_test(root: Path) -> None:
     assert data.identity == before.identity
 
 
+def test_val_beside_test_is_the_validation_set(root: Path) -> None:
+    for number, name in enumerate(("ape", "bee", "bee")):
+        folder = root / "val" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        picture(50 + number).save(folder / f"{number}.png")
+    without = load(root)
+    assert (len(without.train), len(without.val), len(without.test())) == (10, 3, 4)
+    assert without.val.labels.tolist() == [0, 1, 1]
+    first = np.asarray(Image.open(root / "val" / "ape" / "0.png"))
+    assert np.array_equal(without.val.images[0].permute(1, 2, 0).numpy(), first)
+    assert without.parts == "trained on train/, validated on val/, tested on test/"
+    picture(60).save(root / "val" / "ape" / "0.png")
+    assert load(root).identity != without.identity
+    (root / "val" / "bee").rename(root / "val" / "cat")
+    fails(root, "ROOT/val lacks the class 'bee' of ROOT/train; both need the same class folders")
+
+
+def test_what_the_parts_are_is_said(root: Path) -> None:
+    assert load(root).parts == "validated on a tenth of train/, tested on test/"
+    (root / "test").rename(root / "val")
+    said = "validated on a tenth of train/, tested on val/, since there is no test/"
+    assert load(root).parts == said
+
+
 def test_the_identity_depends_on_the_files_and_not_on_their_place(
     root: Path, tmp_path: Path
 ) -> None:

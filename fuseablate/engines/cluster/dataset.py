@@ -32,7 +32,7 @@ class Shipment(TypedDict):
 
 def shipped(data: Data, put: Callable[[Arrays], Any]) -> Shipment:
     """Put the parts of a data set into an object store, the test set among them."""
-    names = ("name", "title", "class_names", "mean", "std", "identity")
+    names = ("name", "title", "class_names", "mean", "std", "identity", "parts")
     parts = zip(PARTS, (data.train, data.val, data.test()), strict=True)
     arrays = {name: _arrays(part) for name, part in parts}
     return {
