@@ -28,8 +28,7 @@ from fuseablate.version import __version__
 SPIN_COUNT = "3000"
 COMMANDS = (
     "quickstart", "list", "show", "cost", "diff", "explore", "profile", "train", "report", "export",
-    "convert", "bench", "scores", "study", "runs", "docs",
-    "completion",
+    "convert", "bench", "scores", "study", "runs", "new", "docs", "completion",
 )  # fmt: skip
 
 

@@ -1,0 +1,77 @@
+"""`fuseablate new`: a working, commented file of one's own, and its test."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from fuseablate.data import DATA_SETS
+from fuseablate.errors import InputError
+from fuseablate.io.escaping import plain
+from fuseablate.ops import OPS
+from fuseablate.plugins import Registry
+
+# The endings of the files, and the table whose shipped names are taken.
+KINDS: dict[str, tuple[str, Registry[Any] | None]] = {
+    "op": (".py", OPS),
+    "dataset": (".py", DATA_SETS),
+    "recipe": (".toml", None),
+    "study": (".toml", None),
+}
+NEXT = {
+    "op": "fuseablate show resnet20 --plugin {file} --set 1.op={name} --check",
+    "dataset": "fuseablate train resnet20 --plugin {file} --data {name} --epochs 1",
+    "recipe": "fuseablate train fusenet --recipe {file} --data generated",
+    "study": "fuseablate study run {file} --dry-run",
+}
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "new", help="write a commented op, data set, recipe or study of your own, with its test"
+    )
+    parser.add_argument("kind", choices=KINDS, help="what to write")
+    parser.add_argument("name", metavar="NAME", help="its name: letters, digits and _")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(), metavar="DIR", help="where to write (default: here)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file and its test; neither where one of them is there."""
+    ending, table = KINDS[args.kind]
+    name: str = args.name
+    if not (name.isidentifier() and name.isascii() and name == name.lower()):
+        raise InputError(
+            f"'{name}' is no name; use small letters, digits and _, as in my_{args.kind}"
+        )
+    if table and name in table.shipped:
+        raise InputError(f"{args.kind} '{name}' ships with fuseablate; give yours another name")
+    own = f"{name}{ending}"
+    texts = {own: f"{args.kind}{ending}.txt", f"test_{name}.py": f"test_{args.kind}.py.txt"}
+    for file in texts:
+        if (args.folder / file).exists():
+            raise InputError(
+                f"{args.folder / file}: is there already; remove it, or take another name"
+            )
+    words = name.split("_")
+    # A class's name, or a title.
+    title = "".join(map(str.capitalize, words)) if table else " ".join(words).capitalize()
+    templates = resources.files("fuseablate.commands") / "templates"
+    try:
+        args.folder.mkdir(parents=True, exist_ok=True)
+        for file, template in texts.items():
+            text = (templates / template).read_text(encoding="utf-8")
+            (args.folder / file).write_text(
+                text.replace("NAME", name).replace("TITLE", title), encoding="utf-8"
+            )
+    except OSError as error:
+        raise InputError(f"{args.folder}: cannot be written: {error.strerror}") from None
+    file = args.folder / own
+    print(plain(f"wrote {file} and {args.folder / f'test_{name}.py'}"))
+    print(plain(f"next: {NEXT[args.kind].format(file=file, name=name)}"))
+    print(plain(f"      pytest {args.folder / f'test_{name}.py'}"))
+    return 0

@@ -1,0 +1,57 @@
+"""The examples, and what `fuseablate new` writes, run as their users would run them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fuseablate.commands.program import main
+from tests.helpers.paths import REPOSITORY
+
+EXAMPLES = REPOSITORY / "examples"
+
+
+def done(*words: str, folder: Path) -> str:
+    run = subprocess.run(
+        [sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+def test_the_study_in_python(tmp_path: Path) -> None:
+    words = ("--epochs", "1", "--seeds", "2", "--runs", "here")
+    out = done(str(EXAMPLES / "study_in_python.py"), *words, folder=tmp_path)
+    assert [line.split("  ")[0] for line in out.splitlines() if "top-1" in line] == [
+        "baseline", "no SE", "kernel 3",
+    ]  # fmt: skip
+    assert len(list((tmp_path / "here").glob("*/record.json"))) == 6
+
+
+def test_the_example_op_and_what_new_writes_pass_their_tests(tmp_path: Path) -> None:
+    for kind in ("op", "dataset", "recipe", "study"):
+        assert main(["new", kind, f"my_{kind}", "--folder", str(tmp_path / "new")]) == 0
+    out = done(
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", "new", str(EXAMPLES), folder=tmp_path
+    )
+    assert "10 passed" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("op", "conv"), "op 'conv' ships with fuseablate; give yours another name"),
+        (("study", "My-study"), "'My-study' is no name; use small letters, digits and _"),
+        (("recipe", "taken"), "test_taken.py: is there already; remove it, or take another name"),
+    ],
+)
+def test_nothing_is_written_where_something_is_wrong(
+    words: tuple[str, str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "test_taken.py").write_text("")
+    assert main(["new", *words, "--folder", str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["test_taken.py"]
