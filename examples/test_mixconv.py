@@ -54,7 +54,7 @@ def test_each_size_filters_its_channels() -> None:
 
 
 def test_the_network_is_what_the_layers_say() -> None:
-    for edits in ((), ("2.kernels=2",), ("2.norm=batch", "2.out=x1.5", "2.depth=2")):
+    for edits in ((), ("2.kernels=2",), ("2.kernels=2", "2.norm=batch", "2.depth=2")):
         assert cross_check(SPEC.edit(*edits)) == []
 
 
