@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fuseablate.data.augmentations import SEEDS, Augmentations
 from fuseablate.data.parts import Data, Part
+from fuseablate.data.sets import MEMORY_LIMIT
 from fuseablate.data.transforms import augment as augmented
 from fuseablate.data.transforms import (
     crop_and_flip,
@@ -61,7 +62,10 @@ class TrainBatches:
         self._padding = crop_padding(part.images.shape[2])
         self._table = normalised_bytes(data.mean, data.std).to(self._device)
         # Pixel by pixel in memory: an image is then one copy, and the result is channels-last.
-        self._images = part.images.permute(0, 2, 3, 1).contiguous().to(self._device)
+        pixels = part.images.permute(0, 2, 3, 1).contiguous()
+        self.is_streamed = pixels.nbytes > MEMORY_LIMIT and self._device.type != "cpu"
+        """Whether each batch is brought to the device, which is not to hold so many images."""
+        self._images = pixels if self.is_streamed else pixels.to(self._device)
         self._labels = part.labels.to(self._device)
 
     @property
@@ -96,7 +100,8 @@ class TrainBatches:
         It is float32 `(S * N, 3, H, W)`, normalised and channels-last, and int64 labels `(S * N,)`,
         both on the device, of S runs.
         """
-        images = self._images.index_select(0, chosen).permute(0, 3, 1, 2)
+        pixels = self._images.index_select(0, chosen.to(self._images.device))
+        images = pixels.to(self._device).permute(0, 3, 1, 2)
         if seeds is None:
             batch = augmented(images, dx, dy, flip, padding=self._padding, table=self._table)
         else:

@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseablate.data.sets import Request, Triple, data_set
+from fuseablate.data.sets import MEMORY_LIMIT, Request, Triple, data_set
 from fuseablate.errors import InputError
 from fuseablate.plugins import content_of
 
 if TYPE_CHECKING:
     from fuseablate.data.parts import Data
-
-MEMORY_LIMIT = 4 * 2**30
 
 
 def load_data(

@@ -13,6 +13,7 @@ from fuseablate.errors import InputError, unknown
 from fuseablate.plugins import Registry
 
 Triple = tuple[float, float, float]
+MEMORY_LIMIT = 4 * 2**30  # bytes of a set's images that are held in memory, or by a device
 
 
 @dataclass(frozen=True)

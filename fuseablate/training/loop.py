@@ -259,8 +259,9 @@ class _Together:
             augment=[state.streams["augment"] for state in states],
             augmentations=[Augmentations.of(run.recipe, data.image_size) for run in self._runs],
         )
-        # What changes images one by one is done on the CPU, and in no graph.
-        static = not batches.is_augmented and all(is_capturable(run.recipe) for run in self._runs)
+        # What the CPU does in each step is in no graph.
+        by_cpu = batches.is_augmented or batches.is_streamed
+        static = not by_cpu and all(is_capturable(run.recipe) for run in self._runs)
         self._steps = Steps(self._stack, batches, static=None if static else False)
 
     def close(self) -> None:

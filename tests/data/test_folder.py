@@ -14,8 +14,10 @@ from PIL import Image
 from torchvision import transforms as tv
 
 from fuseablate.data import load_data
+from fuseablate.data.batches import TrainBatches
 from fuseablate.data.parts import Data
 from fuseablate.errors import InputError
+from fuseablate.streams import stream
 
 
 def picture(seed: int, width: int = 16, height: int = 16) -> Image.Image:
@@ -220,15 +222,32 @@ def test_an_unreadable_image(root: Path, part: str, fault: str) -> None:
     fails(root, f"ROOT/{part}/ape/1.png can't be read as an image: ...")
 
 
-def test_a_set_larger_than_the_memory_allowed(root: Path) -> None:
-    # 14 images of 16 x 16 x 3 = 768 bytes are 10,752; 8,192 bytes hold 10 of them, or all 14
-    # at 13 x 13 (507 bytes each) and not at 14 x 14 (588 each).
-    fails(
-        root,
-        "ROOT: 14 images of 16 x 16 need 0.0 MiB, more than the 0.0 MiB allowed; "
-        "10 images of that size would fit, or all of them at 13 x 13",
-        memory_limit=8192,
-    )
+def test_a_set_larger_than_the_memory_allowed_lies_in_a_file(root: Path) -> None:
+    whole, streamed = load(root), load(root, memory_limit=8192)  # 14 images of 768 bytes: 10,752
+    assert streamed.identity == whole.identity
+    for mine, other in zip(
+        (streamed.train, streamed.val, streamed.test()), (whole.train, whole.val, whole.test()),
+        strict=True,
+    ):  # fmt: skip
+        assert torch.equal(mine.images, other.images)
+        assert torch.equal(mine.labels, other.labels)
+        assert mine.images.is_contiguous(memory_format=torch.channels_last)
+
+    def batches(data: Data) -> list[torch.Tensor]:
+        order, augment = [stream(0, "order")], [stream(0, "augment")]
+        made = TrainBatches(data.train, data, 4, "cpu", order=order, augment=augment)
+        return [images for images, _ in made]
+
+    pairs = zip(batches(streamed), batches(whole), strict=True)
+    assert all(torch.equal(*pair) for pair in pairs)
+
+
+def test_a_disk_without_room(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(root)._replace(free=2**20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    line = r"train: 10 images of 512 x 512 need 8 MiB, .* has 1 MiB free; use smaller images, or"
+    with pytest.raises(InputError, match=line):
+        load(root, size=512, memory_limit=8192)
 
 
 def test_no_size(root: Path) -> None:
