@@ -47,13 +47,13 @@ def test_no_test_reads_a_private_name() -> None:
 
 
 def test_every_test_lies_in_the_folder_of_a_part() -> None:
-    """Or of what all parts serve together: published networks, and any input at all.
+    """Or of what all parts serve together: published networks, any input at all, a GPU.
 
     A part that is one module has one test module, here.
     """
     folders = {path.parent for path in TESTS.rglob("test_*.py")} - {TESTS}
     assert {folder.parent for folder in folders} == {TESTS}
-    assert {folder.name for folder in folders} <= PARTS | {"published", "fuzz"}
+    assert {folder.name for folder in folders} <= PARTS | {"published", "fuzz", "gpu"}
     modules = {f"test_{path.stem}.py" for path in PACKAGE.glob("*.py")}
     here = {path.name for path in TESTS.glob("test_*.py")}
     assert here <= modules | {"test_imports.py", "test_layout.py"}

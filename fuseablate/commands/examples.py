@@ -31,6 +31,7 @@ EXAMPLES: Mapping[str, str] = {
     "fuseablate runs rm": "fuseablate runs rm --unfinished",
     "fuseablate runs export": "fuseablate runs export se se.tar --weights",
     "fuseablate runs import": "fuseablate runs import se.tar",
+    "fuseablate new": "fuseablate new op mixconv --folder parts",
     "fuseablate docs": "fuseablate docs op fuse",
     "fuseablate schema": "fuseablate schema study > study.schema.json",
     "fuseablate completion": 'eval "$(fuseablate completion bash)"',

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -243,8 +244,8 @@ def test_a_set_larger_than_the_memory_allowed_lies_in_a_file(root: Path) -> None
 
 
 def test_a_disk_without_room(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = shutil.disk_usage(root)._replace(free=2**20)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    full = SimpleNamespace(free=2**20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     line = r"train: 10 images of 512 x 512 need 8 MiB, .* has 1 MiB free; use smaller images, or"
     with pytest.raises(InputError, match=line):
         load(root, size=512, memory_limit=8192)
