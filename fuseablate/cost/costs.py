@@ -58,6 +58,12 @@ _ROWS: tuple[CostKind, ...] = (
         source="FuSeConv's model of a systolic array (Selvam et al., DATE 2021)",
     ),
     CostKind(
+        name="array_time", title="Array time", unit="µs", per=1e3, decimals=2, small="ns",
+        option="systolic64", read=lambda text: load_hardware(text, SystolicArray),
+        count=lambda part, array: 1e3 * cycles(part.layer, part.in_shape, array) / array.clock_mhz,
+        source="cycles at the array's clock",
+    ),
+    CostKind(
         name="inference_memory", title="Inference memory", unit="MB", per=1e6, decimals=2,
         small="bytes", sums=False, option="1", read=_images,
         count=lambda part, batch: inference_peak(part.layer, part.in_shape, batch).total,

@@ -93,6 +93,10 @@ def test_a_cost_is_taken_on_what_stands_behind_the_at(tmp_path: Path) -> None:
     mine = cost_kind(f"cycles@{path}")
     assert mine.heading == "Cycles@mine"
     assert mine.total(rows) > 2 * cost_kind("cycles").total(rows)
+    assert cost_kind("array_time").total(rows) == cost_kind("cycles").total(rows)  # ns at 1 GHz
+    path.write_text("rows = 64\ncolumns = 64\nbroadcast = true\nclock_mhz = 250\n")
+    slow = cost_kind(f"array_time@{path}").total(rows)
+    assert slow == pytest.approx(4 * cost_kind("cycles").total(rows))
     one, two = (cost_kind(f"training_memory@{n}").total(rows) for n in (8, 16))
     images = 3 * 32 * 32 * 4
     assert two - one >= 8 * images
