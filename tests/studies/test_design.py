@@ -340,7 +340,8 @@ def test_these_studies_ship() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_study_loads_expands_and_is_costed(name: str) -> None:
     path = STUDIES / f"{name}.toml"
-    head = path.read_text().splitlines()[:4]
+    schema, *head = path.read_text().splitlines()[:5]
+    assert schema == "#:schema ./study.schema.json"
     assert [line.split(":")[0] for line in head] == [
         "# Question", "# Command", "# Duration", "# Found"
     ]  # fmt: skip
