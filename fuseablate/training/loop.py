@@ -101,6 +101,10 @@ def train_stack(
     `StoppedError` of its progress, or the `InputError` of bad input or of a folder that cannot be
     used.
     """
+    shared = {(order.recipe.batch_size, order.recipe.precision, order.recipe.ema is None)
+              for order in orders}  # fmt: skip
+    if len(shared) > 1:
+        raise ValueError("runs of one stack differ in batch size, precision or having an average")
     chosen = choose_device(device)
     with threads_set(threads), precision_set("float32"), ExitStack() as folders:
         runs: dict[int, Run] = {}

@@ -8,6 +8,7 @@ same code runs operator by operator.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from fuseablate.training.stack import Stack
 # Real steps before the capture, so that what they make is there: the optimizers' state, the
 # libraries' workspaces. As they are real, none has to be undone.
 WARM_UP = 3
+MOST_MASK_BYTES = 2**31  # of an epoch, on the device; twice that on the CPU
 
 
 class _Masks(NamedTuple):
@@ -68,6 +70,10 @@ class Steps:
                 for group in state.optimizer.param_groups:
                     group["lr"] = rate
             self._shapes = _mask_shapes(stack.layer, self._batch_size, batches.image_size)
+            numbers = sum(math.prod(shape.mask) for shape in self._shapes.values())
+            if numbers * len(batches) * runs > MOST_MASK_BYTES:
+                self._shapes = {}  # the modules draw them, step by step
+                self.refused = "the masks of an epoch take too much memory"
             self._pool = ThreadPoolExecutor(runs, "masks")
             self._ahead: list[Future[_Masks]] = []
 

@@ -185,6 +185,19 @@ def test_steps_that_could_be_captured_are_the_same_steps(runs: int, averaged: bo
                 torch.testing.assert_close(ours, other, **EQUAL)
 
 
+def test_masks_that_are_too_many_to_keep_are_drawn_step_by_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipes = three(ema=None)
+    eager, said = after_steps(recipes, static=False, epochs=1)
+    monkeypatch.setattr("fuseablate.training.steps.MOST_MASK_BYTES", 10)
+    static, told = after_steps(recipes, static=True, epochs=1)
+    assert told == said
+    for mine, theirs in zip(static, eager, strict=True):
+        for name, generator in theirs.streams.items():
+            assert torch.equal(mine.streams[name].get_state(), generator.get_state()), name
+
+
 def test_a_captured_step_would_find_all_that_it_reads_where_it_was() -> None:
     """Tables, counters, weights, gradients and the optimizer's state stay in their memory."""
     recipes = three(mixup=0.3)

@@ -58,10 +58,11 @@ def test_each_run_of_a_stack_ends_by_itself(tmp_path: Path, data: Data) -> None:
         small_recipe(epochs=9, lr=1e-12, schedule={"kind": "cosine"},
                      early_stop=EarlyStop(monitor="training", patience=1)),
         small_recipe(weight_decay=0.01),  # stopped after an epoch
-        small_recipe(batch_size=217),  # no such batch
+        small_recipe(),  # of a seed that there is not
     ]  # fmt: skip
     orders = [
-        Order(recipe, seed, Stopping(1 if seed == 4 else -1)) for seed, recipe in enumerate(recipes)
+        Order(recipe, -1 if seed == 5 else seed, Stopping(1 if seed == 4 else -1))
+        for seed, recipe in enumerate(recipes)
     ]
     store = Store(tmp_path / "stacked")
     ended = dict(train_stack(small_spec(), data, orders, store=store, device="cpu"))
@@ -103,6 +104,17 @@ def test_what_was_trained_alone_goes_on_in_a_stack(tmp_path: Path, data: Data) -
         record = ended[seed]
         assert isinstance(record, Record)
         check_close(record, alone(tmp_path / "alone", data, recipe, seed))
+
+
+@pytest.mark.parametrize("change", [{"batch_size": 27}, {"ema": 0.9}, {"precision": "bf16"}])
+def test_runs_that_cannot_be_one_network_are_refused(
+    tmp_path: Path, data: Data, change: dict[str, object]
+) -> None:
+    recipes = (small_recipe(), small_recipe(**change))
+    orders = [Order(recipe, 0, SilentProgress()) for recipe in recipes]
+    with pytest.raises(ValueError, match="runs of one stack differ in batch size"):
+        list(train_stack(small_spec(), data, orders, store=Store(tmp_path), device="cpu"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_runs_files_hold_its_own_tensors_alone(tmp_path: Path, data: Data) -> None:
