@@ -28,6 +28,7 @@ ALONE = {
     "RAY_enable_worker_prestart": "0",
     "RAY_prestart_worker_first_driver": "0",
 }
+TOKEN = Path("~/.ray/auth_token")  # with which `ray start` guards a cluster, where it is there
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/\s]+):(\d{1,5})")
 
 
@@ -121,6 +122,9 @@ def imported(alone: bool) -> ModuleType:
     machine, with no port that others can reach.
     """
     os.environ.update({**QUIET, **(ALONE if alone else {}), **os.environ, **PATIENCE})
+    named = any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    if not alone and (named or TOKEN.expanduser().exists()):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
     except ImportError:
