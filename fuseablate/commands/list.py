@@ -67,8 +67,12 @@ def catalogue(part: str = "", costs: Sequence[str] = SUMMARY) -> list[ListedSpec
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """Return the key that sorts names with their numbers as numbers."""
-    parts = re.findall(r"\d+|\D+", name)
+    """Return the key that sorts names with their numbers as numbers, and 800mf before 1_6gf."""
+
+    def in_mf(match: re.Match[str]) -> str:
+        return f"{int(match[1]) * 1000 + int(match[2] or 0) * 100}mf"
+
+    parts = re.findall(r"\d+|\D+", re.sub(r"(\d+)(?:_(\d))?gf", in_mf, name))
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 

@@ -45,7 +45,7 @@ from fuseablate.runs import (
 
 PICTURE_WIDTH = 132  # columns
 FORMATS = ("table", *WRITERS)
-KINDS = (".png", ".svg")
+KINDS = (".png", ".svg", ".pdf")
 ELSE = "train one with 'fuseablate quickstart', or name another store with --runs"
 
 
@@ -102,12 +102,18 @@ def add(commands: Any) -> None:
     parser.add_argument("--all-runs", action="store_true", help="list each run, however many")
     parser.add_argument("--format", default="table", choices=FORMATS, help="(default: table)")
     parser.add_argument("--json", action="store_true", help="the same as --format json")
+    parser.add_argument(
+        "--caption", default="", metavar="TEXT", help="of LaTeX's tables (default: what was found)"
+    )
+    parser.add_argument(
+        "--document", action="store_true", help="LaTeX as a whole document, not a table for one"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write it there")
     parser.add_argument(
         "--plot",
         type=Path,
         metavar="FILE",
-        help="also draw accuracy against --cost for a paper: FILE.png or FILE.svg",
+        help="also draw accuracy against --cost for a paper: FILE.png, .svg or .pdf",
     )
     parser.add_argument(
         "--svg", type=Path, metavar="FILE", help="also write it as a picture of the terminal"
@@ -128,6 +134,8 @@ def run(args: argparse.Namespace) -> int:
         cost=args.cost,
         columns=args.columns,
         all_runs=args.all_runs,
+        caption=args.caption,
+        document=args.document,
     )
     comparisons = comparisons_of(store, args.what)
     variants = [variant for comparison in comparisons for variant in comparison.variants]
@@ -194,6 +202,9 @@ def form_of(args: argparse.Namespace) -> str:
         raise InputError(
             f"--json: is --format json, and cannot be combined with --format {args.format}"
         )
+    for name in ("caption", "document"):
+        if getattr(args, name) and form != "latex":
+            raise InputError(f"--{name}: is for --format latex, and the format is {form}")
     if form == "html" and not args.output:
         raise InputError("--format html: a page is written to a file; name it with --output FILE")
     if form == "json" and (named := [name for name in args.columns if name in COLUMN_NAMES]):

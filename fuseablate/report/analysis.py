@@ -127,15 +127,16 @@ def _section(
     )
     analysed, statistics = analyse_variants(comparison, variants, metric, asked)
     ranks = rank_correlations(comparison, analysed)
+    rows = options.rows_of(analysed)
     return Section(
         equal_cost=variants == comparison.iso,
         variants=analysed,
-        rows=options.rows_of(analysed),
+        rows=rows,
         columns=options.columns_of(
             analysed, comparison.search.objectives if comparison.search else ()
         ),
         statistics=statistics,
-        conclusion=conclusion(analysed, statistics),
+        conclusion=conclusion(rows, statistics, metric),
         method=(
             *statistics_lines(comparison, analysed, statistics),
             *rank_lines(comparison, ranks, metric, len(analysed)),

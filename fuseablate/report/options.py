@@ -34,6 +34,10 @@ class ReportOptions:
     """Some of `COLUMN_NAMES` and costs, in order; none for those that have something to say."""
     all_runs: bool = False
     """Whether a terminal lists each run, however many there are."""
+    caption: str = ""
+    """The caption of a LaTeX table, in place of one that says what was found."""
+    document: bool = False
+    """Whether LaTeX is a whole document, and not a table to be put into one."""
 
     @property
     def costs(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST = 6  # variants that are named one by one
+MOST = 3  # variants that are named one by one
+NEAR_CHANCE = 0.02  # of the way from guessing to knowing; below it a network has hardly learnt
 # Why nothing is claimed of a variant of no seed, of one, of more.
 NO_CLAIM = ("no result, no claim", "one seed, no claim", "no spread between seeds, no claim")
 WHEN: Mapping[Basis, str] = {
@@ -100,15 +102,38 @@ def _by_basis(values: Mapping[Basis, T], text: Callable[[T], str]) -> str:
     return ", ".join(f"{part} {WHEN[basis]}" for basis, part in texts.items())
 
 
-def conclusion(variants: Sequence[AnalysedVariant], statistics: SectionStatistics) -> str:
-    """Return in a few sentences what the data support; empty where nothing is compared."""
+def conclusion(
+    variants: Sequence[AnalysedVariant], statistics: SectionStatistics, metric: str
+) -> str:
+    """Return in a few sentences what the data support; empty where nothing is compared.
+
+    variants: those that are shown, the reference first.
+    """
+    return " ".join(
+        filter(None, (_findings(variants, statistics), *_near_chance(variants, metric)))
+    )
+
+
+def _near_chance(variants: Sequence[AnalysedVariant], metric: str) -> list[str]:
+    """Name the variants that are hardly better than guessing, whose differences say little."""
+    near: dict[float, list[str]] = {}
+    for row in variants:
+        if row.mean is None or not row.variant.runs:
+            continue
+        chance = 100 * int(metric[-1]) / row.variant.runs[0].spec["classes"]
+        if row.mean < chance + NEAR_CHANCE * (100 - chance):
+            near.setdefault(chance, []).append(row.variant.short)
+    return [f"Near chance ({chance:.1f} %): {_names(names)}." for chance, names in near.items()]
+
+
+def _findings(variants: Sequence[AnalysedVariant], statistics: SectionStatistics) -> str:
     no_claim: dict[str, list[str]] = {}
     for row in variants[1:]:
         if row.variant.diverged:
             no_claim.setdefault(f"no verdict, {row.variant.diverged}", []).append(row.variant.short)
     if statistics.analysis is None or statistics.analysis.method != "intervals":
         return " ".join(_named_with_reason(no_claim))
-    claims: dict[str, list[str]] = {}
+    claims: list[tuple[str, float, str]] = []  # what it rests on, its size, the finding
     same: dict[str, list[str]] = {}
     unclear: dict[str, int] = {}  # and by how many seeds
     for row in variants[1:]:
@@ -123,16 +148,13 @@ def conclusion(variants: Sequence[AnalysedVariant], statistics: SectionStatistic
             same.setdefault(delta.holds, []).append(name)
         else:
             reach = delta.interval.high - delta.mean
-            claims.setdefault(delta.holds, []).append(
+            finding = (
                 f"{name}{_price(row.variant, row.reference)} "
                 f"{'loses' if delta.verdict == 'worse' else 'gains'} "
                 f"{abs(delta.mean):.1f} ± {reach:.1f} points"
             )
-    sentences = []
-    for holds, clauses in sorted(claims.items(), reverse=True):  # whatever the spreads come first
-        rest = len(clauses) - MOST
-        more = f"; {rest} more differ{'s' * (rest == 1)}" if rest > 0 else ""
-        sentences.append(f"{holds.capitalize()}: {'; '.join(clauses[:MOST])}{more}.")
+            claims.append((delta.holds, abs(delta.mean), finding))
+    sentences = _claimed(claims)
     matters = points(statistics.matters)
     for holds, names in sorted(same.items(), reverse=True):
         sentences.append(f"{holds.capitalize()}, the same to within {matters}: {_names(names)}.")
@@ -144,6 +166,17 @@ def conclusion(variants: Sequence[AnalysedVariant], statistics: SectionStatistic
             f"Indistinguishable from {noise} at {several} seeds: {_names(list(unclear))}."
         )
     return " ".join([*sentences, *_named_with_reason(no_claim)])
+
+
+def _claimed(claims: Sequence[tuple[str, float, str]]) -> list[str]:
+    """Return a few findings: those whatever the spreads first, and of them the largest."""
+    named = sorted(claims, key=lambda claim: claim[:2], reverse=True)[:MOST]
+    sentences = [
+        f"{holds.capitalize()}: {'; '.join(text for *_, text in several)}."
+        for holds, several in itertools.groupby(named, lambda claim: claim[0])
+    ]
+    rest = len(claims) - len(named)
+    return [*sentences, f"{rest} more differ{'s' * (rest == 1)}."] if rest else sentences
 
 
 def _named_with_reason(no_claim: Mapping[str, Sequence[str]]) -> list[str]:

@@ -58,7 +58,7 @@ def test_text_stays_text_and_is_taken_literally() -> None:
     assert {"MACs", "Test top-1 (%)", "Pareto front", "baseline", "_x $a_1$ 50%"} <= set(labels)
 
 
-@pytest.mark.parametrize("kind", [".png", ".svg"])
+@pytest.mark.parametrize("kind", [".png", ".svg", ".pdf"])
 def test_the_same_bytes_each_time(kind: str) -> None:
     first, second = (plot(STUDIES["iso"], "params", kind) for _ in range(2))
     assert first == second
@@ -107,13 +107,13 @@ def test_colours_differ_for_the_colour_blind() -> None:
 def test_files_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stored(tmp_path)
     ask = ["report", "se", "--runs", str(tmp_path), "--plot"]
-    for name, begin in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml")):
+    for name, begin in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF")):
         assert main([*ask, str(tmp_path / name)]) == 0
         assert (tmp_path / name).read_bytes().startswith(begin)
     capsys.readouterr()
     nearest = f"there is no folder {tmp_path}/none; the nearest that exists: {tmp_path}"
     for more, said in (
-        ([str(tmp_path / "a.pdf")], "must end in .png or .svg"),
+        ([str(tmp_path / "a.jpg")], "must end in .png, .svg or .pdf"),
         ([str(tmp_path / "none" / "a.png")], nearest),
         ([str(tmp_path / "b.png"), "--cost", "latency"], "both a result and a value of 'latency'"),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -32,13 +33,41 @@ def section_of(compared: Comparison, **options: Any) -> Section:
 NEAR = planned("kernel=3", "fuse.kernel=3", (3_270_000, 4_010_000), 0.402, 0.406, 0.409)
 
 
-@pytest.mark.parametrize(("count", "said"), [(7, "; 1 more differs."), (8, "; 2 more differ.")])
+@pytest.mark.parametrize(("count", "said"), [(4, ". 1 more differs."), (8, ". 5 more differ.")])
 def test_how_many_more_differ(count: int, said: str) -> None:
     far = (
         planned(f"v{at}", f"all.out=x1.{at}", LEAN, 0.10, 0.11 + at / 1000, 0.105)
         for at in range(1, count + 1)
     )
     assert said in section_of(comparison("one-factor", REFERENCE, *far)).conclusion
+
+
+def test_the_largest_findings_are_named() -> None:
+    losses = (0.30, 0.20, 0.35, 0.10, 0.25)
+    far = (
+        planned(f"v{at}", f"all.out=x1.{at}", LEAN, score, score + 0.001, score + 0.002)
+        for at, score in enumerate(losses)
+    )
+    said = section_of(comparison("one-factor", REFERENCE, *far)).conclusion
+    # To the reference of 40.5: 10.4, 20.4, 5.4, 30.4 and 15.4 points.
+    assert re.findall(r"loses (\S+) ±", said) == ["30.4", "20.4", "15.4"]
+    assert "2 more differ." in said
+
+
+def test_the_filter_holds_for_what_is_said() -> None:
+    far = planned("se=off", "all.se=false", LEAN, 0.301, 0.302, 0.303)
+    compared = comparison("one-factor", REFERENCE, far, NEAR)
+    assert "kernel=3" in section_of(compared).conclusion
+    assert "kernel=3" not in section_of(compared, filter="se=").conclusion
+
+
+def test_what_is_near_chance_is_said_to_be() -> None:
+    """Of 100 classes one in a hundred is guessed; two hundredths of the rest are 2.98 %."""
+    guess = planned("a", "all.out=x0.1", LEAN, 0.011, 0.012, 0.013)
+    more = planned("b", "all.out=x0.2", LEAN, 0.031, 0.032, 0.033)
+    said = section_of(comparison("one-factor", REFERENCE, guess, more)).conclusion
+    assert said.endswith("Near chance (1.0 %): all.out=x0.1.")
+    assert "Near" not in section_of(comparison("one-factor", REFERENCE, more)).conclusion
 
 
 def test_a_verdict_names_what_it_rests_on_in_every_row() -> None:

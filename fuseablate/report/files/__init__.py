@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fuseablate.report.analysis import AnalysedComparison
 from fuseablate.report.files.data import as_csv, as_json
-from fuseablate.report.files.documents import as_latex, as_markdown
+from fuseablate.report.files.documents import as_markdown
 from fuseablate.report.files.page import as_html
+from fuseablate.report.files.tex import as_latex
 
 __all__ = ["WRITERS"]
 

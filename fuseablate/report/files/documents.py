@@ -1,11 +1,11 @@
-"""The report for people who write: Markdown and LaTeX."""
+"""The report for people who write: the tables as text, and Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fuseablate.io.escaping import latex, markdown, markdown_code
+from fuseablate.io.escaping import markdown, markdown_code
 from fuseablate.report.analysis import AnalysedComparison, Section
 from fuseablate.report.columns import EFFECT_COLUMNS, texts
 from fuseablate.report.search_progress import (
@@ -95,68 +95,3 @@ def _pipes(table: TextTable, name: Callable[[str], str]) -> str:
     lines = [f"| {' | '.join(table.heads)} |", f"|{first}|{'|'.join(sides)}|"]
     lines += [f"| {' | '.join((name(row[0]), *row[1:]))} |" for row in table.rows]
     return "\n".join(lines)
-
-
-# What a document loads for its characters, of which pdfLaTeX knows those of Latin script.
-LATIN_1 = (r"\usepackage[utf8]{inputenc}",)
-LATIN = (
-    *LATIN_1,
-    r"\usepackage{iftex}",
-    r"\ifPDFTeX\usepackage[T1]{fontenc}\usepackage{lmodern}\fi",
-)
-OTHER = (
-    r"\usepackage{iftex}",
-    r"\RequireTUTeX % pdfLaTeX does not know all of these characters",
-    r"\usepackage{fontspec} % \setmainfont{...} chooses a font that has them",
-    r"\IfFontExistsTF{%s}{\setmainfont{%s}}{}",
-    r"\tracinglostchars=2 % name the characters that the font lacks",
-)
-FIRST_CJK = 0x2E80
-# Dashes, quotation marks, an ellipsis and the like, which it knows too.
-PUNCTUATION = {*map(chr, range(0x2013, 0x203B)), "\u20ac", "\u2122"}
-
-
-def _characters(text: str) -> tuple[str, ...]:
-    highest = max((ord(character) for character in set(text) - PUNCTUATION), default=0)
-    if highest < 0x180:
-        return LATIN_1 if highest < 0x100 else LATIN
-    font = "Noto Serif CJK SC" if highest >= FIRST_CJK else "DejaVu Serif"
-    return tuple(line.replace("%s", font) for line in OTHER)
-
-
-def as_latex(reports: Sequence[AnalysedComparison]) -> str:
-    """Return a document that compiles as it is, with a booktabs table for each comparison.
-
-    Beneath the table stand its statistics in words, and the notes.
-    """
-    lines: list[str] = []
-    for report in reports:
-        comparison = report.comparison
-        for section in report.sections:
-            title = f"{_title(report, section)}. {comparison.setting}. {section.conclusion}"
-            beneath = [*section.method, *comparison.notes]
-            lines += _float(_variants(report, section), title, beneath)
-        if effects := _effects(report):
-            assert report.effects
-            lines += _float(effects, f"{report.title}: effects.", [report.effects.note])
-    text = "\n".join(lines)
-    preamble = [r"\documentclass{article}", *_characters(text), r"\usepackage{booktabs}"]
-    return "\n".join([*preamble, r"\begin{document}", text, "", r"\end{document}", ""])
-
-
-def _float(table: TextTable, caption: str, beneath: Sequence[str]) -> list[str]:
-    return [
-        "",
-        r"\begin{table}",
-        r"\centering\footnotesize",
-        rf"\caption{{{latex(caption)}}}",
-        rf"\begin{{tabular}}{{{''.join('l' if left else 'r' for left in table.left)}}}",
-        r"\toprule",
-        " & ".join(map(latex, table.heads)) + r" \\",
-        r"\midrule",
-        *(" & ".join(map(latex, row)) + r" \\" for row in table.rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-        *(rf"\par\smallskip {latex(line)}" for line in beneath),
-        r"\end{table}",
-    ]

@@ -1,4 +1,4 @@
-"""The plot of accuracy against cost for a paper, by matplotlib: PNG or SVG, the same each time.
+"""The plot of accuracy against cost for a paper, by matplotlib: the same each time.
 
 Without torch; matplotlib is imported when a plot is drawn.
 """
@@ -36,12 +36,18 @@ STYLE: Any = {
     "svg.hashsalt": "fuseablate",  # ids that do not change
     "savefig.dpi": 300,
 }
+# The entries of a file's head that would make two plots of the same data differ, by its ending.
+UNDATED: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 NAMED = 12  # variants up to which each has its colour; of more, the front's and the reference
 GREY = "0.65"
 
 
 def draw_plot(reports: Sequence[AnalysedComparison], kind: str) -> bytes:
-    """Return the plot of each comparison, one under the other; kind is `.png` or `.svg`.
+    """Return the plot of each comparison, one under the other; kind is one of `UNDATED`.
 
     Raises an `InputError` where no variant has both a score and the cost.
     """
@@ -73,7 +79,7 @@ def draw_plot(reports: Sequence[AnalysedComparison], kind: str) -> bytes:
             axes.set_title(plain(heading), loc="left", parse_math=False)
             top -= HEIGHT + LINE * _legend_lines(rows, report.cost)
         out = io.BytesIO()
-        undated = {"Date": None} if kind == ".svg" else {"Software": None}
+        undated = UNDATED[kind]
         with warnings.catch_warnings():
             # An SVG is shown in its reader's fonts; a PNG has a box for what no font here has.
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
