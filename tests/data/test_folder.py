@@ -244,8 +244,7 @@ def test_a_set_larger_than_the_memory_allowed_lies_in_a_file(root: Path) -> None
 
 
 def test_a_disk_without_room(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = SimpleNamespace(free=2**20)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
     line = r"train: 10 images of 512 x 512 need 8 MiB, .* has 1 MiB free; use smaller images, or"
     with pytest.raises(InputError, match=line):
         load(root, size=512, memory_limit=8192)
