@@ -13,8 +13,12 @@ from fuseablate.cost.liveness import through
 from fuseablate.layers import Layer, Shape, numel
 from fuseablate.spec import IMAGE_CHANNELS, Size, Spec
 
-# Numbers that an optimizer keeps for each parameter.
-OPTIMIZER_STATE = {"sgd": 1, "adam": 2, "adamw": 2, "adamax": 2, "rmsprop": 1}
+# Numbers that an optimizer keeps for each parameter; Adafactor's are few, and not counted.
+OPTIMIZER_STATE = {
+    "sgd": 1, "adam": 2, "adamw": 2, "adamax": 2, "rmsprop": 1, "nadam": 2, "radam": 2,
+    "adagrad": 1, "adadelta": 2, "adafactor": 0, "asgd": 1, "rprop": 2,
+}  # fmt: skip
+OF_OTHERS = 2  # a plug-in's, most of which keep fewer
 
 
 class PeakMemory(NamedTuple):
@@ -71,5 +75,5 @@ def training_peak(layers: Layer, image: Shape, batch: int, optimizer: str = "sgd
     cost = layers.infer(image)[1]
     run = Pass(batch, training=True)
     run.step(lambda x: through(run, layers, x), image)
-    state = FLOAT * OPTIMIZER_STATE[optimizer] * cost.params
+    state = FLOAT * OPTIMIZER_STATE.get(optimizer, OF_OTHERS) * cost.params
     return PeakMemory(cost.bytes, state, FLOAT * batch * numel(image), run.peak)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fuseablate.cost.memory import OPTIMIZER_STATE
 from fuseablate.recipes import OPTIMIZER_CLASSES
 from fuseablate.recipes.recipe import Recipe
 from fuseablate.training.environment import threads_set
@@ -67,6 +68,22 @@ def test_any_of_torchs_by_name_with_its_own_options(
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(mine, other, rtol=1e-5, atol=1e-7)
     assert own.to_dict()["optimizer_options"] == options
+
+
+def test_what_each_keeps_for_a_parameter_is_what_memory_counts() -> None:
+    for name in OPTIMIZER_CLASSES:
+        net = network()
+        changes = {"momentum": 0.9} if name == "sgd" else {}
+        decay = {"weight_decay": 0.0} if name == "rprop" else {}
+        optimizer = make_optimizer(recipe(name, **changes, **decay), net)
+        take_steps(net, optimizer, 1)
+        first = next(net.parameters())
+        kept = [
+            state
+            for state in optimizer.state[first].values()
+            if isinstance(state, Tensor) and state.shape == first.shape
+        ]
+        assert len(kept) == OPTIMIZER_STATE[name], name
 
 
 def test_all_of_torchs_are_there_that_can_be() -> None:
