@@ -113,7 +113,7 @@ def test_files_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     capsys.readouterr()
     nearest = f"there is no folder {tmp_path}/none; the nearest that exists: {tmp_path}"
     for more, said in (
-        ([str(tmp_path / "a.jpg")], "must end in .png, .svg or .pdf"),
+        ([str(tmp_path / "a.jpg")], "must end in .png or .svg or .pdf"),
         ([str(tmp_path / "none" / "a.png")], nearest),
         ([str(tmp_path / "b.png"), "--cost", "latency"], "both a result and a value of 'latency'"),
     ):
