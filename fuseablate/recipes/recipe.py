@@ -129,10 +129,12 @@ class EarlyStop(Schema):
 
 
 class Augmentation(Schema):
-    """A transform of each image of a batch in training, by its name in `AUGMENTATIONS`."""
+    """A transform of each image of a batch in training."""
 
     name: str
+    """What it is called, as torchvision's transforms or a plug-in's are."""
     options: Mapping[str, Any] = {}
+    """Its own, as its signature has them."""
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
@@ -144,6 +146,11 @@ class Augmentation(Schema):
 
 def _by_name(given: object) -> object:
     return {"name": given} if isinstance(given, str) else given
+
+
+_Augmentation = Annotated[
+    Augmentation, BeforeValidator(_by_name, json_schema_input_type=str | Augmentation)
+]
 
 
 class Recipe(Schema):
@@ -158,7 +165,7 @@ class Recipe(Schema):
     batch_size: Annotated[int, Field(ge=1)]
     """Images of one step."""
     optimizer: str
-    """One of `OPTIMIZER_CLASSES`."""
+    """One of torch's, or a plug-in's."""
     optimizer_options: Mapping[str, Any] = {}
     """Its own, as its signature has them, where they are not torch's defaults."""
     lr: Positive
@@ -182,7 +189,13 @@ class Recipe(Schema):
     cutmix: Annotated[float, Field(ge=0)] = 0.0
     """The alpha of CutMix's Beta distribution; 0 pastes nothing."""
     augment: Annotated[
-        tuple[Annotated[Augmentation, BeforeValidator(_by_name)], ...], Field(strict=False)
+        tuple[
+            Annotated[
+                Augmentation, BeforeValidator(_by_name, json_schema_input_type=str | Augmentation)
+            ],
+            ...,
+        ],
+        Field(strict=False),
     ] = ()
     """Behind the crop and the flip, in this order, image by image."""
     clip_norm: Positive | None = None

@@ -16,7 +16,7 @@ from fuseablate.ops.fields import COMMON_DOCS, JsonSchema
 from fuseablate.ops.regnet import GENERATORS, RegNet
 from fuseablate.ops.row import Fields
 from fuseablate.ops.table import DEPTH
-from fuseablate.recipes import Recipe
+from fuseablate.recipes import AUGMENTATIONS, OPTIMIZER_CLASSES, Recipe
 from fuseablate.spec import Spec
 from fuseablate.spec.keys import SPEC_RULES
 from fuseablate.studies.schema import StudyFile
@@ -29,7 +29,7 @@ SIDE: JsonSchema = {"type": "integer", "minimum": 1}
 
 def study_schema() -> JsonSchema:
     """Return the schema of a study file."""
-    study, recipe = _of_model(StudyFile), _of_model(Recipe)
+    study, recipe = _of_model(StudyFile), _recipe()
     named = {**recipe["properties"], "base": _doc(TEXT, "A recipe, by name or path.")}
     changes = _table(named, doc="A recipe and what is changed of it.")
     study["$defs"] |= {**recipe.get("$defs", {}), "Recipe": changes, "Data": _data()}
@@ -45,7 +45,7 @@ def study_schema() -> JsonSchema:
 
 def recipe_schema() -> JsonSchema:
     """Return the schema of a recipe file: whole, or with a base and what it changes of it."""
-    recipe = _of_model(Recipe)
+    recipe = _recipe()
     needed = recipe.pop("required")
     recipe["properties"] = {
         "base": _doc(TEXT, "Another recipe, by name or path, of which this one changes the rest."),
@@ -53,6 +53,16 @@ def recipe_schema() -> JsonSchema:
     }
     recipe["description"] += " With a `base`, what is changed of that."
     recipe["anyOf"] = [{"required": ["base"]}, {"required": needed}]
+    return recipe
+
+
+def _recipe() -> JsonSchema:
+    """Return the schema of a recipe's keys, with the names that are known now."""
+    recipe = _of_model(Recipe)
+    recipe["properties"]["optimizer"] |= {"enum": [*OPTIMIZER_CLASSES]}
+    names = {"enum": [*AUGMENTATIONS]}
+    recipe["$defs"]["Augmentation"]["properties"]["name"] |= names
+    recipe["properties"]["augment"]["items"]["anyOf"][0] = names
     return recipe
 
 

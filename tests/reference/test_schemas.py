@@ -77,6 +77,8 @@ BROKEN = [
     ("recipe", "standard", 'kind = "cosine"', 'kind = "cosinus"'),
     ("recipe", "standard", 'kind = "cosine"', ""),
     ("recipe", "standard", "batch_size = 128\n", ""),
+    ("recipe", "standard", 'optimizer = "sgd"', 'optimizer = "sdg"'),
+    ("recipe", "standard", "lr = 0.05", 'lr = 0.05\naugment = ["RandAugmentt"]'),
     ("spec", "fusenet", 'op = "fuse", kernel = 3, exp = 72', 'op = "fusse", kernel = 3, exp = 72'),
     ("spec", "fusenet", 'op = "fuse", kernel = 3, exp = 72', 'op = "fuse", kernel = 0, exp = 72'),
     ("spec", "fusenet", 'op = "fuse", kernel = 3, exp = 72', 'op = "fuse", kernel = 3, width = 72'),
