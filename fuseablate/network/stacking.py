@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from fuseablate import layers
-from fuseablate.errors import InputError
 from fuseablate.layers import Layer, OwnLayer, contains
 from fuseablate.network import modules
 from fuseablate.network.builder import (
@@ -55,14 +54,18 @@ STACKED_MODULES: Mapping[type[Layer], Callable[[int, Any], nn.Module]] = {
 }
 
 
+def can_stack(layer: Layer) -> bool:
+    """Whether runs of a network can train as one; those with a plug-in's primitive cannot."""
+    return not contains(layer, OwnLayer)  # type: ignore[type-abstract] # a protocol, asked for
+
+
 def stacked(layer: Layer, networks: Sequence[nn.Module]) -> nn.Module:
     """Return the network of all runs: images (N, S * 3, H, W) to logits (N, S * classes).
 
     `networks` are the runs' own, built of `layer`. Their parameters and buffers become views of
     the stacked ones, and their dropouts draw for them.
     """
-    if contains(layer, OwnLayer):  # type: ignore[type-abstract] # a protocol, asked for
-        raise InputError("runs of a network with a plug-in's primitive train one by one")
+    assert can_stack(layer)
     runs = len(networks)
     own = {kind: partial(make, runs) for kind, make in STACKED_MODULES.items()}
     joins: CombinatorTable = {

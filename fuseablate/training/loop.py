@@ -14,6 +14,7 @@ from fuseablate.data.augmentations import Augmentations
 from fuseablate.data.batches import TrainBatches
 from fuseablate.data.parts import Data
 from fuseablate.errors import InputError
+from fuseablate.network.stacking import can_stack
 from fuseablate.recipes import OPTIMIZER_CLASSES, Recipe, takes_weight_decay
 from fuseablate.runs import Record, Store, run_digest
 from fuseablate.spec import Spec
@@ -122,7 +123,10 @@ def train_stack(
             else:
                 yield Ended(number, taken)
         if runs:
-            yield from _carried_out(runs, spec, data, chosen)
+            alone = not can_stack(spec.layers(data.image_size))
+            groups = [{number: run} for number, run in runs.items()] if alone else [runs]
+            for group in groups:
+                yield from _carried_out(group, spec, data, chosen)
 
 
 def _taken(
