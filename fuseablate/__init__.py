@@ -15,28 +15,36 @@ if TYPE_CHECKING:
     from fuseablate.cost import measure
     from fuseablate.data import load_data
     from fuseablate.errors import InputError
-    from fuseablate.layers import Cost
+    from fuseablate.layers import Cost, Layer
     from fuseablate.network import build
+    from fuseablate.ops import Row
+    from fuseablate.ops.fields import field
     from fuseablate.plugins import load_plugin, register
     from fuseablate.recipes import Recipe, load_recipe
     from fuseablate.runs import Record, Store
     from fuseablate.runs.weights import load_weights
     from fuseablate.spec import Spec, load_spec
+    from fuseablate.studies import Study, load_study
     from fuseablate.training import train
 
 # Names are looked up when first used: torch takes seconds to import, and most commands need none.
 _HOMES = {
     "Cost": "layers",
     "InputError": "errors",
+    "Layer": "layers",
     "Recipe": "recipes",
     "Record": "runs",
+    "Row": "ops",
     "Spec": "spec",
     "Store": "runs",
+    "Study": "studies",
     "build": "network",
+    "field": "ops.fields",
     "load_data": "data",
     "load_plugin": "plugins",
     "load_recipe": "recipes",
     "load_spec": "spec",
+    "load_study": "studies",
     "load_weights": "runs.weights",
     "measure": "cost",
     "register": "plugins",
@@ -46,15 +54,20 @@ _HOMES = {
 __all__ = [
     "Cost",
     "InputError",
+    "Layer",
     "Recipe",
     "Record",
+    "Row",
     "Spec",
     "Store",
+    "Study",
     "build",
+    "field",
     "load_data",
     "load_plugin",
     "load_recipe",
     "load_spec",
+    "load_study",
     "load_weights",
     "measure",
     "register",
