@@ -15,7 +15,13 @@ FILES = ("study", "recipe", "spec")
 def add(commands: Any) -> None:
     """Declare both commands: the reference for readers, and for editors."""
     docs = commands.add_parser("docs", help="every key of a study, a recipe, a spec or an op")
-    docs.add_argument("topic", choices=(*FILES, "op"), help=", ".join((*FILES, "op")))
+    docs.add_argument(
+        "topic",
+        nargs="?",
+        choices=(*FILES, "op"),
+        default="op",
+        help=f"{', '.join(FILES)} or op (default: a list of all ops)",
+    )
     docs.add_argument("name", nargs="?", metavar="OP", help="which op (default: a list of all)")
     docs.set_defaults(run=run)
     schema = commands.add_parser("schema", help="the JSON Schema of a file, by which editors check")

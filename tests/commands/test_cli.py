@@ -130,7 +130,6 @@ def test_a_size_that_the_network_cannot_take(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     "words",
     [
-        (),
         ("shwo",),
         ("show",),
         ("show", "fusenet", "--jsn"),

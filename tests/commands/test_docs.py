@@ -33,7 +33,9 @@ def test_a_study_lists_the_tables_within_it(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_all_ops_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    first = {line.split()[0] for line in printed(capsys, "docs", "op").splitlines() if line.strip()}
+    text = printed(capsys, "docs", "op")
+    first = {line.split()[0] for line in text.splitlines() if line.strip()}
+    assert printed(capsys, "docs") == text
     assert {"conv", "fuse", "regnet", "coordinate"} <= first
 
 
