@@ -76,11 +76,12 @@ class Data:
 
     @property
     def counts(self) -> str:
-        """How many images there are, in words; the test set is not read for it."""
+        """How many images there are and who chose them, in words; the test set stays unread."""
         high, wide = self.image_size
+        parts = f"; {self.parts}" if self.parts else ""
         return (
             f"Images: {len(self.train):,} to train on, {len(self.val):,} for validation, "
-            f"{high}x{wide}, of {self.classes} classes"
+            f"{high}x{wide}, of {self.classes} classes{parts}"
         )
 
     @property

@@ -107,8 +107,8 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     assert "baseline" in out
     assert "se=changed" in out
     assert ("0 to do" if lines else "2 to do") in out
-    # 100 images of each of 4 classes, of which a tenth is held out.
-    assert "Images: 360 to train on, 40 for validation, 16x16, of 4 classes" in out
+    # 60 images of each of 4 classes, of which a tenth is held out.
+    assert "Images: 216 to train on, 24 for validation, 16x16, of 4 classes" in out
     assert files(runs) == before
     assert runs.exists() is lines
 

@@ -58,12 +58,6 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     times = [f"about {duration(seconds / workers)}" for seconds in spans if seconds is not None]
     if not times:
         times = ["unknown before the first run on these data"]
-    train, val = len(plan.data.train), len(plan.data.val)
-    parts = f"; {plan.data.parts}" if plan.data.parts else ""
-    out.print(
-        f"Data: {train:,} images to train and {val:,} to validate{parts}",
-        soft_wrap=True,
-    )
     out.print(
         f"{_span(len(due.runs), due)} runs of {plan.data.title}, "
         f"{counted(study.recipe.epochs, 'epoch')} each by the baseline's recipe "
