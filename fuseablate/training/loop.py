@@ -108,25 +108,41 @@ def train_stack(
         raise ValueError("runs of one stack differ in batch size, precision or having an average")
     chosen = choose_device(device)
     with threads_set(threads), precision_set("float32"), ExitStack() as folders:
-        runs: dict[int, Run] = {}
-        for number, order in enumerate(orders):
-            try:
-                beside = len(orders) - 1
-                taken = _taken(
-                    spec, data, order, store, folders=folders, device=chosen, beside=beside
-                )
-            except InputError as error:
-                yield Ended(number, error)
-                continue
-            if isinstance(taken, Run):
-                runs[number] = taken
-            else:
-                yield Ended(number, taken)
-        if runs:
-            alone = not can_stack(spec.layers(data.image_size))
-            groups = [{number: run} for number, run in runs.items()] if alone else [runs]
-            for group in groups:
-                yield from _carried_out(group, spec, data, chosen)
+        held = [folders.enter_context(ExitStack()) for _ in orders]
+        for ended in _ends(spec, data, orders, held, store=store, device=chosen):
+            held[ended.number].close()  # who hears of the end finds the run's folder free
+            yield ended
+
+
+def _ends(
+    spec: Spec,
+    data: Data,
+    orders: Sequence[Order],
+    held: Sequence[ExitStack],
+    *,
+    store: Store,
+    device: torch.device,
+) -> Iterator[Ended]:
+    """Train runs as one network where they can be; `held` takes the folder of each."""
+    runs: dict[int, Run] = {}
+    for number, order in enumerate(orders):
+        try:
+            beside = len(orders) - 1
+            taken = _taken(
+                spec, data, order, store, held=held[number], device=device, beside=beside
+            )
+        except InputError as error:
+            yield Ended(number, error)
+            continue
+        if isinstance(taken, Run):
+            runs[number] = taken
+        else:
+            yield Ended(number, taken)
+    if runs:
+        alone = not can_stack(spec.layers(data.image_size))
+        groups = [{number: run} for number, run in runs.items()] if alone else [runs]
+        for group in groups:
+            yield from _carried_out(group, spec, data, device)
 
 
 def _taken(
@@ -135,11 +151,11 @@ def _taken(
     order: Order,
     store: Store,
     *,
-    folders: ExitStack,
+    held: ExitStack,
     device: torch.device,
     beside: int,
 ) -> Record | Run:
-    """Return the record of a run that has one; else the run, whose folder is then held."""
+    """Return the record of a run that has one; else the run; `held` then has its folder."""
     _check(spec, order.recipe, data, order.seed)
     check_precision(order.recipe, device)
     digest = run_digest(spec, order.recipe, data, order.seed)
@@ -147,7 +163,7 @@ def _taken(
     record = store.get(digest)
     if record and record.serves(order.tested) and not any(path.exists() for path in left):
         return record
-    folder = folders.enter_context(store.open(digest))
+    folder = held.enter_context(store.open(digest))
     # Another process may have ended the run between the look and the lock, or have been
     # killed when the record was there and its checkpoints were not yet gone.
     if (record := store.get(digest)) is not None:
