@@ -181,15 +181,16 @@ def print_table(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) 
     def make(some: Sequence[str], tight: int) -> Table:
         table = named_table("Spec", 1 if tight else 2, least=None)
         for name in some:
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(heads.get(name, name), justify="right", no_wrap=True)
         for name, style, row in rows:
             table.add_row(name, *(row.get(column, "") for column in some), style=style)
         return table
 
     out = console()
-    heads = [kind.heading for kind in kinds]
+    # By name: machines in files of one name in two folders have one heading.
+    heads = {kind.name: kind.heading for kind in kinds}
     # What nobody asked for is left out where there is no room.
-    spare = [] if args.columns != SHOWN else heads[len(SUMMARY) : len(SHOWN)][::-1]
+    spare = [] if args.columns != SHOWN else SHOWN[len(SUMMARY) :][::-1]
     table, _ = fitted(make, ("Input", *heads), [*spare, "Input"], out)
     out.print(table)
     for line in reached:
@@ -211,8 +212,8 @@ def changed_rows(
 ) -> list[tuple[str, str, dict[str, str]]]:
     """Return the row of an edited spec, and one with its changes from `base` in percent."""
     values = values_of(spec, size, kinds)
-    heads = [kind.heading for kind in kinds]
-    changes = dict(zip(heads, map(change, values, base), strict=True))
+    names = [kind.name for kind in kinds]
+    changes = dict(zip(names, map(change, values, base), strict=True))
     return [
         (f"  {spec.label}", "", cells(spec, size, kinds, values)),
         ("", "cyan", changes),
@@ -224,5 +225,5 @@ def cells(
 ) -> dict[str, str]:
     """Return a row of the table, by the names of its columns."""
     h, w = size or spec.input
-    texts = {kind.heading: kind.full(value) for kind, value in zip(kinds, values, strict=True)}
+    texts = {kind.name: kind.full(value) for kind, value in zip(kinds, values, strict=True)}
     return {"Input": f"{h}x{w}"} | texts

@@ -33,8 +33,8 @@ def load_hardware(name: str | Path, kind: type[MachineType]) -> MachineType:
                 "hardware is a name or a path to a .toml"
             )
         path = shipped[str(name)]
+    table = read_toml(path)
     try:
-        table = read_toml(path)
         needed = get_args(kind.model_fields["kind"].annotation)[0]
         if (given := table.get("kind", needed)) != needed:
             raise InputError(f'kind = "{given}": must be "{needed}"')

@@ -126,3 +126,29 @@ def test_cycles_and_memory_stand_beside_the_other_costs(
 def test_an_unknown_array_names_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "fusenet", "--hardware", "systolic46"]) == 2
     assert "did you mean 'systolic64'" in capsys.readouterr().err
+
+
+def test_machines_in_files_of_one_name_keep_their_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two columns with one heading: each has its own cycles, in the order asked for."""
+    columns = []
+    for rows in (1, 2):
+        path = tmp_path / str(rows) / "array.toml"
+        path.parent.mkdir()
+        path.write_text(f'kind = "systolic"\nrows = {rows}\ncolumns = 1\n', encoding="utf-8")
+        columns.append(f"cycles@{path}")
+    assert main(["cost", "fusenet", "--input", "32", "--columns", ",".join(columns), "--json"]) == 0
+    [entry] = json.loads(capsys.readouterr().out)
+    assert main(["cost", "fusenet", "--input", "32", "--columns", ",".join(columns)]) == 0
+    row = capsys.readouterr().out.splitlines()[-1].split()
+    assert row[-2:] == [f"{entry[name]:,}" for name in columns]
+    assert entry[columns[0]] > entry[columns[1]]
+
+
+def test_a_spoilt_machine_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "array.toml"
+    path.write_text("rows = ", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["cost", "fusenet", "--columns", f"cycles@{path}"])
+    assert capsys.readouterr().err.count(f"{path}: ") == 1
