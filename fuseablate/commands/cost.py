@@ -190,7 +190,7 @@ def print_table(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) 
     # By name: machines in files of one name in two folders have one heading.
     heads = {kind.name: kind.heading for kind in kinds}
     # What nobody asked for is left out where there is no room.
-    spare = [] if args.columns != SHOWN else SHOWN[len(SUMMARY) :][::-1]
+    spare = () if args.columns != SHOWN else SHOWN[len(SUMMARY) :][::-1]
     table, _ = fitted(make, ("Input", *heads), [*spare, "Input"], out)
     out.print(table)
     for line in reached:
