@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseablate.cost.costs import measure
+from fuseablate.cost.costs import measure, spec_costs
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import Screen
 from fuseablate.runs.store import Store
@@ -57,8 +57,9 @@ def test_merged_names_carry_over_and_nothing_is_trained_twice(tmp_path: Path) ->
     assert design.variants[1].levels == ({"wide": "x2"}, {"wide": "again"})
 
 
-def test_the_plan_and_the_manifest_say_it(tmp_path: Path) -> None:
-    body = 'design = "one-factor"\niso = "params"\n' + factor("exp", "x2: fuse.exp=x2")
+@pytest.mark.parametrize(("iso", "unit"), [("params", "params"), ("cycles@systolic64", "cycles")])
+def test_the_plan_and_the_manifest_say_it(tmp_path: Path, iso: str, unit: str) -> None:
+    body = f'design = "one-factor"\niso = "{iso}"\n' + factor("exp", "x2: fuse.exp=x2")
     plan = make_plan(loaded(tmp_path, body, head=DATA), None)
     assert len(plan.runs) == 2 * 3  # two seeds: the baseline, the variant and its rescaled one
     assert len({run.digest for run in plan.runs}) == len(plan.runs)
@@ -67,8 +68,9 @@ def test_the_plan_and_the_manifest_say_it(tmp_path: Path) -> None:
     out = Screen(width=120, file=io.StringIO(), record=True)
     print_plan(plan, Store(tmp_path / "runs"), 1, out)
     text = out.export_text()
-    cost, target = (measure(plan.design.variants[place].spec, SIZE).params for place in (2, 0))
-    assert f"exp=x2: rescaled to {cost:,} params of {target:,}: " in text
+    fitted, base = (plan.design.variants[place].spec for place in (2, 0))
+    cost, target = (spec_costs(spec, [iso], SIZE)[iso] for spec in (fitted, base))
+    assert f"exp=x2: rescaled to {cost:,} {unit} of {target:,}: " in text
     assert "6 to do" in text
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.cost import nearness
+from fuseablate.cost import cost_kind, nearness
 from fuseablate.io.terminal import change, counted, duration, short
 from fuseablate.recipes import changes_of
 from fuseablate.runs import Store
@@ -38,8 +38,9 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     design = plan.design
     for variant in design.variants if study.iso else ():
         if study.iso and variant.iso_of is not None:
-            cost = getattr(plan.cost(design.reference), study.iso)
-            line = nearness(variant.spec, study.iso, cost, plan.data.image_size)
+            size = plan.data.image_size
+            cost = cost_kind(study.iso).total(design.reference.spec.infer(size))
+            line = nearness(variant.spec, study.iso, cost, size)
             out.print(f"{variant.iso_of}: {line}", soft_wrap=True)
     for note in (*design.left_out, *design.notes):
         out.print(note, style="yellow", soft_wrap=True)
