@@ -14,7 +14,7 @@ from rich.text import Text
 from fuseablate.commands.arguments import add_columns, add_input, edited_spec, input_json
 from fuseablate.commands.completion import named
 from fuseablate.cost import CostKind, cost_kind
-from fuseablate.io.terminal import change, console, size_text
+from fuseablate.io.terminal import change, console, fits, size_text
 from fuseablate.show import COLUMN_FIELDS
 from fuseablate.spec import Change, Difference, InferredRow, RowDifference, Size, Spec, compare
 
@@ -104,7 +104,16 @@ def print_difference(
         out.print(Text.assemble((side, "bold"), f"  {label}"), soft_wrap=True)
     for name, pair in difference.keys.items():
         out.print(change_text(name, pair), soft_wrap=True)
-    wide = out.width >= WIDE
+    wide = difference_table(difference, kinds, True)
+    full = out.width >= WIDE and fits(wide, out)
+    out.print(wide if full else difference_table(difference, kinds, False))
+    if difference.same:
+        same = ("the same network", "green")
+        out.print(Text.assemble(same, ": every layer of A is one of B"), soft_wrap=True)
+
+
+def difference_table(difference: Difference, kinds: Sequence[CostKind], wide: bool) -> Table:
+    """Return a line for each row, with each cost of both sides, or in a narrow one the change."""
     table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False)
     for name in ("Row", "Op"):
         table.add_column(name, no_wrap=True)
@@ -115,10 +124,7 @@ def print_difference(
     for row in difference.rows:
         table.add_row(row.id, op(row), differing_fields(row), *cost_texts(row.sides, kinds, wide))
     table.add_row("", "", "", *cost_texts(difference.sides, kinds, wide), style="bold")
-    out.print(table)
-    if difference.same:
-        same = ("the same network", "green")
-        out.print(Text.assemble(same, ": every layer of A is one of B"), soft_wrap=True)
+    return table
 
 
 def op(row: RowDifference) -> str:

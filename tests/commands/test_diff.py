@@ -139,3 +139,15 @@ def test_what_one_op_alone_has_is_shown_where_it_is_no_default(
     assert "variant" not in rows["2"]
     assert "op fuse → mbconv, variant half → -" in rows["3"]
     assert "op fuse → mbconv, order Kx1,1xK → -" in rows["4"]
+
+
+def test_no_number_is_cut_off_where_columns_are_many(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both sides of five costs have no room in 120 characters; the changes have."""
+    monkeypatch.setenv("COLUMNS", "120")
+    columns = "macs,traffic,intensity,energy,inference_memory"
+    assert main(["diff", "fusenet", "fusenet_half", "--input", "32", "--columns", columns]) == 0
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert "Inference memory" in out
