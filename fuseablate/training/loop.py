@@ -127,10 +127,7 @@ def _ends(
     runs: dict[int, Run] = {}
     for number, order in enumerate(orders):
         try:
-            beside = len(orders) - 1
-            taken = _taken(
-                spec, data, order, store, held=held[number], device=device, beside=beside
-            )
+            taken = _taken(spec, data, order, store, held=held[number], device=device)
         except InputError as error:
             yield Ended(number, error)
             continue
@@ -141,8 +138,11 @@ def _ends(
     if runs:
         alone = not can_stack(spec.layers(data.image_size))
         groups = [{number: run} for number, run in runs.items()] if alone else [runs]
+        threads = torch.get_num_threads()
         for group in groups:
-            yield from _carried_out(group, spec, data, device)
+            # A run that goes on takes the threads of its checkpoint: they are not the next one's.
+            with threads_set(threads):
+                yield from _carried_out(group, spec, data, device)
 
 
 def _taken(
@@ -153,7 +153,6 @@ def _taken(
     *,
     held: ExitStack,
     device: torch.device,
-    beside: int,
 ) -> Record | Run:
     """Return the record of a run that has one; else the run; `held` then has its folder."""
     _check(spec, order.recipe, data, order.seed)
@@ -181,7 +180,6 @@ def _taken(
         folder=folder,
         device=device,
         progress=order.progress,
-        beside=beside,
     )
 
 
@@ -220,7 +218,7 @@ def _carried_out(
     try:
         for number, run in runs.items():
             try:
-                run.begin(images)
+                run.begin(images, beside=len(runs) - 1)
                 going[number] = run
             except InputError as error:
                 yield Ended(number, error)

@@ -32,7 +32,7 @@ from fuseablate.training.epoch import DivergedError, Trained
 from fuseablate.training.evaluate import evaluate, evaluate_test
 from fuseablate.training.progress import Progress
 from fuseablate.training.schedule import has_stalled, learning_rate
-from fuseablate.training.state import TrainingState, now
+from fuseablate.training.state import TrainingState, now, place_of
 
 UNFINISHED = (*checkpoint.SAVED, DESCRIPTION)  # what only an unfinished run needs
 
@@ -52,22 +52,25 @@ class Run:
         folder: RunFolder,
         device: torch.device,
         progress: Progress,
-        beside: int = 0,
     ) -> None:
-        """Take up the run of that digest; so many others are trained `beside` it as one network."""
+        """Take up the run of that digest."""
         self.spec, self.recipe, self.data, self.seed = spec, recipe, data, seed
         self.tested, self.digest, self.folder = tested, digest, folder
         self.device, self.progress = device, progress
-        self.way = f"stacked ({beside + 1} runs)" if beside else "alone"
-        self.state = TrainingState(
-            spec, recipe, seed, data.image_size, device, stacked=bool(beside)
-        )
+        self.way = "alone"
+        self.state = TrainingState(spec, recipe, seed, data.image_size, device)
         self.is_captured = False
         """Whether its steps are replayed as a CUDA graph."""
         self._val: Score | None = None
 
-    def begin(self, images: int) -> None:
-        """Go on from the newest checkpoint that can be trusted; an epoch has so many `images`."""
+    def begin(self, images: int, *, beside: int = 0) -> None:
+        """Go on from the newest checkpoint that can be trusted; an epoch has so many `images`.
+
+        So many others are trained `beside` it as one network.
+        """
+        if beside:
+            self.way = f"stacked ({beside + 1} runs)"
+            self.state.place = place_of(self.device, stacked=True)
         self._resume()
         description = Description(
             digest=self.digest,

@@ -41,10 +41,8 @@ class TrainingState:
         seed: int,
         size: Size,
         device: torch.device,
-        *,
-        stacked: bool = False,
     ) -> None:
-        """Draw a run's first weights; `stacked` says whether it is trained beside others."""
+        """Draw a run's first weights."""
         network = build(spec, seed=seed, size=size, fast=device.type == "cpu").to(device)
         self.network = network.to(memory_format=torch.channels_last)
         self.recipe = recipe
@@ -64,7 +62,7 @@ class TrainingState:
         self.notes: tuple[str, ...] = ()
         self.started = now()
         self.device = device
-        self.place = place_of(device, stacked)
+        self.place = place_of(device)
 
     @property
     def eval_model(self) -> nn.Module:
@@ -135,8 +133,11 @@ class TrainingState:
 FREE = {"lr", "fused", "foreach", "capturable"}  # settings that differ between machines, or change
 
 
-def place_of(device: torch.device, stacked: bool) -> str:
-    """Return what the last bits of a run depend on, besides its threads."""
+def place_of(device: torch.device, *, stacked: bool = False) -> str:
+    """Return what the last bits of a run depend on, besides its threads.
+
+    `stacked` says whether it is trained beside others, as one network.
+    """
     place = f"{device_name(device)} with torch {torch.__version__}"
     return f"{place}, stacked" if stacked else place
 

@@ -73,7 +73,7 @@ def test_each_run_of_a_stack_ends_by_itself(tmp_path: Path, data: Data) -> None:
         record = ended[number]
         assert isinstance(record, Record)
         assert store.get(record.digest) == record
-        assert record.environment["steps"] == "stacked (6 runs), eager"
+        assert record.environment["steps"] == "stacked (5 runs), eager"
         expected = alone(tmp_path / "alone", data, recipes[number], number)
         assert expected.environment["steps"] == "alone, eager"
         assert (record.status, record.failure) == (expected.status, expected.failure)
@@ -104,6 +104,18 @@ def test_what_was_trained_alone_goes_on_in_a_stack(tmp_path: Path, data: Data) -
         record = ended[seed]
         assert isinstance(record, Record)
         check_close(record, alone(tmp_path / "alone", data, recipe, seed))
+
+
+def test_the_only_one_that_is_left_is_trained_alone(tmp_path: Path, data: Data) -> None:
+    store = Store(tmp_path / "runs")
+    whole = alone(store.root, data, small_recipe(), 0)
+    orders = [Order(small_recipe(), seed, Stopping()) for seed in (0, 1)]
+    ended = dict(train_stack(small_spec(), data, orders, store=store, device="cpu"))
+    record, expected = ended[1], alone(tmp_path / "alone", data, small_recipe(), 1)
+    assert ended[0] == whole
+    assert isinstance(record, Record)
+    assert record.environment["steps"] == "alone, eager"
+    assert record.curves.train_loss == expected.curves.train_loss  # to the last bit
 
 
 @pytest.mark.parametrize("change", [{"batch_size": 27}, {"ema": 0.9}, {"precision": "bf16"}])
