@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -224,7 +225,7 @@ def _carried_out(
                 yield Ended(number, error)
         while True:
             for number in [number for number, run in going.items() if run.has_ended]:
-                yield Ended(number, _outcome(going.pop(number)))
+                yield Ended(number, _outcome(going.pop(number).finish))
             if not going:
                 return
             if together is None or together.numbers != tuple(going):
@@ -246,9 +247,10 @@ def _carried_out(
             run.progress.end()
 
 
-def _outcome(run: Run) -> Outcome:
+def _outcome(end: Callable[[], Record]) -> Outcome:
+    """Return the record that a run's end has filed, or why it could not."""
     try:
-        return run.finish()
+        return end()
     except InputError as error:
         return error
 
@@ -312,7 +314,7 @@ class _Together:
                     raise outcome
                 run.add_epoch(outcome, val, steps=len(self._steps), **times)
             except DivergedError as error:
-                ended.append(Ended(number, run.fail(error.failure)))
+                ended.append(Ended(number, _outcome(partial(run.fail, error.failure))))
             except (StoppedError, InputError) as error:
                 ended.append(Ended(number, error))
         return ended
