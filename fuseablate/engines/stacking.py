@@ -29,8 +29,8 @@ class Stacking:
         return [job for job, _ in zip(alike, range(room - 1), strict=False)]
 
     def halve(self, runs: int) -> None:
-        """Let at most half of so many runs be one from now on."""
-        self.most = max(1, runs // 2)
+        """Let at most half of so many runs be one from now on; no more than before."""
+        self.most = min(self.most, max(1, runs // 2))
 
 
 def _kind(job: Job) -> tuple[object, ...]:

@@ -55,6 +55,13 @@ def test_the_memory_of_a_worker_limits_them() -> None:
     assert Stacking(9, 10 * GB).chosen(large[0], large[1:]) == []
 
 
+def test_two_stacks_that_were_too_large_at_once_leave_the_lesser_half() -> None:
+    stacking = Stacking(16)
+    for runs, most in ((6, 3), (16, 3), (3, 1), (2, 1)):  # those of 16 had begun before
+        stacking.halve(runs)
+        assert stacking.most == most
+
+
 def test_stacks_are_for_gpus_unless_asked_for() -> None:
     cpu, gpus = Workers(("cpu",), 2, 1), Workers(("cuda:0", "cuda:1"), 2, 1)
     memory = {"cuda:0": 80 * GB, "cuda:1": 40 * GB}
