@@ -25,7 +25,7 @@ from rich.text import Text
 from fuseablate.commands.program import main
 from fuseablate.io import escaping
 from fuseablate.io.terminal import Screen
-from fuseablate.report import Comparison, analyse
+from fuseablate.report import Comparison, ReportOptions, analyse
 from fuseablate.report.files import WRITERS
 from fuseablate.report.files.plot import draw_plot
 from fuseablate.report.screen import print_report
@@ -280,7 +280,7 @@ def test_latex_of_latin_names_compiles(
     program: str, title: str, tmp_path: Path, needs: Needs
 ) -> None:
     named = dataclasses.replace(STUDIES["one_factor"], title=title)
-    text = written("latex", odd(), named)
+    text = written("latex", odd(), named, options=ReportOptions(document=True))
     assert title in text
     status, printed = compiled(needs(program), tmp_path, text)
     assert status == 0, printed[-2000:]
@@ -291,7 +291,8 @@ def test_latex_of_latin_names_compiles(
 def test_latex_of_other_scripts_shows_them_or_says_what_it_needs(
     tmp_path: Path, needs: Needs
 ) -> None:
-    text = written("latex", dataclasses.replace(STUDIES["one_factor"], title="Größe Ядро"))
+    named = dataclasses.replace(STUDIES["one_factor"], title="Größe Ядро")
+    text = written("latex", named, options=ReportOptions(document=True))
     assert "Größe Ядро" in text
     status, printed = compiled(needs("lualatex"), tmp_path, text)
     assert status == 0, printed[-2000:]

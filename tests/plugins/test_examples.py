@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,10 @@ EXAMPLES = REPOSITORY / "examples"
 
 
 def done(*words: str, folder: Path) -> str:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}
+    command = [sys.executable, *words]
     run = subprocess.run(
-        [sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout

@@ -28,14 +28,11 @@ def status(*lines: RunStatus) -> StudyStatus:
     return StudyStatus("se", "SE", pid=1, workers=2, lines=list(lines))
 
 
-def test_a_study_goes_on_with_the_threads_that_it_began_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fuseablate.studies.execute.usable_cores", lambda: 8)
+def test_a_study_goes_on_with_the_threads_that_it_began_with(tmp_path: Path) -> None:
     assert as_begun(tmp_path, Workers(("cpu",), 2, 4), print) == Workers(("cpu",), 2, 4)
     # Eight workers of one thread are asked for; with four threads each, 8 cores serve two.
-    assert as_begun(tmp_path, Workers(("cpu",), 8, 1), print) == Workers(("cpu",), 2, 4)
-    assert as_begun(tmp_path, Workers(("cpu",), 1, 8), print) == Workers(("cpu",), 1, 4)
+    assert as_begun(tmp_path, Workers(("cpu",), 8, 1, cores=8), print) == Workers(("cpu",), 2, 4)
+    assert as_begun(tmp_path, Workers(("cpu",), 1, 8, cores=8), print) == Workers(("cpu",), 1, 4)
     assert as_begun(tmp_path, Workers(("cuda:0",), 3, 1), print) == Workers(("cuda:0",), 3, 4)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, field_serializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, model_validator
 
 from fuseablate.cost import COSTS, cost_kind, limited
 from fuseablate.errors import unknown
@@ -31,7 +31,16 @@ def _limits(budget: Mapping[str, int | str]) -> Mapping[str, int | str]:
 
 
 Objective = Annotated[str, AfterValidator(_objective)]
-Budget = Annotated[Mapping[str, Amount], AfterValidator(_limits)]
+
+
+def _given(budget: object) -> object:
+    """Leave out what `Search` names without a limit when it is written."""
+    if not isinstance(budget, Mapping):
+        return budget
+    return {name: limit for name, limit in budget.items() if limit is not None}
+
+
+Budget = Annotated[Mapping[str, Amount], BeforeValidator(_given), AfterValidator(_limits)]
 """The most that a variant may cost, by the names of costs; checked before it is trained."""
 
 
