@@ -8,6 +8,7 @@ its last checkpoint.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -177,10 +178,11 @@ class Scheduler:
         due = [task for task in self._waiting if task.due <= now]
         idle = [slot for slot in self._slots if not slot.tasks]
         idle.sort(key=lambda slot: 2 if slot.link is None else not slot.link.ready)
-        for slot in idle:
+        for place, slot in enumerate(idle):
             if not due:
                 return
-            stack = self._stack(due)
+            # At most its share: else one worker would have them all, and others nothing to do.
+            stack = self._stack(due, math.ceil(len(due) / (len(idle) - place)))
             due = [task for task in due if task not in stack]
             if slot.link is None:
                 slot.link = self._place.start(slot.asked)
@@ -195,14 +197,14 @@ class Scheduler:
             others = tuple(task.job for task in stack[1:])
             slot.link.train(number, replace(slot.tasks[first].job, beside=others))
 
-    def _stack(self, due: Sequence[_Task]) -> list[_Task]:
-        """Return the first of the tasks, and those that are trained with it."""
+    def _stack(self, due: Sequence[_Task], most: int) -> list[_Task]:
+        """Return the first of the tasks, and those that are trained with it: `most` in all."""
         first, *others = due
         if first.failures:
             return [first]
         sound = {task.job.key: task for task in others if not task.failures}
         chosen = self._stacking.chosen(first.job, [task.job for task in sound.values()])
-        return [first, *(sound[job.key] for job in chosen)]
+        return [first, *(sound[job.key] for job in chosen[: most - 1])]
 
     def _hear_workers(self, timeout: float) -> None:
         """Read what the workers tell."""

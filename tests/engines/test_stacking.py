@@ -137,6 +137,19 @@ def test_where_memory_is_full_half_as_many_are_stacked(
     assert ends == {"a": "finished", "b": "finished", "c": "finished", "d": "lost"}
 
 
+def test_idle_workers_share_the_runs_of_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five for two workers: three and two, though one could have them all."""
+    monkeypatch.setattr(process, "MODULE", "tests.helpers.scripted_worker")
+    with closing(LocalEngine(Workers(("cpu",), 2, 1, stack=8))) as engine:
+        for key in "abcde":
+            engine.submit(scripted(tmp_path, key, [["tell", "finished"]]))
+        events = until_ended(engine, *"abcde")
+    workers = [event.worker for event in events if event.kind == "finished"]
+    assert sorted(workers) == ["cpu/0"] * 3 + ["cpu/1"] * 2
+
+
 def test_a_run_that_broke_off_is_tried_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
