@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -88,6 +88,11 @@ class Driver:
     def idle(self) -> bool:
         """Whether no run is being trained."""
         return not self._active
+
+    @property
+    def active(self) -> Collection[str]:
+        """The digests of the runs that are being trained, or wait for a worker."""
+        return self._active.keys()
 
     def expect(self, runs: Iterable[PlannedRun], *, possible: int = 0) -> None:
         """Show runs as waiting where they are new; `possible` more may be asked for later."""

@@ -14,6 +14,7 @@ import pytest
 from optuna.trial import TrialState
 
 from fuseablate.cost.costs import measure, spec_costs
+from fuseablate.engines.workers import Workers
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import Screen, duration
 from fuseablate.report import analyse, of_records
@@ -21,8 +22,10 @@ from fuseablate.report.screen import print_report
 from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import RECORD, Store
 from fuseablate.spec.spec import Spec
+from fuseablate.studies.execute import carry_out
 from fuseablate.studies.screens.search import print_search_plan
-from tests.helpers.instant_engine import write_record
+from fuseablate.studies.trials import open_storage
+from tests.helpers.instant_engine import InstantEngine, driver_of, write_record
 from tests.helpers.searches import BEST, HEAD_3, KERNELS, Ended, kernels, rising, search, study_plan
 
 WIDTH = """
@@ -67,6 +70,20 @@ def test_a_finite_space_is_tried_once_and_then_the_search_ends(
     assert sorted(names[2]) == [5, 7]
     assert {run.seed for run in ended.runs} == {9}
     assert ended.status.count("done") == len(ended.status.lines) == 9 * 2 + 3
+
+
+@pytest.mark.parametrize(("sampler", "most"), [("tpe", 2), ("nsga2", 2), ("random", 8)])
+def test_a_sampler_that_learns_draws_no_more_trials_at_once_than_there_are_workers(
+    tmp_path: Path, sampler: str, most: int
+) -> None:
+    """One worker, which stacks four runs and asks for the next four; two runs a trial."""
+    table = f'sampler = "{sampler}"\nn_trials = 5\nfinalists = {{ best = 1, seeds = [9] }}'
+    engine = InstantEngine(rising, slots=8)
+    driver = driver_of(study_plan(tmp_path, table), tmp_path / "runs", engine)
+    driver.workers = Workers(("cpu",), 1, 1, stack=4)
+    carry_out(driver, open_storage(None, driver.folder))
+    assert engine.most == most
+    assert len(engine.trained) == 5 * 2 + 2
 
 
 def test_the_total_counts_over_restarts_and_a_finished_search_trains_nothing(

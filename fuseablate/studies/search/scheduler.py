@@ -100,10 +100,22 @@ class SearchWork:
             # One trial at a time, so that the sampler knows of all that have ended by then; but
             # latencies are measured while no run is trained, and so for all free workers at once.
             if "latency" not in self._search.objectives:
-                self._sample(1)
+                self._sample(min(1, self._room()))
             elif self._driver.idle:
-                self._sample(self._driver.engine.free)
+                self._sample(self._room())
         return self._queue.popleft() if self._queue else None
+
+    def _room(self) -> int:
+        """Return how many trials may begin now.
+
+        An engine that stacks runs takes many times as many as it has workers. So many trials at
+        once a sampler that learns would have to draw without a result of any.
+        """
+        free, workers = self._driver.engine.free, self._driver.workers
+        if workers.stack == 1 or self._search.sampler in ("random", "grid"):
+            return free
+        active = {self._by_run[digest].number for digest in self._driver.active}
+        return max(0, min(free, workers.count - len(active)))
 
     def epoch(self, run: PlannedRun, val_top1: Sequence[float]) -> bool:
         """Return whether a first seed is to be pruned."""
