@@ -59,8 +59,11 @@ def unpack(parcel: Parcel, folder: RunFolder) -> None:
         folder.write_checkpoint(newest)
     for name in sorted(files, key=lambda name: (name == RECORD, name)):
         folder.write(name, files[name])
-    kept = {*parcel["names"], LOCK}
-    folder.remove(*(path.name for path in folder.path.iterdir() if path.name not in kept))
+    # Content that came with a message which was never read is missing here: what it would have
+    # made superfluous is then all that there is.
+    here = {path.name for path in folder.path.iterdir()}
+    if {*parcel["names"]} - {PREVIOUS} <= here:
+        folder.remove(*(here - {*parcel["names"], LOCK}))
 
 
 class Mail:
