@@ -38,7 +38,12 @@ FUSENETS = {"full": "fusenet", "half": "fusenet_half", "KxK": "fusenet_kxk"}
 ARRAY = load_hardware("systolic64", SystolicArray)
 # Runs that are committed: (store, epochs, seeds, the edits or the name of each form).
 RUNS = (
-    ("ablations", 10, (0, 1), {"full": "", "half": "fuse.variant=half", "KxK": "fuse.op=mbconv"}),
+    (
+        "ablations",
+        10,
+        (0, 1, 2),
+        {"full": "", "half": "fuse.variant=half", "KxK": "fuse.op=mbconv"},
+    ),
     ("catalog", 5, (0, 1, 2), FUSENETS),
 )
 
