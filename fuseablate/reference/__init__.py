@@ -7,6 +7,6 @@ by which editors check and complete, and the same as text. Without torch.
 from __future__ import annotations
 
 from fuseablate.reference.schemas import SCHEMAS, op_schema
-from fuseablate.reference.text import as_markdown, op_list, print_reference
+from fuseablate.reference.text import op_list, print_reference
 
-__all__ = ["SCHEMAS", "as_markdown", "op_list", "op_schema", "print_reference"]
+__all__ = ["SCHEMAS", "op_list", "op_schema", "print_reference"]

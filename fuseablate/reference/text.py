@@ -67,17 +67,6 @@ def print_reference(schema: JsonSchema, out: Console) -> None:
                 out.print(Padding(Text(key.doc, "dim"), (0, 0, 0, 6), expand=False))
 
 
-def as_markdown(schema: JsonSchema) -> str:
-    """Return the tables of a file as the text of a page."""
-    lines: list[str] = []
-    for table in tables(schema):
-        lines += [f"### `{table.head}`", ""] if table.head else []
-        lines += [table.doc, ""] if table.doc else []
-        lines += [f"- **`{key.name}`**: {key.takes}.  \n  {key.doc}" for key in table.keys]
-        lines.append("")
-    return "\n".join(lines)
-
-
 def op_list() -> Table:
     """Return a table of all ops and what each is."""
     listed = named_table("Op")
