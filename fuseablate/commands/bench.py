@@ -21,6 +21,7 @@ from fuseablate.commands.arguments import (
 )
 from fuseablate.commands.completion import named
 from fuseablate.errors import InputError
+from fuseablate.io.cores import usable_cores
 from fuseablate.io.terminal import console
 
 STACKED = {"cpu": 4}  # runs of a network as one, unless --stack says otherwise
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         precision_set,
         threads_set,
     )
-    from fuseablate.training.plain import PlainLoop, TunedLoop, usable_cores
+    from fuseablate.training.plain import PlainLoop, TunedLoop
 
     device = choose_device(args.device)
     data = loaded_data(args, spec.input)

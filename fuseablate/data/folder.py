@@ -26,11 +26,12 @@ from torchvision.transforms import functional as F
 from fuseablate.data.parts import JSON, Data, Part, make_data, stratified_split
 from fuseablate.data.sets import Request
 from fuseablate.errors import InputError
+from fuseablate.io.cores import usable_cores
 from fuseablate.io.reading import read_bytes
 
 IMAGE_BYTES = 2**28  # of one file
 CHANNELS = 3
-THREADS = min(8, os.cpu_count() or 1)  # that decode images
+THREADS = min(8, usable_cores())  # that decode images
 AHEAD = 256  # images that are decoded before they are asked for
 
 

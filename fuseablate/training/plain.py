@@ -8,7 +8,6 @@ torch's own activations, a fused optimizer, a loader worker for each core, bf16 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from torchvision import transforms
 
 from fuseablate import layers
 from fuseablate.data.parts import Data
+from fuseablate.io.cores import usable_cores
 from fuseablate.network import PRIMITIVE_MODULES, build, initialise, to_module
 from fuseablate.recipes import Recipe
 from fuseablate.spec import Spec
@@ -156,8 +156,3 @@ class _PilImages(Dataset[tuple[Tensor, int]]):
 def _endless(loader: DataLoader[tuple[Tensor, int]]) -> Iterator[tuple[Tensor, Tensor]]:
     while True:
         yield from loader
-
-
-def usable_cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

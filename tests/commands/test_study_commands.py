@@ -16,7 +16,7 @@ import pytest
 
 from fuseablate.commands.program import main
 from fuseablate.engines import local
-from fuseablate.engines.workers import usable_cores
+from fuseablate.io.cores import usable_cores
 from fuseablate.runs.store import Store
 from tests.helpers.counting_worker import diary
 from tests.helpers.diaries import check_life

@@ -16,8 +16,9 @@ import torch
 
 from fuseablate.engines import Engine, Job, process, worker
 from fuseablate.engines.local import LocalEngine
-from fuseablate.engines.workers import Workers, choose_workers, gpu_numbers, usable_cores
+from fuseablate.engines.workers import Workers, choose_workers, gpu_numbers
 from fuseablate.errors import InputError
+from fuseablate.io.cores import usable_cores
 from tests.helpers.engine_contract import (
     SECONDS,
     EngineContract,

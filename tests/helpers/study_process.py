@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from fuseablate.engines.workers import usable_cores
+from fuseablate.io.cores import usable_cores
 from fuseablate.spec.spec import to_toml
 from tests.helpers.small_run import CLASSES, small_spec
 
