@@ -146,10 +146,10 @@ def run_store(root: Path | None) -> Store:
     return Store(root) if root else Store.default()
 
 
-def loaded_data(args: argparse.Namespace, size: Size) -> Data:
+def loaded_data(args: argparse.Namespace, size: Size, val: int | None = None) -> Data:
     """Return the data of `--data`; images that have no size of their own get the network's."""
     needs_size = data_set(args.data).arguments["size"].default is None
-    return load_data(args.data, args.data_root, size=size[0] if needs_size else None)
+    return load_data(args.data, args.data_root, val=val, size=size[0] if needs_size else None)
 
 
 def match_classes(spec: Spec, data: Data) -> Spec:

@@ -55,7 +55,11 @@ def run(args: argparse.Namespace) -> int:
     known = {**identity["content"], "size": identity["image_size"][0]}
     arguments = {key: known[key] for key in data_set(identity["name"]).arguments if key in known}
     data = load_data(
-        identity["name"], args.data_root, split_seed=identity["split_seed"], **arguments
+        identity["name"],
+        args.data_root,
+        split_seed=identity["split_seed"],
+        val=None if identity["val"] else 0,
+        **arguments,
     )
     if json.dumps(dict(data.identity)) != json.dumps(dict(identity)):
         raise InputError(f"--data-root: {data.title} there is not what the study saw")

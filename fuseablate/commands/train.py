@@ -35,6 +35,13 @@ def add(commands: Any) -> None:
     baseline.set_defaults(spec="fusenet", edits=[])
     for parser in (train, baseline):
         add_data(parser, default="cifar100")
+        parser.add_argument(
+            "--val",
+            type=int,
+            choices=(0,),
+            help="0: train on all images, without validation; for reproductions only "
+            "(default: a tenth of each class validates)",
+        )
         add_input(parser)
         parser.add_argument(
             "--recipe",
@@ -75,10 +82,10 @@ def run(args: argparse.Namespace) -> int:
 
     device = choose_device(args.device)
     check_precision(recipe, device)
-    data = loaded_data(args, args.input or spec.input)
+    data = loaded_data(args, args.input or spec.input, args.val)
     spec = match_classes(spec, data)
-    if data.parts and not args.quiet:
-        print(plain(f"{data.title}: {data.parts}"))
+    if (data.parts or args.val == 0) and not args.quiet:
+        print(plain(data.counts))
     if device.type == "cpu" and not args.quiet:
         print(cores_used(args.threads))
     records = [

@@ -26,7 +26,7 @@ STD: Triple = (0.2023, 0.1994, 0.2010)
 
 
 def load(request: Request) -> Data:
-    """Return CIFAR-10 or CIFAR-100, its training set split 45,000 / 5,000.
+    """Return CIFAR-10 or CIFAR-100, its training set split 45,000 / 5,000, or all 50,000.
 
     The root holds the official folder (`cifar-100-python`) or its archive, or is that folder
     itself. Where neither is there, the archive is downloaded, checked and unpacked apart, and
@@ -44,7 +44,7 @@ def load(request: Request) -> Data:
         _provide(name, root, request.download)
     official = _open(name, root, train=True)
     whole = _part(official)
-    train, val = stratified_split(whole.labels, official.classes, request.split_seed)
+    train, val = stratified_split(whole.labels, official.classes, request.split_seed, request.val)
     if request.mean is None and request.std is None:
         request = replace(request, mean=MEAN, std=STD)
     return make_data(

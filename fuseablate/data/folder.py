@@ -75,13 +75,14 @@ def load(request: Request) -> Data:
     else:
         read = _Reader(size, _fits((train_set, test_set), size, request.memory_limit))
         labels = torch.tensor(train_set.targets)
-        train, val = stratified_split(labels, train_set.classes, request.split_seed)
+        train, val = stratified_split(labels, train_set.classes, request.split_seed, request.val)
         # The training images first, the validation images behind them: two views, no copy.
         pixels, train_digest = read(train_set, torch.cat([train, val]))
         train_part = Part(pixels[: len(train)], labels[train])
         val_part = Part(pixels[len(train) :], labels[val])
         test = "test/" if has_test else "val/, since there is no test/"
-        parts = f"validated on a tenth of train/, tested on {test}"
+        held_out = "a tenth of train/" if len(val) else "nothing"
+        parts = f"validated on {held_out}, tested on {test}"
     test_digest = _digest(digest for _, digest in _decoded(test_set, size))
 
     def read_test() -> Part:

@@ -79,7 +79,7 @@ def load(request: Request) -> Data:
         return Part(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels))
 
     whole, names = read("train"), class_names(classes)
-    train, val = stratified_split(whole.labels, names, request.split_seed)
+    train, val = stratified_split(whole.labels, names, request.split_seed, request.val)
     content = {key: value for key, value in request.arguments.items() if key != "size"}
     return make_data(
         request,

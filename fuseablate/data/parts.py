@@ -15,6 +15,9 @@ from fuseablate.data.sets import Request, Triple
 from fuseablate.errors import InputError
 from fuseablate.streams import stream
 
+# What is said of data without validation images, wherever they are named.
+UNVALIDATED = "val = 0: all training images, none for validation"
+CAVEAT = " (val = 0: the last epoch counts, and nothing is chosen; for reproductions only)"
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
 
@@ -53,7 +56,10 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A data set: the official training set, split in two, and the test set, not yet read."""
+    """A data set: the official training set, split in two, and the test set, not yet read.
+
+    Where `val` is empty, all of the official training set is trained on.
+    """
 
     name: str
     title: str
@@ -79,8 +85,11 @@ class Data:
         """How many images there are and who chose them, in words; the test set stays unread."""
         high, wide = self.image_size
         parts = f"; {self.parts}" if self.parts else ""
+        val = (
+            f"{len(self.val):,} for validation" if len(self.val) else f"none for validation{CAVEAT}"
+        )
         return (
-            f"Images: {len(self.train):,} to train on, {len(self.val):,} for validation, "
+            f"Images: {len(self.train):,} to train on, {val}, "
             f"{high}x{wide}, of {self.classes} classes{parts}"
         )
 
@@ -110,7 +119,7 @@ def make_data(
 
     `source` is the first part of the identity: what fixes the pixels and labels, such as
     digests, or a generator's version and seed. `name` and `title` are the row's unless given;
-    `parts` are those of `Data`.
+    `parts` are those of `Data`. The title says where there are no validation images.
     """
     if request.mean is None and request.std is None:
         mean, std = measured_statistics(train)
@@ -124,9 +133,10 @@ def make_data(
         "mean": list(mean),
         "std": list(std),
     }
+    title = title or request.dataset.title
     return Data(
         name or request.dataset.name,
-        title or request.dataset.title,
+        title if len(val) else f"{title} ({UNVALIDATED})",
         tuple(class_names),
         train,
         val,
@@ -139,13 +149,15 @@ def make_data(
 
 
 def stratified_split(
-    labels: Tensor, class_names: Sequence[str], split_seed: int
+    labels: Tensor, class_names: Sequence[str], split_seed: int, val: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return the indices of the training and of the validation images, both ascending.
 
     A tenth of each class (rounded down, at least one image) is drawn for validation, from a
-    stream of its own: the split belongs to the data, not to a run.
+    stream of its own: the split belongs to the data, not to a run. With `val=0` none is.
     """
+    if val == 0:
+        return torch.arange(len(labels)), torch.empty(0, dtype=torch.int64)
     generator = stream(split_seed, "split")
     held_out = torch.zeros(len(labels), dtype=torch.bool)
     for label, name in enumerate(class_names):

@@ -98,6 +98,8 @@ class Request:
     """Bytes that the images may take in memory."""
     download: bool
     """Whether files that are missing may come from the network."""
+    val: int | None = None
+    """How many validation images there are to be: 0, or None for a tenth of each class."""
 
 
 _CIFAR = {"size": Count(32, 32, 32)}
@@ -138,6 +140,15 @@ def _check(name: str, part: DataSet) -> None:
 
 
 DATA_SETS = Registry("datasets", {row.name: row for row in _ROWS}, _check)
+
+
+def check_val(val: object) -> None:
+    """Refuse a number of validation images that is not 0, nor None for a tenth of each class."""
+    if val is not None and (isinstance(val, bool) or val != 0):
+        raise InputError(
+            f"val = {val}: must be 0, so that all images are trained on (for reproductions only), "
+            "or left out: a tenth of each class"
+        )
 
 
 def data_set(name: str) -> DataSet:

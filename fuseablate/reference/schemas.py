@@ -19,11 +19,12 @@ from fuseablate.ops.table import DEPTH
 from fuseablate.recipes import AUGMENTATIONS, OPTIMIZER_CLASSES, Recipe
 from fuseablate.spec import Spec
 from fuseablate.spec.keys import SPEC_RULES
-from fuseablate.studies.schema import StudyFile
+from fuseablate.studies.schema import DataSource, StudyFile
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 TEXT: JsonSchema = {"type": "string"}
 TEXTS: JsonSchema = {"type": "array", "items": TEXT}
+VAL_DOC = field_docs(DataSource)["val"]
 SIDE: JsonSchema = {"type": "integer", "minimum": 1}
 
 
@@ -186,7 +187,8 @@ def _data() -> JsonSchema:
             given = {rule: bound for rule, bound in bounds.items() if bound is not None}
             arguments[key] = _doc({"type": "integer", **given}, count.doc)
         needed = [key for key, count in data.arguments.items() if count.default is None]
-        forms.append(_table({"name": {"const": name}, **arguments}, ["name", *needed], data.title))
+        keys = {"name": {"const": name}, **arguments, "val": _doc({"const": 0}, VAL_DOC)}
+        forms.append(_table(keys, ["name", *needed], data.title))
     return {"oneOf": forms, "description": "A data set with arguments of its own."}
 
 

@@ -58,7 +58,7 @@ class ComparedVariant:
     @property
     def finished(self) -> tuple[Record, ...]:
         """The runs that have a result."""
-        return tuple(run for run in self.runs if run.val and (run.test or self.untested))
+        return tuple(run for run in self.runs if run.test or (self.untested and run.val))
 
     @property
     def incomplete(self) -> bool:

@@ -31,6 +31,7 @@ class Curves:
     train_top1: tuple[float, ...] = ()
     """From 0 to 1."""
     val_loss: tuple[float, ...] = ()
+    """None, as of `val_top1`, on data without validation images."""
     val_top1: tuple[float, ...] = ()
     """From 0 to 1."""
     seconds: tuple[float, ...] = ()
@@ -39,15 +40,23 @@ class Curves:
     """Of its training alone."""
 
     def __post_init__(self) -> None:
-        if len({len(column) for column in vars(self).values()}) > 1:
+        lengths = {name: len(column) for name, column in vars(self).items()}
+        if lengths["val_loss"] == lengths["val_top1"] == 0:
+            del lengths["val_loss"], lengths["val_top1"]
+        if len(set(lengths.values())) > 1:
             raise InputError("one value an epoch is missing")
 
     def __len__(self) -> int:
         return len(self.lr)
 
     def extended(self, **values: float) -> Curves:
-        """Return the curves with one more epoch."""
-        return Curves(**{name: (*column, values[name]) for name, column in vars(self).items()})
+        """Return the curves with one more epoch; without validation, a value for all others."""
+        return Curves(
+            **{
+                name: (*column, values[name]) if name in values else column
+                for name, column in vars(self).items()
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,8 @@ class Record:
     digest: str
     """Names the run."""
     status: Literal["finished", "failed"]
-    """A finished run has `val` and `test`, a failed one has `failure`."""
+    """A finished run has `val` and `test`, a failed one has `failure`. On data without validation
+    images there is no `val`."""
     spec_name: str
     label: str
     edits: tuple[str, ...]
@@ -147,7 +157,8 @@ class Record:
         rows = self.spec.get("rows")
         if not isinstance(rows, list | tuple) or not all(_is_row(row) for row in rows):
             raise InputError("spec.rows: must be rows, each with its id and op")
-        if self.status == "finished" and not (self.val and (self.test or self.untested)):
+        validated = bool(self.val) or self.data.get("val") == 0
+        if self.status == "finished" and not (validated and (self.test or self.untested)):
             raise InputError("status finished: needs val and test; untested, val alone")
         if self.untested and self.test:
             raise InputError("untested = true: takes no test")

@@ -167,7 +167,7 @@ class Driver:
     def _epoch(self, run: PlannedRun, status: RunStatus, event: Event, work: Work) -> None:
         curves = event.curves or {}
         status.epoch = len(curves["lr"])
-        status.val_top1 = curves["val_top1"][-1]
+        status.val_top1 = curves["val_top1"][-1] if curves["val_top1"] else None
         status.seconds = statistics.median(curves["seconds"])
         self.tracker.epoch(event.key, curves)
         if work.epoch(run, curves["val_top1"]):
@@ -196,10 +196,8 @@ class Driver:
 
 
 def _result(run: PlannedRun, record: Record) -> str:
-    if record.val is None:
+    if record.failure:
         return f"{run.name}: failed"
     speed = statistics.median(record.curves.images_per_second)
-    return (
-        f"{run.name}: done, {counted(len(record.curves), 'epoch')}, validation top-1 "
-        f"{record.val.top1:.2%}, {speed:,.0f} images/s"
-    )
+    val = f"validation top-1 {record.val.top1:.2%}, " if record.val else ""
+    return f"{run.name}: done, {counted(len(record.curves), 'epoch')}, {val}{speed:,.0f} images/s"

@@ -104,7 +104,8 @@ class FixedWork:
     def ended(self, run: PlannedRun, state: RunState, record: Record | None) -> None:
         """File the trial of the variant whose last run has ended; a lost run may yet come."""
         if record is not None:
-            top1 = record.val.top1 if record.val else None
+            score = record.val or record.test  # without validation nothing is chosen by it
+            top1 = score.top1 if score else None
             self._top1.setdefault(run.variant.name, {})[run.seed] = top1
             self._file(run.variant.name)
 

@@ -209,9 +209,9 @@ class Plan:
 def make_plan(study: Study, root: Path | None) -> Plan:
     """Load the data that lie in `root`, expand the design and name its runs."""
     where = root.absolute() if root else None
-    data = load_data(study.data.name, where, **study.data.arguments)
+    data = load_data(study.data.name, where, **study.data.options)
     place = str(where) if where else None
-    source = {"name": study.data.name, "root": place, **study.data.arguments}
+    source = {"name": study.data.name, "root": place, **study.data.options}
     design = expand(study, data.image_size, data.classes)
     plan = Plan(study, design, data, source, ()).comparing(design)
     if study.tune is None:

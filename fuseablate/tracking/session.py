@@ -177,7 +177,7 @@ class Session:
 
 def _log(opened: OpenRun, curves: Mapping[str, Any]) -> None:
     for epoch in range(opened.next_epoch, len(curves["lr"]) + 1):
-        values = {name: curves[key][epoch - 1] for key, name in CURVE_NAMES.items()}
+        values = {name: curves[key][epoch - 1] for key, name in CURVE_NAMES.items() if curves[key]}
         # Without `commit`, wandb keeps a step back until the next one is logged.
         opened.run.log({"epoch": epoch, **values}, step=epoch, commit=True)
         opened.next_epoch = epoch + 1

@@ -17,7 +17,7 @@ from fuseablate.data.parts import Data
 from fuseablate.errors import InputError
 from fuseablate.network.stacking import can_stack
 from fuseablate.recipes import OPTIMIZER_CLASSES, Recipe, takes_weight_decay
-from fuseablate.runs import Record, Store, run_digest
+from fuseablate.runs import Record, Score, Store, run_digest
 from fuseablate.spec import Spec
 from fuseablate.training.environment import (
     check_precision,
@@ -156,7 +156,7 @@ def _taken(
     device: torch.device,
 ) -> Record | Run:
     """Return the record of a run that has one; else the run; `held` then has its folder."""
-    _check(spec, order.recipe, data, order.seed)
+    _check(spec, order, data)
     check_precision(order.recipe, device)
     digest = run_digest(spec, order.recipe, data, order.seed)
     left = [store.folder(digest) / name for name in UNFINISHED]
@@ -184,9 +184,18 @@ def _taken(
     )
 
 
-def _check(spec: Spec, recipe: Recipe, data: Data, seed: int) -> None:
-    if seed < 0:
-        raise InputError(f"seed {seed}: must not be negative")
+def _check(spec: Spec, order: Order, data: Data) -> None:
+    recipe = order.recipe
+    if order.seed < 0:
+        raise InputError(f"seed {order.seed}: must not be negative")
+    if not len(data.val):
+        if not order.tested:
+            raise InputError(f"{data.title}: a run to choose by needs validation images")
+        if recipe.early_stop and recipe.early_stop.monitor == "validation":
+            raise InputError(
+                f"recipe {recipe.name}: early_stop.monitor = validation: {data.title}; "
+                "use training, or leave it out"
+            )
     if spec.classes != data.classes:
         raise InputError(
             f"spec {spec.name}: has {spec.classes} classes, and {data.title} has {data.classes}; "
@@ -297,9 +306,12 @@ class _Together:
         with precision_set(self._runs[0].recipe.precision):
             outcomes = train_epoch(self._steps, [run.progress for run in self._runs])
         trained = time.perf_counter()
-        vals = evaluate_stack(
-            self._stack.eval_network, len(self._runs), self._data.val, self._data, self._device
-        )
+        vals: Sequence[Score | None] = [None] * len(self._runs)
+        if len(self._data.val):
+            network = self._stack.eval_network
+            vals = evaluate_stack(
+                network, len(self._runs), self._data.val, self._data, self._device
+            )
         # A run's share: the time of all runs of a stack is what the stack took.
         share = 1 / len(self._runs)
         times = {

@@ -112,7 +112,9 @@ class BarProgress:
         self._bars.update(self._epoch, note=f"loss {loss:.3f}  {speed:,.0f} images/s")
 
     def epoch(self, curves: Curves) -> None:
-        note = f"val loss {curves.val_loss[-1]:.3f}  top-1 {curves.val_top1[-1]:.2%}"
+        part = "val" if curves.val_loss else "train"
+        loss, top1 = (getattr(curves, f"{part}_{measure}")[-1] for measure in ("loss", "top1"))
+        note = f"{part} loss {loss:.3f}  top-1 {top1:.2%}"
         self._bars.update(self._run, note=note)
         self._bars.reset(self._epoch, description=self._heading(len(curves)), note="")
 
@@ -128,12 +130,12 @@ class BarProgress:
 
 def epoch_line(curves: Curves) -> str:
     """Return the last epoch's numbers: losses, top-1 in percent, seconds, images/s."""
-    last = {name: column[-1] for name, column in vars(curves).items()}
+    last = {name: column[-1] for name, column in vars(curves).items() if column}
+    val = f"val {last['val_loss']:.3f} {last['val_top1']:.2%}  " if curves.val_loss else ""
     return (
         f"lr {last['lr']:.3g}  "
         f"train {last['train_loss']:.3f} {last['train_top1']:.2%}  "
-        f"val {last['val_loss']:.3f} {last['val_top1']:.2%}  "
-        f"{last['seconds']:.1f} s  {last['images_per_second']:,.0f} images/s"
+        f"{val}{last['seconds']:.1f} s  {last['images_per_second']:,.0f} images/s"
     )
 
 

@@ -98,15 +98,15 @@ class Run:
         return stalled or self.epochs == self.recipe.epochs
 
     def add_epoch(
-        self, trained: Trained, val: Score, *, steps: int, training: float, seconds: float
+        self, trained: Trained, val: Score | None, *, steps: int, training: float, seconds: float
     ) -> None:
         """Add an epoch of so many steps to the curves, save the state, and tell.
 
-        It took `seconds`, and its `training` so many of them. Raise a DivergedError where the
-        validation loss is not finite.
+        It took `seconds`, and its `training` so many of them. `val` is None on data without
+        validation images. Raise a DivergedError where the validation loss is not finite.
         """
         done = self.epochs
-        if not math.isfinite(val.loss):
+        if val and not math.isfinite(val.loss):
             last = (done + 1) * steps - 1
             raise DivergedError(self.recipe, last, steps, val.loss, "validation")
         self._val = val
@@ -114,8 +114,7 @@ class Run:
             lr=learning_rate(self.recipe, done * steps, steps),
             train_loss=trained.loss,
             train_top1=trained.top1,
-            val_loss=val.loss,
-            val_top1=val.top1,
+            **({"val_loss": val.loss, "val_top1": val.top1} if val else {}),
             seconds=seconds,
             images_per_second=steps * self.recipe.batch_size / training,
         )
@@ -126,7 +125,9 @@ class Run:
         """Read the test set, once, if at all; file the record and the weights that it is of."""
         network, data = self.state.eval_model, self.data
         # That of the last epoch, unless the run was interrupted between the two.
-        val = self._val or evaluate(network, data.val, data, self.device)
+        val = self._val
+        if val is None and len(data.val):
+            val = evaluate(network, data.val, data, self.device)
         test = evaluate_test(network, data.test(), data, self.device) if self.tested else None
         weights = io.BytesIO()
         # Each a tensor of its own: a part of a stacked one would be saved with all of it.

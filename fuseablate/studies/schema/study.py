@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from fuseablate.cost import limited
-from fuseablate.data import data_set
+from fuseablate.data import check_val, data_set
 from fuseablate.errors import InputError
 from fuseablate.io.checked import Schema
 from fuseablate.runs import MATTERS
@@ -72,6 +72,9 @@ class DataSource(Schema):
     """A data set: `fuseablate train --help` lists them."""
     arguments: Mapping[str, Any] = {}
     """Whole numbers, as many as are given; where the data lie is not among them."""
+    val: int | None = None
+    """0 trains on all images, without validation: for reproductions only, since nothing can be
+    chosen but by the test set. By default a tenth of each class validates."""
 
     @model_validator(mode="before")
     @classmethod
@@ -79,9 +82,15 @@ class DataSource(Schema):
         """Check the keys beside the name, which are the data set's, and gather them."""
         if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
             return table
-        own = {key: value for key, value in table.items() if key != "name"}
+        own = {key: value for key, value in table.items() if key not in ("name", "val")}
         data_set(table["name"]).filled(own)
-        return {"name": table["name"], "arguments": own}
+        check_val(table.get("val"))
+        return {"name": table["name"], "arguments": own, "val": table.get("val")}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What loads the data, beside their name and where they lie."""
+        return {**self.arguments, **({} if self.val is None else {"val": self.val})}
 
     @property
     def image_size(self) -> Size:
@@ -183,6 +192,13 @@ class StudyFile(Schema):
                 f"search.finalists.seeds: {min(both)} is a seed of the search too; finalists are "
                 f"judged on fresh seeds, such as {max(seeds.each) + 1}"
             )
+
+    @model_validator(mode="after")
+    def _can_choose(self) -> Self:
+        if self.data.val == 0 and (self.search or self.tune):
+            by = 'design = "search"' if self.search else "tune"
+            raise ValueError(f"data.val = 0: {by} chooses by validation; leave val out")
+        return self
 
     @model_validator(mode="after")
     def _is_tuned_apart(self) -> Self:
