@@ -188,6 +188,9 @@ class Recipe(Schema):
     """The alpha of MixUp's Beta distribution; 0 mixes nothing."""
     cutmix: Annotated[float, Field(ge=0)] = 0.0
     """The alpha of CutMix's Beta distribution; 0 pastes nothing."""
+    orthonormal: Annotated[float, Field(ge=0)] = 0.0
+    """The weight of BSConv-S's penalty, the Frobenius norm of W W^T - 1 of each linear 1x1
+    convolution that ends an inverted bottleneck or begins a `bsconv`; 0.1 as published."""
     augment: Annotated[
         tuple[
             Annotated[
@@ -263,7 +266,7 @@ class Recipe(Schema):
         """Return what determines the training, in one form: no name, no title, nothing unset."""
         settings = self.model_dump(mode="json", exclude={"name", "title"}, exclude_none=True)
         # These came later than the first records: where they are off, those digests stay.
-        for key in ("mixup", "cutmix", "augment", "optimizer_options"):
+        for key in ("mixup", "cutmix", "orthonormal", "augment", "optimizer_options"):
             if not settings[key]:
                 del settings[key]
         code = {name: digest for name, part in self.parts().items() if (digest := code_of(part))}

@@ -28,6 +28,7 @@ from fuseablate.training.environment import (
 from fuseablate.training.epoch import DivergedError, train_epoch
 from fuseablate.training.evaluate import evaluate_stack
 from fuseablate.training.optim import is_capturable
+from fuseablate.training.penalty import subspaces
 from fuseablate.training.progress import Progress, SilentProgress, StoppedError
 from fuseablate.training.run import UNFINISHED, Run
 from fuseablate.training.stack import Stack
@@ -206,6 +207,11 @@ def _check(spec: Spec, order: Order, data: Data) -> None:
         raise InputError(
             f"recipe {recipe.name}: batch_size = {recipe.batch_size}: must be at most the "
             f"{len(data.train)} training images of {data.title}"
+        )
+    if recipe.orthonormal and not any(subspaces(spec.layers(data.image_size))):
+        raise InputError(
+            f"recipe {recipe.name}: orthonormal = {recipe.orthonormal}: {spec.name} has no linear "
+            "1x1 convolution that ends an inverted bottleneck or begins a bsconv; use 0"
         )
     Augmentations.of(recipe, data.image_size)
     if recipe.weight_decay and not takes_weight_decay(OPTIMIZER_CLASSES[recipe.optimizer]):

@@ -21,6 +21,7 @@ from fuseablate.layers import Layer
 from fuseablate.network import to_module
 from fuseablate.network.modules import Dropout
 from fuseablate.training.mixup import Targets, draw_mixing, draw_pasting, mixed, pasted
+from fuseablate.training.penalty import penalty, subspaces
 from fuseablate.training.schedule import learning_rate
 from fuseablate.training.stack import Stack
 
@@ -62,6 +63,12 @@ class Steps:
         self._taken = 0
         self.refused = ""
         """Why steps could not be captured."""
+        names = (
+            list(subspaces(stack.layer)) if any(s.recipe.orthonormal for s in stack.states) else []
+        )
+        self._penalised = [
+            [state.network.get_parameter(name) for name in names] for state in stack.states
+        ]
         if self._static:
             # The kernels read rates as float32; on the CPU they are as exact as Python's.
             kind = torch.float64 if self._device.type == "cpu" else torch.float32
@@ -170,8 +177,8 @@ class Steps:
                 for heads, target, state in zip(ends, targets, states, strict=True)
             ]
         self.stack.backward(losses)
+        own = torch.stack([loss.detach() for loss in self._with_penalties(losses)])
         self._move()
-        own = torch.stack([loss.detach() for loss in losses])
         self.losses.index_copy_(0, self._next, own[None].to(self.losses.dtype))
         self.hits += torch.stack(
             [
@@ -180,6 +187,16 @@ class Steps:
             ]
         )
         self._next += 1
+
+    def _with_penalties(self, losses: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield each run's loss with its penalty, whose gradients are added to the run's own."""
+        for loss, state, weights in zip(losses, self.stack.states, self._penalised, strict=True):
+            if state.recipe.orthonormal:
+                extra = state.recipe.orthonormal * penalty(weights)
+                extra.backward()  # type: ignore[no-untyped-call]
+                yield loss + extra
+            else:
+                yield loss
 
     def _move(self) -> None:
         """Have each run clip its gradients, move its weights, and take them into its average."""

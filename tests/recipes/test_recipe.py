@@ -14,6 +14,7 @@ from fuseablate.recipes.recipe import (
     load_recipe,
     shipped_recipes,
 )
+from fuseablate.training.schedule import learning_rate
 
 GOOD = """
 epochs = 10
@@ -32,6 +33,8 @@ def written(folder: Path, text: str) -> Path:
 def test_all_shipped_recipes_load_and_bear_a_title() -> None:
     assert shipped_recipes() == [
         "bit-hyperrule",
+        "bsconv",
+        "bsconv-100",
         "densenet",
         "pytorch-cifar100",
         "quick",
@@ -68,6 +71,14 @@ def test_the_sources_numbers() -> None:
     steps = load_recipe("pytorch-cifar100")
     assert (steps.epochs, steps.batch_size, steps.lr) == (200, 128, 0.1)
     assert (steps.momentum, steps.nesterov, steps.weight_decay) == (0.9, True, 0.0005)
+    bsconv, half = load_recipe("bsconv"), load_recipe("bsconv-100")
+    assert (bsconv.epochs, bsconv.batch_size, bsconv.lr) == (200, 128, 0.1)
+    assert (bsconv.momentum, bsconv.nesterov, bsconv.weight_decay) == (0.9, None, 1e-4)
+    # The source's rates: 0.1, and a tenth after 100, 150 and 180 of 200 epochs.
+    ends = [99, 100, 149, 150, 179, 180]
+    rates = [learning_rate(bsconv, at * 390, 390) for at in ends]
+    assert rates == pytest.approx([0.1, 0.01, 0.01, 0.001, 0.001, 0.0001])
+    assert half == bsconv.replace(epochs=100, name=half.name, title=half.title)
 
 
 def test_a_file_bears_its_own_name_and_integers_are_numbers(tmp_path: Path) -> None:
