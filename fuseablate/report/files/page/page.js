@@ -140,7 +140,9 @@ function scatter(figure, data) {
 function curves(figure, data) {
   const host = figure.querySelector(".canvas");
   const hidden = new Set(data.curves.slice(HUES).map((curve) => curve.index));
-  let measure = "val_top1";
+  const drawn = (name) => data.curves.some((each) => each.bands[name].mean.length);
+  let measure = Object.keys(data.measures).find(drawn) ?? "val_top1";
+  pressed(figure, "data-measure", measure);
   function draw() {
     const shown = data.curves.filter((each) => !hidden.has(each.index));
     const bands = shown.map((each) => each.bands[measure]);
