@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
 from rich.segment import Segment
@@ -16,6 +19,7 @@ from rich.text import Text
 from fuseablate.io.escaping import plain
 
 NAME = 14  # columns that the name in a row has at least
+INDENT = "  "  # of what stands beneath a name
 PIPE_WIDTH = 120  # columns where the output is no terminal: wide enough for every table
 
 
@@ -67,6 +71,37 @@ def named_table(first: str, padding: int = 2, title: str = "", least: int | None
     )
     table.add_column(first, overflow="fold", min_width=least)
     return table
+
+
+@dataclass(frozen=True)
+class Named:
+    """A cell of a table that names something, and beneath that says what it is.
+
+    Lines are broken at the joints of edits, where there are any: `fuse.` `variant=` `half`.
+    """
+
+    name: str
+    beneath: str = ""
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Text]:
+        yield from (Text(line) for line in _broken(self.name, options.max_width))
+        for line in _broken(self.beneath, options.max_width - len(INDENT)) if self.beneath else ():
+            yield Text(f"{INDENT}{line}", style="dim")
+
+    def __rich_measure__(self, _: Console, options: ConsoleOptions) -> Measurement:
+        most = max(cell_len(self.name), len(INDENT) + cell_len(self.beneath))
+        return Measurement(min(NAME, most), most).with_maximum(options.max_width)
+
+
+def _broken(text: str, width: int) -> Iterator[str]:
+    """Return a text in lines; what is longer than a line is left to be folded anywhere."""
+    line = ""
+    for part in re.split(r"(?<=[ .=,;:])", plain(text)):
+        if line and cell_len(line + part.rstrip()) > width:
+            yield line.rstrip()
+            line = ""
+        line += part
+    yield line.rstrip()
 
 
 def fits(table: Table, out: Console) -> bool:

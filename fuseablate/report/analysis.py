@@ -153,7 +153,7 @@ def _effects(comparison: Comparison, section: Section) -> Effects | None:
     from fuseablate.stats.effects import shared
 
     variants = section.variants
-    if diverged := [row.variant.short for row in variants if row.variant.diverged]:
+    if diverged := [row.variant.name for row in variants if row.variant.diverged]:
         return Effects(note=f"No effects: runs of {', '.join(diverged)} diverged.")
     scores = {row.variant.key: row.scores for row in variants}
     effects = stats.effects(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fuseablate.io.terminal import counted
@@ -99,7 +99,7 @@ def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> 
         notes = (UNTESTED,)
     elif first.edits and len(variants) > 1:
         notes = (
-            f"No run without edits is among these: the reference is {variants[0].short}, which was "
+            f"No run without edits is among these: the reference is {variants[0].name}, which was "
             "trained first.",
         )
     return Comparison(
@@ -125,10 +125,7 @@ def of_study(
 
     `scores` are zero-cost scores of its networks.
     """
-    ambiguous = alike(
-        text for planned in manifest.variants for text in {_name(planned), _changes(planned)} - {""}
-    )
-    variants = tuple(_of_planned(planned, ambiguous, get) for planned in manifest.variants)
+    variants = tuple(_of_planned(planned, get) for planned in manifest.variants)
     runs = [run for variant in variants for run in variant.runs]
     looks = manifest.planned_seeds.looks
     notes = (
@@ -156,16 +153,15 @@ def of_study(
     )
 
 
-def _of_planned(
-    planned: PlannedVariant, ambiguous: Collection[str], get: Callable[[str], Record | None]
-) -> ComparedVariant:
-    name, changes = _name(planned), _changes(planned)
+def _of_planned(planned: PlannedVariant, get: Callable[[str], Record | None]) -> ComparedVariant:
+    name, *aliases = planned.names
     digests = dict(sorted(planned.runs.items()))
     return ComparedVariant(
         # The digest of a run names network, recipe and data, and its seed beside.
         key=next(iter(digests.values()), name),
         name=name,
-        changes=f"{changes} ({name})" if changes in ambiguous else changes,
+        changes=planned.changes,
+        aliases=tuple(aliases),
         levels=planned.levels,
         params=planned.params,
         macs=planned.macs,
@@ -174,17 +170,6 @@ def _of_planned(
         iso_of=planned.iso_of,
         latency=planned.latency,
     )
-
-
-def _name(planned: PlannedVariant) -> str:
-    return " = ".join(planned.names)
-
-
-def _changes(planned: PlannedVariant) -> str:
-    parts = [part for part in (planned.spec, *planned.edits, planned.recipe) if part]
-    if planned.tuned:
-        parts = [*(parts or planned.names[:1]), planned.tuned]
-    return " ".join(parts)
 
 
 def _data(run: Record) -> str:

@@ -9,11 +9,10 @@ from functools import cached_property
 from fuseablate.cost import cost_kind
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import counted
-from fuseablate.runs import MATTERS, Record, Searched, ZeroCostScores
+from fuseablate.runs import MATTERS, Record, Searched, ZeroCostScores, beneath
 from fuseablate.seeds import Looks
 from fuseablate.spec import InferredRow, Spec
 
-SHORT = 32  # characters
 METRICS: Mapping[str, tuple[str, str]] = {
     "test_top1": ("test", "top1"),
     "test_top5": ("test", "top5"),
@@ -29,9 +28,11 @@ class ComparedVariant:
     key: str
     """A digest that stands for its network and recipe, by which it is known."""
     name: str
-    """What a study calls it, or the edits, or the spec's name; unique in its comparison."""
+    """What a study calls it first, or the edits, or the spec's name; unique in its comparison."""
     changes: str
     """The edits, and the recipe where it is not the reference's; mostly empty for the reference."""
+    aliases: tuple[str, ...] = ()
+    """What else a study calls it: other combinations of levels that are the same network."""
     levels: tuple[Mapping[str, str], ...]
     params: int
     macs: int
@@ -46,14 +47,9 @@ class ComparedVariant:
     """Whether the runs were trained for a selection: the test set was not read with them."""
 
     @property
-    def label(self) -> str:
-        """What was changed, or the name where nothing was."""
-        return self.changes or self.name
-
-    @property
-    def short(self) -> str:
-        """The label, or where that is long the name, by which tables with the edits call it."""
-        return self.label if len(self.label) <= SHORT else self.name
+    def beneath(self) -> str:
+        """What stands beneath the name: what was changed, unless the name says it, and aliases."""
+        return beneath((self.name, *self.aliases), self.changes)
 
     @property
     def finished(self) -> tuple[Record, ...]:
@@ -77,8 +73,8 @@ class ComparedVariant:
 
     @property
     def plot_label(self) -> str:
-        """The label, and how many runs diverged."""
-        return f"{self.label} ({self.diverged})" if self.diverged else self.label
+        """The name, and how many runs diverged."""
+        return f"{self.name} ({self.diverged})" if self.diverged else self.name
 
     def cost(self, name: str) -> float | None:
         """Return a cost by its name; None of one that is not known of this variant.
@@ -179,11 +175,11 @@ class Comparison:
     def failures(self) -> tuple[str, ...]:
         """A line for each run that ended without a result."""
         return tuple(
-            f"{variant.short}, seed {run.seed}: failed at step {run.failure.step} in epoch "
+            f"{variant.name}, seed {run.seed}: failed at step {run.failure.step} in epoch "
             f"{run.failure.epoch} (rate {run.failure.lr:g}): {run.failure.part} loss "
             f"{run.failure.loss}"
             if run.failure
-            else f"{variant.short}, seed {run.seed}: has not been tested yet; train it again, "
+            else f"{variant.name}, seed {run.seed}: has not been tested yet; train it again, "
             "which tests it from its weights"
             for variant, run in self.runs
             if run.failure or (run.untested and not variant.untested)

@@ -27,7 +27,7 @@ class ReportOptions:
     sort: str | None = None
     """One of `SORTS` or a cost, or None for the order of the study."""
     filter: str = ""
-    """A part of a variant's label or name."""
+    """A part of a variant's name, or of what stands beneath it."""
     cost: str = "macs"
     """The horizontal axis: the name of a cost."""
     columns: tuple[str, ...] = ()
@@ -73,14 +73,14 @@ class ReportOptions:
 
     def matches(self, variant: ComparedVariant) -> bool:
         """Return whether the filter leaves a variant."""
-        return self.filter.lower() in f"{variant.label} {variant.name}".lower()
+        return self.filter.lower() in " ".join((variant.name, variant.beneath)).lower()
 
     def rows_of(self, variants: Sequence[AnalysedVariant]) -> tuple[AnalysedVariant, ...]:
         """Return what the filter leaves, in the order asked for; the reference stays first."""
         reference, *others = variants
         rows = [row for row in others if self.matches(row.variant)]
         if self.sort == "name":
-            rows.sort(key=lambda row: row.variant.label)
+            rows.sort(key=lambda row: row.variant.name)
         elif self.sort:
             column = column_named(self.sort)
             rows.sort(key=lambda row: _rank(column, row))

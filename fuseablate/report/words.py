@@ -49,7 +49,7 @@ def _image_lines(variants: Sequence[AnalysedVariant], statistics: SectionStatist
     sampled = [d for d in statistics.deltas if d.image_se is not None and d.low is not None]
     if not sampled:
         return []
-    labels = {row.variant.key: row.variant.short for row in variants}
+    labels = {row.variant.key: row.variant.name for row in variants}
     limited = [labels[delta.variant] for delta in sampled if delta.limit == "images"]
     more = "more than the seeds do" if limited else "less than the seeds do"
     if 0 < len(limited) < len(sampled):
@@ -122,7 +122,7 @@ def _near_chance(variants: Sequence[AnalysedVariant], metric: str) -> list[str]:
             continue
         chance = 100 * int(metric[-1]) / row.variant.runs[0].spec["classes"]
         if row.mean < chance + NEAR_CHANCE * (100 - chance):
-            near.setdefault(chance, []).append(row.variant.short)
+            near.setdefault(chance, []).append(row.variant.name)
     return [f"Near chance ({chance:.1f} %): {_names(names)}." for chance, names in near.items()]
 
 
@@ -130,14 +130,14 @@ def _findings(variants: Sequence[AnalysedVariant], statistics: SectionStatistics
     no_claim: dict[str, list[str]] = {}
     for row in variants[1:]:
         if row.variant.diverged:
-            no_claim.setdefault(f"no verdict, {row.variant.diverged}", []).append(row.variant.short)
+            no_claim.setdefault(f"no verdict, {row.variant.diverged}", []).append(row.variant.name)
     if statistics.analysis is None or statistics.analysis.method != "intervals":
         return " ".join(_named_with_reason(no_claim))
     claims: list[tuple[str, float, str]] = []  # what it rests on, its size, the finding
     same: dict[str, list[str]] = {}
     unclear: dict[str, int] = {}  # and by how many seeds
     for row in variants[1:]:
-        name, delta = row.variant.short, row.delta
+        name, delta = row.variant.name, row.delta
         if row.variant.diverged:
             continue
         if delta is None or delta.interval is None or delta.mean is None:

@@ -20,6 +20,7 @@ from fuseablate.runs.manifest import (
     Searched,
     Trial,
     Tuned,
+    beneath,
 )
 from fuseablate.runs.needed import plugins_needed
 from fuseablate.runs.output import check_output, write_output
@@ -79,6 +80,7 @@ __all__ = [
     "Tuned",
     "ZeroCostScores",
     "alike",
+    "beneath",
     "check_output",
     "differing",
     "held",

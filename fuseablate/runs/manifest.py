@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,11 @@ class PlannedVariant:
     """Milliseconds an image, where it was measured."""
     tuned: str = ""
     """What its own tuning changed of the recipe."""
+
+    @property
+    def changes(self) -> str:
+        """What it changes of the reference, in words."""
+        return " ".join(filter(None, (self.spec, *self.edits, self.recipe, self.tuned)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +152,16 @@ class Manifest:
             return read_as(cls, folder / MANIFEST, "a study's manifest", _of_today)
         except InputError as error:
             raise InputError(f"{error}; 'fuseablate study run' writes it anew") from None
+
+
+def beneath(names: Sequence[str], changes: str) -> str:
+    """Return what stands beneath the first of a variant's names, wherever there is room for it.
+
+    What it changes, unless the name says just that, and the other names.
+    """
+    name, *others = names
+    said = changes if changes != name else ""
+    return "; ".join(filter(None, (said, f"also {', '.join(others)}" if others else "")))
 
 
 def _of_today(table: Any) -> Any:

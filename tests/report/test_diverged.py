@@ -56,12 +56,12 @@ def test_it_is_said_in_every_form(form: str) -> None:
 
 def test_row_and_sentence() -> None:
     text = shown(FOUND, 140)
-    (row,) = (line for line in text.splitlines() if line.startswith("all.nl=relu  "))
+    (row,) = (line for line in text.splitlines() if line.startswith("nl=wild  "))
     assert "! no verdict: 2 of 5 runs diverged" in row
     assert "3 of 5" in row
     assert "better" not in row
-    assert "all.nl=relu: no verdict, 2 of 5 runs diverged." in " ".join(text.split())
-    assert "all.nl=relu, seed 1: failed at step 7" in text
+    assert "nl=wild: no verdict, 2 of 5 runs diverged." in " ".join(text.split())
+    assert "nl=wild, seed 1: failed at step 7" in text
     narrow = shown(FOUND, 80)
     assert "! 2 of 5 diverged" in narrow
     (_, row_of_csv, _) = csv.DictReader(io.StringIO(written("csv", FOUND)))
@@ -69,13 +69,13 @@ def test_row_and_sentence() -> None:
     assert (row_of_csv["delta"], row_of_csv["low"], row_of_csv["p"]) == ("", "", "")
     (table,) = json.loads(written("json", FOUND))
     assert table["variants"][1]["why"] == SAID
-    assert "all.nl=relu: no verdict" in table["conclusion"]
+    assert "nl=wild: no verdict" in table["conclusion"]
 
 
 def test_it_stands_on_no_front() -> None:
     """It is the cheapest, and its runs that went well score best."""
     (legend,) = (line for line in shown(FOUND, 140).splitlines() if "Capitals" in line)
-    assert "b all.nl=relu (2 of 5 runs diverged), C all.se=false" in legend
+    assert "b nl=wild (2 of 5 runs diverged), C se=off" in legend
 
 
 @pytest.mark.parametrize("form", [*WRITERS, "table"])
@@ -115,4 +115,4 @@ def test_no_effects_where_a_cell_diverged() -> None:
     ]  # fmt: skip
     # Both lack the same seed: what is left matches, and yet tells nothing.
     text = shown(comparison("factorial", *cells), 140)
-    assert "No effects: runs of cell 0, all.se=false diverged." in text
+    assert "No effects: runs of cell 0, cell 1 diverged." in text

@@ -148,8 +148,8 @@ def test_levels_whose_specs_have_one_name() -> None:
             for side, tops in (("a", (0.45, 0.47)), ("b", (0.35, 0.36)))]  # fmt: skip
     manifest, records = study("one-factor", base, *nets)
     comparison = of_study(manifest, records.get)
-    labels = [variant.label for variant in comparison.variants]
-    assert labels == ["baseline", "mine (net=a)", "mine (net=b)"]
+    names = [(variant.name, variant.beneath) for variant in comparison.variants]
+    assert names == [("baseline", ""), ("net=a", "mine"), ("net=b", "mine")]
     assert len({variant.key for variant in comparison.variants}) == 3
 
 

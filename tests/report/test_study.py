@@ -225,9 +225,9 @@ def test_seeds_that_are_missing_cannot_be_hidden() -> None:
 def test_sort_filter_metric_and_runs() -> None:
     three = STUDIES["one_factor"]
     by_macs = shown(three, 140, ReportOptions(sort="macs"))
-    assert by_macs.index("all.se=false ") < by_macs.index("fuse.kernel=3 ")
+    assert by_macs.index("se=off ") < by_macs.index("kernel=3 ")
     by_score = shown(three, 140, ReportOptions(sort="score"))
-    assert by_score.index("fuse.kernel=3 ") < by_score.index("all.se=false ")
+    assert by_score.index("kernel=3 ") < by_score.index("se=off ")
     table = shown(three, 140, ReportOptions(filter="KERNEL")).split("\n\n")[0]
     assert "fusenet" not in table
     assert "baseline" in table
@@ -248,7 +248,7 @@ def test_chosen_columns_in_their_order_in_a_terminal(width: int) -> None:
         "Variant MACs change Test top-1",
     )
     cells = re.split(" {2,}", lines[at + 2])
-    assert cells[0] == "all.se=false"
+    assert cells[0] == "se=off"
     assert cells[-1] == "35.57 ± 0.60"
     assert "▼ worse" in lines[at + 2]
     assert "1.31M" not in lines[at + 2]
@@ -260,7 +260,7 @@ def test_chosen_columns_in_the_written_forms() -> None:
         for form in WRITERS
     }
     verdict = "worse, whatever the spreads"
-    row = f"| `all.se=false` | {verdict} | 2.14M (\u221248.0 %) | 35.57 ± 0.60 |"
+    row = f"| `se=off`<br>`all.se=false` | {verdict} | 2.14M (\u221248.0 %) | 35.57 ± 0.60 |"
     assert heads["markdown"].splitlines()[4:6] == [
         "| Variant | Verdict | MACs | Test top-1 (%), mean ± sd |",
         "|---|---|--:|--:|",
@@ -268,10 +268,8 @@ def test_chosen_columns_in_the_written_forms() -> None:
     assert row in heads["markdown"]
     assert "Xlrr@{}}" in heads["latex"]
     assert "Variant & Verdict & MACs & Test top-1 " in heads["latex"]
-    assert r"all.se=false & worse$^{\dagger}$ & 2.14M & 35.57 $\pm$ 0.60 \\" in unbroken(
-        heads["latex"]
-    )
-    head = "comparison,variant,edits,verdict,holds,why,macs,macs_change,mean,sd"
+    assert r"se=off & worse$^{\dagger}$ & 2.14M & 35.57 $\pm$ 0.60 \\" in unbroken(heads["latex"])
+    head = "comparison,variant,edits,aliases,verdict,holds,why,macs,macs_change,mean,sd"
     assert heads["csv"].splitlines()[0] == head
     assert re.findall('scope="col".*?<button.*?>(.*?)<', heads["html"])[:4] == [
         "Variant", "Verdict", "MACs", "Test top-1 (%), mean ± sd",
@@ -291,12 +289,12 @@ def test_order_and_filter_hold_in_every_form(form: str) -> None:
             text = "\n".join(line for line in text.splitlines() if line.startswith("|"))
         elif form == "latex":
             text = unbroken(text[text.index("midrule") : text.index("bottomrule")])
-        edits = {"all.se=false", "fuse.kernel=3"}
-        return sorted((edit for edit in edits if edit in text), key=text.index)
+        names = {"se=off", "kernel=3"}
+        return sorted((name for name in names if name in text), key=text.index)
 
-    assert order(ReportOptions()) == ["all.se=false", "fuse.kernel=3"]
-    assert order(ReportOptions(sort="score")) == ["fuse.kernel=3", "all.se=false"]
-    assert order(ReportOptions(filter="kernel")) == ["fuse.kernel=3"]
+    assert order(ReportOptions()) == ["se=off", "kernel=3"]
+    assert order(ReportOptions(sort="score")) == ["kernel=3", "se=off"]
+    assert order(ReportOptions(filter="kernel")) == ["kernel=3"]
 
 
 def test_latency_is_a_column_where_it_was_measured() -> None:
@@ -310,7 +308,7 @@ def test_latency_is_a_column_where_it_was_measured() -> None:
     assert text.index("| 1.10 |") > text.index("| 1.25 |")  # the reference stays first
     # Asked for where nobody measured it, it is there and empty.
     asked = written("markdown", STUDIES["one_factor"], options=ReportOptions(columns=("latency",)))
-    assert "| `all.se=false` |  |" in asked
+    assert "| `se=off`<br>`all.se=false` |  |" in asked
 
 
 @pytest.mark.parametrize(
@@ -428,7 +426,7 @@ def test_markup_and_special_characters_are_shown_as_they_are() -> None:
     odd = comparison(
         "one-factor",
         planned("baseline", "", BASE, 0.40, 0.41),
-        planned("a", "[bold]x_y|z&50%#", LEAN, 0.35, 0.36),
+        planned("[bold]x_y|z&50%#", "", LEAN, 0.35, 0.36),
     )
     assert "[bold]x_y|z&50%#" in shown(odd, 140).replace("\n", "")
     named = dataclasses.replace(odd, title="SE [off]", question="[/]?", recipe="a [b]")

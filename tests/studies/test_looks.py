@@ -333,7 +333,7 @@ def test_the_engine_and_the_report_judge_alike(tmp_path: Path) -> None:
     assert "Planned looks at 3, 4 and 5 seeds: a variant is trained on" in comparison.notes[0]
     judged = {}
     for row in analyse(comparison).sections[0].variants[1:]:
-        judged[row.variant.label] = (len(row.variant.finished), row.verdict)
+        judged[row.variant.changes] = (len(row.variant.finished), row.verdict)
     assert {label: seeds for label, (seeds, _) in judged.items()} == {
         label: len(seeds) for label, seeds in done.trained.items() if label
     }

@@ -285,8 +285,8 @@ def test_the_report_says_with_which_recipe_each_is_compared(tmp_path: Path) -> N
     carry(plan, tmp_path)
     comparison = of_study(Manifest.load(plan.folder(store)), store.get)
     rates = [nearest(name) for name in BEST]
-    assert [variant.label for variant in comparison.variants] == [
-        f"baseline lr={rates[0]:g}", f"2.se=false lr={rates[1]:g}"
+    assert [variant.changes for variant in comparison.variants] == [
+        f"lr={rates[0]:g}", f"2.se=false lr={rates[1]:g}"
     ]  # fmt: skip
     assert comparison.recipe.endswith(
         "(3 epochs), tuned for each variant: the best of the same 4 by validation, seed 100"

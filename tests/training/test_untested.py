@@ -191,7 +191,7 @@ def test_fresh_runs_are_not_pooled_with_those_of_a_search() -> None:
 def test_untested_runs_of_several_recipes_are_one_table() -> None:
     other = dataclasses.replace(untested(3, 0.5), recipe={"epochs": 2, "lr": 0.25})
     (comparison,) = of_records([*SEARCHED[:2], other])
-    assert [(v.label, len(v.runs)) for v in comparison.variants] == [
+    assert [(v.name, len(v.runs)) for v in comparison.variants] == [
         ("fusenet lr=0.1", 1), ("fusenet lr=0.25", 1), ("all.se=false lr=0.1", 1)
     ]  # fmt: skip
     assert comparison.recipe == "various, untested"

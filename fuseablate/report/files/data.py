@@ -56,6 +56,7 @@ def _names(report: AnalysedComparison, row: AnalysedVariant) -> dict[str, Any]:
         "comparison": report.comparison.heading,
         "variant": row.variant.name,
         "edits": row.variant.changes,
+        "aliases": ", ".join(row.variant.aliases),
     }
 
 

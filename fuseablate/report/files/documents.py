@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fuseablate.io.escaping import markdown, markdown_code
 from fuseablate.report.analysis import AnalysedComparison, Section
 from fuseablate.report.columns import EFFECT_COLUMNS, texts
+from fuseablate.report.comparison import ComparedVariant
 from fuseablate.report.search_progress import (
     best_so_far,
     curve_title,
@@ -19,7 +20,7 @@ from fuseablate.runs import Searched
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table as text: headings, which columns begin at the left, and rows; the first names."""
+    """A table as text: headings, which columns begin at the left, and rows."""
 
     heads: Sequence[str]
     left: Sequence[bool]
@@ -32,8 +33,12 @@ def _variants(report: AnalysedComparison, section: Section) -> TextTable:
     return TextTable(
         ["Variant", *titles],
         [True, *(column.left for column in columns)],
-        [[row.variant.label, *texts(columns, row)] for row in section.rows],
+        [[_named(row.variant), *texts(columns, row)] for row in section.rows],
     )
+
+
+def _named(variant: ComparedVariant) -> str:
+    return "<br>".join(map(markdown_code, filter(None, (variant.name, variant.beneath))))
 
 
 def _effects(report: AnalysedComparison) -> TextTable | None:
@@ -42,7 +47,10 @@ def _effects(report: AnalysedComparison) -> TextTable | None:
     return TextTable(
         ["Effect", *(column.title for column in EFFECT_COLUMNS)],
         [True, *(column.left for column in EFFECT_COLUMNS)],
-        [[delta.variant, *texts(EFFECT_COLUMNS, delta)] for delta in report.effects.deltas],
+        [
+            [markdown_code(delta.variant), *texts(EFFECT_COLUMNS, delta)]
+            for delta in report.effects.deltas
+        ],
     )
 
 
@@ -74,24 +82,23 @@ def as_markdown(reports: Sequence[AnalysedComparison]) -> str:
             parts += [
                 f"### {markdown(_title(report, section))}",
                 markdown(f"{comparison.question} {comparison.setting}."),
-                _pipes(_variants(report, section), markdown_code),
+                _pipes(_variants(report, section)),
                 markdown(" ".join(filter(None, (*section.method, section.conclusion)))),
             ]
         if report.effects:
             if effects := _effects(report):
-                parts += ["**Effects**", _pipes(effects, markdown_code)]
+                parts += ["**Effects**", _pipes(effects)]
             parts.append(markdown(report.effects.note))
         if comparison.notes:
             parts.append("\n".join(f"- {markdown(note)}" for note in comparison.notes))
         if comparison.search and (best := _best_so_far(comparison.search)):
             note = curves_note(best_so_far(comparison.search))
-            parts += ["**Best validation top-1 so far (%)**", _pipes(best, str), note]
+            parts += ["**Best validation top-1 so far (%)**", _pipes(best), note]
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
 
 
-def _pipes(table: TextTable, name: Callable[[str], str]) -> str:
-    """Return a pipe table; `name` writes the first text of a row."""
+def _pipes(table: TextTable) -> str:
     first, *sides = ("---" if left else "--:" for left in table.left)
     lines = [f"| {' | '.join(table.heads)} |", f"|{first}|{'|'.join(sides)}|"]
-    lines += [f"| {' | '.join((name(row[0]), *row[1:]))} |" for row in table.rows]
+    lines += [f"| {' | '.join(row)} |" for row in table.rows]
     return "\n".join(lines)

@@ -96,8 +96,7 @@ def _named(rows: Sequence[AnalysedVariant], cost: CostKind) -> list[AnalysedVari
 
 
 def _label(row: AnalysedVariant) -> str:
-    label = plain(row.variant.plot_label)
-    return fill(label, LETTERS, initial_indent=" ", subsequent_indent="   ")
+    return fill(plain(row.variant.plot_label), LETTERS, initial_indent=" ", subsequent_indent="   ")
 
 
 def _legend_lines(rows: Sequence[AnalysedVariant], cost: CostKind) -> int:

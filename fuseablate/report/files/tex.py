@@ -94,11 +94,18 @@ def _variants(report: AnalysedComparison, section: Section, label: str) -> list[
     return _float(
         ["Variant", *(_head(column, report.metric_title) for column in columns)],
         [column.left for column in columns],
-        [[_name(row.variant.short), *cells(row)] for row in section.rows],
+        [[_name(row.variant.name), *cells(row)] for row in section.rows],
         rf"\caption{{{latex(said)}}}\label{{{label}}}",
-        [*section.method, *report.comparison.notes],
+        [*_edits(section), *section.method, *report.comparison.notes],
         marked=any(row.holds == ANY_SPREADS for row in section.rows),
     )
+
+
+def _edits(section: Section) -> list[str]:
+    """Return in a line what the names of the rows stand for."""
+    known = [row.variant for row in section.rows if row.variant.beneath]
+    texts = [f"{variant.name}: {variant.beneath}" for variant in known]
+    return [f"Variants: {'. '.join(texts)}."] if texts else []
 
 
 def _head(column: ReportColumn[T], metric: str = "") -> str:

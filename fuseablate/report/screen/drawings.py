@@ -118,7 +118,7 @@ def scatter(
     low, high = (cost.counted(max(end, 0)) for end in (across.low, across.high))
     lines.append(Text(f"{'':{LEFT + 1}}{low}{high:>{columns - len(low)}}"))
     legend = ", ".join(
-        f"{letters[variant.key]} {variant.short}"
+        f"{letters[variant.key]} {variant.name}"
         f"{f' ({variant.diverged})' if variant.diverged else ''}"
         for variant, _, _ in points
         if variant.key in letters

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.io.terminal import fitted, named_table
+from fuseablate.io.terminal import Named, fitted, named_table
 from fuseablate.report.analysis import AnalysedComparison, Section
 from fuseablate.report.columns import EFFECT_COLUMNS, RUN_COLUMNS, ReportColumn, T, mean_sd
 from fuseablate.report.comparison import Comparison
@@ -67,9 +67,7 @@ def _variant_table(
                 cells.append(_verdict_text(row, section.statistics.reach, width))
             else:
                 cells += _styled(column, row, _texts(column, row, wide))
-        variant = row.variant
-        name = "" if variant.short == variant.label else f"{variant.name}: "
-        table.add_row(Text(f"{name}{variant.label}"), *cells)
+        table.add_row(Named(row.variant.name, row.variant.beneath), *cells)
     return table
 
 
@@ -158,7 +156,7 @@ def print_runs(comparison: Comparison, out: Console) -> None:
             _add_column(table, column, wide)
         for variant, run in comparison.runs:
             texts = (text for column in columns for text in _texts(column, run, wide))
-            table.add_row(Text(variant.short), *texts)
+            table.add_row(Named(variant.name), *texts)
         return table
 
     names = [column.name for column in RUN_COLUMNS]

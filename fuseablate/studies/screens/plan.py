@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.cost import cost_kind, nearness
-from fuseablate.io.terminal import change, counted, duration, short
+from fuseablate.io.terminal import Named, change, counted, duration, short
 from fuseablate.recipes import changes_of
-from fuseablate.runs import Store
+from fuseablate.runs import Store, beneath
 from fuseablate.stats.power import best_reference, narrowed
 from fuseablate.studies.looks import Due, runs_due
 from fuseablate.studies.plan import Plan, PlannedRun
@@ -73,7 +73,6 @@ def _variants(plan: Plan, due: Due, undone: Sequence[PlannedRun]) -> Table:
     """Return a table of the variants: what they change, what they cost and what is done of them."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Variant", overflow="fold")
-    table.add_column("Edits and recipe", overflow="fold")
     for name in ("Params", "change", "MACs", "change", "Done"):
         table.add_column(name, justify="right", no_wrap=True)
     reference = plan.design.reference
@@ -85,9 +84,9 @@ def _variants(plan: Plan, due: Due, undone: Sequence[PlannedRun]) -> Table:
         done = sum(run not in undone for run in runs)
         recipe = changes_of(variant.given, reference.given)
         other = variant.spec.name if variant.spec.name != plan.study.spec.name else ""
+        changes = " ".join(filter(None, (other, *variant.spec.edits, recipe, variant.tuned)))
         table.add_row(
-            " = ".join(variant.names),
-            " ".join(filter(None, (other, *variant.spec.edits, recipe, variant.tuned))) or "-",
+            Named(variant.name, beneath(variant.names, changes)),
             short(cost.params),
             change(cost.params, base.params),
             short(cost.macs),

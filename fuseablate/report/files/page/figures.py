@@ -95,7 +95,8 @@ def _in_unit(kind: CostKind, value: float | None) -> float | None:
 
 def _lines(row: AnalysedVariant, costs: Mapping[str, CostKind]) -> list[str]:
     """Return what is said of a variant where it is pointed at."""
-    lines = [f"{row.mean:.2f} % over {len(row.scores)} of {len(row.variant.seeds)} seeds"]
+    lines = [row.variant.beneath] if row.variant.beneath else []
+    lines.append(f"{row.mean:.2f} % over {len(row.scores)} of {len(row.variant.seeds)} seeds")
     if row.delta and row.delta.mean is not None:
         cell = delta_cell(row.delta)
         interval = f"95 % interval {cell.detail}" if cell.detail else "no interval"

@@ -45,7 +45,8 @@ def networks(comparison: Comparison) -> Iterator[dict[str, Any]]:
         spec = variant.runs[0].spec
         table = compared(spec, reference) if is_variant(spec, reference) else alone(spec)
         yield {
-            "label": variant.label,
+            "name": variant.name,
+            "beneath": variant.beneath,
             "open": at == min(1, len(trained) - 1),
             "table": table,
             "notes": table.notes,
