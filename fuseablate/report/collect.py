@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from fuseablate.errors import InputError
 from fuseablate.io.terminal import counted
-from fuseablate.report.comparison import ComparedVariant, Comparison
+from fuseablate.report.comparison import ComparedVariant, Comparison, UneditedTable
 from fuseablate.runs import (
     Manifest,
     PlannedVariant,
@@ -20,6 +22,7 @@ from fuseablate.runs import (
 )
 from fuseablate.runs.identity import SHORT_DIGITS
 from fuseablate.seeds import unplanned
+from fuseablate.spec import Spec, load_spec
 
 UNTESTED = (
     "Untested: trained for a selection, as a search's trials are. The test set has not been read; "
@@ -94,13 +97,19 @@ def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> 
             )
         )
     first = variants[0].runs[0]
-    notes: tuple[str, ...] = ()
-    if first.untested:
-        notes = (UNTESTED,)
-    elif first.edits and len(variants) > 1:
-        notes = (
-            f"No run without edits is among these: the reference is {variants[0].name}, which was "
-            "trained first.",
+    notes: list[str] = [UNTESTED] if first.untested else []
+    unedited = _unedited(first)
+    if first.edits:
+        if len(variants) > 1 and not first.untested:
+            notes.append(
+                f"No run without edits is among these: the reference is {variants[0].name}, which "
+                "was trained first."
+            )
+        notes.append(
+            f"Costs are compared with those of {first.spec_name} without edits."
+            if unedited
+            else f"The table '{first.spec_name}' without edits is not known here: costs are "
+            "compared with none."
         )
     return Comparison(
         variants=tuple(variants),
@@ -108,7 +117,19 @@ def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> 
         data=data,
         recipe=f"{'various' if any(recipes) else recipe}, untested" if first.untested else recipe,
         notes=(*notes, *unlike([run for runs in group.values() for run in runs])),
+        unedited=unedited,
     )
+
+
+def _unedited(run: Record) -> UneditedTable | None:
+    """Return the table of which the run's network was edited, where it ships and still is it."""
+    height, width = size = run.data["image_size"]
+    with suppress(InputError):
+        edited = Spec.from_dict(run.spec)
+        table = load_spec(run.spec_name).with_classes(edited.classes)
+        if run.edits and table.edit(*run.edits).digest(size) == edited.digest(size):
+            return UneditedTable(table, (height, width))
+    return None
 
 
 def _label(run: Record, several: bool) -> str:

@@ -77,15 +77,18 @@ class ReportColumn(Generic[T]):
 
 
 def cost_column(name: str, priority: int) -> ReportColumn[AnalysedVariant]:
-    """Return the column of a cost that a table tells, with its change to the reference."""
+    """Return the column of a cost that a table tells, with its change to what it is edited of."""
     cost = cost_kind(name)
 
+    def costs(row: AnalysedVariant) -> tuple[float | None, float | None]:
+        return row.variant.cost(name), row.cost_base.cost(name) if row.cost_base else None
+
     def share(row: AnalysedVariant) -> float | None:
-        value, base = row.variant.cost(name), row.reference.cost(name)
+        value, base = costs(row)
         return None if value is None or not base else value / base - 1
 
     def cell(row: AnalysedVariant) -> Cell:
-        value, base = row.variant.cost(name), row.reference.cost(name)
+        value, base = costs(row)
         if value is None:
             return Cell("")
         text = cost.short(value)

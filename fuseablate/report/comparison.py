@@ -11,7 +11,7 @@ from fuseablate.errors import InputError
 from fuseablate.io.terminal import counted
 from fuseablate.runs import MATTERS, Record, Searched, ZeroCostScores, beneath
 from fuseablate.seeds import Looks
-from fuseablate.spec import InferredRow, Spec
+from fuseablate.spec import InferredRow, Size, Spec
 
 METRICS: Mapping[str, tuple[str, str]] = {
     "test_top1": ("test", "top1"),
@@ -110,6 +110,23 @@ class ComparedVariant:
         return {run.seed: 100 * getattr(getattr(run, part), measure) for run in self.finished}
 
 
+@dataclass(frozen=True)
+class UneditedTable:
+    """The table that edits were made of; it need not have been trained."""
+
+    spec: Spec
+    size: Size
+
+    def cost(self, name: str) -> float | None:
+        """Return a cost by its name; None of one that is measured."""
+        kind = cost_kind(name)
+        return None if kind.measured else kind.total(self._rows)
+
+    @cached_property
+    def _rows(self) -> tuple[InferredRow, ...]:
+        return self.spec.infer(self.size)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Variants that may be compared, the reference first: a study's, or those of a run store."""
@@ -134,11 +151,19 @@ class Comparison:
     """Those that were planned."""
     scores: ZeroCostScores | None = None
     """Those of untrained networks, where they were computed."""
+    unedited: UneditedTable | None = None
+    """The table without edits, where the reference is edited and its table is known."""
 
     @property
     def reference(self) -> ComparedVariant:
         """What the others are compared with."""
         return self.variants[0]
+
+    @property
+    def cost_base(self) -> ComparedVariant | UneditedTable | None:
+        """What costs are compared with; None where an edited reference's table is not known."""
+        edited = any(run.edits for run in self.reference.runs[:1])
+        return self.unedited if edited and not self.name else self.reference
 
     @property
     def setting(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from fuseablate.report.comparison import ComparedVariant, Comparison
+from fuseablate.report.comparison import ComparedVariant, Comparison, UneditedTable
 from fuseablate.runs import Record
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class AnalysedVariant:
 
     variant: ComparedVariant
     reference: ComparedVariant
+    cost_base: ComparedVariant | UneditedTable | None
+    """What its costs are compared with, where that is known."""
     scores: Mapping[int, float]
     """The metric in percent, by seed."""
     delta: Delta | None
@@ -133,6 +135,7 @@ def analyse_variants(
         AnalysedVariant(
             variant=variant,
             reference=variants[0],
+            cost_base=comparison.cost_base,
             scores=dict(sorted(variant.scores(metric).items())),
             delta=deltas.get(variant.key),
         )

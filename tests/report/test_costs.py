@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from scipy.stats import spearmanr
 from fuseablate import load_spec
 from fuseablate.commands.program import main
 from fuseablate.cost import spec_costs
+from fuseablate.report import of_records
+from tests.helpers.comparisons import shown
+from tests.helpers.records import record
 
 STORE = str(Path(__file__).parents[2] / "reports" / "se")
 NAMES = ("cycles", "training_memory@64", "energy")
@@ -87,3 +91,24 @@ def test_ranks_of_costs_and_scores_are_those_of_the_committed_study(
     text = capsys.readouterr().out
     assert "Rank correlation (Spearman's, 95 % interval) with test top-1 over 10 variants" in text
     assert "untrained networks, seed 0, 2 batches of 64 images" in text
+
+
+def test_an_edited_run_alone_is_compared_with_its_table_unedited(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1,306,112 params of 3,284,608 and 2,144,896 MACs of 4,123,392 (the source's table)."""
+    monkeypatch.setenv("COLUMNS", "140")
+    assert main(["report", "03dafd8879ea4ed8", "--runs", STORE]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "all.se=false 1.31M -60.2 % 2.14M -48.0 %" in text
+    assert "Costs are compared with those of fusenet without edits." in text
+    assert main(["report", "03dafd8879ea4ed8", "--runs", STORE, "--json"]) == 0
+    (table,) = json.loads(capsys.readouterr().out)
+    assert table["variants"][0]["macs_change"] == pytest.approx(2_144_896 / 4_123_392 - 1)
+
+
+def test_where_the_unedited_table_is_not_known_nothing_is_said_to_be_equal() -> None:
+    (alone,) = of_records([record(0, 0.4, "all.se=false", spec_name="mine")])
+    text = " ".join(shown(alone, 140).split())
+    assert re.search(r"all\.se=false \S+ - \S+ - 40\.00", text)
+    assert "The table 'mine' without edits is not known here: costs are compared with none." in text

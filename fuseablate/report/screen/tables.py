@@ -85,7 +85,10 @@ def _texts(column: ReportColumn[T], row: T, wide: bool) -> list[str]:
     cell = column.cell(row)
     if not wide:
         return [cell.narrow]
-    return [cell.text, cell.detail or "="] if column.detail_title else [cell.whole]
+    if not column.detail_title:
+        return [cell.whole]
+    known = all(value(row) is not None for value in column.values.values())
+    return [cell.text, cell.detail or ("=" if known else "-")]
 
 
 def _styled(
