@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -139,31 +140,36 @@ def check_limits(value: object) -> None:
 
     A NaN passes, which TOML can write: what a number may be is for the model to say.
     """
-    level: list[object] = [value]
+    level: list[Any] = [value]
     for _ in range(DEPTH):
-        level = [inner for outer in level for inner in _inside(outer)]
+        _check_values(level)
+        tables = [inner for inner in level if isinstance(inner, dict)]
+        lists = [inner for inner in level if isinstance(inner, list)]
+        level = [*chain.from_iterable(lists), *chain.from_iterable(tables)]
+        level += chain.from_iterable(table.values() for table in tables)
         if not level:
             return
     raise InputError(_TOO_DEEP)
 
 
-def _inside(value: object) -> Iterable[object]:
-    match value:
-        case dict():
-            return [*value, *value.values()]
-        case list():
-            return value
-        case str() if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise InputError(
-                    f"{ascii(value)[:40]} is not text: it holds half of a surrogate pair"
-                ) from None
-        case bool():
-            pass
-        case int() if abs(value) > LARGEST_INT:
-            raise InputError(f"a whole number of {value.bit_length()} bits: at most 63 are read")
-        case float() if abs(value) > LARGEST_FLOAT:
-            raise InputError(f"{value:g}: numbers are read up to {LARGEST_FLOAT:g}")
-    return ()
+def _check_values(values: Sequence[Any]) -> None:
+    """Check what is no list and no table, kind by kind: a record holds a thousand numbers."""
+    texts = [value for value in values if isinstance(value, str)]
+    if not "".join(texts).isascii():
+        for text in texts:
+            _check_text(text)
+    for whole in [value for value in values if type(value) is int]:
+        if not -LARGEST_INT <= whole <= LARGEST_INT:
+            raise InputError(f"a whole number of {whole.bit_length()} bits: at most 63 are read")
+    for real in [value for value in values if type(value) is float]:
+        if real > LARGEST_FLOAT or real < -LARGEST_FLOAT:
+            raise InputError(f"{real:g}: numbers are read up to {LARGEST_FLOAT:g}")
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{ascii(text)[:40]} is not text: it holds half of a surrogate pair"
+        ) from None

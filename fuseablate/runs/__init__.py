@@ -44,6 +44,7 @@ from fuseablate.runs.store import (
     RunFolder,
     Store,
     run_digest,
+    run_digests,
 )
 from fuseablate.runs.stored import STATUSES, StoredRun, stored_run, stored_runs
 from fuseablate.runs.unfinished import DESCRIPTION, Description
@@ -91,6 +92,7 @@ __all__ = [
     "read_record",
     "record_named",
     "run_digest",
+    "run_digests",
     "run_named",
     "select_runs",
     "stored_run",

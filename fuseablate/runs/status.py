@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -97,7 +97,9 @@ class StudyStatus:
     def save(self, folder: Path) -> None:
         """Write the status where other processes find it."""
         self.updated = time.time()
-        write_atomically(folder / STATUS, json.dumps(asdict(self), indent=1) + "\n")
+        # Without copies and without indents: a study may have a hundred thousand runs.
+        table = {**vars(self), "lines": [vars(run) for run in self.lines]}
+        write_atomically(folder / STATUS, json.dumps(table) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> StudyStatus:

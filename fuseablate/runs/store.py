@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +49,15 @@ class Identified(Protocol):
 
 def run_digest(spec: Spec, recipe: Recipe, data: Identified, seed: int) -> str:
     """Return the sha256, in hex, of everything that determines the result of a run."""
-    return content_digest(spec.digest(data.image_size), recipe.to_dict(), data.identity, seed)
+    return run_digests(spec, recipe, data, (seed,))[seed]
+
+
+def run_digests(
+    spec: Spec, recipe: Recipe, data: Identified, seeds: Iterable[int]
+) -> dict[int, str]:
+    """Return the digest of the run of each seed; see `run_digest`."""
+    network, trained = spec.digest(data.image_size), recipe.to_dict()
+    return {seed: content_digest(network, trained, data.identity, seed) for seed in seeds}
 
 
 def content_digest(

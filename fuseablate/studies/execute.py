@@ -71,8 +71,9 @@ def execute(
         driver = Driver(plan, store, engine, tracker, view, workers)
         try:
             outcome = carry_out(driver, open_storage(storage, folder, driver.note))
-            comparison = of_study(outcome.manifest, store.get)
-            tracker.tables({"comparison": run_table(comparison)})
+            if tracking != "off":
+                comparison = of_study(outcome.manifest, store.get)
+                tracker.tables({"comparison": run_table(comparison)})
         except KeyboardInterrupt:
             status = driver.status
             view.say(

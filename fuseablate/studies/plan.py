@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from fuseablate.engines import Job
 from fuseablate.errors import InputError
 from fuseablate.layers import Cost
 from fuseablate.plugins import plugin_sources
-from fuseablate.runs import Manifest, Record, Store, run_digest
+from fuseablate.runs import Manifest, Record, Store, run_digests
 from fuseablate.seeds import SeedPlan
+from fuseablate.spec import Size, Spec
 from fuseablate.studies.design import Design, Variant, expand
 from fuseablate.studies.recipe_trials import RecipeTrial, recipes_to_try
 from fuseablate.studies.study import Study
@@ -166,7 +168,6 @@ class Plan:
     def job(self, run: PlannedRun, store: Store, threads: int) -> Job:
         spec, recipe = run.variant.spec, run.variant.recipe
         size = self.data.image_size
-        memory = training_memory(spec, size, recipe.batch_size, recipe.optimizer).total
         return Job(
             key=run.digest,
             spec=spec.to_dict(),
@@ -176,7 +177,7 @@ class Plan:
             runs=str(store.root.absolute()),
             threads=threads,
             tested=run.tested,
-            memory=memory,
+            memory=_step_memory(spec, size, recipe.batch_size, recipe.optimizer),
             plugins=plugin_sources(),
         )
 
@@ -224,6 +225,12 @@ def make_plan(study: Study, root: Path | None) -> Plan:
         raise error.within(f"{study.path}: tune") from None
 
 
+@lru_cache(maxsize=1024)  # the seeds of so many variants, however they take turns
+def _step_memory(spec: Spec, size: Size, batch: int, optimizer: str) -> int:
+    """Return the bytes that a training step takes at most."""
+    return training_memory(spec, size, batch, optimizer).total
+
+
 def _planned(
     seeds: Mapping[str, Sequence[int]],
     variants: Sequence[Variant],
@@ -231,9 +238,13 @@ def _planned(
     tested: bool = True,
 ) -> tuple[PlannedRun, ...]:
     """Return the runs seed by seed, with the seeds of each variant by its first name."""
+    digests = {
+        variant.name: run_digests(variant.spec, variant.recipe, data, seeds[variant.name])
+        for variant in variants
+    }
     return tuple(
-        PlannedRun(variant, seed, run_digest(variant.spec, variant.recipe, data, seed), tested)
+        PlannedRun(variant, seed, digests[variant.name][seed], tested)
         for seed in dict.fromkeys(seed for some in seeds.values() for seed in some)
         for variant in variants
-        if seed in seeds[variant.name]
+        if seed in digests[variant.name]
     )

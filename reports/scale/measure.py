@@ -23,7 +23,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FIELDS = ("runs", "workers", "sleep", "seconds", "ready", "overhead", "driver_cpu", "store_mib",
-          "report_seconds")  # fmt: skip
+          "report_seconds", "report_cpu", "load")  # fmt: skip
 STUDY = """
 title = "Sleep"
 question = "What does a run cost beside its training?"
@@ -93,15 +93,17 @@ def main() -> None:
         seconds, cpu = time.monotonic() - began, _cpu() - cpu
         assert result.complete
         size = sum(path.lstat().st_size for path in store.root.rglob("*") if path.is_file())
-        asked = time.monotonic()
+        asked, report_cpu = time.monotonic(), _cpu(resource.RUSAGE_CHILDREN)
         command = [sys.executable, "-m", "fuseablate", "report", "sleep", "--format", "json"]
         subprocess.run([*command, "--runs", str(store.root)], check=True, stdout=subprocess.DEVNULL)
         asked = time.monotonic() - asked
+        report_cpu = _cpu(resource.RUSAGE_CHILDREN) - report_cpu
     ready = view.first - began
     steady = began + seconds - view.first
     overhead = steady * args.workers / args.runs - sleep
     row = (args.runs, args.workers, sleep, round(seconds, 1), round(ready, 1),
-           round(overhead, 4), round(cpu, 1), round(size / 2**20, 1), round(asked, 1))  # fmt: skip
+           round(overhead, 4), round(cpu, 1), round(size / 2**20, 1), round(asked, 1),
+           round(report_cpu, 1), round(os.getloadavg()[2]))  # fmt: skip
     path = HERE / "results.csv"
     new = not path.exists()
     with path.open("a", newline="") as file:
@@ -111,8 +113,8 @@ def main() -> None:
     print(dict(zip(FIELDS, row, strict=True)))
 
 
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+def _cpu(who: int = resource.RUSAGE_SELF) -> float:
+    usage = resource.getrusage(who)
     return usage.ru_utime + usage.ru_stime
 
 
