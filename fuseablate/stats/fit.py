@@ -64,44 +64,43 @@ def _fit(values: np.ndarray, there: np.ndarray, *, blocked: bool) -> Fit | None:
     By the normal equations of seed + variant, the variants' means taken out first. What remains
     are S equations for the effects of the seeds, to which each variant adds its own part; so all
     that is wanted of one variant (its share of a variance, its squares) can be read off that part.
+
+    Seeds that the same variants have are alike in these equations, whose inverse has one entry for
+    all pairs of a group's seeds and one more on the diagonal. So what is inverted is a matrix of G
+    groups, mostly one or two, however many seeds there are.
     """
     weight = there.astype(float)
     counts = weight.sum(1)
     means = values.sum(1) / counts
     deviations = weight * (values - means[:, None])
-    size = values.shape[1]
-    # What each variant tells of the seeds (V, S, S): the matrix that centres its own seeds.
-    parts = np.zeros((len(counts), size, size))
-    parts[:, range(size), range(size)] = weight
-    parts -= weight[:, :, None] * weight[:, None, :] / counts[:, None, None]
-    total = parts.sum(0)
-    # Singular: what all seeds have in common is the variants' means. Zero where seeds are no
-    # blocks, so that their effects are.
-    inverse = np.linalg.pinv(total, hermitian=True) if blocked else np.zeros_like(total)
+    groups = _Groups(weight) if blocked else None
     # Which seeds one side of a difference lacks: their effects are to be taken out of it.
     lacking = weight[1:] / counts[1:, None] - weight[0] / counts[0]
-    if not blocked:
+    if groups is None:  # seeds have no effects
         lacking = np.zeros_like(lacking)
-    solved = lacking @ inverse  # (K, S)
+    solved = groups.solve(lacking) if groups else lacking  # (K, S)
     unblocked = 1 / counts[1:] + 1 / counts[0]  # the variance of a difference of two means
-    if blocked:
-        cost = np.einsum("ks,st,kt->k", solved, total, solved)
+    if groups:
+        explained = groups.times(solved)
+        cost = (explained * solved).sum(1)
         # Variants that no chain of shared seeds links to the reference cannot be compared so.
-        linked = np.allclose(solved @ total, lacking, atol=1e-9)
-        if not linked or (unblocked < SHARED * (unblocked + cost)).any():
+        linked = np.allclose(explained, lacking, atol=1e-9)
+        if not linked or (unblocked < (SHARED - ROUNDING) * (unblocked + cost)).any():
             return None
-    effects = inverse @ deviations.sum(0)
+    effects = groups.solve(deviations.sum(0)) if groups else np.zeros(values.shape[1])
     residuals = deviations - weight * effects + weight * ((weight @ effects) / counts)[:, None]
-    hats = inverse @ parts  # (V, S, S): what each variant's scores add to the seeds' effects
-    rank = round(float(np.trace(hats.sum(0))))
+    # How much of each variant's scores goes into the seeds' effects.
+    traces, crossed = groups.hats() if groups else (0 * counts, np.zeros((len(counts),) * 2))
+    rank = round(float(traces.sum()))
     df = int(counts.sum()) - len(counts) - rank
     if df < 1:
         return None
-    shares = np.einsum("ks,vst,kt->kv", solved, parts, solved)
+    # Of a variant's part, the matrix that centres its own seeds, on both sides of `solved`.
+    shares = solved**2 @ weight.T - (solved @ weight.T) ** 2 / counts
     shares[:, 0] += 1 / counts[0]
     shares[range(len(unblocked)), range(1, len(counts))] += 1 / counts[1:]
     # Two differences share the reference, and the effects of the seeds.
-    covariances = solved @ total @ solved.T + 1 / counts[0]
+    covariances = 1 / counts[0] + (solved @ groups.times(solved).T if groups else 0 * shares[:, 1:])
     sizes = np.sqrt(shares.sum(1))
     correlations = covariances / np.outer(sizes, sizes)
     np.fill_diagonal(correlations, 1.0)
@@ -112,22 +111,79 @@ def _fit(values: np.ndarray, there: np.ndarray, *, blocked: bool) -> Fit | None:
         correlation=float(max(0.0, correlations.min())) if len(unblocked) > 1 else 0.5,
         pooled=float((residuals**2).sum()) / df,
         df=df,
-        own=None if blocked and len(counts) == 2 else _own(residuals, hats, counts),
+        own=None if blocked and len(counts) == 2 else _own(residuals, traces, crossed, counts),
         counts=counts.astype(int),
     )
 
 
-def _own(residuals: np.ndarray, hats: np.ndarray, counts: np.ndarray) -> np.ndarray:
+class _Groups:
+    """The equations of the seeds' effects, T e = r, by groups of seeds that the same variants have.
+
+    Variant v, with the seeds w_v (0 or 1) and n_v of them, adds P_v = diag(w_v) - w_v w_v' / n_v
+    to T. Below, `inverse` is T's pseudoinverse: 1 / (variants that have it) on a seed's diagonal,
+    plus `between` of its group and the other seed's.
+    """
+
+    def __init__(self, weight: np.ndarray) -> None:
+        """`weight` is 1 where a variant (V) has a seed (S), else 0."""
+        patterns, of, sizes = np.unique(weight, axis=1, return_inverse=True, return_counts=True)
+        self._weight, self._counts = weight, weight.sum(1)
+        self._patterns, self._of, self._sizes = patterns, of.reshape(-1), sizes
+        self._variants = patterns.sum(0)  # (G,): that have the seeds of a group
+        # T on vectors that are the same within each group, by its orthonormal basis.
+        basis = patterns * np.sqrt(sizes)
+        reduced = np.diag(self._variants) - basis.T @ (basis / self._counts[:, None])
+        # Singular: what all seeds have in common is the variants' means.
+        eigenvalues, vectors = np.linalg.eigh(reduced)
+        kept = eigenvalues > ROUNDING * self._variants.max()
+        inverse = (vectors[:, kept] / eigenvalues[kept]) @ vectors[:, kept].T
+        root = np.sqrt(sizes)
+        self._between = inverse / np.outer(root, root) - np.diag(1 / (self._variants * sizes))
+
+    def times(self, rows: np.ndarray) -> np.ndarray:
+        """Return T times each row."""
+        product: np.ndarray = rows * self._variants[self._of]
+        product -= (rows @ self._weight.T / self._counts) @ self._weight
+        return product
+
+    def solve(self, rows: np.ndarray) -> np.ndarray:
+        """Return T's pseudoinverse times each row."""
+        sums = np.zeros((*rows.shape[:-1], len(self._sizes)))
+        for group in range(len(self._sizes)):
+            sums[..., group] = rows[..., self._of == group].sum(-1)
+        solved: np.ndarray = rows / self._variants[self._of] + (sums @ self._between)[..., self._of]
+        return solved
+
+    def hats(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the traces of H_v and of H_v H_u for all pairs, where H_v is the inverse x P_v.
+
+        They are (V,) and (V, V).
+        """
+        patterns, sizes, between, counts = self._patterns, self._sizes, self._between, self._counts
+        diagonal = 1 / self._variants
+        mine = patterns * sizes  # (V, G): how many seeds of each group a variant has
+        # The inverse times w_u, the same for all seeds of a group: (G, V).
+        solved = (patterns * diagonal).T + between @ mine.T
+        means = mine @ solved  # w_v' inverse w_u
+        own = diagonal + np.diag(between)
+        traces = mine @ own - np.diag(means) / counts
+        squares = mine @ between**2 @ mine.T
+        squares += (mine * (diagonal**2 + 2 * diagonal * np.diag(between))) @ patterns.T
+        lost = mine @ solved**2 / counts
+        return traces, squares - lost - lost.T + means**2 / np.outer(counts, counts)
+
+
+def _own(
+    residuals: np.ndarray, traces: np.ndarray, crossed: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
     """Return unbiased variances, of complete blocks those of Grubbs (JASA 43, 1948).
 
     The squares that each variant leaves over are on average a sum over the variances of all: its
     own, but for what the seeds' effects took of it, and what those effects brought in of the
     others'. `adds` are the weights of that sum, and the variances solve it.
     """
-    adds = np.einsum("ist,kts->ik", hats, hats)
-    traces = np.trace(hats, axis1=1, axis2=2)
-    adds[range(len(counts)), range(len(counts))] += counts - 1 - 2 * traces
-    own: np.ndarray = np.linalg.lstsq(adds, (residuals**2).sum(1), rcond=None)[0]
+    adds = crossed + np.diag(counts - 1 - 2 * traces)
+    own: np.ndarray = np.linalg.lstsq(adds, (residuals**2).sum(1), rcond=ROUNDING)[0]
     return own
 
 
