@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fuseablate.engines.base import Engine, Event, Job, StartEngine
 from fuseablate.engines.table import ENGINES
+from fuseablate.engines.worker import offer_data
 from fuseablate.engines.workers import Asked, Workers, choose_workers, gpu_numbers
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "Workers",
     "choose_workers",
     "gpu_numbers",
+    "offer_data",
 ]

@@ -34,6 +34,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
+from weakref import WeakValueDictionary
 
 from fuseablate.engines.base import Job
 from fuseablate.errors import InputError, UnreadableError
@@ -153,7 +154,17 @@ def load_job_data(arguments: Mapping[str, Any]) -> Data:
 
     Nothing is downloaded: who named the run by its digest has had the data.
     """
-    return _loaded(json.dumps(arguments))
+    key = json.dumps(arguments)
+    offered = _offered.get(key)
+    return _loaded(key) if offered is None else offered
+
+
+_offered: WeakValueDictionary[str, Data] = WeakValueDictionary()
+
+
+def offer_data(arguments: Mapping[str, Any], data: Data) -> None:
+    """Have jobs of this process take data that are loaded, as long as their owner holds them."""
+    _offered[json.dumps(arguments)] = data
 
 
 @lru_cache(maxsize=1)

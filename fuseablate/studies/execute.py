@@ -11,7 +11,7 @@ from typing import Annotated
 from optuna.storages import BaseStorage
 from pydantic import Field
 
-from fuseablate.engines import StartEngine, Workers
+from fuseablate.engines import StartEngine, Workers, offer_data
 from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.checked import read_as
@@ -66,6 +66,7 @@ def execute(
     with held(folder, study.name):
         workers = as_begun(folder, workers, view.say)
         plan = replace(plan, seen=seen_before(plan, folder, store))
+        offer_data(plan.source, plan.data)
         engine = start_engine(workers, retries=retries, log=folder / "workers.log")
         tracker = Tracker(tracking, study.name, folder.name.rpartition("-")[2], folder)
         driver = Driver(plan, store, engine, tracker, view, workers)
