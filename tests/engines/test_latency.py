@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from fuseablate.engines.latency import measured
-from fuseablate.engines.local import LocalEngine
-from fuseablate.engines.workers import Workers
 from fuseablate.errors import InputError
 from fuseablate.spec.catalog import load_spec
-from tests.helpers.engine_contract import small_job
 
 
 def test_networks_are_measured_side_by_side_in_their_order() -> None:
@@ -24,13 +19,3 @@ def test_networks_are_measured_side_by_side_in_their_order() -> None:
 def test_a_device_that_is_not_there_is_one_line() -> None:
     with pytest.raises(InputError, match=r"^latency on nodevice: could not be measured: .+"):
         measured([load_spec("fusenet")], (32, 32), "nodevice")
-
-
-def test_an_engine_measures_only_while_it_has_no_job(tmp_path: Path) -> None:
-    engine = LocalEngine(Workers(("cpu",), 1, 1))
-    try:
-        engine.submit(small_job(tmp_path, 0))
-        with pytest.raises(ValueError, match="while no run is trained"):
-            engine.latencies([], (32, 32))
-    finally:
-        engine.close()

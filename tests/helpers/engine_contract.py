@@ -15,10 +15,17 @@ from typing import Any, Protocol
 import pytest
 import torch
 
+from fuseablate.engines import process
 from fuseablate.engines.base import Engine, Event, Job
+from fuseablate.engines.workers import Workers
 from fuseablate.runs.record import Record
+from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import Store, run_digest
+from fuseablate.studies.execute import execute
+from fuseablate.tracking.delivered import Delivered
 from fuseablate.training import SilentProgress, train
+from tests.helpers.instant_engine import Quiet
+from tests.helpers.searches import BEST, study_plan
 from tests.helpers.small_run import CLASSES, small_data, small_recipe, small_spec
 
 ENDS = ("finished", "failed", "stopped", "lost")  # the kinds of event that a job ends in
@@ -282,3 +289,46 @@ class EngineContract:
         assert "going on after epoch" in events[0].text
         directly(tmp_path / "direct", 0, epochs=60)
         assert_same_run(tmp_path / "engine", tmp_path / "direct", job.key)
+
+    def test_latency_is_measured_while_nothing_is_trained(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
+        small, size = small_spec(), (16, 16)
+        first, again = engine.latencies([small, small], size)
+        assert first > 0
+        assert again > 0
+        job = small_job(tmp_path, 0, epochs=400)
+        engine.submit(job)
+        with pytest.raises(ValueError, match="while no run is trained"):
+            engine.latencies([small], size)
+        engine.stop(job.key)
+        until_ended(engine, job.key)
+
+    def test_a_search_is_pruned_and_tracked(
+        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the driver learns from the engine's events is what it prunes and tracks by."""
+        monkeypatch.setattr(process, "MODULE", "tests.helpers.rising_worker")
+        table = 'sampler = "random"\nn_trials = 14\nprune = "median"\n'
+        plan = study_plan(tmp_path, table + BEST)
+        store, view = Store(tmp_path / "runs"), Quiet()
+
+        def start(workers: Workers, *, retries: int, log: Path | None) -> Engine:
+            return bench.start(workers.count, retries)
+
+        result = execute(plan, store, Workers(("cpu",), 2, 1), view, start, tracking="offline")
+        assert result.complete
+        status = StudyStatus.load(result.folder)
+        pruned = {run.digest for run in status.lines if run.state == "pruned"}
+        done = {run.digest for run in status.lines if run.state == "done"}
+        assert pruned
+        assert pruned | done == {run.digest for run in status.lines}
+        assert not any(store.get(digest) for digest in pruned)
+        assert all(store.get(digest) for digest in done)
+        assert result.manifest.search
+        states = [trial.state for trial in result.manifest.search.trials]
+        assert states.count("pruned") == len(pruned)
+        delivered = Delivered(result.folder / "wandb" / "delivered.jsonl")
+        assert all(delivered.has(digest, "pruned", "offline") for digest in pruned)
+        assert all(delivered.has(digest, "record", "offline") for digest in done)
+        assert len(list(result.folder.glob("wandb/offline-run-*"))) == len(status.lines) + 1
