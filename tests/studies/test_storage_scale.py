@@ -21,7 +21,7 @@ from tests.helpers.searches import HEAD_3, KERNELS, rising, study_plan
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-DRIVERS, IN_FLIGHT, TRIALS = 4, 32, 96
+DRIVERS, IN_FLIGHT, TRIALS = 4, 32, 64
 WIDTHS = """
 [[search.parameters]]
 name = "width"
