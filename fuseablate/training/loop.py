@@ -26,7 +26,7 @@ from fuseablate.training.environment import (
     threads_set,
 )
 from fuseablate.training.epoch import DivergedError, train_epoch
-from fuseablate.training.evaluate import evaluate_stack
+from fuseablate.training.evaluate import Evaluation
 from fuseablate.training.optim import is_capturable
 from fuseablate.training.penalty import subspaces
 from fuseablate.training.progress import Progress, SilentProgress, StoppedError
@@ -286,7 +286,7 @@ class _Together:
         if before:
             before.close()
         self.numbers = tuple(runs)
-        self._runs, self._data, self._device = tuple(runs.values()), data, device
+        self._runs = tuple(runs.values())
         states = [run.state for run in self._runs]
         self._stack = Stack(spec.layers(data.image_size), states)
         batches = TrainBatches(
@@ -302,6 +302,10 @@ class _Together:
         by_cpu = batches.is_augmented or batches.is_streamed
         static = not by_cpu and all(is_capturable(run.recipe) for run in self._runs)
         self._steps = Steps(self._stack, batches, static=None if static else False)
+        self._validated = bool(len(data.val))
+        self._evaluation = Evaluation(
+            self._stack.eval_network, data.val, data, device, runs=len(runs)
+        )
 
     def close(self) -> None:
         self._steps.close()
@@ -313,11 +317,8 @@ class _Together:
             outcomes = train_epoch(self._steps, [run.progress for run in self._runs])
         trained = time.perf_counter()
         vals: Sequence[Score | None] = [None] * len(self._runs)
-        if len(self._data.val):
-            network = self._stack.eval_network
-            vals = evaluate_stack(
-                network, len(self._runs), self._data.val, self._data, self._device
-            )
+        if self._validated:
+            vals = self._evaluation.scores()
         # A run's share: the time of all runs of a stack is what the stack took.
         share = 1 / len(self._runs)
         times = {
@@ -326,7 +327,7 @@ class _Together:
         }
         ended = []
         for number, run, outcome, val in zip(self.numbers, self._runs, outcomes, vals, strict=True):
-            run.is_captured = self._steps.is_captured
+            run.is_captured = self._steps.captured.is_captured
             try:
                 if isinstance(outcome, DivergedError):
                     raise outcome

@@ -1,9 +1,7 @@
-"""The steps of an epoch, from what was drawn for all of them; on CUDA devices one graph, replayed.
+"""The steps of an epoch, from what was drawn for all of them; on CUDA devices they are captured.
 
 A step reads its batch, its masks, its learning rate and the rest from tables with a row for each
-step, and which row is next from a tensor on the device. So it can be captured: nothing of it is
-Python's to decide, and nothing waits for the device. Elsewhere, and in the first steps on CUDA, the
-same code runs operator by operator.
+step.
 """
 
 from __future__ import annotations
@@ -20,14 +18,12 @@ from fuseablate.data.batches import TrainBatches
 from fuseablate.layers import Layer
 from fuseablate.network import to_module
 from fuseablate.network.modules import Dropout
+from fuseablate.training.captured import Captured
 from fuseablate.training.mixup import Targets, draw_mixing, draw_pasting, mixed, pasted
 from fuseablate.training.penalty import penalty, subspaces
 from fuseablate.training.schedule import learning_rate
 from fuseablate.training.stack import Stack
 
-# Real steps before the capture, so that what they make is there: the optimizers' state, the
-# libraries' workspaces. As they are real, none has to be undone.
-WARM_UP = 3
 MOST_MASK_BYTES = 2**31  # of an epoch, on the device; twice that on the CPU
 
 
@@ -59,16 +55,13 @@ class Steps:
         """(steps, S) of this epoch."""
         self.hits = torch.zeros(runs, dtype=torch.int64, device=self._device)
         """(S,): how many images were classified rightly in this epoch."""
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._taken = 0
-        self.refused = ""
-        """Why steps could not be captured."""
         names = (
             list(subspaces(stack.layer)) if any(s.recipe.orthonormal for s in stack.states) else []
         )
         self._penalised = [
             [state.network.get_parameter(name) for name in names] for state in stack.states
         ]
+        self.captured = Captured(self._step, self._device, static=self._static)
         if self._static:
             # The kernels read rates as float32; on the CPU they are as exact as Python's.
             kind = torch.float64 if self._device.type == "cpu" else torch.float32
@@ -80,17 +73,13 @@ class Steps:
             numbers = sum(math.prod(shape.mask) for shape in self._shapes.values())
             if numbers * len(batches) * runs > MOST_MASK_BYTES:
                 self._shapes = {}  # the modules draw them, step by step
-                self.refused = "the masks of an epoch take too much memory"
+                self.captured.refused = "the masks of an epoch take too much memory"
             self._pool = ThreadPoolExecutor(runs, "masks")
             self._ahead: list[Future[_Masks]] = []
 
     def __len__(self) -> int:
         """Return how many steps an epoch has."""
         return len(self._batches)
-
-    @property
-    def is_captured(self) -> bool:
-        return self._graph is not None
 
     def begin(self) -> None:
         """Draw an epoch, whose steps come next."""
@@ -126,39 +115,8 @@ class Steps:
 
     def take(self) -> None:
         """Take the next step."""
-        if self._graph is not None:
-            self._graph.replay()
-        elif self._device.type != "cuda" or not self._static:
-            self._step()
-        elif self._taken < WARM_UP or self.refused:
-            self._step_aside()
-        else:
-            self._capture()
-        self._taken += 1
+        self.captured()
         self._row += 1
-
-    def _step_aside(self) -> None:
-        """Take a step on the stream that will be captured: autograd goes by the streams it met."""
-        if self._taken == 0:
-            self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-        self._stream.wait_stream(torch.cuda.current_stream(self._device))
-        with torch.cuda.stream(self._stream):
-            self._step()
-        torch.cuda.current_stream(self._device).wait_stream(self._stream)
-
-    def _capture(self) -> None:
-        """Capture a step, which takes none, then take it."""
-        graph = torch.cuda.CUDAGraph()
-        try:
-            # Other threads draw masks meanwhile, which touches no device.
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-                self._step()
-        except RuntimeError as error:
-            self.refused = " ".join(str(error).split())[:300]
-            self._step_aside()
-        else:
-            self._graph = graph
-            graph.replay()
 
     def _step(self) -> None:
         states = self.stack.states

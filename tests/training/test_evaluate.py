@@ -12,7 +12,10 @@ from torch import Tensor, nn
 
 from fuseablate.data import load_data
 from fuseablate.data.parts import Data, Part
-from fuseablate.training.evaluate import evaluate, evaluate_test
+from fuseablate.network.builder import build
+from fuseablate.network.stacking import stacked
+from fuseablate.training.evaluate import Evaluation, evaluate, evaluate_test
+from tests.helpers.small_run import small_spec
 
 CPU = torch.device("cpu")
 COUNT, CLASSES = 1203, 8  # three batches, the last one short
@@ -74,3 +77,31 @@ def test_the_test_score_knows_each_class_and_each_image(
 def test_fewer_than_five_classes_have_a_top_5_of_one() -> None:
     few = load_data("generated", size=16, classes=3, train_images=10, test_images=1)
     assert evaluate(Table(torch.zeros(500, 3)), few.val, few, CPU).top5 == 1
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize("count", [COUNT, 1000, 7])
+def test_what_could_be_captured_scores_to_the_last_bit(data: Data, runs: int, count: int) -> None:
+    """Also when the weights have changed in their place, and with a short batch or none."""
+    numbers = torch.Generator().manual_seed(2)
+    images = torch.randint(256, (count, 3, 16, 16), generator=numbers, dtype=torch.uint8)
+    part = Part(images, torch.randint(CLASSES, (count,), generator=numbers))
+    spec = small_spec().edit(f"classes={CLASSES}")
+    networks = [build(spec, seed=seed, size=(16, 16)) for seed in range(runs)]
+    network = stacked(spec.layers((16, 16)), networks) if runs > 1 else networks[0]
+    static, eager = (
+        Evaluation(network, part, data, CPU, runs=runs, static=static) for static in (True, False)
+    )
+    before = static.scores()
+    for again in (False, True):
+        if again:
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.mul_(1.1)
+            assert static.scores() != before
+        assert static.scores() == eager.scores()
+        assert torch.equal(static.table(), eager.table())
+        for run, mine in enumerate(networks):
+            alone = evaluate(mine, part, data, CPU)
+            assert static.scores()[run].loss == pytest.approx(alone.loss, rel=1e-5)
+            assert static.scores()[run].top1 == pytest.approx(alone.top1, abs=2 / count)

@@ -22,11 +22,12 @@ from fuseablate.runs.store import Store
 from fuseablate.spec.catalog import load_spec
 from fuseablate.streams import stream
 from fuseablate.training import Order, SilentProgress, StoppedError, train, train_stack
+from fuseablate.training.captured import WARM_UP
 from fuseablate.training.environment import check_precision, precision_set
 from fuseablate.training.epoch import train_epoch
 from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState
-from fuseablate.training.steps import WARM_UP, Steps
+from fuseablate.training.steps import Steps
 from tests.helpers.engine_contract import small_job
 from tests.helpers.noise import BATCH, CLASSES, Noise
 from tests.helpers.op_rows import NEEDED
@@ -107,10 +108,10 @@ def after(runs: int, place: torch.device, capture: bool, **changes: object) -> l
     batches = cast("TrainBatches", noise)
     steps = Steps(Stack(spec.layers(SIZE), states), batches)
     if not capture:
-        steps.refused = "compared with"
+        steps.captured.refused = "compared with"
     for _ in range(2):
         train_epoch(steps, [SilentProgress()] * runs)
-    assert steps.is_captured is (capture and place.type == "cuda"), steps.refused
+    assert steps.captured.is_captured is (capture and place.type == "cuda"), steps.captured.refused
     steps.close()
     return states
 
@@ -158,7 +159,7 @@ def test_a_captured_step_waits_for_nothing() -> None:
     steps.begin()
     for _ in range(WARM_UP + 1):
         steps.take()
-    assert steps.is_captured, steps.refused
+    assert steps.captured.is_captured, steps.captured.refused
     torch.cuda.set_sync_debug_mode("error")
     try:
         for _ in range(len(steps) - WARM_UP - 1):
