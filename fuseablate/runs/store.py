@@ -94,8 +94,11 @@ class RunFolder:
     def write_checkpoint(self, content: bytes) -> None:
         """Write the newest checkpoint; the one so far becomes the previous one."""
         newest = self.path / NEWEST
-        if newest.exists():
-            newest.replace(self.path / PREVIOUS)
+        try:
+            if newest.exists():
+                newest.replace(self.path / PREVIOUS)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
         self.write(NEWEST, content)
 
     def remove(self, *patterns: str) -> None:

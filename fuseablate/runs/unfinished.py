@@ -57,6 +57,8 @@ class SavedValues:
     threads: Annotated[int, Field(ge=1)]
     place: str = ""
     """The hardware and the version of torch; checkpoints of earlier versions do not say."""
+    steps: str = "alone, eager"
+    """How they were taken; earlier versions knew no other way."""
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> SavedValues:

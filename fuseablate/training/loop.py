@@ -19,6 +19,7 @@ from fuseablate.network.stacking import can_stack
 from fuseablate.recipes import OPTIMIZER_CLASSES, Recipe, takes_weight_decay
 from fuseablate.runs import Record, Score, Store, run_digest
 from fuseablate.spec import Spec
+from fuseablate.training.checkpoint import Writer
 from fuseablate.training.environment import (
     check_precision,
     choose_device,
@@ -229,12 +230,13 @@ def _carried_out(
     images = len(data.train) // batch_size * batch_size
     # On the device once, and not anew for each validation.
     data = replace(data, val=data.val.to(device))
+    writer = Writer(device)
     going: dict[int, Run] = {}
     together: _Together | None = None
     try:
         for number, run in runs.items():
             try:
-                run.begin(images, beside=len(runs) - 1)
+                run.begin(images, writer, beside=len(runs) - 1)
                 going[number] = run
             except InputError as error:
                 yield Ended(number, error)
@@ -249,13 +251,15 @@ def _carried_out(
                 del going[ended.number]
                 yield ended
     except KeyboardInterrupt:
+        writer.close()
         for run in going.values():
             run.progress.say(
-                f"interrupted after epoch {run.epochs} of {run.recipe.epochs}; "
+                f"interrupted after epoch {run.saved_epochs} of {run.recipe.epochs}; "
                 "to go on from there, run the same command again"
             )
         raise
     finally:
+        writer.close()
         if together:
             together.close()
         for run in runs.values():
@@ -266,7 +270,7 @@ def _outcome(end: Callable[[], Record]) -> Outcome:
     """Return the record that a run's end has filed, or why it could not."""
     try:
         return end()
-    except InputError as error:
+    except (StoppedError, InputError) as error:
         return error
 
 
@@ -314,7 +318,7 @@ class _Together:
         """Train and validate all for an epoch; return what became of those that it ended."""
         started = time.perf_counter()
         with precision_set(self._runs[0].recipe.precision):
-            outcomes = train_epoch(self._steps, [run.progress for run in self._runs])
+            outcomes = train_epoch(self._steps, self._runs)
         trained = time.perf_counter()
         vals: Sequence[Score | None] = [None] * len(self._runs)
         if self._validated:
@@ -325,11 +329,12 @@ class _Together:
             "training": (trained - started) * share,
             "seconds": (time.perf_counter() - started) * share,
         }
+        how = "captured" if self._steps.captured.is_captured else "eager"
         ended = []
         for number, run, outcome, val in zip(self.numbers, self._runs, outcomes, vals, strict=True):
-            run.is_captured = self._steps.captured.is_captured
+            run.state.steps = f"{run.way}, {how}"
             try:
-                if isinstance(outcome, DivergedError):
+                if isinstance(outcome, Exception):
                     raise outcome
                 run.add_epoch(outcome, val, steps=len(self._steps), **times)
             except DivergedError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from concurrent.futures import Future
 
 import torch
 
@@ -59,15 +60,18 @@ class Run:
         self.device, self.progress = device, progress
         self.way = "alone"
         self.state = TrainingState(spec, recipe, seed, data.image_size, device)
-        self.is_captured = False
-        """Whether its steps are replayed as a CUDA graph."""
         self._val: Score | None = None
+        self._saving: Future[None] | None = None
+        """The writing of the last epoch's checkpoint, which is told of when it is there."""
+        self._untold = (0, 0.0)
+        """The images of an epoch that nobody has heard of, and their last loss."""
 
-    def begin(self, images: int, *, beside: int = 0) -> None:
+    def begin(self, images: int, writer: checkpoint.Writer, *, beside: int = 0) -> None:
         """Go on from the newest checkpoint that can be trusted; an epoch has so many `images`.
 
-        So many others are trained `beside` it as one network.
+        So many others are trained `beside` it as one network. New checkpoints are the `writer`'s.
         """
+        self._writer = writer
         if beside:
             self.way = f"stacked ({beside + 1} runs)"
             self.state.place = place_of(self.device, stacked=True)
@@ -91,20 +95,50 @@ class Run:
         return len(self.state.curves)
 
     @property
+    def saved_epochs(self) -> int:
+        """How many are in the newest checkpoint, when nothing more is being written."""
+        return self.epochs - bool(self._saving and self._saving.exception())
+
+    @property
     def has_ended(self) -> bool:
         """Whether no epoch is left, or early stopping leaves none."""
         stop = self.recipe.early_stop
         stalled = stop is not None and has_stalled(stop, self.state.curves)
         return stalled or self.epochs == self.recipe.epochs
 
+    def step(self, images: int, loss: float) -> None:
+        """Take note of a step, and tell of the epoch before once its checkpoint is there."""
+        self._untold = (self._untold[0] + images, loss)
+        if self._saving and self._saving.done():
+            self.settle()
+        if not self._saving:
+            self._tell_steps()
+
+    def settle(self) -> None:
+        """Tell of the last epoch, once its checkpoint is there.
+
+        Raise the `InputError` of one that cannot be written, and what the progress raises.
+        """
+        if self._saving:
+            saving, self._saving = self._saving, None
+            saving.result()
+            self.progress.epoch(self.state.curves)
+
+    def _tell_steps(self) -> None:
+        if self._untold[0]:
+            self.progress.step(*self._untold)
+            self._untold = (0, 0.0)
+
     def add_epoch(
         self, trained: Trained, val: Score | None, *, steps: int, training: float, seconds: float
     ) -> None:
-        """Add an epoch of so many steps to the curves, save the state, and tell.
+        """Add an epoch of so many steps to the curves, and begin to save the state.
 
         It took `seconds`, and its `training` so many of them. `val` is None on data without
         validation images. Raise a DivergedError where the validation loss is not finite.
         """
+        self.settle()
+        self._tell_steps()
         done = self.epochs
         if val and not math.isfinite(val.loss):
             last = (done + 1) * steps - 1
@@ -118,11 +152,11 @@ class Run:
             seconds=seconds,
             images_per_second=steps * self.recipe.batch_size / training,
         )
-        checkpoint.save(self.folder, self.digest, self.state.to_dict())
-        self.progress.epoch(self.state.curves)
+        self._saving = self._writer.save(self.folder, self.digest, self.state.to_dict())
 
     def finish(self) -> Record:
         """Read the test set, once, if at all; file the record and the weights that it is of."""
+        self.settle()
         network, data = self.state.eval_model, self.data
         # That of the last epoch, unless the run was interrupted between the two.
         val = self._val
@@ -139,6 +173,7 @@ class Run:
 
     def fail(self, failure: Failure) -> Record:
         """File the record of a run that has diverged."""
+        self.settle()
         return self._file(failure=failure)
 
     def _resume(self) -> None:
@@ -174,7 +209,6 @@ class Run:
     ) -> Record:
         """Write the record, then remove what only an unfinished run needs."""
         cost = measure(self.spec, self.data.image_size)
-        how = "captured" if self.is_captured else "eager"
         record = Record(
             digest=self.digest,
             status="failed" if failure else "finished",
@@ -195,7 +229,7 @@ class Run:
             test=test,
             failure=failure,
             stopped_epoch=None if failure or self.epochs == self.recipe.epochs else self.epochs,
-            environment={**describe(self.device), "steps": f"{self.way}, {how}"},
+            environment={**describe(self.device), "steps": self.state.steps},
             notes=self.state.notes,
             started=self.state.started,
             ended=now(),

@@ -63,6 +63,8 @@ class TrainingState:
         self.started = now()
         self.device = device
         self.place = place_of(device)
+        self.steps = ""
+        """How those of the last epoch were taken: alone or stacked, eager or captured."""
 
     @property
     def eval_model(self) -> nn.Module:
@@ -81,6 +83,7 @@ class TrainingState:
             "started": self.started,
             "device": self.device.type,
             "place": self.place,
+            "steps": self.steps,
             "threads": torch.get_num_threads(),
         }
 
@@ -104,6 +107,7 @@ class TrainingState:
         for name, generator in self.streams.items():
             generator.set_state(saved["streams"][name])
         self.curves, self.notes, self.started = kept.curves, kept.notes, kept.started
+        self.steps = kept.steps
         torch.set_num_threads(kept.threads)
         before, here = kept.device, self.device.type
         if before == here and kept.place:

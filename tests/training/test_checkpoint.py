@@ -16,6 +16,7 @@ from fuseablate.errors import InputError
 from fuseablate.io.tensors import SpoiltError
 from fuseablate.runs.record import Curves, Record
 from fuseablate.runs.store import RunFolder, Store
+from fuseablate.runs.unfinished import newest_checkpoint
 from fuseablate.training import checkpoint, train
 from fuseablate.training.state import TrainingState
 from tests.helpers.processes import reads_proc
@@ -39,6 +40,58 @@ def test_a_state_comes_back_and_the_one_before_is_kept(tmp_path: Path) -> None:
         "checkpoint.previous.pt",
         "checkpoint.pt",
     ]
+
+
+def test_what_is_written_is_the_state_as_it_was(tmp_path: Path) -> None:
+    writer = checkpoint.Writer(torch.device("cpu"))
+    kernels = torch.randn(4, 3, 5, 5).to(memory_format=torch.channels_last)
+    before, state = kernels.clone(), {"weights": {"kernels": kernels}, "notes": ("a",)}
+    saved = writer.save(folder(tmp_path), RUN, state)
+    kernels.zero_()
+    state["notes"] = ("b",)
+    writer.close()
+    assert saved.result() is None
+    loaded = checkpoint.load(tmp_path / "checkpoint.pt", RUN)
+    assert torch.equal(loaded["weights"]["kernels"], before)
+    assert loaded["weights"]["kernels"].stride() == before.stride()
+    assert loaded["notes"] == ("a",)
+
+
+def test_a_full_disk_ends_the_run_in_one_line(tmp_path: Path) -> None:
+    """What stands for it is a limit of what a file may hold, less than a checkpoint does."""
+    store, diary = Store(tmp_path / "runs"), Diary(tmp_path / "diary")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(InputError, match=r"^run folder [^\n]*: cannot be written: [^\n]*$"):
+            go(store, diary)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert diary.read() == [("begin", 0)]
+    (run,) = store.root.iterdir()
+    assert sorted(path.name for path in run.iterdir()) == ["lock", "run.json"]
+    assert go(store, diary).status == "finished"
+
+
+class Looking(Diary):
+    """Notes of each epoch that it is told of how many the newest checkpoint has."""
+
+    def __init__(self, path: Path, root: Path) -> None:
+        super().__init__(path)
+        self.root = root
+
+    def epoch(self, curves: Curves) -> None:
+        (folder,) = self.root.iterdir()
+        newest = newest_checkpoint(folder)
+        assert newest is not None
+        self.note("saved", [len(curves), newest.epochs])
+
+
+def test_an_epoch_is_told_when_its_checkpoint_is_there(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    diary = Looking(tmp_path / "diary", store.root)
+    go(store, diary)
+    assert diary.read()[1:] == [("saved", [epoch, epoch]) for epoch in (1, 2, 3, 4)]
 
 
 def torn(path: Path) -> None:

@@ -40,17 +40,17 @@ def _in_float64() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
 
 
-def three(**changes: object) -> list[Recipe]:
+def three(lr: float = 0.01, **changes: object) -> list[Recipe]:
     """Return recipes that differ in all that may differ between the runs of a stack."""
-    same = {"batch_size": BATCH, "ema": 0.9, "lr": 0.01, **changes}
+    same = {"batch_size": BATCH, "ema": 0.9, "lr": lr, **changes}
     return [
         small_recipe(**same),
-        small_recipe(**{**same, "lr": 0.02, "weight_decay": 0.01, "mixup": 0.5}),
+        small_recipe(**{**same, "lr": 2 * lr, "weight_decay": 0.01, "mixup": 0.5}),
         small_recipe(**{**same, "label_smoothing": 0.2, "clip_norm": 0.5, "epochs": 7}),
     ]
 
 
-Epochs = list[Trained | DivergedError]
+Epochs = list[Trained | Exception]
 
 
 def trained(
@@ -253,4 +253,6 @@ def test_every_table_of_the_catalogue(name: str) -> None:
     size = smallest(spec)
     if size is None:
         pytest.skip("over 100 M MACs at its smallest input")
-    check(spec, size, 5)
+    # Batch norm over six images on 1x1 maps blows rounding up, in a run alone as well: at ten times
+    # the rate the half ShuffleNetV2, begun an ulp aside, is 3e-6 off itself after the five steps.
+    check(spec, size, 5, three(lr=1e-3))

@@ -118,6 +118,25 @@ def test_the_only_one_that_is_left_is_trained_alone(tmp_path: Path, data: Data) 
     assert record.curves.train_loss == expected.curves.train_loss  # to the last bit
 
 
+def test_a_run_that_has_yet_to_be_filed_is_recorded_as_it_was_trained(
+    tmp_path: Path, data: Data
+) -> None:
+    class Killed(Stopping):
+        def epoch(self, curves: Curves) -> None:
+            if len(curves) == 2:
+                raise KeyboardInterrupt
+
+        def say(self, message: str) -> None:
+            pass
+
+    store, recipe = Store(tmp_path), small_recipe(epochs=2)
+    orders = [Order(recipe, seed, Killed()) for seed in (0, 1)]
+    with pytest.raises(KeyboardInterrupt):
+        list(train_stack(small_spec(), data, orders, store=store, device="cpu"))
+    record = alone(store.root, data, recipe, 0)
+    assert record.environment["steps"] == "stacked (2 runs), eager"
+
+
 @pytest.mark.parametrize("change", [{"batch_size": 27}, {"ema": 0.9}, {"precision": "bf16"}])
 def test_runs_that_cannot_be_one_network_are_refused(
     tmp_path: Path, data: Data, change: dict[str, object]
