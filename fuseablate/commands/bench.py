@@ -6,8 +6,9 @@ import argparse
 import json
 import statistics
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -23,6 +24,14 @@ from fuseablate.commands.completion import named
 from fuseablate.errors import InputError
 from fuseablate.io.cores import usable_cores
 from fuseablate.io.terminal import console
+
+if TYPE_CHECKING:
+    import torch
+
+    from fuseablate.data.parts import Data
+    from fuseablate.recipes import Recipe
+    from fuseablate.spec import Spec
+    from fuseablate.training.benchmark import Loop
 
 STACKED = {"cpu": 4}  # runs of a network as one, unless --stack says otherwise
 STACKED_ELSE = 8
@@ -66,14 +75,13 @@ def run(args: argparse.Namespace) -> int:
     from fuseablate.cost.roofline import roofline
     from fuseablate.network.profile import measured_rates
     from fuseablate.recipes import Recipe
-    from fuseablate.training.benchmark import Loop, OurLoop, ProcessesLoop, timed
+    from fuseablate.training.benchmark import timed
     from fuseablate.training.environment import (
         choose_device,
         describe,
         precision_set,
         threads_set,
     )
-    from fuseablate.training.plain import PlainLoop, TunedLoop
 
     device = choose_device(args.device)
     data = loaded_data(args, spec.input)
@@ -95,13 +103,8 @@ def run(args: argparse.Namespace) -> int:
     loops: list[Loop] = []
     with threads_set(args.threads) as threads:
         try:
-            loops += [PlainLoop(spec, data, recipe, device), TunedLoop(spec, data, recipe, device)]
-            for runs in dict.fromkeys((1, stack)):
-                loops.append(OurLoop(spec, data, recipe, device, runs))
-                if processes:
-                    loops.append(
-                        ProcessesLoop(spec, data, recipe, device, processes=processes, runs=runs)
-                    )
+            for loop in _loops(spec, data, recipe, device, stack=stack, processes=processes):
+                loops.append(loop)  # those before one that fails are closed, too
             tell = (lambda text: None) if args.json else _told
             speeds = timed(loops, steps=args.steps, turns=args.turns, device=device, tell=tell)
             with precision_set("float32"):
@@ -156,6 +159,25 @@ def run(args: argparse.Namespace) -> int:
         style="dim",
     )
     return 0
+
+
+def _loops(
+    spec: Spec, data: Data, recipe: Recipe, device: torch.device, *, stack: int, processes: int
+) -> Iterator[Loop]:
+    """Begin the loops that are compared, one after another; the first is the plain one."""
+    from fuseablate.training.benchmark import OurLoop, ProcessesLoop
+    from fuseablate.training.environment import has_reduced_precision
+    from fuseablate.training.plain import PlainLoop, TunedLoop
+
+    yield PlainLoop(spec, data, recipe, device)
+    yield TunedLoop(spec, data, recipe, device)
+    for runs in dict.fromkeys((1, stack)):
+        yield OurLoop(spec, data, recipe, device, runs)
+        if processes:
+            yield ProcessesLoop(spec, data, recipe, device, processes=processes, runs=runs)
+    if has_reduced_precision(device):
+        for precision in ("tf32", "bf16"):
+            yield OurLoop(spec, data, recipe.replace(precision=precision), device, stack)
 
 
 def _told(text: str) -> None:

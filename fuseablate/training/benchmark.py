@@ -44,7 +44,9 @@ class OurLoop:
     def __init__(
         self, spec: Spec, data: Data, recipe: Recipe, device: torch.device, runs: int = 1
     ) -> None:
-        self.title = f"ours, {runs} stacked" if runs > 1 else "ours, alone"
+        self._precision = recipe.precision
+        precision = "" if recipe.precision == "float32" else f", {recipe.precision}"
+        self.title = (f"ours, {runs} stacked" if runs > 1 else "ours, alone") + precision
         self.images = runs * recipe.batch_size
         size = data.image_size
         states = [TrainingState(spec, recipe, seed, size, device) for seed in range(runs)]
@@ -61,7 +63,7 @@ class OurLoop:
 
     def run(self, steps: int) -> None:
         """Take so many steps, through one epoch after another."""
-        with precision_set("float32"):
+        with precision_set(self._precision):
             for _ in range(steps):
                 if not self._left:
                     self._steps.begin()

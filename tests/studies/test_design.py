@@ -320,6 +320,7 @@ SHIPPED = {
     "kernel": 5,
     "operator": 5,
     "optimizer": 4,
+    "precision": 3,
     "quickstart": 4,
     "residual": 2,
     "se": 2,
@@ -330,7 +331,9 @@ SHIPPED = {
     "search": 1,
     "tuned": 2,
 }
-EPOCHS = {"catalog": 5} | dict.fromkeys(("hardware", "se", "se-iso", "se-form", "search"), 20)
+EPOCHS = {"catalog": 5, "precision": 50} | dict.fromkeys(
+    ("hardware", "se", "se-iso", "se-form", "search"), 20
+)
 
 
 def test_these_studies_ship() -> None:

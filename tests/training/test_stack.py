@@ -146,6 +146,24 @@ def test_a_run_that_diverges_leaves_no_trace_on_the_others() -> None:
             torch.testing.assert_close(tensor, tensors[name], **EQUAL, msg=f"{run} {name}")
 
 
+@pytest.mark.parametrize("runs", [1, 3])
+def test_bf16_steps_are_those_of_float32_to_its_rounding(runs: int) -> None:
+    """Weights, statistics and the optimizer's state stay what they are."""
+    torch.set_default_dtype(torch.float32)
+    ends = []
+    for precision in ("float32", "bf16"):
+        recipes = three(lr=1e-3, precision=precision)[:runs]
+        states, epochs = trained(net(*MIXED), recipes, (12, 12), 4, range(runs))
+        losses = [epoch.loss for epoch in epochs if isinstance(epoch, Trained)]
+        tensors = [*states[0].network.state_dict().values()]
+        tensors += [value for of in states[0].optimizer.state.values() for value in of.values()]
+        assert {tensor.dtype for tensor in tensors} == {torch.float32, torch.int64}
+        ends.append(losses)
+    exact, rounded = ends
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, rel=0.02)
+
+
 def after_steps(
     recipes: Sequence[Recipe], static: bool, epochs: int = 2
 ) -> tuple[list[TrainingState], list[Epochs]]:
