@@ -19,8 +19,9 @@ from fuseablate.layers import (
     numel,
 )
 from fuseablate.ops.fields import Bool, Channels, Choice, Int, Kernel, Padding, field
+from fuseablate.ops.gates import WithSE
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, WithSE, act_layer
+from fuseablate.ops.shared import NL, NORM, act_layer
 from fuseablate.ops.spatial import DEPTHWISE, FORM, spatial
 from fuseablate.ops.values import check_kernel, padding_of, sides
 
@@ -70,7 +71,7 @@ class ConvRow(WithSE):
         """Return the convolution (or the linear layer) and what stands around it."""
         cout = settings.classes if self.out == "classes" else int(self.out)
         core = self._core(shape, cout, settings)
-        se = self.gate(cout, shape[0])
+        se = self.gate(cout, shape[0], settings)
         before = self.se_place == "before_nl"
         drop = Dropout(settings.dropout) if self.dropout and settings.dropout else None
         around = named(

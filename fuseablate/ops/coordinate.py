@@ -1,24 +1,23 @@
-"""Coordinate attention: each line and each column of a map scaled, channel by channel.
-
-Hou et al., "Coordinate Attention for Efficient Mobile Network Design", CVPR 2021.
-"""
+"""Coordinate attention as a row: each line and each column of a map scaled, channel by channel."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fuseablate.layers import Act, Conv, CoordinateGate, Layer, Shape, named, seq
+from fuseablate.layers import Layer, Shape
 from fuseablate.ops.fields import Bool, Int, field
+from fuseablate.ops.gates import LEAST, REDUCTION, SIGMOID, coordinate_attention
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import GATES, NL, NORM, Normed, act_layer
+from fuseablate.ops.shared import GATES, NL, NORM, Normed
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoordinateAttention(Normed):
     """Means of lines and columns, squeezed together by a 1x1, then a gate each.
 
-    (C, H, W) to the same. The squeezed width is C / `reduction`, and at least `least`.
+    (C, H, W) to the same. The squeezed width is C / `reduction`, and at least `least`. Inside
+    blocks it stands where `se=true` and `se_kind=coordinate`.
     """
 
     op: ClassVar[str] = "coordinate"
@@ -27,21 +26,22 @@ class CoordinateAttention(Normed):
 
     norm: str = field(NORM, "batch")
     nl: str = field(NL, "hswish")
-    reduction: int = field(Int(), 32)
+    reduction: int = field(Int(), REDUCTION)
     """The factor by which the channels are squeezed."""
-    least: int = field(Int(), 8)
+    least: int = field(Int(), LEAST)
     """The fewest channels that they are squeezed to."""
     bias: bool = field(Bool(), True)
-    gate: str = field(GATES, "sigmoid")
+    gate: str = field(GATES, SIGMOID)
     """What the weights pass before they scale the map."""
 
     def layers(self, shape: Shape, settings: Settings) -> Layer:
-        channels = self.channels_in(shape)
-        inner = max(self.least, channels // self.reduction)
-        squeeze = seq(
-            conv=self.conv(Conv(channels, inner, bias=self.bias)),
-            norm=self.norm_layer(inner, settings),
-            act=act_layer(self.nl),
+        return coordinate_attention(
+            self,
+            self.channels_in(shape),
+            settings,
+            reduction=self.reduction,
+            least=self.least,
+            nl=self.nl,
+            bias=self.bias,
+            gate=self.gate,
         )
-        factors = seq(conv=self.conv(Conv(inner, channels, bias=self.bias)), gate=Act(self.gate))
-        return CoordinateGate(named(squeeze=squeeze, rows=factors, columns=factors))

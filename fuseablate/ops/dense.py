@@ -22,8 +22,9 @@ from fuseablate.layers import (
     named,
 )
 from fuseablate.ops.fields import Bool, Float, Int, field
+from fuseablate.ops.gates import WithSE
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, WithSE, act_layer, drop_path
+from fuseablate.ops.shared import NL, NORM, act_layer, drop_path
 from fuseablate.ops.spatial import FORM, spatial
 from fuseablate.ops.values import check_kernel, same_padding
 
@@ -71,7 +72,7 @@ class Dense(WithSE):
         body = named(
             reduce=Seq(reduce) if inner else None,
             filter=Seq(filtering),
-            se=self.gate(self.growth, cin),
+            se=self.gate(self.growth, cin, settings),
             dropout=Dropout(settings.dropout) if drop else None,
             drop_path=drop_path(settings),
         )
@@ -115,7 +116,7 @@ class Transition(WithSE):
                 norm=self.norm_layer(cin, settings),
                 act=act_layer(self.nl),
                 conv=self.conv(Conv(cin, out)),
-                se=self.gate(out, cin),
+                se=self.gate(out, cin, settings),
                 pool=Pool("avg", window, window),
             )
         )

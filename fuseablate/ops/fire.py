@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from fuseablate.layers import Concat, Conv, Layer, Seq, Shape, named
 from fuseablate.ops.fields import Bool, Int, field
+from fuseablate.ops.gates import WithSE
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, WithSE, residual
+from fuseablate.ops.shared import NL, NORM, residual
 from fuseablate.ops.spatial import FORM, spatial_norm
 from fuseablate.ops.values import check_kernel, same_padding
 
@@ -59,7 +60,7 @@ class Fire(WithSE):
         body = named(
             squeeze=self._pointwise(cin, narrow, settings),
             expand=Concat(expand),
-            se=self.gate(out, cin),
+            se=self.gate(out, cin, settings),
         )
         return residual(body, settings) if self.residual and cin == out else Seq(body)
 

@@ -26,8 +26,9 @@ from fuseablate.layers import (
     named,
 )
 from fuseablate.ops.fields import Bool, Choice, Float, Int, Kernel, Listed, field, part
+from fuseablate.ops.gates import WithSE
 from fuseablate.ops.row import Fields, Settings
-from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, WithSE, act_layer, residual
+from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, act_layer, residual
 from fuseablate.ops.spatial import FORM, spatial_norm
 from fuseablate.ops.values import chain, check_kernel, listed, padding_of, sides
 
@@ -163,7 +164,7 @@ class Inception(Branches):
         cin = self.channels_in(shape)
         joined = self.joined(cin, WITHIN, settings)
         channels = joined.infer(shape)[0][0]
-        return Seq(named(branches=joined, se=self.gate(channels, cin)))
+        return Seq(named(branches=joined, se=self.gate(channels, cin, settings)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +185,7 @@ class Reduction(Branches):
         cin = self.channels_in(shape)
         joined = self.joined(cin, (self.stride, self.padding), settings)
         channels = joined.infer(shape)[0][0]
-        return Seq(named(branches=joined, se=self.gate(channels, cin)))
+        return Seq(named(branches=joined, se=self.gate(channels, cin, settings)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +213,7 @@ class InceptionRes(Branches):
         body: Children = named(
             branches=joined,
             project=self.conv(Conv(channels, cin, bias=True)),
-            se=self.gate(cin, cin),
+            se=self.gate(cin, cin, settings),
             scale=None if self.scale == 1 else Scale(float(self.scale)),
         )
         after = named(act=act_layer(self.nl if self.nl_last == "same" else self.nl_last))

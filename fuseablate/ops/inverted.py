@@ -25,8 +25,9 @@ from fuseablate.layers import (
     seq,
 )
 from fuseablate.ops.fields import Bool, Channels, Choice, Int, field
+from fuseablate.ops.gates import WithSE
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, WithSE, act_layer, residual
+from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, act_layer, residual
 from fuseablate.ops.spatial import FORM
 from fuseablate.ops.values import check_kernel, same_padding, width_of
 
@@ -85,7 +86,7 @@ class InvertedBottleneck(WithSE):
         leave_out = self.expand == "wider" and exp == cin
         spatial, channels = self.filter(exp, settings)
         gated = self.out if self.se_place == "after_project" else channels
-        se = self.gate(gated, cin)
+        se = self.gate(gated, cin, settings)
         body = seq(
             expand=None if leave_out else self.conv_norm(Conv(cin, exp), settings, self.nl),
             depthwise=spatial,

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from fuseablate.layers import Conv, Dropout, Layer, Seq, Shape, named
 from fuseablate.ops.fields import Bool, Int, Listed, Padding, field
+from fuseablate.ops.gates import WithSE
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, WithSE
+from fuseablate.ops.shared import NL, NORM
 from fuseablate.ops.spatial import FORM, spatial_norm
 from fuseablate.ops.values import check_kernel, listed, padding_of
 
@@ -60,7 +61,7 @@ class MlpConv(WithSE):
             (
                 *named(dropout=Dropout(settings.dropout) if self._drops(settings) else None),
                 *((f"conv{number}", step) for number, step in enumerate(steps, 1)),
-                *named(se=self.gate(before, cin)),
+                *named(se=self.gate(before, cin, settings)),
             )
         )
 

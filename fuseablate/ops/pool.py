@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from fuseablate.layers import GlobalPool, Layer, Pad, Pool, Shape, seq
 from fuseablate.ops.fields import Bool, Int, field
+from fuseablate.ops.gates import WithSE
 from fuseablate.ops.row import Row, Settings
-from fuseablate.ops.shared import NL, WithSE, act_layer
+from fuseablate.ops.shared import NL, act_layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,8 @@ class PoolRow(WithSE):
         """Return the pooling, with SE and a non-linearity where an edit put them."""
         pool = GlobalPool((self.size, self.size))
         norm = self.norm_layer(shape[0], settings)
-        return seq(pool=pool, norm=norm, se=self.gate(shape[0], shape[0]), act=act_layer(self.nl))
+        se = self.gate(shape[0], shape[0], settings)
+        return seq(pool=pool, norm=norm, se=se, act=act_layer(self.nl))
 
 
 @dataclass(frozen=True, kw_only=True)

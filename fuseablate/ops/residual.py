@@ -23,8 +23,9 @@ from fuseablate.layers import (
     named,
 )
 from fuseablate.ops.fields import Bool, Channels, Choice, Int, field
+from fuseablate.ops.gates import WithSE
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, WithSE, act_layer, drop_path, residual
+from fuseablate.ops.shared import NL, NORM, act_layer, drop_path, residual
 from fuseablate.ops.spatial import FORM, spatial_norm
 from fuseablate.ops.values import check_kernel, same_padding, width_of
 
@@ -107,7 +108,7 @@ class Basic(ResidualBlock):
         return named(
             first=self.filter(cin, self.out, self.stride, settings, last=False),
             second=self.filter(self.out, self.out, 1, settings, last=True),
-            se=self.gate(self.out, cin),
+            se=self.gate(self.out, cin, settings),
         )
 
 
@@ -149,7 +150,7 @@ class Bottleneck(ResidualBlock):
         inner = width_of(self.inner, cin)
         first, filtering = self.strides()
         inside = self.se_place == "after_nl"
-        se = self.gate(inner if inside else self.out, cin)
+        se = self.gate(inner if inside else self.out, cin, settings)
         reduce = Conv(cin, inner, stride=(first, first))
         return named(
             reduce=self.conv_norm(reduce, settings, self.nl),

@@ -1,4 +1,4 @@
-"""What rows with convolutions share: norms, non-linearities, squeeze-and-excite."""
+"""What rows with convolutions share: norms, non-linearities, residuals."""
 
 from __future__ import annotations
 
@@ -14,20 +14,15 @@ from fuseablate.layers import (
     Children,
     Conv,
     DropPath,
-    Flatten,
-    Gate,
-    GlobalPool,
     Layer,
     LayerNorm,
-    Linear,
     Norm,
     Residual,
     named,
     seq,
 )
-from fuseablate.ops.fields import Bool, Choice, Int, field
+from fuseablate.ops.fields import Bool, Choice, field
 from fuseablate.ops.row import Row, Settings
-from fuseablate.ops.values import scaled
 
 
 @dataclass(frozen=True)
@@ -120,49 +115,3 @@ class Normed(Row):
         """Return a convolution with its norm and non-linearity, where it has them."""
         norm = self.norm_layer(conv.cout, settings)
         return seq(conv=self.conv(conv), norm=norm, act=act_layer(nl))
-
-
-@dataclass(frozen=True, kw_only=True)
-class WithSE(Normed):
-    """A row that may have squeeze-and-excite (Hu et al., CVPR 2018).
-
-    The defaults are the source's SEModule: pool, linear to a quarter, ReLU, linear, H-Sigmoid.
-    """
-
-    se: bool | None = field(Bool(), None)
-    se_reduction: int = field(Int(), 4)
-    """The factor by which SE squeezes the channels."""
-    se_of: str = field(Choice(("width", "input")), "width")
-    """What is divided by `se_reduction`: the gated width, or the block's input."""
-    se_divisor: int = field(Int(), 1)
-    """What the quotient is rounded to."""
-    se_bias: bool = field(Bool(), False)
-    """Whether SE's two linear layers have biases."""
-    se_nl: str = field(NL, "relu")
-    """The non-linearity between SE's two linear layers."""
-    se_gate: str = field(GATES, "hsigmoid")
-    """What SE's output passes before it scales the channels."""
-
-    def gate(self, channels: int, cin: int) -> Layer | None:
-        """Return the gate over `channels` in a block of `cin` input channels, or None."""
-        if not self.se:
-            return None
-        of = cin if self.se_of == "input" else channels
-        squeezed = of // self.se_reduction
-        if squeezed and self.se_divisor > 1:
-            squeezed = scaled(squeezed, self.se_divisor)
-        if squeezed < 1:
-            raise InputError(
-                f"SE with reduction {self.se_reduction} squeezes {of} channels to none; "
-                f"use a reduction of at most {of}"
-            )
-        return Gate(
-            named(
-                pool=GlobalPool(),
-                flatten=Flatten(),
-                fc1=Linear(channels, squeezed, self.se_bias),
-                act=act_layer(self.se_nl),
-                fc2=Linear(squeezed, channels, self.se_bias),
-                gate=Act(self.se_gate),
-            )
-        )

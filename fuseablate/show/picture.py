@@ -20,6 +20,7 @@ from fuseablate.layers import (
     Sum,
     contains,
 )
+from fuseablate.ops.gates import GATE_TITLES
 from fuseablate.ops.pool import PoolRow, WindowPool
 from fuseablate.show.blocks import COMPUTES, Graph, draw, flat
 from fuseablate.show.lines import NORMS, TableLine
@@ -110,7 +111,7 @@ def _small(line: TableLine) -> str:
     widths = [f"{name} {values[name]}" for name in ("exp", "inner", "growth") if name in values]
     widths += [f"out {line.last.out_shape[0]}"] if line.cost.params else []
     extras = [NORMS[values["norm"]]] if values.get("norm") in NORMS else []
-    extras += ["SE"] if values.get("se") else []
+    extras += [GATE_TITLES[values.get("se_kind", "se")]] if values.get("se") else []
     nl = values.get("nl")
     extras += [ACTIVATIONS[nl].title] if nl and nl != "identity" else []
     params = COSTS["params"].counted(line.cost.params) if line.cost.params else ""

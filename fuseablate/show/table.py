@@ -12,6 +12,7 @@ from rich.text import Text
 from fuseablate.cost import SUMMARY, CostKind
 from fuseablate.io.terminal import size_text
 from fuseablate.layers import ACTIVATIONS, Cost
+from fuseablate.ops.gates import GATE_TITLES
 from fuseablate.ops.pool import WindowPool
 from fuseablate.show.lines import NORMS, TableLine, notes
 from fuseablate.spec import Size, Spec
@@ -154,7 +155,10 @@ def _has(line: TableLine, name: str) -> bool:
 
 
 def _se(line: TableLine) -> str:
-    return {None: "-", True: "Yes", False: "No"}[line.row.values().get("se")]
+    values = line.row.values()
+    kind = values.get("se_kind", "se")
+    yes = "Yes" if kind == "se" else GATE_TITLES[kind]
+    return {None: "-", True: yes, False: "No"}[values.get("se")]
 
 
 def _nl(line: TableLine) -> str:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from fuseablate import build, load_spec
 from fuseablate.layers import Act, Seq
 from fuseablate.network.builder import PRIMITIVE_MODULES, to_module
+from fuseablate.ops import Settings
 from fuseablate.ops.conv import ConvRow
 from fuseablate.spec.spec import Spec
 
@@ -84,7 +85,8 @@ def test_torchs_own_functions_are_the_sources(kind: str, source: nn.Module) -> N
 @pytest.mark.parametrize("channels", [12, 64])
 def test_squeeze_excite_is_the_sources_module(channels: int) -> None:
     torch.manual_seed(0)
-    gate = ConvRow(id="1", kernel=1, out=channels, se=True).gate(channels, channels)
+    settings = Settings(classes=10, dropout=0.0)
+    gate = ConvRow(id="1", kernel=1, out=channels, se=True).gate(channels, channels, settings)
     assert gate is not None
     ours = to_module(gate).double()
     theirs = SEModule(channels).double()

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torchvision.models.convnext import CNBlock
 from torchvision.models.shufflenetv2 import InvertedResidual
 
-from fuseablate import InputError, Spec, build
+from fuseablate import InputError, Spec, build, load_spec
 from fuseablate.layers import canonical
 from fuseablate.network.builder import to_module
 from fuseablate.network.pretrained import converted
@@ -101,6 +101,61 @@ ALL = {"name": "all", "input": 24, "classes": 10, "rows": ROWS}
 )
 def test_fvcore_counts_what_the_layers_say(edits: tuple[str, ...]) -> None:
     check_costs(Spec.from_dict(ALL).edit(*edits))
+
+
+class Gated(nn.Module):
+    """MobileNetV2's block with a gate behind its filter, before the activation."""
+
+    def __init__(self, gate: nn.Module) -> None:
+        super().__init__()
+        self.expand = nn.Sequential(nn.Conv2d(16, 48, 1, bias=False), nn.BatchNorm2d(48))
+        self.filter = nn.Sequential(
+            nn.Conv2d(48, 48, 3, 2, 1, groups=48, bias=False), nn.BatchNorm2d(48)
+        )
+        self.gate = gate
+        self.project = nn.Sequential(nn.Conv2d(48, 24, 1, bias=False), nn.BatchNorm2d(24))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        gated = self.gate(self.filter(F.relu(self.expand(x))))
+        y: torch.Tensor = self.project(F.relu(gated))
+        return y
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        ("eca", lambda: EcaModule(48)),
+        ("coordinate", lambda: CoordAttn(48, rd_channels=8, bias=True)),
+    ],
+)
+def test_attention_inside_a_block(kind: str, make: Callable[[], nn.Module]) -> None:
+    reference = Gated(make())
+    randomise(reference)
+    values = {"kernel": 3, "exp": 48, "out": 24, "stride": 2, "se": True, "nl": "relu"}
+    row = OPS["mbconv"].from_values("1", {**values, "se_kind": kind})
+    ours = to_module(row.layers(SHAPE, SETTINGS))
+    ours.load_state_dict(converted(ours, reference.state_dict()))
+    x = torch.randn(2, *SHAPE)
+    for training in (False, True):
+        expected = reference.train(training)(x.clone())
+        assert torch.allclose(ours.train(training)(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["eca", "coordinate"])
+def test_the_kind_of_all_gates_is_one_edit(kind: str) -> None:
+    """It leaves the rows without a gate as they are, whatever the block and the place."""
+    for name in ("fusenet", "mobilenet_v3_small_cifar_x0_35", "regnet_y_400mf"):
+        spec = load_spec(name)
+        edited = spec.edit(f"all.se_kind={kind}")
+        check_costs(edited, (64, 64))
+        gates = [row.row.values().get("se") for row in spec.infer((64, 64))]
+        changed = [
+            before.layer != after.layer
+            for before, after in zip(spec.infer((64, 64)), edited.infer((64, 64)), strict=True)
+        ]
+        assert changed == [bool(gate) for gate in gates]
+    with pytest.raises(InputError, match=r"edit 'all.se_kind=\w+': changes nothing"):
+        load_spec("fusenet").edit("all.se=false").edit(f"all.se_kind={kind}")
 
 
 @torch.no_grad()

@@ -324,7 +324,7 @@ SHIPPED = {
     "quickstart": 4,
     "residual": 2,
     "se": 2,
-    "se-form": 4,
+    "se-form": 6,
     "se-iso": 3,  # with SE, without, and without at equal MACs
     "catalog": 10,
     "se-per-row": 20,  # SE stands in rows 2, 5 to 12 and 13; row 2's hardly costs MACs
