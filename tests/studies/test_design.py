@@ -314,6 +314,7 @@ def test_no_alias_among_five() -> None:
 # The studies that ship. Counts by hand: the baseline and each level, or as said.
 SHIPPED = {
     "activation": 6,
+    "anchor": 2,
     "expansion": 9,  # the baseline, four, and four at equal MACs
     "factorial": 14,  # 2 x 2 x 2; all but the baseline and nl=relu cost other MACs
     "hardware": 1,
@@ -331,7 +332,7 @@ SHIPPED = {
     "search": 1,
     "tuned": 2,
 }
-EPOCHS = {"catalog": 5, "precision": 50} | dict.fromkeys(
+EPOCHS = {"anchor": 100, "catalog": 5, "precision": 50} | dict.fromkeys(
     ("hardware", "se", "se-iso", "se-form", "search"), 20
 )
 
@@ -360,7 +361,9 @@ def test_every_shipped_study_loads_expands_and_is_costed(name: str) -> None:
         assert cost.params > 0
         assert cost.macs > 0
     if name != "quickstart":
-        seeds = (0, 1, 2, 3, 4) if name in ("se", "tuned") else (0, 1, 2)
+        seeds = {"se": (0, 1, 2, 3, 4), "tuned": (0, 1, 2, 3, 4), "anchor": (0,)}.get(
+            name, (0, 1, 2)
+        )
         assert (study.data.name, study.seeds.each) == ("cifar100", seeds)
         assert study.recipe.epochs == EPOCHS.get(name, 10)
 
