@@ -73,6 +73,8 @@ class Trial:
     """What it changes of the study's."""
     costs: Mapping[str, float] = field(default_factory=dict)
     """Those that are objectives, beyond the ones above."""
+    assignment: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    """The value of each parameter that it has; empty in manifests of before it was written."""
 
     def cost(self, name: str) -> float | None:
         """Return a cost that is an objective, params or MACs; None of a latency not measured."""

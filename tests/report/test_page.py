@@ -18,6 +18,8 @@ from fuseablate.commands.program import main
 from fuseablate.report import Comparison
 from fuseablate.report.files.page.figures import band
 from fuseablate.report.files.page.networks import FieldText, alone, compared, is_variant
+from fuseablate.report.marks import colour_of
+from fuseablate.runs.manifest import Searched, Trial
 from fuseablate.runs.record import Curves, Record
 from fuseablate.spec.catalog import load_spec
 from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, stored, written
@@ -47,7 +49,7 @@ THREE = comparison(
 class Page(HTMLParser):
     """The elements and the text of a page; every element must be closed in its turn."""
 
-    EMPTY = frozenset({"meta", "line", "circle"})
+    EMPTY = frozenset({"meta", "line", "circle", "input"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -273,12 +275,119 @@ def test_the_cost_is_chosen(view: Any) -> None:
 
 def test_curves_are_chosen(view: Any) -> None:
     page = view(THREE)
-    lines = page.locator(".curves polyline")
-    assert lines.count() == 4
+    own, grey = page.locator(".curve:not(.other)"), page.locator(".curve.other")
+    assert (own.count(), grey.count()) == (4, 0)
     page.locator(".curves button.key").first.click()
-    assert lines.count() == 3
+    assert (own.count(), grey.count()) == (3, 1)
+    assert page.locator('.curves button.key[aria-pressed="false"]').all_inner_texts() == [
+        "baseline"
+    ]
     page.locator(".curves button", has_text="Training loss").click()
     assert "Training loss" in page.locator(".curves svg.plot").inner_html()
+
+
+def many(count: int) -> Comparison:
+    return comparison(
+        "one-factor",
+        made("baseline", "", BASE, 0.40, 0.41),
+        *(
+            made(
+                f"kernel={2 * at + 3}",
+                f"2.kernel={2 * at + 3}",
+                LEAN,
+                0.30 + at / 100,
+                0.31 + at / 100,
+            )
+            for at in range(1, count)
+        ),
+    )
+
+
+def test_every_curve_has_its_legend_and_a_colour_of_its_own(view: Any) -> None:
+    page = view(many(9))
+    assert page.locator(".curve").count() == page.locator(".curves button.key").count() == 9
+    assert page.locator(".curve.other").count() == 2  # seven have colours of their own by hand
+    page.locator(".curves button", has_text="All").click()
+    colours = page.locator(".curve:not(.other) .line").evaluate_all(
+        "lines => lines.map((line) => getComputedStyle(line).stroke)"
+    )
+    assert len(set(colours)) == len(colours) == 9
+    page.locator(".curve .touch").nth(4).hover(force=True)
+    assert page.locator(".curve.lit").count() == 1
+    assert page.locator(".curves .tip b").inner_text().startswith(("kernel=", "baseline"))
+
+
+def test_the_filter_leaves_what_holds_the_text(view: Any) -> None:
+    page = view(THREE)
+    page.locator(".filter input").fill("KERNEL")
+    visible = page.locator("table.sortable").first.locator("tbody tr:visible th > code")
+    assert visible.all_inner_texts() == ["baseline", "kernel=3"]  # the reference stays
+    assert page.locator(".filter [role=status]").inner_text() == "1 of 3 variants"
+    assert page.locator(".scatter .point").count() == 2
+    assert page.locator(".curve").count() == 2
+    page.locator(".filter input").fill("")
+    assert page.locator(".scatter .point").count() == 4
+
+
+def test_the_verdict_is_in_sight_on_a_telephone(view: Any) -> None:
+    page = view(THREE)
+    page.set_viewport_size({"width": 390, "height": 844})
+    for at in range(3):
+        box = page.locator("td.verdict").nth(at).bounding_box()
+        assert box["width"] > 0
+        assert box["x"] + box["width"] <= 390
+    # A card is still a row of a table to who hears it read.
+    assert page.get_by_role("row").count() >= 4
+    assert page.get_by_role("columnheader", name="Verdict").first.is_visible()
+
+
+def test_a_search_shows_its_trials(view: Any) -> None:
+    def trial(number: int, top1: float | None, macs: int, kernel: int) -> Trial:
+        return Trial(number=number, state="complete" if top1 else "pruned", seeds=1, top1=top1,
+                     params=10, macs=macs, latency=None, edits=f"fuse.kernel={kernel}",
+                     finalist=number == 1, assignment={"kernel": kernel, "se": True})  # fmt: skip
+
+    page = view(
+        comparison(
+            "search",
+            planned("baseline", "", BASE, 0.400, 0.410),
+            planned("trial 1", "fuse.kernel=5", LEAN, 0.430, 0.441),
+            search=Searched(
+                sampler="tpe", objectives=("accuracy", "macs"), seeds=1,
+                trials=(trial(0, 30.0, 100, 3), trial(1, 40.0, 200, 5), trial(2, None, 150, 7)),
+                refused={"over budget": 5}, importance={"kernel": 0.75, "se": 0.25},
+                random=(trial(0, 20.0, 300, 7),),
+            ),
+        )
+    )  # fmt: skip
+    assert page.locator(".trials .trial .mark").count() == 3 + 3  # of the trials and the legend
+    assert page.locator(".trials .trial.finalist").count() == 1 + 1
+    assert page.locator(".parallel .trial").count() == 2
+    axes = page.locator(".parallel text").all_text_contents()
+    assert {"kernel", "se", "Val top-1 (%)", "3", "5", "yes"} <= set(axes)
+    rows = page.locator("details", has_text="All trials").locator("tbody tr")
+    assert [text.split() for text in rows.all_inner_texts()] == [
+        ["1", "★", "finalist", "40.00", "1", "of", "1", "200", "10", "fuse.kernel=5"],
+        ["0", "done", "30.00", "1", "of", "1", "100", "10", "fuse.kernel=3"],
+        ["2", "pruned", "1", "of", "1", "150", "10", "fuse.kernel=7"],
+    ]
+    # By hand, of a frame of 200 MACs by 40 %: 100 x 30, of 8,000 in all.
+    assert "0.375" in page.locator("svg.steps").first.inner_html()
+    assert "0.75" in page.get_by_role("region", name="Importance of parameters").inner_text()
+    page.locator(".filter input").fill("kernel=5")
+    assert page.locator(".trials figure .trial, .trials .canvas .trial").count() == 1
+    page.locator(".trials .canvas .trial").first.hover(force=True)
+    assert "fuse.kernel=5" in page.locator(".trials .tip").inner_text()
+
+
+def test_the_page_and_the_plot_have_the_same_colours() -> None:
+    """Matplotlib writes each colour that it draws in into its SVG, but for black."""
+    drawn = set(re.findall(r"fill: (#[0-9a-f]{6})", written("plot", many(9))))
+    page = written("html", many(9))
+    in_page = {colour.lower() for colour in re.findall(r"#[0-9A-F]{6}", page)}
+    places = [colour_of(place) for place in range(9)]
+    assert len(set(places)) == 9
+    assert {colour.lower() for colour in places[1:]} <= drawn & in_page
 
 
 def test_edited_cells_are_marked(view: Any) -> None:

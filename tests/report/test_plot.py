@@ -13,7 +13,8 @@ from PIL import Image
 
 from fuseablate.commands.program import main
 from fuseablate.report import Comparison, ReportOptions, analyse
-from fuseablate.report.files.plot import COLOURS, NAMED, draw_plot
+from fuseablate.report.files.plot import NAMED, draw_plot
+from fuseablate.report.marks import COLOURS
 from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, stored
 
 

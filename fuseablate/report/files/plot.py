@@ -17,15 +17,12 @@ from fuseablate.io.escaping import plain
 from fuseablate.io.terminal import short
 from fuseablate.report.analysis import AnalysedComparison, front_of
 from fuseablate.report.differences import AnalysedVariant
+from fuseablate.report.marks import colour_of, mark_of
 
 WIDTH, HEIGHT = 3.4, 2.6  # inches: a column of a paper; of the legend, what its lines take
 LEFT, RIGHT, TOP, BELOW = 0.5, 0.1, 0.25, 0.5  # inches around the axes
 LINE = 0.16  # inches of one line of the legend
 LETTERS = 54  # of one line of the legend
-# Colours that the colour-blind tell apart (Okabe and Ito, 2008), the reference's first. Their
-# yellow is left out: a thin line of it cannot be seen on white.
-COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = "osD^vP*X"
 STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -115,11 +112,10 @@ def _panel(axes: Any, report: AnalysedComparison, rows: Sequence[AnalysedVariant
         axes.step(*zip(*steps, strict=True), where="post", color="0.6", lw=0.8, zorder=1,
                   label="Pareto front")  # fmt: skip
     axes.axhline(rows[0].mean, color="0.8", lw=0.8, ls=(0, (4, 3)), zorder=0)
+    places = {variant.key: at for at, variant in enumerate(report.comparison.variants)}
     for row in rows:
-        at = named.index(row) if row in named else None
-        others = COLOURS[1:]  # the first is the reference's alone
-        colour = COLOURS[0] if row is rows[0] else GREY if at is None else others[at % len(others)]
-        marker = "o" if at is None else MARKERS[at % len(MARKERS)]
+        at = places[row.variant.key] if row in named else None
+        colour, marker = (GREY, "o") if at is None else (colour_of(at), mark_of(at))
         above = 0 if at is None else 3
         value, scores = cost.in_unit(row.variant.cost(cost.name) or 0), list(row.scores.values())
         if row.span:

@@ -66,6 +66,7 @@ def _trial(trial: FrozenTrial, search: Search, finalist: bool) -> Trial:
         costs={
             name: trial.user_attrs[name] for name in search.cost_objectives if name not in SUMMARY
         },
+        assignment=trial.params,
     )
 
 

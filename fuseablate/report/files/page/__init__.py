@@ -21,8 +21,11 @@ from fuseablate.report.files.page.figures import (
     best_drawing,
     plotted_costs,
     script_data,
+    text_of,
 )
 from fuseablate.report.files.page.networks import networks, setting
+from fuseablate.report.files.page.searched import searched, trials_data
+from fuseablate.report.marks import COLOURS
 
 
 def as_html(reports: Sequence[AnalysedComparison]) -> str:
@@ -54,20 +57,33 @@ def as_html(reports: Sequence[AnalysedComparison]) -> str:
         "networks": networks,
         "plotted_costs": plotted_costs,
         "run_columns": [column for column in RUN_COLUMNS if not column.roomy],
+        "searched": searched,
         "setting": setting,
+        "text_of": text_of,
     }
 
     style, script = (loader.get_source(environment, name)[0] for name in ("page.css", "page.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    data = json.dumps([script_data(report) for report in reports], allow_nan=False)
+    data = json.dumps([_script_data(report) for report in reports], allow_nan=False)
     return environment.get_template("page.html").render(
         title=", ".join(dict.fromkeys(report.title for report in reports)),
         reports=reports,
-        style=Markup(style),
+        style=Markup(f"{style}{_colours()}"),
         script=Markup(script),
         script_hash=f"sha256-{digest}",
         data=Markup(data.replace("<", "\\u003c")),  # no text can end the element that holds it
     )
+
+
+def _colours() -> str:
+    """Return the colours of plots as rules for the light page."""
+    light = "; ".join(f"--o{at}: {colour}" for at, colour in enumerate(COLOURS))
+    return f"@media print, (prefers-color-scheme: light) {{ :root {{ {light}; }} }}\n"
+
+
+def _script_data(report: AnalysedComparison) -> dict[str, Any]:
+    search = report.comparison.search
+    return {**script_data(report), "search": trials_data(search) if search else None}
 
 
 def _finalized(value: Any) -> Any:

@@ -11,7 +11,9 @@ from fuseablate.cost import SUMMARY, CostKind, cost_kind, summary
 from fuseablate.io.escaping import plain
 from fuseablate.report.analysis import AnalysedComparison, front_of
 from fuseablate.report.columns import delta_cell, typographic
+from fuseablate.report.comparison import ComparedVariant
 from fuseablate.report.differences import AnalysedVariant
+from fuseablate.report.marks import COLOURS, colour_of
 from fuseablate.report.search_progress import (
     best_so_far,
     curve_title,
@@ -20,7 +22,7 @@ from fuseablate.report.search_progress import (
 )
 from fuseablate.runs import Record, Searched
 
-WIDTH, HEIGHT = 720, 260  # of the drawing of a search's best, in its own units
+WIDTH, HEIGHT = 720, 260  # of a drawing of curves over trials, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 24, 40
 TICKS = 4  # steps of its vertical axis
 
@@ -58,6 +60,9 @@ def script_data(report: AnalysedComparison) -> dict[str, Any]:
     index = {variant.key: at for at, variant in enumerate(report.comparison.variants)}
     return {
         "metric": report.metric_title,
+        "colours": [css_colour(at) for at in range(len(report.comparison.variants))],
+        "names": [plain(variant.name) for variant in report.comparison.variants],
+        "texts": [text_of(variant) for variant in report.comparison.variants],
         "costs": {name: kind.label for name, kind in costs.items()},
         "measures": {name: measure.axis for name, measure in MEASURES.items()},
         "points": [_point(row, index[row.variant.key], costs) for row in report.plotted],
@@ -72,6 +77,16 @@ def script_data(report: AnalysedComparison) -> dict[str, Any]:
             if runs
         ],
     }
+
+
+def css_colour(place: int) -> str:
+    """Return a variant's colour for the style sheet, whose first ones have a form for the dark."""
+    return f"var(--o{place})" if place < len(COLOURS) else colour_of(place)
+
+
+def text_of(variant: ComparedVariant) -> str:
+    """Return what the filter of the page looks for a text in."""
+    return plain(f"{variant.name} {variant.beneath}".lower())
 
 
 def _point(row: AnalysedVariant, index: int, costs: Mapping[str, CostKind]) -> dict[str, Any]:
@@ -131,9 +146,15 @@ def band(runs: Sequence[Record], measure: str) -> dict[str, list[float]]:
 
 def best_drawing(search: Searched) -> dict[str, Any] | None:
     """Return the curves of the best so far with their places in the drawing; None without any."""
-    curves = best_so_far(search)
+    curves = {curve_title(name): scores for name, scores in best_so_far(search).items()}
     if not curves:
         return None
+    note = curves_note(best_so_far(search))
+    return {**steps_drawing(curves, "Best validation top-1 (%)", 1), "note": note}
+
+
+def steps_drawing(curves: Mapping[str, Sequence[float]], axis: str, digits: int) -> dict[str, Any]:
+    """Return curves over trials, by their titles, with their places in the drawing."""
     most = max(len(curve) for curve in curves.values())
     low = min(curve[0] for curve in curves.values())
     span = (max(curve[-1] for curve in curves.values()) - low) or 1.0
@@ -155,12 +176,12 @@ def best_drawing(search: Searched) -> dict[str, Any] | None:
         "left": LEFT,
         "right": WIDTH - RIGHT,
         "bottom": HEIGHT - BOTTOM,
-        "up": [(y(value), f"{value:.1f}") for value in marks],
+        "up": [(y(value), f"{value:.{digits}f}") for value in marks],
         "across": [(x(n), f"{n:,}") for n in dict.fromkeys((1, (most + 1) // 2, most))],
         "curves": [
-            {"title": curve_title(name), "scores": scores, "path": path(scores)}
-            for name, scores in curves.items()
+            {"title": title, "scores": scores, "path": path(scores), "colour": css_colour(at)}
+            for at, (title, scores) in enumerate(curves.items())
         ],
         "counts": shown_counts(curves),
-        "note": curves_note(curves),
+        "axis": axis,
     }

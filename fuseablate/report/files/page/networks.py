@@ -45,8 +45,7 @@ def networks(comparison: Comparison) -> Iterator[dict[str, Any]]:
         spec = variant.runs[0].spec
         table = compared(spec, reference) if is_variant(spec, reference) else alone(spec)
         yield {
-            "name": variant.name,
-            "beneath": variant.beneath,
+            "variant": variant,
             "open": at == min(1, len(trained) - 1),
             "table": table,
             "notes": table.notes,

@@ -74,15 +74,44 @@ function axes(host, xs, ys, xTitle, yTitle, xText) {
   return { svg, x, y };
 }
 
-function shape(index, x, y, size) {
-  const r = size, polygon = (...corners) => node("polygon", { points: corners.map(([a, b]) => `${x + a * r},${y + b * r}`).join(" ") });
+/* The marks by their place, as in plots: circle, square, diamond, triangles, plus, star, cross. */
+function shape(index, x, y, r) {
+  const polygon = (corners) => node("polygon", { points: corners.map(([a, b]) => `${x + a * r},${y + b * r}`).join(" ") });
+  const star = Array.from({ length: 10 }, (_, at) => [at % 2 ? 0.5 : 1.3, (at * Math.PI) / 5]).map(([far, turn]) => [far * Math.sin(turn), -far * Math.cos(turn)]);
+  const plus = [[-0.35, -1.1], [0.35, -1.1], [0.35, -0.35], [1.1, -0.35], [1.1, 0.35], [0.35, 0.35], [0.35, 1.1], [-0.35, 1.1], [-0.35, 0.35], [-1.1, 0.35], [-1.1, -0.35], [-0.35, -0.35]];
+  const cross = plus.map(([a, b]) => [(a + b) * Math.SQRT1_2, (b - a) * Math.SQRT1_2]);
   return [
     () => node("circle", { cx: x, cy: y, r }),
     () => node("rect", { x: x - 0.9 * r, y: y - 0.9 * r, width: 1.8 * r, height: 1.8 * r }),
-    () => polygon([0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]),
-    () => polygon([0, -1.2], [1.15, 0.9], [-1.15, 0.9]),
-    () => polygon([0, 1.2], [1.15, -0.9], [-1.15, -0.9]),
-  ][index % 5]();
+    () => polygon([[0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]]),
+    () => polygon([[0, -1.2], [1.15, 0.9], [-1.15, 0.9]]),
+    () => polygon([[0, 1.2], [1.15, -0.9], [-1.15, -0.9]]),
+    () => polygon(plus),
+    () => polygon(star),
+    () => polygon(cross),
+  ][index % 8]();
+}
+
+function painted(made, colour) {
+  made.style.setProperty("--c", colour);
+  return made;
+}
+
+/* Show a name and lines beside a mark, within its figure. */
+function tipOf(figure) {
+  const tip = figure.querySelector(".tip");
+  const hide = () => { tip.hidden = true; };
+  figure.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+  function show(title, lines, left, top) {
+    const name = document.createElement("b");
+    name.textContent = title;
+    tip.replaceChildren(name, ...lines.flatMap((line, at) => (at ? [document.createElement("br"), line] : [line])));
+    tip.hidden = false;
+    const outer = figure.getBoundingClientRect(), x = left - outer.left, y = top - outer.top;
+    tip.style.left = `${Math.max(0, Math.min(x + 18, outer.width - tip.offsetWidth))}px`;
+    tip.style.top = `${y > tip.offsetHeight + 12 ? y - tip.offsetHeight - 12 : y + 28}px`;
+  }
+  return { show, hide };
 }
 
 function pressed(host, attribute, value) {
@@ -91,85 +120,108 @@ function pressed(host, attribute, value) {
 
 function scatter(figure, data) {
   const host = figure.querySelector(".canvas");
-  const tip = figure.querySelector(".tip");
+  const { show, hide } = tipOf(figure);
   let cost = figure.querySelector('[data-cost][aria-pressed="true"]')?.dataset.cost ?? "macs";
-  const hide = () => { tip.hidden = true; };
-  function show(point, group) {
-    const name = document.createElement("b");
-    name.textContent = point.label;
-    tip.replaceChildren(name, ...point.lines.flatMap((line, at) => (at ? [document.createElement("br"), line] : [line])));
-    tip.hidden = false;
-    const [outer, box] = [figure.getBoundingClientRect(), group.querySelector(".mark").getBoundingClientRect()];
-    const [x, y] = [box.left - outer.left, box.top - outer.top];
-    tip.style.left = `${Math.max(0, Math.min(x + 18, outer.width - tip.offsetWidth))}px`;
-    tip.style.top = `${y > tip.offsetHeight + 12 ? y - tip.offsetHeight - 12 : y + 28}px`;
-  }
   function draw() {
     hide();
-    const points = data.points.filter((point) => point.costs[cost] !== null);
-    if (!points.length) return;
-    const ys = points.flatMap((point) => [point.mean, point.low ?? point.mean, point.high ?? point.mean, ...Object.values(point.scores)]);
-    const { svg, x, y } = axes(host, reach(points.map((point) => point.costs[cost])), reach(ys), data.costs[cost], `${data.metric} (%)`, short);
-    const base = y(points[0].mean);
+    const known = data.points.filter((point) => point.costs[cost] !== null);
+    if (!known.length) return;
+    const points = known.filter((point) => data.shown(point.index));
+    const ys = known.flatMap((point) => [point.mean, point.low ?? point.mean, point.high ?? point.mean, ...Object.values(point.scores)]);
+    const { svg, x, y } = axes(host, reach(known.map((point) => point.costs[cost])), reach(ys), data.costs[cost], `${data.metric} (%)`, short);
+    const base = y(known[0].mean);
     svg.append(node("line", { class: "base", x1: LEFT, x2: svg.viewBox.baseVal.width - RIGHT, y1: base, y2: base }));
-    const front = points.filter((point) => data.fronts[cost].includes(point.index)).sort((a, b) => a.costs[cost] - b.costs[cost]);
-    const path = front.map((point, at) => (at ? `H${x(point.costs[cost])}V${y(point.mean)}` : `M${x(point.costs[cost])},${y(point.mean)}`));
-    svg.append(node("path", { class: "front", d: path.join("") }));
+    svg.append(steps(known.filter((point) => data.fronts[cost].includes(point.index)).map((point) => [x(point.costs[cost]), y(point.mean)])));
     for (const point of points) {
       const at = x(point.costs[cost]);
-      const group = node("g", { class: `point s${point.index % HUES}`, tabindex: 0, role: "img", "aria-label": [point.label, ...point.lines].join(". ") });
+      const group = painted(node("g", { class: "point", tabindex: 0, role: "img", "aria-label": [point.label, ...point.lines].join(". ") }), data.colours[point.index]);
       if (point.low !== null) group.append(node("line", { class: "reach", x1: at, x2: at, y1: y(point.low), y2: y(point.high) }));
       for (const score of Object.values(point.scores)) group.append(node("circle", { class: "seed", cx: at, cy: y(score), r: 3 }));
       const mark = shape(point.index, at, y(point.mean), 6);
       mark.setAttribute("class", point.equal ? "mark equal" : "mark");
       group.append(mark, node("circle", { cx: at, cy: y(point.mean), r: 14, fill: "transparent" }));
-      for (const event of ["pointerenter", "focus"]) group.addEventListener(event, () => show(point, group));
+      const tell = () => { const box = mark.getBoundingClientRect(); show(point.label, point.lines, box.left, box.top); };
+      for (const event of ["pointerenter", "focus"]) group.addEventListener(event, tell);
       for (const event of ["pointerleave", "blur"]) group.addEventListener(event, hide);
       svg.append(group);
     }
     host.replaceChildren(svg);
   }
-  figure.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  for (const button of figure.querySelectorAll("[data-cost]")) {
-    button.addEventListener("click", () => { cost = button.dataset.cost; pressed(figure, "data-cost", cost); draw(); });
-  }
+  chosen(figure, "data-cost", (value) => { cost = value; draw(); });
   draw();
   return draw;
 }
 
+function steps(places) {
+  const path = places.sort((a, b) => a[0] - b[0]).map(([x, y], at) => (at ? `H${x}V${y}` : `M${x},${y}`));
+  return node("path", { class: "front", d: path.join("") });
+}
+
+/* Call what a press of one of a figure's buttons of that attribute asks for. */
+function chosen(figure, attribute, act) {
+  for (const button of figure.querySelectorAll(`[${attribute}]`)) {
+    button.addEventListener("click", () => { pressed(figure, attribute, button.getAttribute(attribute)); act(button.getAttribute(attribute)); });
+  }
+}
+
+/* All variants are drawn: those that are chosen in their colours, the others grey. */
 function curves(figure, data) {
   const host = figure.querySelector(".canvas");
-  const hidden = new Set(data.curves.slice(HUES).map((curve) => curve.index));
+  const { show, hide } = tipOf(figure);
+  const picked = new Set(data.curves.slice(0, HUES).map((curve) => curve.index));
+  const groups = new Map();
   const drawn = (name) => data.curves.some((each) => each.bands[name].mean.length);
   let measure = Object.keys(data.measures).find(drawn) ?? "val_top1";
   pressed(figure, "data-measure", measure);
+  function light(index, on) {
+    const group = groups.get(index);
+    if (!group) return;
+    group.classList.toggle("lit", on);
+    if (on) group.parentNode.append(group); // in front of the others
+  }
+  function toggle(index) {
+    if (!picked.delete(index)) picked.add(index);
+    draw();
+  }
   function draw() {
-    const shown = data.curves.filter((each) => !hidden.has(each.index));
-    const bands = shown.map((each) => each.bands[measure]);
+    hide();
+    groups.clear();
+    const shown = data.curves.filter((each) => data.shown(each.index));
     const epochs = Math.max(2, ...data.curves.map((each) => each.bands[measure].mean.length));
-    const values = bands.flatMap((band) => [...band.low, ...band.high]);
+    const values = data.curves.flatMap(({ bands }) => [...bands[measure].low, ...bands[measure].high]);
     const { svg, x, y } = axes(host, [1, epochs], reach(values.length ? values : [0, 1]), "Epoch", data.measures[measure], (value) => (Number.isInteger(value) ? String(value) : ""));
-    shown.forEach((each, number) => {
-      const band = bands[number];
+    for (const each of [...shown].sort((a, b) => picked.has(a.index) - picked.has(b.index))) {
+      const { low, mean, high } = each.bands[measure];
       const points = (list) => list.map((value, at) => `${x(at + 1)},${y(value)}`);
-      const around = [...points(band.high), ...points(band.low).reverse()];
-      const group = node("g", { class: `s${each.index % HUES}` });
-      group.append(node("polygon", { class: "band", points: around.join(" ") }));
+      const own = picked.has(each.index);
+      const group = painted(node("g", { class: own ? "curve" : "curve other" }), data.colours[each.index]);
+      if (own) group.append(node("polygon", { class: "band", points: [...points(high), ...points(low).reverse()].join(" ") }));
       const dashes = ["none", "6 4", "2 3", "8 3 2 3"][Math.floor(each.index / HUES) % 4];
-      group.append(node("polyline", { class: "line", "stroke-dasharray": dashes, points: points(band.mean).join(" ") }));
+      group.append(node("polyline", { class: "line", "stroke-dasharray": dashes, points: points(mean).join(" ") }));
+      const touch = node("polyline", { class: "touch", points: points(mean).join(" ") });
+      touch.addEventListener("pointerenter", (event) => {
+        for (const index of groups.keys()) light(index, index === each.index);
+        show(data.names[each.index], [`${data.measures[measure]}: ${mean.at(-1)?.toFixed(2)} after ${mean.length} epochs`], event.clientX, event.clientY);
+      });
+      touch.addEventListener("pointerleave", () => { light(each.index, false); hide(); });
+      touch.addEventListener("click", () => toggle(each.index));
+      group.append(touch);
+      groups.set(each.index, group);
       svg.append(group);
-    });
+    }
     host.replaceChildren(svg);
+    for (const button of figure.querySelectorAll("[data-variant]")) button.setAttribute("aria-pressed", String(picked.has(Number(button.dataset.variant))));
   }
-  for (const button of figure.querySelectorAll("[data-measure]")) {
-    button.addEventListener("click", () => { measure = button.dataset.measure; pressed(figure, "data-measure", measure); draw(); });
-  }
+  chosen(figure, "data-measure", (value) => { measure = value; draw(); });
   for (const button of figure.querySelectorAll("[data-variant]")) {
     const index = Number(button.dataset.variant);
-    button.setAttribute("aria-pressed", String(!hidden.has(index)));
+    button.addEventListener("click", () => toggle(index));
+    for (const event of ["pointerenter", "focus"]) button.addEventListener(event, () => light(index, true));
+    for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => light(index, false));
+  }
+  for (const button of figure.querySelectorAll("[data-all]")) {
     button.addEventListener("click", () => {
-      if (!hidden.delete(index)) hidden.add(index);
-      button.setAttribute("aria-pressed", String(!hidden.has(index)));
+      for (const each of data.curves) if (data.shown(each.index)) button.dataset.all ? picked.add(each.index) : picked.delete(each.index);
       draw();
     });
   }
@@ -177,21 +229,128 @@ function curves(figure, data) {
   return draw;
 }
 
-function keys(figure) {
+const TRIAL = { finalist: 6, trial: 0, random: 0 }; // marks
+const kindOf = (trial) => (trial.finalist ? "finalist" : trial.random ? "random" : "trial");
+const trialTitle = (trial) => `${trial.random ? "random trial" : "trial"} ${trial.number}: ${trial.top1.toFixed(2)} %`;
+
+function trials(figure, { search, shownText }) {
+  const host = figure.querySelector(".canvas");
+  const { show, hide } = tipOf(figure);
+  let cost = Object.keys(search.costs)[0];
+  function draw() {
+    hide();
+    const known = search.trials.filter((trial) => trial.costs[cost] !== null);
+    if (!known.length) return;
+    const { svg, x, y } = axes(host, reach(known.map((trial) => trial.costs[cost])), reach(known.map((trial) => trial.top1)), search.costs[cost], search.title, short);
+    svg.append(steps(known.filter((trial) => !trial.random && search.fronts[cost].includes(trial.number)).map((trial) => [x(trial.costs[cost]), y(trial.top1)])));
+    for (const trial of known.filter((each) => shownText(`${trialTitle(each)} ${each.changes}`)).sort((a, b) => a.finalist - b.finalist)) {
+      const mark = shape(TRIAL[kindOf(trial)], x(trial.costs[cost]), y(trial.top1), trial.finalist ? 7 : 4);
+      mark.setAttribute("class", "mark");
+      const group = node("g", { class: `trial ${kindOf(trial)}` }, mark);
+      group.addEventListener("pointerenter", () => { const box = mark.getBoundingClientRect(); show(trialTitle(trial), [trial.changes], box.left, box.top); });
+      group.addEventListener("pointerleave", hide);
+      svg.append(group);
+    }
+    host.replaceChildren(svg);
+  }
+  for (const key of figure.querySelectorAll("[data-mark]")) {
+    const mark = shape(TRIAL[key.dataset.mark], 8, 8, key.dataset.mark === "finalist" ? 6 : 4);
+    mark.setAttribute("class", "mark");
+    key.prepend(node("svg", { width: 16, height: 16, "aria-hidden": "true" }, node("g", { class: `trial ${key.dataset.mark}` }, mark)));
+  }
+  chosen(figure, "data-cost", (value) => { cost = value; draw(); });
+  draw();
+  return draw;
+}
+
+/* A parameter's axis: numbers by their size, anything else by its place among the values. */
+function coordinate(values) {
+  const given = [...new Set(values.filter((value) => value !== null))];
+  if (given.length > 1 && given.every((value) => typeof value === "number")) {
+    const [low, high] = [Math.min(...given), Math.max(...given)];
+    return { place: (value) => (value - low) / (high - low), marks: [low, high].map((value) => [value, short(value)]) };
+  }
+  given.sort();
+  const place = (value) => (given.length > 1 ? given.indexOf(value) / (given.length - 1) : 0.5);
+  return { place, marks: given.map((value) => [value, String(value)]) };
+}
+
+function parallel(figure, { search, shownText }) {
+  const host = figure.querySelector(".canvas");
+  const { show, hide } = tipOf(figure);
+  function draw() {
+    hide();
+    const drawn = search.trials.filter((trial) => !trial.random && shownText(`${trialTitle(trial)} ${trial.changes}`));
+    const names = [...search.axes, "Val top-1 (%)"];
+    const columns = names.map((_, at) => search.trials.filter((trial) => !trial.random).map((trial) => (at < search.axes.length ? trial.values[at] : trial.top1)));
+    const scales = columns.map(coordinate);
+    const width = Math.max(host.parentNode.clientWidth || 680, 110 * names.length), high = 300, top = 40, bottom = 24, side = 56;
+    const svg = node("svg", { class: "plot", viewBox: `0 0 ${width} ${high}`, width, height: high, role: "img", "aria-label": `Trials by ${names.join(", ")}` });
+    svg.style.width = `${width}px`;
+    const x = (at) => side + (at * (width - 2 * side)) / Math.max(1, names.length - 1);
+    const y = (share) => high - bottom - share * (high - top - bottom);
+    const wanted = search.trials.some((trial) => trial.finalist) ? (trial) => trial.finalist : (trial) => trial.top1 >= best;
+    const best = [...columns.at(-1)].sort((a, b) => b - a)[Math.floor(columns.at(-1).length / 10)];
+    for (const trial of [...drawn].sort((a, b) => wanted(a) - wanted(b))) {
+      const places = [...trial.values, trial.top1].map((value, at) => (value === null ? null : [x(at), y(scales[at].place(value))]));
+      const points = places.filter((place) => place).map((place) => place.join(",")).join(" ");
+      const group = node("g", { class: `trial ${wanted(trial) ? "strong" : ""}` }, node("polyline", { class: "line", points }), node("polyline", { class: "touch", points }));
+      group.addEventListener("pointerenter", (event) => { group.classList.add("lit"); show(trialTitle(trial), [trial.changes], event.clientX, event.clientY); });
+      group.addEventListener("pointerleave", () => { group.classList.remove("lit"); hide(); });
+      svg.append(group);
+    }
+    names.forEach((name, at) => {
+      svg.append(node("line", { class: "grid", x1: x(at), x2: x(at), y1: top, y2: high - bottom }));
+      const anchor = at === 0 ? "start" : at === names.length - 1 ? "end" : "middle";
+      svg.append(node("text", { x: x(at) + { start: -24, middle: 0, end: side }[anchor], y: at % 2 ? 28 : 14, "text-anchor": anchor }, name.length > 22 ? `${name.slice(0, 21)}\u2026` : name));
+      for (const [value, text] of scales[at].marks) svg.append(node("text", { class: "halo", x: x(at) + 6, y: y(scales[at].place(value)) + 4 }, text.length > 12 ? `${text.slice(0, 11)}\u2026` : text));
+    });
+    host.replaceChildren(svg);
+  }
+  draw();
+  return draw;
+}
+
+function keys(figure, colours) {
   for (const button of figure.querySelectorAll("[data-index]")) {
     const index = Number(button.dataset.index);
     const mark = shape(index, 8, 8, 5);
     mark.setAttribute("class", button.dataset.equal ? "mark equal" : "mark");
-    button.prepend(node("svg", { class: `s${index % HUES}`, width: 16, height: 16, "aria-hidden": "true" }, mark));
+    button.prepend(painted(node("svg", { width: 16, height: 16, "aria-hidden": "true" }, mark), colours[index]));
   }
+}
+
+/* What a text leaves of an article: its rows, its tables, its marks and its curves. */
+function filtered(article, data, redraw) {
+  const field = article.querySelector(".filter");
+  let wanted = "";
+  data.shownText = (text) => text.toLowerCase().includes(wanted);
+  data.shown = (index) => index === 0 || data.texts[index].includes(wanted);
+  if (!field) return;
+  field.hidden = false;
+  field.querySelector("input").addEventListener("input", (event) => {
+    wanted = event.target.value.trim().toLowerCase();
+    for (const part of article.querySelectorAll("[data-text]")) part.hidden = !part.dataset.text.includes(wanted);
+    for (const key of article.querySelectorAll("[data-index]")) key.hidden = !data.shown(Number(key.dataset.index));
+    const left = data.texts.filter((text, index) => index && text.includes(wanted)).length;
+    field.querySelector("[role=status]").textContent = wanted ? `${left} of ${data.texts.length - 1} variants` : "";
+    redraw.forEach((draw) => draw());
+  });
 }
 
 const all = JSON.parse(document.getElementById("data").textContent);
 document.querySelectorAll("table.sortable").forEach(sortable);
-document.querySelectorAll("figure").forEach(keys);
 const redraw = [];
-document.querySelectorAll("figure.scatter").forEach((each) => redraw.push(scatter(each, all[each.dataset.of])));
-document.querySelectorAll("figure.curves").forEach((each) => redraw.push(curves(each, all[each.dataset.of])));
+for (const article of document.querySelectorAll("article")) {
+  const data = all[article.dataset.of];
+  const own = [];
+  filtered(article, data, own);
+  for (const figure of article.querySelectorAll("figure")) keys(figure, data.colours);
+  for (const [kind, draws] of Object.entries({ scatter, curves, trials, parallel })) {
+    for (const figure of article.querySelectorAll(`figure.${kind}`)) own.push(draws(figure, data));
+  }
+  redraw.push(...own);
+}
 let width = document.documentElement.clientWidth;
 addEventListener("resize", () => {
   if (width === document.documentElement.clientWidth) return;
