@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fuseablate import InputError, Spec, build, load_plugin, measure
-from fuseablate.network.check import cross_check
+from fuseablate import InputError, Spec, build, load_plugin, measure, verify
 
 load_plugin(Path(__file__).with_name("mixconv.py"))
 PLAIN = {"norm": "none", "nl": "identity"}
@@ -55,7 +54,7 @@ def test_each_size_filters_its_channels() -> None:
 
 def test_the_network_is_what_the_layers_say() -> None:
     for edits in ((), ("2.kernels=2",), ("2.kernels=2", "2.norm=batch", "2.depth=2")):
-        assert cross_check(SPEC.edit(*edits)) == []
+        assert verify(SPEC.edit(*edits)) == []
 
 
 def test_channels_that_do_not_divide() -> None:

@@ -12,24 +12,28 @@ from typing import TYPE_CHECKING, Any
 from fuseablate.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from fuseablate.cost import measure
+    from fuseablate.cost import measure, rescaled
     from fuseablate.data import load_data
     from fuseablate.errors import InputError
     from fuseablate.layers import Cost, Layer
     from fuseablate.network import build
+    from fuseablate.network.check import verify
     from fuseablate.ops import Row
     from fuseablate.ops.fields import field
     from fuseablate.plugins import load_plugin, register
     from fuseablate.recipes import Recipe, load_recipe
     from fuseablate.runs import Record, Store
     from fuseablate.runs.weights import load_weights
-    from fuseablate.spec import Spec, load_spec
+    from fuseablate.spec import Difference, Spec, diff, load_spec
     from fuseablate.studies import Study, load_study
+    from fuseablate.studies.exploration import Exploration, explore
     from fuseablate.training import train
 
 # Names are looked up when first used: torch takes seconds to import, and most commands need none.
 _HOMES = {
     "Cost": "layers",
+    "Difference": "spec",
+    "Exploration": "studies.exploration",
     "InputError": "errors",
     "Layer": "layers",
     "Recipe": "recipes",
@@ -39,6 +43,8 @@ _HOMES = {
     "Store": "runs",
     "Study": "studies",
     "build": "network",
+    "diff": "spec",
+    "explore": "studies.exploration",
     "field": "ops.fields",
     "load_data": "data",
     "load_plugin": "plugins",
@@ -48,11 +54,15 @@ _HOMES = {
     "load_weights": "runs.weights",
     "measure": "cost",
     "register": "plugins",
+    "rescaled": "cost",
     "train": "training",
+    "verify": "network.check",
 }
 
 __all__ = [
     "Cost",
+    "Difference",
+    "Exploration",
     "InputError",
     "Layer",
     "Recipe",
@@ -62,6 +72,8 @@ __all__ = [
     "Store",
     "Study",
     "build",
+    "diff",
+    "explore",
     "field",
     "load_data",
     "load_plugin",
@@ -71,7 +83,9 @@ __all__ = [
     "load_weights",
     "measure",
     "register",
+    "rescaled",
     "train",
+    "verify",
 ]
 
 

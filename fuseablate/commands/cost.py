@@ -115,11 +115,11 @@ def run(args: argparse.Namespace) -> int:
 
 def check_all(specs: list[Spec], args: argparse.Namespace) -> int:
     """Trace each spec and say the outcome on stderr, so that JSON stays JSON."""
-    from fuseablate.network.check import cross_check
+    from fuseablate.network.check import verify
 
     failed = 0
     for spec in specs:
-        differences = cross_check(spec, args.input)
+        differences = verify(spec, args.input)
         name = f"{spec.name} {spec.label}".strip()
         for difference in differences:
             said = Text.assemble(("differs", "red"), f" {name}: {difference}")
@@ -154,7 +154,7 @@ def as_json(spec: Spec, plain: Spec, args: argparse.Namespace) -> dict[str, Any]
     if spec.edits:
         entry["unedited"] = costs(plain)
     if iso:
-        fitted = rescaled(spec, iso, limited(iso).total(plain.infer(size)), size)
+        fitted = rescaled(spec, iso, plain, size)
         entry["iso"] = {"edits": list(fitted.edits), **costs(fitted)}
     return entry
 

@@ -127,9 +127,9 @@ def write_picture(spec: Spec, lines: Sequence[TableLine], path: Path) -> None:
 
 def check(spec: Spec, size: Size, out: Console) -> int:
     """Say whether fvcore counts the same on the built network; 1 if anything differs."""
-    from fuseablate.network.check import cross_check
+    from fuseablate.network.check import verify
 
-    differences = cross_check(spec, size)
+    differences = verify(spec, size)
     for difference in differences:
         out.print(Text.assemble(("differs", "red"), f" {difference}"), soft_wrap=True)
     if differences:

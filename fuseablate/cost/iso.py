@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from fuseablate.cost.costs import cost_kind
+from fuseablate.cost.costs import cost_kind, limited
 from fuseablate.errors import InputError, NoChangeError
 from fuseablate.spec import Edit, Size, Spec
 from fuseablate.spec.scaling import WIDTH, channels_of, wider
@@ -19,25 +19,28 @@ ONE = 10_000
 STEPS_AROUND = 6
 
 
-def rescaled(spec: Spec, what: str, target: float, size: Size | None = None) -> Spec:
+def rescaled(spec: Spec, cost: str, target: Spec | float, size: Size | None = None) -> Spec:
     """Return `spec` with its width scaled so that it costs as near `target` as it can.
 
-    The cost is that of one image of `size` (H, W), the table's own by default. All rows but the
-    classifier's are scaled by one factor (edit `scale.width`), channels on the divisor; `spec`
-    itself where nothing comes nearer. Raise `InputError` where its width is scaled already.
+    `cost` is its name, such as macs or cycles@systolic64; `target` a number of it, or a spec that
+    costs as much. The cost is that of one image of `size` (H, W), the table's own by default. All
+    rows but the classifier's are scaled by one factor (edit `scale.width`), channels on the
+    divisor; `spec` itself where nothing comes nearer. Raise `InputError` where its width is scaled
+    already, and for a cost that cannot be equalled.
     """
+    kind = limited(cost)
+    wanted = kind.total(target.infer(size)) if isinstance(target, Spec) else target
     for text in spec.edits:
         edit = Edit.parse(text)
         if (edit.rows, edit.field) == WIDTH:
             raise InputError(
-                f"edit '{text}': the width is solved for equal {cost_kind(what).word}; leave the "
-                "edit out"
+                f"edit '{text}': the width is solved for equal {kind.word}; leave the edit out"
             )
     best = spec
     if not _counts(spec, ONE):
         return spec
-    for scaled in _near(spec, what, target, size):
-        if _distance(scaled, what, target, size) < _distance(best, what, target, size):
+    for scaled in _near(spec, cost, wanted, size):
+        if _distance(scaled, cost, wanted, size) < _distance(best, cost, wanted, size):
             best = scaled
     return best
 

@@ -61,7 +61,7 @@ class Mismatch:
         return f"row {self.row}: {self.what}: layers say {self.counted}, the trace {self.traced}"
 
 
-def cross_check(spec: Spec, size: Size | None = None) -> list[Mismatch]:
+def verify(spec: Spec, size: Size | None = None) -> list[Mismatch]:
     """Build `spec`, trace it at `size` (H, W), and return every number that differs.
 
     Compared a row: output shape, params, MACs; in total: activations and saved bytes. Raise

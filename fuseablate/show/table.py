@@ -9,15 +9,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.cost import SUMMARY, CostKind
+from fuseablate.cost import SUMMARY, CostKind, cost_kind
 from fuseablate.io.terminal import size_text
 from fuseablate.layers import ACTIVATIONS, Cost
 from fuseablate.ops.gates import GATE_TITLES
 from fuseablate.ops.pool import WindowPool
-from fuseablate.show.lines import NORMS, TableLine, notes
+from fuseablate.show.lines import NORMS, TableLine, folded, notes
 from fuseablate.spec import Size, Spec
 
 WIDE = 118  # columns from which every number is written in full
+
+
+def print_spec(spec: Spec, out: Console) -> None:
+    """Print a table as `show` does where nothing else is asked for."""
+    kinds = [cost_kind(name) for name in SUMMARY]
+    print_table(spec, spec.input, folded(spec.infer()), kinds, out, edits=(), full=False)
 
 
 @dataclass(frozen=True)

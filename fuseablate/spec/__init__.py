@@ -7,7 +7,7 @@ when it is made, each with its tree of layers, its shapes and its cost.
 from __future__ import annotations
 
 from fuseablate.spec.catalog import form_edits, load_spec, shipped_specs
-from fuseablate.spec.difference import Change, Difference, RowDifference, changes, compare
+from fuseablate.spec.difference import Change, Difference, RowDifference, changes, diff
 from fuseablate.spec.editor import Edited, Editor
 from fuseablate.spec.edits import Edit
 from fuseablate.spec.keys import IMAGE_CHANNELS, SPEC_KEYS, Size, parse_size
@@ -30,7 +30,7 @@ __all__ = [
     "Size",
     "Spec",
     "changes",
-    "compare",
+    "diff",
     "form_edits",
     "load_spec",
     "parse_size",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fuseablate.io.display import Displayed
 from fuseablate.spec.keys import SPEC_KEYS, Size
 from fuseablate.spec.spec import Spec
 from fuseablate.spec.table import InferredRow
@@ -41,8 +42,10 @@ class RowDifference:
 
 
 @dataclass(frozen=True)
-class Difference:
+class Difference(Displayed, view="fuseablate.show:print_difference"):
     """Two specs side by side."""
+
+    specs: tuple[Spec, Spec]
 
     keys: Mapping[str, Change]
     """The spec's own keys that differ."""
@@ -54,7 +57,7 @@ class Difference:
     """All rows of each spec, in their own order."""
 
 
-def compare(before: Spec, after: Spec, size: Size | None = None) -> Difference:
+def diff(before: Spec, after: Spec, size: Size | None = None) -> Difference:
     """Return how two specs differ on images of `size` (H, W), each table's own by default.
 
     Rows are aligned by their ids; one that only the second spec has stands below the row that
@@ -70,6 +73,7 @@ def compare(before: Spec, after: Spec, size: Size | None = None) -> Difference:
             ids.insert(place, id)
         place = ids.index(id) + 1
     return Difference(
+        specs=(before, after),
         keys=changes(_keys(before), _keys(after)),
         rows=tuple(RowDifference(id, first.get(id), second.get(id)) for id in ids),
         same=before.digest(size) == after.digest(size),

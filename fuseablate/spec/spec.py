@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fuseablate.errors import InputError, unknown
+from fuseablate.io.display import Displayed
 from fuseablate.io.escaping import data, plain
 from fuseablate.ops import OPS
 from fuseablate.ops.fields import Int
@@ -41,7 +42,7 @@ class Form:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spec(Table):
+class Spec(Table, Displayed, view="fuseablate.show:print_spec"):
     """A table with a name, where it comes from, and what was changed in it.
 
     Nothing here says anything about the function.

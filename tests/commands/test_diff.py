@@ -11,7 +11,7 @@ import pytest
 
 from fuseablate import load_spec
 from fuseablate.commands.program import main
-from fuseablate.spec.difference import compare
+from fuseablate.spec.difference import diff
 from fuseablate.spec.spec import to_toml
 from fuseablate.spec.table import InferredRow
 from tests.helpers.golden import Golden
@@ -67,7 +67,7 @@ def macs(rows: Sequence[InferredRow]) -> int:
 
 def test_rows_fields_and_costs_by_hand() -> None:
     """SE costs 2 e^2 params and as many MACs; row 9 sees maps of 2 x 2."""
-    difference = compare(BASE, BASE.edit(*EDITS.split()), (32, 32))
+    difference = diff(BASE, BASE.edit(*EDITS.split()), (32, 32))
     assert dict(difference.keys) == {"dropout": (0.2, 0.1)}
     assert not difference.same
     ids = [row.id for row in difference.rows]
@@ -89,7 +89,7 @@ def test_rows_fields_and_costs_by_hand() -> None:
 
 
 def test_rows_of_the_first_alone_and_shapes_that_follow() -> None:
-    difference = compare(BASE.edit("12.depth=2"), BASE.edit("4.out=40"))
+    difference = diff(BASE.edit("12.depth=2"), BASE.edit("4.out=40"))
     rows = {row.id: row for row in difference.rows}
     assert [row.id for row in difference.rows][11:14] == ["12", "12/2", "13"]
     assert (rows["12/2"].after, macs(rows["12/2"].sides[1])) == (None, 0)
@@ -100,12 +100,12 @@ def test_rows_of_the_first_alone_and_shapes_that_follow() -> None:
 
 
 def test_the_same_network_written_in_two_ways() -> None:
-    difference = compare(BASE, dataclasses.replace(BASE, divisor=4))
+    difference = diff(BASE, dataclasses.replace(BASE, divisor=4))
     assert difference.same
     assert dict(difference.keys) == {"divisor": (8, 4)}
     assert not any(row.fields for row in difference.rows)
-    assert compare(BASE, BASE).same
-    assert not compare(BASE, BASE.edit("all.nl=gelu")).same
+    assert diff(BASE, BASE).same
+    assert not diff(BASE, BASE.edit("all.nl=gelu")).same
 
 
 def test_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

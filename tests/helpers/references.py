@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fuseablate import build, measure
-from fuseablate.network.check import cross_check
+from fuseablate.network.check import verify
 from fuseablate.network.pretrained import converted
 from fuseablate.spec.spec import Spec
 
@@ -90,4 +90,4 @@ def reference_macs(reference: nn.Module, image: torch.Tensor) -> int:
 
 def check_costs(spec: Spec, size: tuple[int, int] | None = None) -> None:
     """Assert that the built network has the shapes, params and MACs of each row."""
-    assert cross_check(spec, size) == []
+    assert verify(spec, size) == []

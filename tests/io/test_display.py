@@ -1,0 +1,121 @@
+"""Objects that show themselves: as the command line shows them, in rich and in a notebook."""
+
+from __future__ import annotations
+
+import io
+import re
+from html.parser import HTMLParser
+
+import pytest
+import rich
+from rich.console import Console
+
+from fuseablate import Difference, Spec, diff, explore, load_spec
+from fuseablate.commands.program import main
+
+SE = "all.se=false"
+
+
+class Tables(HTMLParser):
+    """The cells of the tables of a page, row by row; other text is in `rest`."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.rest = ""
+        self.open: list[str] = []
+        self.feed(page)
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+        else:
+            self.rest += data
+
+
+@pytest.fixture
+def edited() -> Spec:
+    return load_spec("fusenet").edit(SE)
+
+
+def test_print_shows_what_the_command_shows(
+    edited: Spec, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    difference = diff(load_spec("fusenet"), edited)
+    words = {
+        str(edited): ["show", "fusenet", "--set", SE],
+        str(difference): ["diff", "fusenet", "fusenet", "--set-b", SE],
+    }
+    for text, command in words.items():
+        # A form of the spec is the command's to name.
+        assert main(command) == 0
+        shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+        assert text.split("\n") == [line for line in shown if not line.startswith("form ")]
+
+
+def test_rich_shows_it_in_the_width_that_there_is(edited: Spec) -> None:
+    out = io.StringIO()
+    Console(file=out, width=80).print(edited)
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(re.search(r"^11 .* 175k ", line) for line in lines)  # 838,848 less 2 x 576^2
+
+
+def test_a_notebook_shows_tables(edited: Spec) -> None:
+    page = Tables(edited._repr_html_())
+    head, *rows = page.rows
+    # by the source's table: row 11 takes 7x7x96, expands to 576, and puts out 96
+    assert [dict(zip(head, row, strict=True))["exp"] for row in rows][10] == "576"
+    assert len(rows) == 16
+    assert "1,306,112 params" in page.rest
+
+
+def test_names_are_text_in_a_notebook_and_on_a_terminal() -> None:
+    spec = Spec.from_dict(
+        {
+            "name": "mine",
+            "title": "<b>[red]me\x1b[2J[/red]</b>",
+            "input": 8,
+            "classes": 3,
+            "rows": [
+                {"op": "pool"},
+                {"op": "conv", "kernel": 1, "out": "classes", "form": "linear"},
+            ],
+        }
+    )
+    assert "<b>[red]me" in Tables(spec._repr_html_()).rest
+    assert "<b>" not in spec._repr_html_()
+    out = io.StringIO()
+    Console(file=out, width=80, force_terminal=True, color_system=None).print(spec)
+    for shown in (out.getvalue(), str(spec), spec._repr_html_()):
+        assert "\x1b[2J" not in shown
+        assert "[red]" in shown
+
+
+def test_an_exploration(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = []
+    explored = explore(
+        load_spec("fusenet"), "search", budget={"macs": "4.2M"}, samples=50, top=1,
+        progress=lambda census: seen.append(census.seen),
+    )  # fmt: skip
+    assert explored.limits == {"macs": 4_200_000}
+    assert explored.census.seen == seen[-1] == 50
+    assert capsys.readouterr() == ("", "")  # nothing of the library prints
+    rich.print(explored)
+    out, _ = capsys.readouterr()
+    assert "4,200,000 MACs" in out
+    assert str(explored).split("\n")[1] in out
+    assert explored.to_dict()["budget"] == {"macs": 4_200_000}
+    assert isinstance(diff(explored.spec, explored.spec), Difference)
