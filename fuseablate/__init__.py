@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fuseablate.ops.fields import field
     from fuseablate.plugins import load_plugin, register
     from fuseablate.recipes import Recipe, load_recipe
+    from fuseablate.report import Report, ReportOptions, compare
     from fuseablate.runs import Record, Store
     from fuseablate.runs.weights import load_weights
     from fuseablate.spec import Difference, Spec, diff, load_spec
@@ -38,11 +39,14 @@ _HOMES = {
     "Layer": "layers",
     "Recipe": "recipes",
     "Record": "runs",
+    "Report": "report",
+    "ReportOptions": "report",
     "Row": "ops",
     "Spec": "spec",
     "Store": "runs",
     "Study": "studies",
     "build": "network",
+    "compare": "report",
     "diff": "spec",
     "explore": "studies.exploration",
     "field": "ops.fields",
@@ -67,11 +71,14 @@ __all__ = [
     "Layer",
     "Recipe",
     "Record",
+    "Report",
+    "ReportOptions",
     "Row",
     "Spec",
     "Store",
     "Study",
     "build",
+    "compare",
     "diff",
     "explore",
     "field",

@@ -4,49 +4,30 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fuseablate.commands.arguments import add_runs, argument, run_store
 from fuseablate.cost import COSTS, cost_kind
-from fuseablate.errors import InputError, unknown
+from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
-from fuseablate.io.reading import holders
 from fuseablate.io.terminal import Screen, console
 from fuseablate.report import (
     COLUMN_NAMES,
     METRICS,
-    SORTS,
-    AnalysedComparison,
-    Comparison,
+    Report,
     ReportOptions,
-    analyse,
-    column_named,
-    of_records,
-    of_study,
+    compare,
     read_columns,
+    read_sort,
 )
 from fuseablate.report.files import WRITERS
-from fuseablate.runs import (
-    MANIFEST,
-    Manifest,
-    Record,
-    Store,
-    ZeroCostScores,
-    alike,
-    check_output,
-    record_named,
-    select_runs,
-    write_output,
-)
+from fuseablate.report.report import FILE_WIDTH, PICTURES
+from fuseablate.report.screen import print_report
+from fuseablate.report.stored import comparisons_of, manifests
+from fuseablate.runs import check_output, write_output
 
-PICTURE_WIDTH = 132  # columns
 FORMATS = ("table", *WRITERS)
-KINDS = (".png", ".svg", ".pdf")
-ELSE = "train one with 'fuseablate quickstart', or name another store with --runs"
 
 
 def add(commands: Any) -> None:
@@ -58,10 +39,24 @@ def add(commands: Any) -> None:
         help="studies by name, or runs by the first digits of their folders (default: all runs)",
     )
     add_runs(parser)
-    parser.add_argument("--metric", default="test_top1", choices=METRICS, help="what is compared")
+    parser.add_argument(
+        "--from",
+        dest="given",
+        type=Path,
+        metavar="FILE.csv",
+        help="compare runs that were trained elsewhere: a line for each, with the columns variant, "
+        "seed, score (in percent) and any costs",
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="NAME",
+        help="with --from, the variant that the others are compared with (default: the one called "
+        "baseline, or else the first)",
+    )
+    parser.add_argument("--metric", choices=METRICS, help="what is compared (default: test_top1)")
     parser.add_argument(
         "--sort",
-        type=argument(sort_named),
+        type=argument(read_sort),
         metavar="COLUMN",
         help="order of the variants: name, a column that has an order, or a cost; the reference "
         "stays first (default: that of the study)",
@@ -123,10 +118,9 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the report; a store that holds nothing is an `InputError`."""
-    store = run_store(args.runs)
     form = form_of(args)
     options = ReportOptions(
-        metric=args.metric,
+        metric=args.metric or "test_top1",
         interval=args.interval,
         matters=args.matters,
         sort=args.sort,
@@ -137,51 +131,44 @@ def run(args: argparse.Namespace) -> int:
         caption=args.caption,
         document=args.document,
     )
-    comparisons = comparisons_of(store, args.what)
-    variants = [variant for comparison in comparisons for variant in comparison.variants]
+    if args.given:
+        report = compare(args.given, reference=args.reference, options=options)
+    else:
+        report = Report.of(comparisons_of(run_store(args.runs), args.what), options)
+    variants = [variant for analysed in report for variant in analysed.comparison.variants]
     if not any(map(options.matches, variants)):
         raise InputError(f"--filter {args.filter}: no variant here has that in its name or edits")
-    reports = [analyse(comparison, options) for comparison in comparisons]
     if args.plot:
         from fuseablate.report.files.plot import draw_plot
 
-        write_output(args.plot, "--plot", draw_plot(reports, args.plot.suffix))
+        write_output(args.plot, "--plot", draw_plot(report, args.plot.suffix))
     if form == "table":
-        print_table(reports, store, args)
+        print_table(report, args)
     elif args.output:
-        write_output(args.output, "--output", WRITERS[form](reports))
+        write_output(args.output, "--output", report.text(form))
     else:
-        print(WRITERS[form](reports), end="")
+        print(report.text(form), end="")
     return 0
 
 
-def print_table(
-    reports: Sequence[AnalysedComparison], store: Store, args: argparse.Namespace
-) -> None:
+def print_table(report: Report, args: argparse.Namespace) -> None:
     """Print the report, and write it as text or as a picture where that was asked for."""
-    from fuseablate.report.screen import print_report
-
-    print_report(reports, console())
-    if not args.what and (studies := [folder.name for folder in manifests(store)]):
+    print_report(report, console())
+    studies = [] if args.what or args.given else manifests(run_store(args.runs))
+    if studies:
         print(
-            plain("Studies here, each compared by 'fuseablate report NAME': " + ", ".join(studies))
+            plain(
+                "Studies here, each compared by 'fuseablate report NAME': "
+                + ", ".join(folder.name for folder in studies)
+            )
         )
-    screen = Screen(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
-    if args.svg or args.output:
-        print_report(reports, screen)
     if args.svg:
+        screen = Screen(record=True, width=FILE_WIDTH, file=io.StringIO(), force_terminal=True)
+        print_report(report, screen)
         title = " ".join(("fuseablate report", *args.what))
-        write_output(args.svg, "--svg", screen.export_svg(title=plain(title), clear=False))
+        write_output(args.svg, "--svg", screen.export_svg(title=plain(title)))
     if args.output:
-        lines = map(str.rstrip, screen.export_text().split("\n"))
-        write_output(args.output, "--output", "\n".join(lines))
-
-
-def sort_named(text: str) -> str:
-    """Return what variants can be sorted by: `name`, an ordered column, a cost."""
-    if text not in SORTS and (text in COLUMN_NAMES or text.partition("@")[0] not in COSTS):
-        raise unknown("order", text, SORTS)
-    return text if text in SORTS else column_named(text).name
+        write_output(args.output, "--output", report.text())
 
 
 def points(text: str) -> float:
@@ -212,7 +199,11 @@ def form_of(args: argparse.Namespace) -> str:
             f"--columns: JSON has {', '.join(named)} anyway; name costs beyond them, or choose "
             "another --format"
         )
-    if args.interval == "both" and args.metric != "test_top1":
+    if args.given:
+        check_given(args)
+    elif args.reference is not None:
+        raise InputError("--reference: is a variant of --from; studies and runs have their own")
+    if args.interval == "both" and args.metric not in (None, "test_top1"):
         raise InputError(
             f"--interval both: needs the result of each image, which records hold of test_top1; "
             f"it cannot be combined with --metric {args.metric}"
@@ -221,71 +212,20 @@ def form_of(args: argparse.Namespace) -> str:
         raise InputError(
             f"--svg: is a picture of the terminal, and cannot be combined with --format {form}"
         )
-    for name, endings in (("plot", KINDS), ("svg", ()), ("output", ())):
+    for name, endings in (("plot", PICTURES), ("svg", ()), ("output", ())):
         if path := getattr(args, name):
             check_output(path, f"--{name}", *endings)
     return form
 
 
-def comparisons_of(store: Store, names: Sequence[str]) -> list[Comparison]:
-    """Return the studies and runs of those names; all runs of the store where there is none."""
-    folders = manifests(store)
-    if not names:
-        if records := store.records():
-            return all_comparisons(records, folders)
-        planned = ", ".join(folder.name for folder in folders)
-        hint = f"'fuseablate report NAME' shows what a study plans: {planned}" if planned else ELSE
-        raise InputError(f"{store.root}: holds no finished run; {hint}")
-    studies: dict[Path, Comparison] = {}  # each once, however often it is named
-    runs: dict[str, Record] = {}
-    for name in names:
-        if of_name := select_runs(store, [name]).studies:
-            studies[of_name[0]] = of_study(
-                Manifest.load(of_name[0]), store.readable, ZeroCostScores.load(of_name[0])
-            )
-        else:
-            run = record_named(store, name)
-            runs[run.digest] = run
-    ambiguous = alike(study.title for study in studies.values())
-    titled = [
-        replace(study, title=f"{study.title} ({folder.name})")
-        if study.title in ambiguous
-        else study
-        for folder, study in studies.items()
-    ]
-    return [*titled, *of_records(list(runs.values()))]
-
-
-def all_comparisons(records: Sequence[Record], folders: Sequence[Path]) -> list[Comparison]:
-    """Return the records in comparable groups, and what some studies compare.
-
-    Those with tuned variants, whose recipes would part them, and those with planned looks, or with
-    seeds changed after results were seen, which no record tells and a verdict must say. A group
-    that holds nothing but such runs is left out.
-    """
-    by_digest = {record.digest: record for record in records}
-    studies, of_studies = [], set()
-    for folder in folders:
-        with suppress(InputError):  # said where the study is asked for by its name
-            manifest = Manifest.load(folder)
-            looked = manifest.planned_seeds.looks or manifest.seen
-            digests = {
-                digest
-                for variant in manifest.variants
-                if variant.tuned or looked
-                for digest in variant.runs.values()
-            }
-            if digests & by_digest.keys():
-                studies.append(of_study(manifest, by_digest.get))
-                of_studies |= digests
-    groups = [
-        group
-        for group in of_records(records)
-        if not all(run.digest in of_studies for _, run in group.runs)
-    ]
-    return [*studies, *groups]
-
-
-def manifests(store: Store) -> list[Path]:
-    """Return the folders of the studies that can be reported, the one changed last first."""
-    return holders(store.root / "studies", MANIFEST)
+def check_given(args: argparse.Namespace) -> None:
+    """Raise an `InputError` for a flag that means nothing beside `--from`."""
+    if args.what:
+        raise InputError(
+            f"--from: compares the runs of a file, and not of {args.what[0]}; ask for each alone"
+        )
+    for flag, given in (("--runs", args.runs), ("--metric", args.metric)):
+        if given is not None:
+            raise InputError(f"{flag}: is for runs of a store; the file of --from has a score")
+    if args.interval == "both":
+        raise InputError("--interval both: needs the result of each image, which --from has not")

@@ -53,7 +53,8 @@ class AnalysedComparison:
     comparison: Comparison
     options: ReportOptions
     metric: str
-    """That of the options; of untested runs the validation score in its place."""
+    """That of the options; of untested runs the validation score in its place, and `score` of
+    results that were given."""
     sections: tuple[Section, ...]
     """The variants as their edits make them; and where a study has them, those at equal cost."""
     effects: Effects | None
@@ -66,13 +67,22 @@ class AnalysedComparison:
     @property
     def metric_title(self) -> str:
         """The metric as a heading: `Test top-1`."""
+        if self.comparison.given:
+            return self.metric.capitalize()
         part, measure = METRICS[self.metric]
         return f"{part.capitalize()} {measure.replace('top', 'top-')}"
 
     @property
     def cost(self) -> CostKind:
-        """The horizontal axis of plots."""
-        return cost_kind(self.options.cost)
+        """The horizontal axis of plots; of given results the first that there is of those asked."""
+        names = (self.options.cost, *self.options.costs, *self.comparison.costs)
+        known = (
+            name
+            for name in names
+            if any(row.variant.cost(name) is not None for row in self.plotted)
+        )
+        default = self.options.cost
+        return cost_kind(next(known, default) if self.comparison.given else default)
 
     @property
     def plotted(self) -> tuple[AnalysedVariant, ...]:
@@ -104,6 +114,8 @@ def analyse(comparison: Comparison, options: ReportOptions | None = None) -> Ana
     """
     chosen = options or ReportOptions()
     metric = chosen.metric.replace("test", "val") if comparison.untested else chosen.metric
+    if comparison.given:
+        metric = "score"
     sections = [_section(comparison, comparison.raw, metric, chosen)]
     if comparison.iso:
         sections.append(_section(comparison, comparison.iso, metric, chosen))
@@ -132,9 +144,7 @@ def _section(
         equal_cost=variants == comparison.iso,
         variants=analysed,
         rows=rows,
-        columns=options.columns_of(
-            analysed, comparison.search.objectives if comparison.search else ()
-        ),
+        columns=options.columns_of(analysed, comparison.costs),
         statistics=statistics,
         conclusion=conclusion(rows, statistics, metric),
         method=(

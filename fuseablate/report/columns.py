@@ -128,7 +128,7 @@ def delta_cell(delta: Delta | None) -> Cell:
 
 
 def _seeds(row: AnalysedVariant) -> Cell:
-    done, asked = len(row.variant.finished), len(row.variant.seeds)
+    done, asked = row.variant.results, len(row.variant.seeds)
     return Cell(str(done) if done == asked else f"{done} of {asked}")
 
 

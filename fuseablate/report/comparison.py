@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
-from fuseablate.cost import cost_kind
+from fuseablate.cost import COSTS, cost_kind
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import counted
 from fuseablate.runs import MATTERS, Record, Searched, ZeroCostScores, beneath
@@ -34,8 +34,9 @@ class ComparedVariant:
     aliases: tuple[str, ...] = ()
     """What else a study calls it: other combinations of levels that are the same network."""
     levels: tuple[Mapping[str, str], ...]
-    params: int
-    macs: int
+    params: int | None
+    """None where results of elsewhere do not tell; so it is with MACs."""
+    macs: int | None
     seeds: tuple[int, ...]
     """Those that were asked for; a run that has not ended is not among `runs`."""
     runs: tuple[Record, ...]
@@ -45,6 +46,11 @@ class ComparedVariant:
     """Milliseconds an image, where it was measured."""
     untested: bool = False
     """Whether the runs were trained for a selection: the test set was not read with them."""
+    given: Mapping[int, float] | None = None
+    """Scores in percent, by seed, of runs that were trained elsewhere and have no records; None
+    where the runs have some."""
+    costs: Mapping[str, float] = field(default_factory=dict)
+    """Costs that are known beside params, MACs and latency, by name."""
 
     @property
     def beneath(self) -> str:
@@ -57,9 +63,14 @@ class ComparedVariant:
         return tuple(run for run in self.runs if run.test or (self.untested and run.val))
 
     @property
+    def results(self) -> int:
+        """How many seeds have a result."""
+        return len(self.finished if self.given is None else self.given)
+
+    @property
     def incomplete(self) -> bool:
         """Whether a seed that was asked for has no result."""
-        return len(self.finished) < len(self.seeds)
+        return self.results < len(self.seeds)
 
     @property
     def diverged(self) -> str:
@@ -85,6 +96,8 @@ class ComparedVariant:
         if name in ("params", "macs", "latency"):
             known: float | None = getattr(self, name)
             return known
+        if name in self.costs:
+            return self.costs[name]
         if name not in self._computed:
             self._computed[name] = cost_kind(name).total(self._rows) if self._rows else None
         return self._computed[name]
@@ -105,7 +118,9 @@ class ComparedVariant:
             return ()
 
     def scores(self, metric: str) -> dict[int, float]:
-        """Return one of `METRICS` by seed, in percent, of the finished runs."""
+        """Return one of `METRICS` by seed, in percent, of the finished runs; or what was given."""
+        if self.given is not None:
+            return dict(self.given)
         part, measure = METRICS[metric]
         return {run.seed: 100 * getattr(getattr(run, part), measure) for run in self.finished}
 
@@ -179,6 +194,18 @@ class Comparison:
     def untested(self) -> bool:
         """Whether the variants were trained for a selection: of these nothing is claimed."""
         return self.reference.untested
+
+    @property
+    def given(self) -> bool:
+        """Whether the results are of runs that were trained elsewhere."""
+        return self.reference.given is not None
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """The costs that are shown unless others are asked for: a search's, or those given."""
+        if self.search:
+            return tuple(name for name in self.search.objectives if name.partition("@")[0] in COSTS)
+        return tuple(dict.fromkeys(name for variant in self.variants for name in variant.costs))
 
     @property
     def runs(self) -> tuple[tuple[ComparedVariant, Record], ...]:

@@ -163,7 +163,7 @@ def _statistics(
         return replace(asked, analysis=stats.Analysis(reference.key, (), "no result", why))
     scores = {variant.key: variant.scores(metric) for variant in whole}
     rights = None
-    if metric == "test_top1":
+    if metric == "test_top1":  # of which records hold the result of each image
         rights = {
             variant.key: {run.seed: _right(run) for run in variant.finished} for variant in whole
         }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
-from fuseablate.cost import COSTS, read_names
+from fuseablate.cost import COSTS, cost_kind, read_names
 from fuseablate.errors import InputError, unknown
 from fuseablate.report.columns import COLUMN_NAMES, COLUMNS, ReportColumn, cost_column
-from fuseablate.report.comparison import ComparedVariant
+from fuseablate.report.comparison import METRICS, ComparedVariant
 from fuseablate.report.differences import AnalysedVariant, IntervalKind
 
 PLOTTED = ("macs", "params", "latency")  # axes that a page offers, beside those asked for
@@ -39,32 +40,40 @@ class ReportOptions:
     document: bool = False
     """Whether LaTeX is a whole document, and not a table to be put into one."""
 
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise unknown("metric", self.metric, METRICS)
+        if self.interval not in get_args(IntervalKind):
+            raise unknown("interval", self.interval, get_args(IntervalKind))
+        if self.matters is not None and not 0 < self.matters <= 100:  # and no NaN
+            raise InputError(f"matters = {self.matters}: must be points, above 0 and at most 100")
+        if self.sort is not None:
+            read_sort(self.sort)
+        cost_kind(self.cost)
+        for name in self.columns:
+            column_named(name)
+
     @property
     def costs(self) -> tuple[str, ...]:
         """The costs that plots may have for an axis."""
         asked = [name for name in self.columns if name.partition("@")[0] in COSTS]
         return tuple(dict.fromkeys((*PLOTTED, self.cost, *asked)))
 
-    @property
-    def extra_columns(self) -> tuple[ReportColumn[AnalysedVariant], ...]:
-        """Costs that were asked for, beyond the columns of all reports."""
-        return tuple(column_named(name) for name in self.columns if name not in COLUMN_NAMES)
-
     def columns_of(
-        self, variants: Sequence[AnalysedVariant], objectives: Sequence[str] = ()
+        self, variants: Sequence[AnalysedVariant], costs: Sequence[str] = ()
     ) -> tuple[ReportColumn[AnalysedVariant], ...]:
         """Return the columns of a table, in their order; missing seeds are never hidden.
 
-        `objectives` are those of a search, whose costs are shown unless other columns were asked.
+        `costs` are shown, too, unless other columns were asked for.
         """
         names = self.columns
         if not names:
             hidden = set()
-            if all(row.variant.latency is None for row in variants):
-                hidden.add("latency")
+            for name in ("params", "macs", "latency"):
+                if all(row.variant.cost(name) is None for row in variants):
+                    hidden.add(name)
             if len(variants) < 2 or variants[0].variant.untested:
                 hidden |= {"delta", "verdict"}
-            costs = [name for name in objectives if name.partition("@")[0] in COSTS]
             every = dict.fromkeys(("params", "macs", *costs, *COLUMN_NAMES))
             names = tuple(name for name in every if name not in hidden)
         elif "seeds" not in names and any(row.variant.incomplete for row in variants):
@@ -91,6 +100,13 @@ def _rank(column: ReportColumn[AnalysedVariant], row: AnalysedVariant) -> tuple[
     """Return by what a row is sorted; what has no value comes last."""
     value = column.value(row)
     return (False, column.order * value) if isinstance(value, int | float) else (True, 0.0)
+
+
+def read_sort(text: str) -> str:
+    """Return what variants can be sorted by: `name`, an ordered column, a cost."""
+    if text not in SORTS and (text in COLUMN_NAMES or text.partition("@")[0] not in COSTS):
+        raise unknown("order", text, SORTS)
+    return text if text in SORTS else column_named(text).name
 
 
 def column_named(name: str) -> ReportColumn[AnalysedVariant]:

@@ -34,7 +34,7 @@ def statistics_lines(
     if comparison.untested:
         return []
     if statistics.analysis is None:
-        seeds = len(variants[0].variant.finished)
+        seeds = variants[0].variant.results
         if not seeds:
             return ["No run has a result."]
         if comparison.search:
@@ -203,12 +203,12 @@ def _price(variant: ComparedVariant, reference: ComparedVariant) -> str:
     """Return what a variant saves or adds of params and MACs, in percent."""
     changes = []
     for kind in map(COSTS.__getitem__, SUMMARY):
-        mine, base = (getattr(side, kind.name) for side in (variant, reference))
-        if mine != base:
+        mine, base = (side.cost(kind.name) for side in (variant, reference))
+        if mine is not None and base is not None and mine != base:
             amount = f"{change(mine, base).lstrip('+-')} of the {kind.unit}"
             changes.append(("saves" if mine < base else "adds", amount))
     if not changes:
-        return ", at the same cost,"
+        return ", at the same cost," if variant.params is not None else ""
     if len(changes) == 2 and changes[0][0] == changes[1][0]:
         return f" {changes[0][0]} {changes[0][1]} and {changes[1][1]}, and"
     return " " + ", ".join(f"{verb} {amount}" for verb, amount in changes) + ", and"

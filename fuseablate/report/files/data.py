@@ -12,6 +12,7 @@ from typing import Any
 from fuseablate.io.escaping import csv_cell
 from fuseablate.report.analysis import AnalysedComparison, Section
 from fuseablate.report.columns import (
+    COLUMN_NAMES,
     COLUMNS,
     DETAILS,
     EFFECT_COLUMNS,
@@ -20,10 +21,11 @@ from fuseablate.report.columns import (
     T,
 )
 from fuseablate.report.differences import AnalysedVariant
+from fuseablate.report.options import column_named
 from fuseablate.report.search_progress import best_so_far
 
 
-def as_csv(reports: Sequence[AnalysedComparison]) -> str:
+def variant_lines(reports: Sequence[AnalysedComparison]) -> list[dict[str, Any]]:
     """Return a line for each variant: the columns that were asked for, or all that is known."""
     rows = [
         (report, section, row)
@@ -38,16 +40,25 @@ def as_csv(reports: Sequence[AnalysedComparison]) -> str:
         if report.options.columns
         for column in section.columns
     }
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    for number, (report, section, row) in enumerate(rows):
-        line = {**_names(report, row), **_values(tuple(asked.values()) or COLUMNS, row)}
+    known = dict.fromkeys(cost for report in reports for cost in report.comparison.costs)
+    given = [column_named(name) for name in known]
+    lines = []
+    for report, section, row in rows:
+        line = {**_names(report, row), **_values(tuple(asked.values()) or (*COLUMNS, *given), row)}
         if not asked:
             notes = " ".join(report.comparison.notes)
             line |= {**_details(section, row), "notes": notes}
-        if number == 0:
-            writer.writerow(line)
-        writer.writerow(map(csv_cell, line.values()))
+        lines.append(line)
+    return lines
+
+
+def as_csv(reports: Sequence[AnalysedComparison]) -> str:
+    """Return a line for each variant, beneath the names of the columns."""
+    lines = variant_lines(reports)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(lines[0])
+    writer.writerows(map(csv_cell, line.values()) for line in lines)
     return out.getvalue()
 
 
@@ -71,10 +82,11 @@ def _details(section: Section, row: AnalysedVariant) -> dict[str, Any]:
 
 def as_json(reports: Sequence[AnalysedComparison]) -> str:
     """Return all columns: each comparison, its statistics, its variants and their runs."""
-    return json.dumps([_comparison(report) for report in reports], indent=2) + "\n"
+    return json.dumps([comparison_dict(report) for report in reports], indent=2) + "\n"
 
 
-def _comparison(report: AnalysedComparison) -> dict[str, Any]:
+def comparison_dict(report: AnalysedComparison) -> dict[str, Any]:
+    """Return a comparison as plain values."""
     comparison = report.comparison
     table: dict[str, Any] = {
         key: getattr(comparison, key)
@@ -104,15 +116,25 @@ def _section(report: AnalysedComparison, section: Section) -> dict[str, Any]:
         "variants": [
             {
                 **_names(report, row),
-                **_values((*COLUMNS, *report.options.extra_columns), row),
+                **_values((*COLUMNS, *_further(report)), row),
                 **_details(section, row),
-                "runs": [
-                    {**_values(RUN_COLUMNS, run), "status": run.status} for run in row.variant.runs
-                ],
+                "runs": _runs(row),
             }
             for row in section.rows
         ],
     }
+
+
+def _further(report: AnalysedComparison) -> tuple[ReportColumn[AnalysedVariant], ...]:
+    """Return costs beyond the columns of all reports: those asked for, those that are known."""
+    names = dict.fromkeys((*report.options.columns, *report.comparison.costs))
+    return tuple(column_named(name) for name in names if name not in COLUMN_NAMES)
+
+
+def _runs(row: AnalysedVariant) -> list[dict[str, Any]]:
+    if row.variant.given is not None:
+        return [{"seed": seed, "score": score} for seed, score in row.scores.items()]
+    return [{**_values(RUN_COLUMNS, run), "status": run.status} for run in row.variant.runs]
 
 
 def _statistics(section: Section) -> Mapping[str, Any] | None:

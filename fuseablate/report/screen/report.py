@@ -46,10 +46,13 @@ def _print_comparison(report: AnalysedComparison, out: Console) -> None:
         print_runs(comparison, out)
     for line in comparison.failures:
         out.print(line, style="red")
+    said = "Accuracies in percent, mean ± standard deviation over seeds."
+    if comparison.given:
+        out.print(said.replace("Accuracies", "Scores"), style="dim")
+        return
     read = "has not been read" if comparison.untested else "was read once, at the end of each run"
     out.print(
-        f"Accuracies in percent, mean ± standard deviation over seeds. The test set {read}. "
-        "MACs: convolutions and linear layers, one image.",
+        f"{said} The test set {read}. MACs: convolutions and linear layers, one image.",
         style="dim",
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fuseablate.cost import SUMMARY, CostKind, cost_kind, summary
+from fuseablate.cost import SUMMARY, CostKind, cost_kind
 from fuseablate.io.escaping import plain
 from fuseablate.report.analysis import AnalysedComparison, front_of
 from fuseablate.report.columns import delta_cell, typographic
@@ -49,7 +49,7 @@ def plotted_costs(report: AnalysedComparison) -> dict[str, str]:
     """Return the titles of the costs that a variant of the plot has."""
     return {
         name: cost_kind(name).title
-        for name in report.options.costs
+        for name in dict.fromkeys((*report.options.costs, *report.comparison.costs))
         if any(row.variant.cost(name) is not None for row in report.plotted)
     }
 
@@ -121,9 +121,9 @@ def _lines(row: AnalysedVariant, costs: Mapping[str, CostKind]) -> list[str]:
         )
     else:
         lines.append(": ".join(filter(None, (row.verdict, row.why))))
-    others = [(kind, row.variant.cost(name)) for name, kind in costs.items() if name not in SUMMARY]
-    counted = [kind.counted(value) for kind, value in others if value is not None]
-    lines.append(", ".join([summary(row.variant), *counted]))
+    kinds = {name: cost_kind(name) for name in (*SUMMARY, *costs)}
+    values = [(kind, row.variant.cost(name)) for name, kind in kinds.items()]
+    lines.append(", ".join(kind.counted(value) for kind, value in values if value is not None))
     lines.append(f"Seeds: {', '.join(f'{seed}: {s:.2f}' for seed, s in row.scores.items())}")
     if row.variant.iso_of:
         lines.append("Rescaled to the cost of the reference")
