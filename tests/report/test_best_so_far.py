@@ -124,7 +124,7 @@ def test_markdown_has_a_table() -> None:
 
 def test_the_page_draws_the_curves() -> None:
     page = written("html", FOUND)
-    drawing = re.search(r'<svg class="plot".*?</svg>', page, re.DOTALL)
+    drawing = re.search(r'<svg class="plot steps".*?</svg>', page, re.DOTALL)
     assert drawing
     paths = ElementTree.fromstring(drawing[0]).findall("./g/path")
     assert len(paths) == 2
