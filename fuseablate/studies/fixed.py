@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
@@ -30,8 +31,11 @@ def run_design(
     The manifest is saved before the runs of each look: a report of a study under way shows what is
     asked for by then.
     """
-    study = open_study(driver.folder.name, storage)
-    trials = Trials(study, _distributions(plan.design))
+    factors = _factors(plan.design)
+    study = open_study(driver.folder.name, storage, factors=factors)
+    trials = Trials(
+        study, {name: CategoricalDistribution(levels) for name, levels in factors.items()}
+    )
     work = FixedWork(plan, driver.store, trials, together=driver.workers.stack > 1)
     due = runs_due(plan, driver.store.get, undecided)
     if all(run.record(driver.store) for run in due.runs):
@@ -56,11 +60,21 @@ class FixedWork:
     """
 
     def __init__(
-        self, plan: Plan, store: Store, trials: Trials, runs: Runs = (), *, together: bool = False
+        self,
+        plan: Plan,
+        store: Store,
+        trials: Trials,
+        runs: Runs = (),
+        *,
+        together: bool = False,
+        params: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        """Take runs in; the seeds of a variant are given out one after another if `together`."""
+        """Take runs in; the seeds of a variant are given out one after another if `together`.
+
+        `params` are the parameters of variants by their names; None: the levels of their factors.
+        """
         self._plan, self._store, self._trials = plan, store, trials
-        self._together = together
+        self._together, self._params = together, params
         self._top1: dict[str, dict[int, float | None]] = {}  # by variant and seed
         self._asked: dict[str, set[str]] = {}  # digests by variant
         self._unsettled: set[str] = set()  # variants that a later look may give more runs
@@ -79,7 +93,10 @@ class FixedWork:
             self._asked.setdefault(run.variant.name, set()).add(run.digest)
         for name, variant in {run.variant.name: run.variant for run in new}.items():
             seeds = len(self._asked[name])
-            self._trials.start(name, variant.levels[0], self._plan.attributes(variant), seeds=seeds)
+            levels = variant.levels[0] if self._params is None else self._params[name]
+            attributes = self._plan.attributes(variant)
+            attributes |= {f"factor.{factor}": level for factor, level in levels.items()}
+            self._trials.start(name, levels, attributes, seeds=seeds)
         for name in self._asked:
             self._file(name)
         names = list(self._asked) if self._together else []
@@ -123,10 +140,10 @@ class FixedWork:
         )
 
 
-def _distributions(design: Design) -> dict[str, BaseDistribution]:
-    """Return each factor as a parameter, with the levels of each variant's first combination."""
+def _factors(design: Design) -> dict[str, list[str]]:
+    """Return each factor with the levels of each variant's first combination."""
     factors: dict[str, dict[str, None]] = {}
     for variant in design.variants:
         for factor, level in variant.levels[0].items():
             factors.setdefault(factor, {})[level] = None
-    return {factor: CategoricalDistribution(list(levels)) for factor, levels in factors.items()}
+    return {factor: list(levels) for factor, levels in factors.items()}

@@ -7,6 +7,7 @@ values, for its samplers and for optuna-dashboard. Without torch.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,8 @@ from fuseablate.space import Categorical, IntRange, Parameter
 
 JOURNAL_BYTES = 2**30
 KEY = "variant"  # the user attribute that names a trial's variant
+FACTORS = "factors"  # the user attribute of a study with the levels of each factor
+METRIC = {"accuracy": "val top-1"}  # what a trial's value is called, beside costs by their names
 SEEDS = "seeds"  # that of a trial that has ended: how many have a result, as in "2 of 3"
 Direction = Literal["maximize", "minimize"]
 
@@ -71,24 +74,49 @@ def _mend(journal: Path) -> None:
 
 
 def open_study(
-    name: str, storage: BaseStorage, directions: Sequence[Direction] = ("maximize",)
+    name: str,
+    storage: BaseStorage,
+    objectives: Sequence[str] = ("accuracy",),
+    factors: Mapping[str, Sequence[str]] | None = None,
 ) -> optuna.Study:
     """Return the Optuna study of that name, made where it is missing.
 
-    It samples nothing itself: its trials are made with their parameters.
+    It samples nothing itself: its trials are made with their parameters. Its values are called by
+    the `objectives`, of which accuracy is to be high and costs low; a user attribute holds the
+    levels of the `factors`.
     """
     try:
-        return optuna.create_study(
+        study = optuna.create_study(
             study_name=name,
             storage=storage,
-            directions=list(directions),
+            directions=directions_of(objectives),
             sampler=optuna.samplers.RandomSampler(seed=0),
             load_if_exists=True,
         )
+        _describe(study, [METRIC.get(name, name) for name in objectives], factors or {})
+        return study
     except InputError:
         raise
     except Exception as error:  # a broken journal, a database without a right
         raise InputError(f"Optuna's storage of the study: {_line(error)}") from None
+
+
+def directions_of(objectives: Sequence[str]) -> list[Direction]:
+    """Return what each objective is to be: accuracy high, costs low."""
+    return ["maximize" if name == "accuracy" else "minimize" for name in objectives]
+
+
+def _describe(
+    study: optuna.Study, metrics: list[str], factors: Mapping[str, Sequence[str]]
+) -> None:
+    """Write what optuna-dashboard shows of a study, where it does not say so yet."""
+    if study.metric_names != metrics:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(metrics)
+    levels = {factor: list(names) for factor, names in factors.items()}
+    if levels and study.user_attrs.get(FACTORS) != levels:
+        study.set_user_attr(FACTORS, levels)
 
 
 def _line(error: Exception) -> str:

@@ -291,14 +291,8 @@ def many(count: int) -> Comparison:
         "one-factor",
         made("baseline", "", BASE, 0.40, 0.41),
         *(
-            made(
-                f"kernel={2 * at + 3}",
-                f"2.kernel={2 * at + 3}",
-                LEAN,
-                0.30 + at / 100,
-                0.31 + at / 100,
-            )
-            for at in range(1, count)
+            made(f"kernel={size}", f"2.kernel={size}", LEAN, 0.30 + size / 100, 0.31 + size / 100)
+            for size in range(5, 2 * count + 3, 2)
         ),
     )
 

@@ -37,7 +37,7 @@ from fuseablate.space import (
 )
 from fuseablate.spec import Spec
 from fuseablate.studies.schema import Search
-from fuseablate.studies.trials import Direction, distribution_of
+from fuseablate.studies.trials import directions_of, distribution_of
 
 PATIENCE = 50  # refused samples in a row until something else than the sampler is asked
 MOST_LISTED = 100_000  # assignments of a space that is listed and tried one by one
@@ -67,11 +67,6 @@ class Proposal:
     """How much of the list of the space has been looked at."""
     system: Mapping[str, Any]
     """What the sampler wants to find again with the trial of it."""
-
-
-def directions_of(search: Search) -> list[Direction]:
-    """Return what each objective is to be: accuracy high, costs low."""
-    return ["maximize" if name == "accuracy" else "minimize" for name in search.objectives]
 
 
 def random_assignment(space: Space, trial: optuna.Trial) -> dict[str, Value]:
@@ -126,7 +121,7 @@ class Proposer:
             )
         self._memory = optuna.create_study(
             study_name=name,
-            directions=directions_of(search),
+            directions=directions_of(search.objectives),
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
         self._numbers: dict[int, int] = {}  # in the memory, by the number of the trial

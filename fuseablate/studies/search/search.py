@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -17,7 +19,6 @@ from fuseablate.studies.fixed import FixedWork
 from fuseablate.studies.manifest import Outcome, manifest_of
 from fuseablate.studies.plan import PlannedRun
 from fuseablate.studies.schema import Search
-from fuseablate.studies.search.sampler import directions_of
 from fuseablate.studies.search.scheduler import NETWORK, SearchWork, seeds_of
 from fuseablate.studies.search.summary import summary_of
 from fuseablate.studies.trials import Trials, distribution_of, open_study
@@ -43,8 +44,8 @@ def run_search(driver: Driver, search: Search, storage: BaseStorage) -> Outcome:
         random = _opened(driver, drawn, storage, f"{name}-random", called="random trial")
     driver.run(work)
     runs = _finalists(driver, search, work)
-    judged = Trials(open_study(f"{name}-finalists", storage))
-    driver.run(FixedWork(plan, driver.store, judged, runs))
+    judged = Trials(open_study(f"{name}-finalists", storage), _distributions(driver, search))
+    driver.run(FixedWork(plan, driver.store, judged, runs, params=_params(work, runs)))
     if random:  # a network that the search had too is not trained again; none becomes a finalist
         driver.run(random)
     drawn_trials = random.trials if random else None
@@ -59,13 +60,28 @@ def _opened(
     driver: Driver, search: Search, storage: BaseStorage, name: str, called: str = "trial"
 ) -> SearchWork:
     """Return the work of a search, whose trials are those of the Optuna study of that name."""
+    study = open_study(name, storage, search.objectives)
+    trials = Trials(study, _distributions(driver, search))
+    return SearchWork(driver, search, _space(driver, search), trials, name, called=called)
+
+
+def _space(driver: Driver, search: Search) -> Space:
     base = driver.plan.design.reference
-    space = Space.of(base.spec, search.parameters, base.recipe)
-    study = open_study(name, storage, directions_of(search))
-    trials = Trials(
-        study, {parameter.name: distribution_of(parameter) for parameter in space.parameters}
-    )
-    return SearchWork(driver, search, space, trials, name, called=called)
+    return Space.of(base.spec, search.parameters, base.recipe)
+
+
+def _distributions(driver: Driver, search: Search) -> dict[str, BaseDistribution]:
+    parameters = _space(driver, search).parameters
+    return {parameter.name: distribution_of(parameter) for parameter in parameters}
+
+
+def _params(work: SearchWork, runs: Sequence[PlannedRun]) -> dict[str, Mapping[str, Any]]:
+    """Return the parameters of each finalist by the name of its variant; the baseline has none."""
+    known = {f"trial {trial.number}": trial.params for trial in work.trials.all()}
+    return {
+        run.variant.name: next((known[name] for name in run.variant.names if name in known), {})
+        for run in runs
+    }
 
 
 def _finalists(driver: Driver, search: Search, work: SearchWork) -> tuple[PlannedRun, ...]:
