@@ -127,6 +127,7 @@ def run_study(args: argparse.Namespace) -> int:
 
     plan = make_plan(study, args.data_root)
     if args.dry_run:
+        plan.check_teachers(store)
         print_plan(plan, store, workers.count, console())
         return 0
     if line:

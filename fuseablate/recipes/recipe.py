@@ -6,6 +6,7 @@ A length of time in a recipe is a `Span`: a whole number counts epochs, a number
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -40,6 +41,7 @@ def _span(value: object) -> object:
 _Spans = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1)]
 Span = Annotated[int | float, BeforeValidator(_span, json_schema_input_type=_Spans)]
 Positive = Annotated[float, Field(gt=0)]
+_RunId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 
@@ -144,6 +146,32 @@ class Augmentation(Schema):
         return self
 
 
+def _run_id(given: object) -> object:
+    if not (isinstance(given, str) and re.fullmatch(r"[0-9a-f]{16}", given)):
+        raise ValueError(
+            "must be the id of a run, its 16 digits, as 'fuseablate runs show' prints it"
+        )
+    return given
+
+
+class Teacher(Schema):
+    """A trained run whose outputs are learned from, beside the labels.
+
+    Hinton et al., "Distilling the Knowledge in a Neural Network", 2015.
+    """
+
+    run: Annotated[str, BeforeValidator(_run_id, json_schema_input_type=_RunId)]
+    """The id of a run of the same store, on the same data; its weights stay as they are."""
+    temperature: Positive = 4.0
+    """What both networks' logits are divided by before they are compared."""
+    weight: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """The share of the comparison in the loss; the rest is the labels'."""
+
+
+def _by_run(given: object) -> object:
+    return {"run": given} if isinstance(given, str) else given
+
+
 def _by_name(given: object) -> object:
     return {"name": given} if isinstance(given, str) else given
 
@@ -201,6 +229,10 @@ class Recipe(Schema):
         Field(strict=False),
     ] = ()
     """Behind the crop and the flip, in this order, image by image."""
+    teacher: (
+        Annotated[Teacher, BeforeValidator(_by_run, json_schema_input_type=str | Teacher)] | None
+    ) = None
+    """A run to learn from: its id, or a table with temperature and weight, too."""
     clip_norm: Positive | None = None
     """The norm to which larger gradients are clipped."""
     early_stop: EarlyStop | None = None

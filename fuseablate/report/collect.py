@@ -116,9 +116,20 @@ def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> 
         spec=first.spec_name,
         data=data,
         recipe=f"{'various' if any(recipes) else recipe}, untested" if first.untested else recipe,
-        notes=(*notes, *unlike([run for runs in group.values() for run in runs])),
+        notes=(*notes, *_notes([run for runs in group.values() for run in runs])),
         unedited=unedited,
     )
+
+
+def _notes(runs: Sequence[Record]) -> tuple[str, ...]:
+    """Return what the reader of a report is to know of its runs."""
+    teachers = {run.teacher.run: run.teacher for run in runs if run.teacher}
+    taught = [
+        f"Distilled from {teacher.words}, whose cost is not among the costs here: "
+        f"{counted(sum(run.teacher == teacher for run in runs), 'run')}."
+        for teacher in teachers.values()
+    ]
+    return (*taught, *unlike(runs))
 
 
 def _unedited(run: Record) -> UneditedTable | None:
@@ -153,7 +164,7 @@ def of_study(
         *manifest.notes,
         *([looks.said] if looks else ()),
         *unplanned(manifest.seen, manifest.planned_seeds),
-        *unlike(runs),
+        *_notes(runs),
     )
     if manifest.tuned and not any(planned.tuned for planned in manifest.variants):
         notes += ("The variants are being tuned: nothing is compared yet.",)

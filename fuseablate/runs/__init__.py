@@ -30,6 +30,7 @@ from fuseablate.runs.record import (
     Failure,
     Record,
     Score,
+    TeacherCost,
     TestScore,
     pack_bits,
     read_record,
@@ -47,6 +48,7 @@ from fuseablate.runs.store import (
     run_digests,
 )
 from fuseablate.runs.stored import STATUSES, StoredRun, stored_run, stored_runs
+from fuseablate.runs.teacher import teacher_cost, teacher_of
 from fuseablate.runs.unfinished import DESCRIPTION, Description
 
 __all__ = [
@@ -76,6 +78,7 @@ __all__ = [
     "Store",
     "StoredRun",
     "StudyStatus",
+    "TeacherCost",
     "TestScore",
     "Trial",
     "Tuned",
@@ -97,5 +100,7 @@ __all__ = [
     "select_runs",
     "stored_run",
     "stored_runs",
+    "teacher_cost",
+    "teacher_of",
     "write_output",
 ]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from fuseablate.errors import InputError
 from fuseablate.io.checked import only, read_as
+from fuseablate.io.terminal import duration, short
 
 SCHEMA_VERSION = 1
 FailedPart: TypeAlias = Literal["training", "validation"]
@@ -105,6 +106,28 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class TeacherCost:
+    """What a run was distilled from, and what that cost: none of it is among the run's own."""
+
+    run: str
+    """The teacher's digest."""
+    network: str
+    recipe: str
+    params: int
+    macs: int
+    """Of an image, of which each step passes a batch through the teacher as well."""
+    seconds: float
+    """Of its training, and of its own teachers'."""
+
+    @property
+    def words(self) -> str:
+        """What it is and what it cost, in words."""
+        costs = f"{short(self.params)} params, {short(self.macs)} MACs an image"
+        spent = f"trained for {duration(self.seconds)}"
+        return f"run {self.run[:16]} ({self.network}, {costs}, {spent})"
+
+
+@dataclass(frozen=True)
 class Record:
     """One run: a network, a recipe, data and a seed, and what came of them."""
 
@@ -145,6 +168,8 @@ class Record:
     """Trained to choose by, as a search's trials are: it has not read the test set."""
     plugins: tuple[str, ...] = ()
     """The files or packages of plug-ins that it needs."""
+    teacher: TeacherCost | None = None
+    """Of a distilled run."""
 
     def __post_init__(self) -> None:
         match self.data.get("image_size"):

@@ -110,10 +110,13 @@ def _is_state(state: Any) -> TypeGuard[Mapping[str, Tensor]]:
     )
 
 
-def trained_network(store: Store, record: Record) -> tuple[Spec, Size, nn.Module]:
+def trained_network(
+    store: Store, record: Record, *, fast: bool = False
+) -> tuple[Spec, Size, nn.Module]:
     """Return a run's spec, the size of its images and its network with the weights as tested.
 
-    Raise `InputError` where the run has none, or its file is another network's.
+    `fast` is that of `build`. Raise `InputError` where the run has none, or its file is another
+    network's.
     """
     path = store.folder(record.digest) / WEIGHTS
     if record.status != "finished":
@@ -129,7 +132,7 @@ def trained_network(store: Store, record: Record) -> tuple[Spec, Size, nn.Module
             f"run {path.parent}: needs {needed} (--plugin loads it): {error}"
         ) from None
     size = cast("Size", tuple(record.data["image_size"]))
-    network = build(spec, size=size)
+    network = build(spec, size=size, fast=fast)
     try:
         network.load_state_dict(state)
     except RuntimeError:

@@ -105,6 +105,7 @@ def print_run(run: StoredRun, out: Console) -> None:
             "params": f"{record.params:,}",
             "MACs": f"{record.macs:,}",
             "epochs": f"{len(record.curves)} of {run.epochs}",
+            "teacher": record.teacher and record.teacher.words,
             "validation": _score(record.val),
             "test": _score(record.test),
             "failure": record.failure

@@ -63,6 +63,7 @@ def execute(
     the engine and the tracker before it is passed on.
     """
     study, folder = plan.study, plan.folder(store)
+    plan.check_teachers(store)
     with held(folder, study.name):
         workers = as_begun(folder, workers, view.say)
         plan = replace(plan, seen=seen_before(plan, folder, store))

@@ -19,7 +19,7 @@ from fuseablate.engines import Job
 from fuseablate.errors import InputError
 from fuseablate.layers import Cost
 from fuseablate.plugins import plugin_sources
-from fuseablate.runs import Manifest, Record, Store, run_digests
+from fuseablate.runs import Manifest, Record, Store, run_digests, teacher_of
 from fuseablate.seeds import SeedPlan
 from fuseablate.spec import Size, Spec
 from fuseablate.studies.design import Design, Variant, expand
@@ -180,6 +180,17 @@ class Plan:
             memory=_step_memory(spec, size, recipe.batch_size, recipe.optimizer),
             plugins=plugin_sources(),
         )
+
+    def check_teachers(self, store: Store) -> None:
+        """Refuse a run to come whose recipe names a teacher that cannot teach it."""
+        for run in self.runs:
+            recipe = run.variant.recipe
+            if recipe.teacher is None or run.record(store):
+                continue
+            try:
+                teacher_of(store, recipe, self.data)
+            except InputError as error:
+                raise error.within(str(self.study.path)) from None
 
     def seconds_left(self, records: Sequence[Record], undone: Sequence[PlannedRun]) -> float | None:
         """Return the seconds that the runs take one after another, by what others took.

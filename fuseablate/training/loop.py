@@ -17,9 +17,10 @@ from fuseablate.data.parts import Data
 from fuseablate.errors import InputError
 from fuseablate.network.stacking import can_stack
 from fuseablate.recipes import OPTIMIZER_CLASSES, Recipe, takes_weight_decay
-from fuseablate.runs import Record, Score, Store, run_digest
+from fuseablate.runs import Record, Score, Store, run_digest, teacher_cost, teacher_of
 from fuseablate.spec import Spec
 from fuseablate.training.checkpoint import Writer
+from fuseablate.training.distillation import frozen_network
 from fuseablate.training.environment import (
     check_precision,
     choose_device,
@@ -165,6 +166,8 @@ def _taken(
     record = store.get(digest)
     if record and record.serves(order.tested) and not any(path.exists() for path in left):
         return record
+    taught_by = teacher_of(store, order.recipe, data)
+    frozen = frozen_network(store, taught_by, device) if taught_by else None
     folder = held.enter_context(store.open(digest))
     # Another process may have ended the run between the look and the lock, or have been
     # killed when the record was there and its checkpoints were not yet gone.
@@ -183,6 +186,8 @@ def _taken(
         folder=folder,
         device=device,
         progress=order.progress,
+        teacher=teacher_cost(taught_by) if taught_by else None,
+        frozen=frozen,
     )
 
 

@@ -7,6 +7,7 @@ import math
 from concurrent.futures import Future
 
 import torch
+from torch import nn
 
 from fuseablate.cost import measure
 from fuseablate.data.parts import Data
@@ -23,6 +24,7 @@ from fuseablate.runs import (
     Record,
     RunFolder,
     Score,
+    TeacherCost,
     TestScore,
     plugins_needed,
 )
@@ -53,13 +55,16 @@ class Run:
         folder: RunFolder,
         device: torch.device,
         progress: Progress,
+        teacher: TeacherCost | None = None,
+        frozen: nn.Module | None = None,
     ) -> None:
-        """Take up the run of that digest."""
+        """Take up the run of that digest; `frozen` is the network of its teacher."""
         self.spec, self.recipe, self.data, self.seed = spec, recipe, data, seed
         self.tested, self.digest, self.folder = tested, digest, folder
         self.device, self.progress = device, progress
         self.way = "alone"
-        self.state = TrainingState(spec, recipe, seed, data.image_size, device)
+        self.teacher = teacher
+        self.state = TrainingState(spec, recipe, seed, data.image_size, device, teacher=frozen)
         self._val: Score | None = None
         self._saving: Future[None] | None = None
         """The writing of the last epoch's checkpoint, which is told of when it is there."""
@@ -237,6 +242,7 @@ class Run:
             plugins=plugins_needed(
                 self.spec, self.recipe, self.data.identity.get("name"), self.data.image_size
             ),
+            teacher=self.teacher,
         )
         self.folder.write(RECORD, record.to_json())
         self.folder.remove(*UNFINISHED)

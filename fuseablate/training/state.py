@@ -41,11 +41,13 @@ class TrainingState:
         seed: int,
         size: Size,
         device: torch.device,
+        *,
+        teacher: nn.Module | None = None,
     ) -> None:
-        """Draw a run's first weights."""
+        """Draw a run's first weights; a frozen `teacher` is on the device."""
         network = build(spec, seed=seed, size=size, fast=device.type == "cpu").to(device)
         self.network = network.to(memory_format=torch.channels_last)
-        self.recipe = recipe
+        self.recipe, self.teacher = recipe, teacher
         self.optimizer = make_optimizer(recipe, self.network)
         self.average = EMA(self.network, recipe.ema) if recipe.ema else None
         names = (

@@ -19,10 +19,12 @@ from fuseablate.layers import Layer
 from fuseablate.network import to_module
 from fuseablate.network.modules import Dropout
 from fuseablate.training.captured import Captured
+from fuseablate.training.distillation import distilled
 from fuseablate.training.mixup import Targets, draw_mixing, draw_pasting, mixed, pasted
 from fuseablate.training.penalty import penalty, subspaces
 from fuseablate.training.schedule import learning_rate
 from fuseablate.training.stack import Stack
+from fuseablate.training.state import TrainingState
 
 MOST_MASK_BYTES = 2**31  # of an epoch, on the device; twice that on the CPU
 
@@ -131,8 +133,8 @@ class Steps:
         ):
             ends = self.stack.logits(inputs)
             losses = [
-                _loss(heads, target, state.recipe.label_smoothing)
-                for heads, target, state in zip(ends, targets, states, strict=True)
+                _loss(heads, target, state, own)
+                for heads, target, state, own in zip(ends, targets, states, inputs, strict=True)
             ]
         self.stack.backward(losses)
         own = torch.stack([loss.detach() for loss in self._with_penalties(losses)])
@@ -231,10 +233,20 @@ class Steps:
                         module.drawn = None
 
 
-def _loss(heads: Sequence[tuple[float, Tensor]], targets: Targets, smoothing: float) -> Tensor:
-    """Return the loss of a run's head, and those of its auxiliary heads by their weights."""
+def _loss(
+    heads: Sequence[tuple[float, Tensor]], targets: Targets, state: TrainingState, images: Tensor
+) -> Tensor:
+    """Return the loss of a run's head, and those of its auxiliary heads by their weights.
+
+    A teacher sees the images as the run does, and teaches the head alone.
+    """
     (_, logits), *others = heads
+    smoothing, teacher = state.recipe.label_smoothing, state.recipe.teacher
     loss = targets.loss(logits, smoothing)
+    if teacher and state.teacher:
+        with torch.no_grad():
+            taught = state.teacher(images)
+        loss = distilled(loss, logits, taught, teacher)
     for weight, side in others:
         loss = loss + weight * targets.loss(side, smoothing)
     return loss

@@ -161,6 +161,11 @@ class Cluster:
 
     def _ship(self, job: Job) -> Shipment:
         """Return where the data of a job lie, which the nodes fetch once each."""
+        if job.recipe.get("teacher") and not self._workers.shared_runs:
+            raise InputError(
+                "--engine ray: a run that is distilled reads its teacher's weights from the run "
+                "store; give all machines the same path to it, and --shared-runs"
+            )
         key = json.dumps(job.data)
         if key not in self._shipments:
             data = load_job_data(job.data)
