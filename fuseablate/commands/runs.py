@@ -14,15 +14,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fuseablate.commands.arguments import add_runs, run_store
+from fuseablate.commands.arguments import add_runs, run_store, whole
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
 from fuseablate.io.terminal import console, counted
-from fuseablate.runs import STATUSES, Store, StoredRun, select_runs, stored_run, stored_runs
+from fuseablate.runs import ENDED, STATUSES, ListedRun, Store, listed_runs, select_runs, stored_run
 
 if TYPE_CHECKING:
     from fuseablate.runs.transfer.contents import Meter
 
+MOST = 1000  # runs in a table, where no other number is asked for
 LARGE = 1 << 26  # bytes of a file that is worth a line of its own
 
 
@@ -33,6 +34,12 @@ def add(commands: Any) -> None:
     every = actions.add_parser("list", help="list the runs of a store, ended or not")
     _add_names(every, "all")
     every.add_argument("--status", choices=STATUSES, help="only those")
+    every.add_argument(
+        "--newest",
+        type=whole(1),
+        metavar="N",
+        help="only the N that changed last (default: 1000; as JSON all)",
+    )
     every.add_argument("--json", action="store_true", help="print a JSON list")
     every.set_defaults(run=list_runs)
 
@@ -78,15 +85,20 @@ def _add_names(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def list_runs(args: argparse.Namespace) -> int:
-    from fuseablate.show.runs import as_json, runs_table
+    """Print a line a run; of very many those that changed last."""
+    from fuseablate.show.runs import runs_table
 
     store = run_store(args.runs)
-    stored = stored_runs(select_runs(store, args.what).runs)
-    runs = [run for run in stored if args.status in (None, run.status)]
+    listed = listed_runs(store, select_runs(store, args.what).runs)
+    chosen = [run for run in listed if args.status in (None, run.status)]
+    runs = chosen[: args.newest or (None if args.json else MOST)]
     if args.json:
-        print(json.dumps([as_json(run) for run in runs], indent=2))
+        print(json.dumps([vars(run) for run in runs], indent=2))
     elif runs:
         console().print(runs_table(runs, time.time()), crop=False)
+        if not args.newest and len(runs) < len(chosen):
+            more = f"{len(chosen) - len(runs):,} more; --newest N lists as many, --json all"
+            print(plain(f"{more}; names, studies and --status choose among them"))
         for run in runs:
             if run.problem:
                 print(plain(f"warning: {run.problem}"), file=sys.stderr)
@@ -125,7 +137,7 @@ def remove_runs(args: argparse.Namespace) -> int:
     store = run_store(args.runs)
     if not args.what and not args.unfinished:
         raise InputError("name runs or studies to remove, or say --unfinished")
-    chosen = stored_runs(select_runs(store, args.what).runs)
+    chosen = listed_runs(store, select_runs(store, args.what).runs)
     if args.unfinished:
         chosen = [run for run in chosen if run.status in ("interrupted", "running")]
     held = [run for run in chosen if run.held]
@@ -145,8 +157,8 @@ def remove_runs(args: argparse.Namespace) -> int:
     return 1 if held else 0
 
 
-def _confirmed(runs: list[StoredRun], size: int, store: Store) -> bool:
-    ended = sum(run.record is not None for run in runs)
+def _confirmed(runs: list[ListedRun], size: int, store: Store) -> bool:
+    ended = sum(run.status in ENDED for run in runs)
     names = ", ".join(run.id for run in runs[:5]) + (", ..." if len(runs) > 5 else "")
     question = (
         f"remove {counted(len(runs), 'run')} ({names}; {ended} of them ended; {size:,} bytes) from "
@@ -158,7 +170,7 @@ def _confirmed(runs: list[StoredRun], size: int, store: Store) -> bool:
         return False
 
 
-def _remove(run: StoredRun, store: Store) -> None:
+def _remove(run: ListedRun, store: Store) -> None:
     """Remove a run's folder; from the first moment on nothing is left of it under its name."""
     try:
         with store.open(run.id) as folder:
@@ -166,7 +178,9 @@ def _remove(run: StoredRun, store: Store) -> None:
             folder.path.rename(gone)
             shutil.rmtree(gone)
     except OSError as error:
-        raise InputError(f"run {run.folder}: cannot be removed: {error.strerror}") from None
+        raise InputError(
+            f"run {store.root / run.id}: cannot be removed: {error.strerror}"
+        ) from None
 
 
 def export(args: argparse.Namespace) -> int:

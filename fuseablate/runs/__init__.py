@@ -8,6 +8,7 @@ for each run, named by the digest of what determines its result; and of each stu
 from __future__ import annotations
 
 from fuseablate.runs.identity import alike, differing, networks_of
+from fuseablate.runs.listed import ListedRun, listed_runs
 from fuseablate.runs.listing import listed_studies
 from fuseablate.runs.lookup import record_named, run_named, select_runs
 from fuseablate.runs.manifest import (
@@ -47,13 +48,14 @@ from fuseablate.runs.store import (
     run_digest,
     run_digests,
 )
-from fuseablate.runs.stored import STATUSES, StoredRun, stored_run, stored_runs
+from fuseablate.runs.stored import ENDED, STATUSES, StoredRun, stored_run
 from fuseablate.runs.teacher import teacher_cost, teacher_of
 from fuseablate.runs.unfinished import DESCRIPTION, Description
 
 __all__ = [
     "BASELINE",
     "DESCRIPTION",
+    "ENDED",
     "JOURNAL",
     "MANIFEST",
     "MATTERS",
@@ -67,6 +69,7 @@ __all__ = [
     "Description",
     "FailedPart",
     "Failure",
+    "ListedRun",
     "Manifest",
     "PlannedVariant",
     "Record",
@@ -88,6 +91,7 @@ __all__ = [
     "check_output",
     "differing",
     "held",
+    "listed_runs",
     "listed_studies",
     "networks_of",
     "pack_bits",
@@ -99,7 +103,6 @@ __all__ = [
     "run_named",
     "select_runs",
     "stored_run",
-    "stored_runs",
     "teacher_cost",
     "teacher_of",
     "write_output",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ Status: TypeAlias = Literal[
     "finished", "untested", "failed", "running", "interrupted", "unreadable"
 ]
 STATUSES: tuple[Status, ...] = get_args(Status)
+ENDED: tuple[Status, ...] = ("finished", "untested", "failed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +52,6 @@ class StoredRun:
         if self.record:
             return int(self.record.recipe["epochs"])
         return self.description.epochs if self.description else None
-
-
-def stored_runs(folders: Iterable[Path]) -> list[StoredRun]:
-    """Return what lies in runs' folders, the one changed last first, without those just removed."""
-    runs = []
-    for folder in folders:
-        try:
-            runs.append(stored_run(folder))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            problem = f"{folder}: cannot be read: {error.strerror}"
-            runs.append(StoredRun(folder=folder, status="unreadable", problem=problem))
-    return sorted(runs, key=lambda run: (-run.changed, run.id))
 
 
 def stored_run(folder: Path) -> StoredRun:

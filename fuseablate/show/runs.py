@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from fuseablate.io.terminal import duration
-from fuseablate.runs import Score, StoredRun
+from fuseablate.runs import ListedRun, Score, StoredRun
 
 UNITS = ("B", "kB", "MB", "GB")
-
-
-def as_json(run: StoredRun) -> dict[str, Any]:
-    """Return a run for machines; scores are shares of 1, sizes bytes, times seconds since 1970."""
-    record = run.record
-    return {
-        "id": run.id,
-        "digest": run.digest,
-        "status": run.status,
-        "held": run.held,
-        **_words(run),
-        "epoch": run.epoch,
-        "epochs": run.epochs,
-        "val_top1": record.val.top1 if record and record.val else None,
-        "test_top1": record.test.top1 if record and record.test else None,
-        "bytes": run.bytes,
-        "changed": run.changed,
-        "files": sorted(path.name for path in run.folder.iterdir()) if not run.problem else [],
-        "problem": run.problem or None,
-    }
 
 
 def _words(run: StoredRun) -> dict[str, Any]:
@@ -45,7 +26,7 @@ def _words(run: StoredRun) -> dict[str, Any]:
     }
 
 
-def runs_table(runs: list[StoredRun], now: float) -> Table:
+def runs_table(runs: Iterable[ListedRun], now: float) -> Table:
     """Return a table with a line for each run; `now` in seconds since 1970."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Run", no_wrap=True)
@@ -56,22 +37,21 @@ def runs_table(runs: list[StoredRun], now: float) -> Table:
     for name in ("Val %", "Test %", "Size", "Age"):
         table.add_column(name, justify="right", no_wrap=True)
     for run in runs:
-        words, record = _words(run), run.record
-        network = " ".join(filter(None, (words["spec"], words["edits"])))
+        network = " ".join(filter(None, (run.spec, run.edits)))
         table.add_row(
             run.id[:8],
-            *(text or "?" for text in (network, words["recipe"], words["data"])),
-            "?" if words["seed"] is None else str(words["seed"]),
+            *(text or "?" for text in (network, run.recipe, run.data)),
+            "?" if run.seed is None else str(run.seed),
             status_text(run),
-            _percent(record.val if record else None),
-            _percent(record.test if record else None),
+            _percent(run.val_top1),
+            _percent(run.test_top1),
             bytes_text(run.bytes),
             age(max(0.0, now - run.changed)) if run.changed else "?",
         )
     return table
 
 
-def status_text(run: StoredRun) -> str:
+def status_text(run: ListedRun | StoredRun) -> str:
     """Return a run's status, and how far one that has not ended has come."""
     if run.status in ("running", "interrupted"):
         return f"{run.status}, epoch {run.epoch} of {run.epochs or '?'}"
@@ -126,8 +106,8 @@ def print_run(run: StoredRun, out: Console) -> None:
             out.print(f"{key:<14}{value}", soft_wrap=True)
 
 
-def _percent(score: Score | None) -> str:
-    return f"{100 * score.top1:.2f}" if score else "-"
+def _percent(top1: float | None) -> str:
+    return "-" if top1 is None else f"{100 * top1:.2f}"
 
 
 def _score(score: Score | None) -> str | None:

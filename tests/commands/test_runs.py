@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -120,12 +121,28 @@ def test_rm_asks_and_takes_only_what_is_named(
 def test_a_thousand_runs_are_listed_within_seconds(tmp_path: Path, capsys: Capture) -> None:
     store = Store(tmp_path)
     text = (REPORTS / "se" / "3e0cc7084a5aa799" / "record.json").read_text()
-    for number in range(1000):
+    for number in range(1002):
         digest = f"{number:016x}" + "0" * 48
         store.folder(digest).mkdir(parents=True)
         changed = text.replace("3e0cc7084a5aa7995dd5b468343815e4e637141e9dc969acdcd4fabc30f81ff3",
                                digest)  # fmt: skip
         (store.folder(digest) / "record.json").write_text(changed)
     began = time.process_time()
-    assert len(printed(store, capsys, "list").splitlines()) == 1001
+    first = printed(store, capsys, "list")
+    assert len(first.splitlines()) == 1002
+    assert "2 more; --newest N lists as many, --json all" in first.splitlines()[-1]
     assert time.process_time() - began < 4
+    # What has been read is not read again, and what has changed since is.
+    began = time.process_time()
+    assert printed(store, capsys, "list") == first
+    assert time.process_time() - began < 2
+    folder = store.folder(f"{0:016x}")
+    (folder / "record.json").write_text("{")
+    shutil.rmtree(store.folder(f"{1:016x}"))
+    runs = json.loads(printed(store, capsys, "list", "--json"))
+    assert len(runs) == 1001
+    assert [run["id"] for run in runs if run["status"] == "unreadable"] == [f"{0:016x}"]
+    (tmp_path / "index.json").write_text('{"runs": 5}')
+    assert json.loads(printed(store, capsys, "list", "--json")) == runs
+    newest = json.loads(printed(store, capsys, "list", "--json", "--newest", "3"))
+    assert newest == runs[:3]
