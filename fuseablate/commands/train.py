@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from fuseablate.commands.arguments import (
     add_data,
@@ -20,10 +25,16 @@ from fuseablate.commands.arguments import (
     whole,
 )
 from fuseablate.commands.completion import named
+from fuseablate.cost import SUMMARY, spec_costs
 from fuseablate.io.escaping import plain
 from fuseablate.io.terminal import console
 from fuseablate.report import analyse, of_records
 from fuseablate.report.screen import print_report
+from fuseablate.runs import Curves, Store, run_digest
+from fuseablate.tracking import Mode, TrackedRun, Tracker, resolve_mode
+
+if TYPE_CHECKING:
+    from fuseablate.training import Progress
 
 
 def add(commands: Any) -> None:
@@ -63,6 +74,7 @@ def add(commands: Any) -> None:
             metavar="N",
             help="CPU threads, which the result depends on (default: 1)",
         )
+        parser.add_argument("--wandb", metavar="MODE", help="online, offline or off")
         add_runs(parser)
         add_quiet(parser)
         parser.set_defaults(run=run)
@@ -72,6 +84,9 @@ def run(args: argparse.Namespace) -> int:
     """Train what the store does not hold yet, then print the report of these runs."""
     from fuseablate.recipes import load_recipe
 
+    mode, line = resolve_mode(args.wandb)
+    if mode != "off" and not args.quiet:
+        print(plain(line))
     spec = edited_spec(args.spec, args.edits)
     recipe = load_recipe(args.recipe)
     if args.epochs:
@@ -88,21 +103,71 @@ def run(args: argparse.Namespace) -> int:
         print(plain(data.counts))
     if device.type == "cpu" and not args.quiet:
         print(cores_used(args.threads))
-    records = [
-        train(
-            spec,
-            recipe,
-            data,
-            seed,
-            store=run_store(args.runs),
-            device=args.device,
-            threads=args.threads,
-            progress=SilentProgress() if args.quiet else suited_progress(),
-        )
-        for seed in args.seeds
-    ]
+    store = run_store(args.runs)
+    records = []
+    with tracked(mode, spec.name, store) as tracker:
+        for seed in args.seeds:
+            progress = SilentProgress() if args.quiet else suited_progress()
+            run = TrackedRun(
+                key=run_digest(spec, recipe, data, seed),
+                names=(spec.label or spec.name,),
+                seed=seed,
+                spec=spec.to_dict(),
+                edits=spec.edits,
+                recipe=recipe.to_dict(),
+                costs=spec_costs(spec, SUMMARY, data.image_size),
+            )
+            tracker.started(run)
+            record = train(
+                spec,
+                recipe,
+                data,
+                seed,
+                store=store,
+                device=args.device,
+                threads=args.threads,
+                progress=TrackedProgress(progress, tracker, run.key),
+            )
+            tracker.finished(run.key, store.folder(run.key))
+            records.append(record)
     print_report(list(map(analyse, of_records(records))), console())
     return 1 if any(record.status == "failed" for record in records) else 0
+
+
+@dataclass(frozen=True)
+class TrackedProgress:
+    """A progress whose epochs W&B is told of as well."""
+
+    shown: Progress
+    tracker: Tracker
+    key: str
+
+    def begin(self, title: str, epochs: int, done: int, images: int) -> None:
+        self.shown.begin(title, epochs, done, images)
+
+    def step(self, images: int, loss: float) -> None:
+        self.shown.step(images, loss)
+
+    def epoch(self, curves: Curves) -> None:
+        self.tracker.epoch(self.key, vars(curves))
+        self.shown.epoch(curves)
+
+    def say(self, message: str) -> None:
+        self.shown.say(message)
+
+    def end(self) -> None:
+        self.shown.end()
+
+
+@contextmanager
+def tracked(mode: Mode, group: str, store: Store) -> Iterator[Tracker]:
+    """Have runs of no study tracked as one group; what W&B writes lies in `wandb` in the store."""
+    tracker = Tracker(mode, group, hashlib.sha256(b"train").hexdigest(), store.root)
+    try:
+        yield tracker
+    finally:
+        for line in tracker.close():
+            print(plain(line), file=sys.stderr)
 
 
 def cores_used(threads: int) -> str:

@@ -10,6 +10,7 @@ import os
 import statistics
 import time
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -183,6 +184,10 @@ class Driver:
             edits=run.variant.spec.edits,
             recipe=run.variant.recipe.to_dict(),
             costs={"params": cost.params, "macs": cost.macs},
+            levels={
+                factor: _number(level) if self.plan.study.search else level
+                for factor, level in run.variant.levels[0].items()
+            },
             tested=run.tested,
         )
 
@@ -193,6 +198,14 @@ class Driver:
             self.view.update(self.status)
             ended = time.monotonic()
             self._due = ended + max(SAVE_EVERY, SHARE * (ended - began))
+
+
+def _number(text: str) -> str | float:
+    """Return what a text writes, where that is a number."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def _result(run: PlannedRun, record: Record) -> str:

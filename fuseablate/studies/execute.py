@@ -16,7 +16,7 @@ from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.checked import read_as
 from fuseablate.io.reading import MissingError
-from fuseablate.report import of_study, run_table
+from fuseablate.report import Comparison, analyse, of_study, run_table
 from fuseablate.runs import Manifest, Record, Store, held
 from fuseablate.studies.driver import Driver, View
 from fuseablate.studies.fixed import run_design
@@ -75,7 +75,7 @@ def execute(
             outcome = carry_out(driver, open_storage(storage, folder, driver.note))
             if tracking != "off":
                 comparison = of_study(outcome.manifest, store.get)
-                tracker.tables({"comparison": run_table(comparison)})
+                tracker.tables({"comparison": run_table(comparison)}, lambda: _page(comparison))
         except KeyboardInterrupt:
             status = driver.status
             view.say(
@@ -91,6 +91,12 @@ def execute(
     return Result(
         folder, outcome.manifest, tuple(filter(None, records)), driver.status.count("lost")
     )
+
+
+def _page(comparison: Comparison) -> str:
+    from fuseablate.report.files import WRITERS
+
+    return WRITERS["html"]([analyse(comparison)])
 
 
 def carry_out(driver: Driver, storage: BaseStorage) -> Outcome:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
@@ -37,15 +36,21 @@ def shortened(text: str, length: int) -> str:
     return f"{line[: length - 7].rstrip()}~{mark}"
 
 
-def job_type(names: Sequence[str]) -> str:
-    """Return the job type of a variant: its names, such as `se=off = squeeze=0`."""
-    return shortened(" = ".join(names), JOB_TYPE_LENGTH)
+def job_type(variant: str) -> str:
+    """Return the job type of a variant: its name."""
+    return shortened(variant, JOB_TYPE_LENGTH)
 
 
-def run_name(names: Sequence[str], seed: int) -> str:
+def run_name(variant: str, seed: int) -> str:
     """Return the name of a run: its variant and its seed, which is never cut off."""
     end = f" seed {seed}"
-    return shortened(" = ".join(names), NAME_LENGTH - len(end)) + end
+    return shortened(variant, NAME_LENGTH - len(end)) + end
+
+
+def artifact_name(study: str, study_digest: str) -> str:
+    """Return what the report of a study is called, of the characters that artifacts may have."""
+    end = f"-{study_digest[:8]}-report"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", study)[: NAME_LENGTH - len(end)] + end
 
 
 def check_project(project: str) -> str:

@@ -94,6 +94,7 @@ class Session:
             tables = {name: wandb.Table(*table) for name, table in update["tables"].items()}
             opened.run.log(tables, step=opened.next_epoch, commit=True)
             opened.next_epoch += 1
+            self._log_report(opened, update["report"])
             self._end(update, opened, None)
         elif "curves" in update:
             _log(opened, update["curves"])
@@ -120,6 +121,14 @@ class Session:
                 raise UnreachableError from error
         self._remove_file(update)
         return self._init(update, "offline")
+
+    def _log_report(self, opened: OpenRun, report: Mapping[str, str]) -> None:
+        """Log the study's page as an artifact, where it could be written."""
+        path = self._folder / report["file"]
+        if path.exists():
+            artifact = wandb.Artifact(report["name"], type="report")
+            artifact.add_file(str(path))
+            opened.run.log_artifact(artifact)
 
     def _init(self, update: Update, mode: Literal["online", "offline"]) -> OpenRun:
         run = wandb.init(

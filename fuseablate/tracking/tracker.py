@@ -16,15 +16,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from fuseablate.io.atomic import write_atomically
 from fuseablate.tracking.delivered import Delivered
 from fuseablate.tracking.login import Mode
 from fuseablate.tracking.names import (
     NAME_LENGTH,
+    artifact_name,
     check_project,
     job_type,
     run_id,
@@ -33,6 +35,7 @@ from fuseablate.tracking.names import (
 )
 
 PROJECT = "fuseablate"
+PAGE = "report.html"
 RECORDED = "record"  # what is delivered of a run that has ended
 LOOK = 1.0  # seconds between looks whether the tracker process lives
 STARTS = 3  # of the tracker process, in one session of a study
@@ -48,13 +51,15 @@ class TrackedRun:
     key: str
     """The run's digest."""
     names: Sequence[str]
-    """The variant's."""
+    """The variant's, the first for use."""
     seed: int
     spec: Mapping[str, Any]
     edits: Sequence[str]
     recipe: Mapping[str, Any]
     costs: Mapping[str, float]
     """By their names."""
+    levels: Mapping[str, str | float] = field(default_factory=dict)
+    """The level of each factor, or the value of each parameter of a search."""
     tested: bool = True
     """Whether the test scores are shown."""
 
@@ -90,10 +95,14 @@ class Tracker:
             "edits": list(run.edits),
             "recipe": dict(run.recipe),
             "seed": run.seed,
-            "variant": list(run.names),
+            "variant": run.names[0],
+            "aliases": list(run.names[1:]),
             **run.costs,
         }
-        job, name = job_type(run.names), run_name(run.names, run.seed)
+        # By a key of their own, W&B groups by them and draws their parallel coordinates.
+        for factor, level in run.levels.items():
+            config[f"factor.{factor}" if factor in config else factor] = level
+        job, name = job_type(run.names[0]), run_name(run.names[0], run.seed)
         self._begin(run.key, RECORDED, job, name, config, tested=run.tested)
 
     def epoch(self, key: str, curves: Mapping[str, Sequence[float]]) -> None:
@@ -108,15 +117,22 @@ class Tracker:
         """End a run that was stopped early and has no record: its epochs are all there is."""
         self._tell(key, ended="pruned", what="pruned")
 
-    def tables(self, tables: Mapping[str, LoggedTable]) -> None:
-        """Log the study's tables, such as `spec` and `comparison`, where they are new."""
+    def tables(self, tables: Mapping[str, LoggedTable], page: Callable[[], str]) -> None:
+        """Log the study's tables, such as `comparison`, and its report, where they are new.
+
+        page: makes the report as one HTML file, which is asked for only where it is sent.
+        """
         content = {name: [list(columns), list(rows)] for name, (columns, rows) in tables.items()}
         what = hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()
         key = hashlib.sha256(self._digest.encode()).hexdigest()
         if self._mode == "off" or self._delivered.has(key, what, self._mode):
             return
+        with contextlib.suppress(OSError):  # no folder: then W&B has no file either
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._folder / PAGE, page())
+        report = {"name": artifact_name(self._group, self._digest), "file": PAGE}
         self._begin(key, what, "study", self._group, {})
-        self._tell(key, tables=content)
+        self._tell(key, tables=content, report=report)
 
     def close(self, timeout: float = 60.0) -> tuple[str, ...]:
         """Wait until all is delivered, at most `timeout` seconds; say in lines what is not.

@@ -56,6 +56,25 @@ def test_train_follows_the_data_and_trains_nothing_twice(
     assert [run["seed"] for run in comparison["variants"][0]["runs"]] == [0, 1, 2]
 
 
+def test_a_run_is_tracked_where_that_is_asked_for(
+    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    images(tmp_path / "pictures", classes=3, count=30)
+    command = [
+        "train", small, "--data", "folder", "--data-root", str(tmp_path / "pictures"),
+        "--input", "16", "--epochs", "1", "--runs", str(tmp_path / "runs"), "--quiet",
+        "--recipe", str(tmp_path / "short.toml"), "--wandb", "offline",
+    ]  # fmt: skip
+    recipe = 'epochs = 1\nbatch_size = 27\noptimizer = "sgd"\nlr = 0.05\n'
+    (tmp_path / "short.toml").write_text(recipe)
+    assert main(command) == 0
+    (record,) = Store(tmp_path / "runs").records()
+    (line,) = (tmp_path / "runs" / "wandb" / "delivered.jsonl").read_text().splitlines()
+    assert json.loads(line) == {"key": record.digest, "what": "record", "mode": "offline"}
+
+
 def test_classes_that_were_set_are_not_overruled(
     small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

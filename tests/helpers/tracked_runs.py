@@ -29,7 +29,9 @@ SPEC = {"name": "small", "rows": [{"id": "1", "op": "conv", "out": 8}, {"id": "2
 
 def tracked(key: str, seed: int = 1) -> TrackedRun:
     costs = {"params": 1234, "macs": 56789}
-    return TrackedRun(key, ("se=off",), seed, SPEC, ("5-8.se=off",), {"lr": 0.1}, costs)
+    names = ("se=off", "squeeze=0")
+    levels: dict[str, str | float] = {"se": "off", "seed": 3}
+    return TrackedRun(key, names, seed, SPEC, ("5-8.se=off",), {"lr": 0.1}, costs, levels)
 
 
 def curves(epochs: int) -> dict[str, list[float]]:

@@ -336,7 +336,7 @@ def test_studies_of_hostile_titles_are_listed_and_reported(
 
 
 def test_names_of_w_and_b_hold_no_control_character() -> None:
-    no_control(job_type([HOSTILE]))
+    no_control(job_type(HOSTILE))
 
 
 def test_nobody_goes_around_the_boundary() -> None:

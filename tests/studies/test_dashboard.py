@@ -19,9 +19,6 @@ def stored_study(folder: Path, suffix: str = "") -> optuna.Study:
     return optuna.load_study(study_name=folder.name + suffix, storage=open_storage(None, folder))
 
 
-@pytest.mark.filterwarnings(
-    "ignore:.*Some regimes.*", "ignore::optuna.exceptions.ExperimentalWarning"
-)
 def test_a_search_and_its_finalists(tmp_path: Path) -> None:
     words = 'sampler = "grid"\nobjectives = ["accuracy", "macs"]\nfinalists = { seeds = [9] }'
     ended = search(study_plan(tmp_path, words), tmp_path)

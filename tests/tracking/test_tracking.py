@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -29,6 +30,8 @@ from tests.helpers.tracked_runs import (
     tracker_processes,
 )
 
+PAGE = "<!doctype html><title>a report</title>"
+
 
 @pytest.fixture(autouse=True)
 def _no_login(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +48,7 @@ def test_every_run_is_complete_in_its_file(tmp_path: Path, monkeypatch: pytest.M
     tracker.finished(stored.key, put(tmp_path, stored.key, 4))
     tracker.epoch(live.key, curves(3))
     tracker.finished(live.key, put(tmp_path, live.key, 4))
-    tracker.tables({"comparison": (["variant", "top-1"], [["se=off", 0.21]])})
+    tracker.tables({"comparison": (["variant", "top-1"], [["se=off", 0.21]])}, lambda: PAGE)
     broken = tracked("9" * 64)
     tracker.started(broken)
     tracker.finished(broken.key, put_failed(tmp_path, broken.key))
@@ -65,6 +68,8 @@ def test_every_run_is_complete_in_its_file(tmp_path: Path, monkeypatch: pytest.M
         config = begun["config"]["update"]
         assert config["spec"] == SPEC
         assert config["edits"] == ["5-8.se=off"]
+        assert (config["variant"], config["aliases"]) == ("se=off", ["squeeze=0"])
+        assert (config["se"], config["factor.seed"]) == ("off", 3)  # a name of our own is kept
         assert (config["seed"], config["params"], config["macs"]) == (run.seed, 1234, 56789)
         said = summary(records)
         assert said["final/test_top1"] == 0.21
@@ -74,10 +79,14 @@ def test_every_run_is_complete_in_its_file(tmp_path: Path, monkeypatch: pytest.M
     tables = list(tmp_path.glob("wandb/offline-run-*/files/media/table/comparison_*.table.json"))
     assert [json.loads(path.read_text())["data"] for path in tables] == [[["se=off", 0.21]]]
 
+    study = inspect(tmp_path, hashlib.sha256(STUDY.encode()).hexdigest())
+    artifacts = [line["artifact"] for line in study if line["type"] == "artifact"]
+    assert ("report", "a-study-55555555-report") in [(a["type"], a["name"]) for a in artifacts]
+
     again = Tracker("offline", "a study", STUDY, tmp_path)
     again.started(live)
     again.finished(live.key, put(tmp_path, live.key, 4))
-    again.tables({"comparison": (["variant", "top-1"], [["se=off", 0.21]])})
+    again.tables({"comparison": (["variant", "top-1"], [["se=off", 0.21]])}, lambda: PAGE)
     with monkeypatch.context() as patch:
         patch.setattr(subprocess, "Popen", None)  # all is there: no tracker is started
         assert again.close(1) == ()
