@@ -1,7 +1,7 @@
-"""A study from Python: what squeeze-and-excite buys in a small network, over three seeds.
+"""A study from Python: what squeeze-and-excite and larger kernels buy in a narrow network.
 
     python examples/study_in_python.py --runs runs
-    fuseablate report --runs runs
+    fuseablate report narrow --runs runs
 
 Runs are named by what determines them: one that the store holds is not trained again, and one
 that was interrupted goes on after its last epoch.
@@ -11,9 +11,28 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from statistics import fmean
 
-from fuseablate import Store, load_data, load_recipe, load_spec, measure, train
+from fuseablate import Store, Study, load_recipe, load_spec, run_study
+
+
+def study(epochs: int, seeds: int) -> Study:
+    """Return the study: a baseline, and beside it each level of each factor."""
+    return Study.from_dict(
+        {
+            "title": "A narrow FuSeNet",
+            "question": "What do squeeze-and-excite and the large kernels buy?",
+            "spec": load_spec("fusenet").edit("scale.width=x0.25"),
+            "data": {"name": "generated", "size": 16, "classes": 4, "train_images": 60},
+            "recipe": load_recipe("standard").replace(epochs=epochs, batch_size=36),
+            "seeds": list(range(seeds)),
+            "design": "one-factor",
+            "factors": [
+                {"name": "se", "levels": [{"name": "off", "edits": ["all.se=false"]}]},
+                {"name": "kernel", "levels": [{"name": "3", "edits": ["fuse.kernel=3"]}]},
+            ],
+        },
+        name="narrow",
+    )
 
 
 def main() -> None:
@@ -21,24 +40,16 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the run store")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--workers", type=int, help="processes (default: one for each core)")
     args = parser.parse_args()
 
-    data = load_data("generated", size=16, classes=4, train_images=60, test_images=20)
-    recipe = load_recipe("standard").replace(epochs=args.epochs, batch_size=36)
-    base = load_spec("fusenet").edit("scale.width=x0.25").with_classes(data.classes)
-    variants = {
-        "baseline": base,
-        "no SE": base.edit("all.se=false"),
-        "kernel 3": base.edit("fuse.kernel=3"),
-    }
-    for name, spec in variants.items():
-        records = [
-            train(spec, recipe, data, seed, store=Store(args.runs)) for seed in range(args.seeds)
-        ]
-        scores = [record.test.top1 for record in records if record.test]
-        cost = measure(spec, data.image_size)
-        print(f"{name:10} {cost.macs:>9,} MACs  top-1 {100 * fmean(scores):5.2f} %")
+    result = run_study(
+        study(args.epochs, args.seeds), store=Store(args.runs), workers=args.workers, progress=print
+    )
+    print(result)
+    if result.best:
+        print(f"The highest mean is that of {result.best.variant.name}: {result.best.verdict}")
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # workers are processes, which may import this file
     main()

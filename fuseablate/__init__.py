@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fuseablate.spec import Difference, Spec, diff, load_spec
     from fuseablate.studies import Study, load_study
     from fuseablate.studies.exploration import Exploration, explore
+    from fuseablate.studies.running import StudyResult, load_result, run_study
     from fuseablate.training import train
 
 # Names are looked up when first used: torch takes seconds to import, and most commands need none.
@@ -45,6 +46,7 @@ _HOMES = {
     "Spec": "spec",
     "Store": "runs",
     "Study": "studies",
+    "StudyResult": "studies.running",
     "build": "network",
     "compare": "report",
     "diff": "spec",
@@ -53,12 +55,14 @@ _HOMES = {
     "load_data": "data",
     "load_plugin": "plugins",
     "load_recipe": "recipes",
+    "load_result": "studies.running",
     "load_spec": "spec",
     "load_study": "studies",
     "load_weights": "runs.weights",
     "measure": "cost",
     "register": "plugins",
     "rescaled": "cost",
+    "run_study": "studies.running",
     "train": "training",
     "verify": "network.check",
 }
@@ -77,6 +81,7 @@ __all__ = [
     "Spec",
     "Store",
     "Study",
+    "StudyResult",
     "build",
     "compare",
     "diff",
@@ -85,12 +90,14 @@ __all__ = [
     "load_data",
     "load_plugin",
     "load_recipe",
+    "load_result",
     "load_spec",
     "load_study",
     "load_weights",
     "measure",
     "register",
     "rescaled",
+    "run_study",
     "train",
     "verify",
 ]

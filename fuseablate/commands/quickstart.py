@@ -22,9 +22,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the study on the CPU's cores, or the GPUs, and print its report."""
-    from fuseablate.engines import choose_workers
     from fuseablate.studies import load_study
-    from fuseablate.studies.plan import make_plan
 
     study = load_study("quickstart")
     out = console()
@@ -34,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         "nothing about CIFAR-100."
     )
     out.print(Text.assemble(("The data are generated", "bold"), generated))
-    code = run_to_report(make_plan(study, None), run_store(args.runs), choose_workers())
+    code = run_to_report(study, store=run_store(args.runs))
     out.print(
         "Next: fuseablate show fusenet; fuseablate cost fusenet --set all.se=false --input 32; "
         "fuseablate baseline --data cifar100 --data-root DIR"

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from fuseablate.commands.arguments import add_quiet, add_runs, run_store, whole
 from fuseablate.commands.completion import named
-from fuseablate.errors import InputError, unknown
+from fuseablate.errors import InputError
 from fuseablate.io.escaping import masked, plain
 from fuseablate.io.lock import is_held
 from fuseablate.io.reading import holders
@@ -21,8 +21,7 @@ from fuseablate.io.terminal import console, duration
 from fuseablate.runs import JOURNAL, STATUS, Store, StudyStatus, held, listed_studies
 
 if TYPE_CHECKING:
-    from fuseablate.engines import Workers
-    from fuseablate.studies.plan import Plan
+    from fuseablate.studies import Study
 
 ENGINE = "local"
 
@@ -101,46 +100,48 @@ def add(commands: Any) -> None:
 
 def run_study(args: argparse.Namespace) -> int:
     """Run a study to its end and print its report; 1 where a run has no result."""
-    from fuseablate.engines import ENGINES, Asked, gpu_numbers
+    from fuseablate.engines import Asked, chosen_engine, gpu_numbers
     from fuseablate.studies import load_study
     from fuseablate.tracking import resolve_mode
 
     study = load_study(args.file)
-    if args.engine not in ENGINES:
-        raise unknown("engine", args.engine, ENGINES).within("--engine")
-    asked = Asked(
-        workers=args.workers,
-        gpus=gpu_numbers(args.gpus) if args.gpus else None,
-        per_gpu=args.per_gpu,
-        threads=args.threads or study.threads,
-        address=args.address,
-        checkpoint_seconds=args.checkpoint_seconds,
-        shared_runs=args.shared_runs,
-        stack=stacked_runs(args.stack),
-    )
-    workers = ENGINES[args.engine].choose(asked)
+    try:
+        engine = chosen_engine(args.engine)
+    except InputError as error:
+        raise error.within("--engine") from None
+    asked: dict[str, Any] = {
+        "workers": args.workers,
+        "gpus": gpu_numbers(args.gpus) if args.gpus else None,
+        "per_gpu": args.per_gpu,
+        "threads": args.threads or study.threads,
+        "address": args.address,
+        "checkpoint_seconds": args.checkpoint_seconds,
+        "shared_runs": args.shared_runs,
+        "stack": stacked_runs(args.stack),
+    }
     tracking, line = resolve_mode(args.wandb)
     store = run_store(args.runs)
-
-    from fuseablate.studies.plan import make_plan
-    from fuseablate.studies.screens.plan import print_plan
-
-    plan = make_plan(study, args.data_root)
     if args.dry_run:
+        from fuseablate.studies.plan import make_plan
+        from fuseablate.studies.screens.plan import print_plan
+
+        workers = engine.choose(Asked(**asked))
+        plan = make_plan(study, args.data_root)
         plan.check_teachers(store)
         print_plan(plan, store, workers.count, console())
         return 0
     if line:
         print(plain(line))
     return run_to_report(
-        plan,
-        store,
-        workers,
-        args.engine,
-        args.storage,
+        study,
         quiet=args.quiet,
+        store=store,
+        data_root=args.data_root,
+        engine=args.engine,
+        storage=args.storage,
         tracking=tracking,
         retries=args.retries,
+        **asked,
     )
 
 
@@ -156,31 +157,20 @@ def stacked_runs(text: str) -> int | None:
 
 
 def run_to_report(
-    plan: Plan,
-    store: Store,
-    workers: Workers,
-    engine: str = ENGINE,
-    storage: str | None = None,
-    *,
-    quiet: bool = False,
-    **options: Any,
+    study: Study, *, quiet: bool = False, storage: str | None = None, **options: Any
 ) -> int:
-    """Carry a plan out and print its report; 1 where a run has no result.
+    """Run a study and print its report; 1 where a run has no result.
 
-    `options` are more of `execute`'s.
+    `options` are more of the library's `run_study`.
     """
-    from fuseablate.engines import ENGINES
-    from fuseablate.report import analyse, of_study
     from fuseablate.report.screen import print_report
-    from fuseablate.studies.execute import execute
+    from fuseablate.studies.running import run_study
     from fuseablate.studies.screens.live import suited_view
 
     out = console()
     with suited_view(out, quiet=quiet) as view:
-        result = execute(
-            plan, store, workers, view, ENGINES[engine].start, storage=storage, **options
-        )
-    print_report([analyse(of_study(result.manifest, store.get))], out)
+        result = run_study(study, storage=storage, progress=view, **options)
+    print_report(result.report, out)
     trials = masked(storage) if storage else result.folder / JOURNAL
     out.print(f"Folder: {result.folder}; Optuna: optuna-dashboard {trials}", style="dim")
     return 0 if result.complete else 1

@@ -6,7 +6,7 @@ In come jobs; out come events that say what became of them, in the contract of `
 from __future__ import annotations
 
 from fuseablate.engines.base import Engine, Event, Job, StartEngine
-from fuseablate.engines.table import ENGINES
+from fuseablate.engines.table import ENGINES, chosen_engine
 from fuseablate.engines.worker import offer_data
 from fuseablate.engines.workers import Asked, Workers, choose_workers, gpu_numbers
 
@@ -19,6 +19,7 @@ __all__ = [
     "StartEngine",
     "Workers",
     "choose_workers",
+    "chosen_engine",
     "gpu_numbers",
     "offer_data",
 ]

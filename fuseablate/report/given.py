@@ -191,7 +191,7 @@ def _number(value: object, place: str) -> float | None:
     """Return a number, None where there is none: an empty cell, or NaN."""
     if value is None or value == "":
         return None
-    if isinstance(value, str | Real) and type(value) is not bool:
+    if not isinstance(value, bool) and isinstance(value, str | Real):
         try:
             number = float(value)
         except ValueError:

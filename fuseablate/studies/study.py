@@ -61,6 +61,17 @@ class Study:
     specs: Mapping[str, Spec] = field(default_factory=dict)
     """Those that levels put in the baseline's place, by what the file calls them."""
 
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any], *, name: str, folder: Path | str = ".") -> Study:
+        """Return the study that the keys of a study file mean; `name` is the file's.
+
+        `fuseablate docs study` lists the keys. `spec`, of a level too, may be a `Spec`, and
+        `recipe` a `Recipe`; paths are looked for from `folder`. Raise `InputError` with the name,
+        the key, the value and the rule.
+        """
+        _check_name(name, f"name '{name}'")
+        return _study(dict(table), Path(folder) / name, name)
+
 
 def shipped_studies() -> dict[str, Path]:
     """Return the studies that come with the package, by name."""
@@ -83,28 +94,58 @@ def load_study(name: str | Path) -> Study:
         if str(name) not in shipped:
             raise unknown("study", name, shipped)
         path = shipped[str(name)]
+    _check_name(path.stem, f"{path}: the file's name is the study's")
+    return _study(read_toml(path), path, path.stem)
+
+
+def _check_name(name: str, place: str) -> None:
     try:
-        fit_name(path.stem)
+        fit_name(name)
     except ValueError as error:
-        raise InputError(f"{path}: the file's name is the study's: {error}") from None
-    table = read_toml(path)
+        raise InputError(f"{place}: {error}") from None
+
+
+def _study(table: dict[str, Any], path: Path, name: str) -> Study:
+    """Return the study of a file's keys; `path` is its place, from which others are looked for."""
     load_named(table.pop("plugins", []), path)
+    table, made = _without_specs(table)
+    recipe = table.get("recipe")
+    if isinstance(recipe, Recipe):
+        table = {key: value for key, value in table.items() if key != "recipe"}
     file = checked(StudyFile, table, place=str(path))
-    spec = _spec(file.spec, path, "spec")
+    spec = made.get(file.spec) or _spec(file.spec, path, "spec")
     specs = {
-        level.spec: _spec(level.spec, path, f"level {factor.name}={level.name}: spec")
+        level.spec: made.get(level.spec)
+        or _spec(level.spec, path, f"level {factor.name}={level.name}: spec")
         for factor in file.factors
         for level in factor.levels
         if level.spec
     }
-    try:
-        recipe = _recipe(file.recipe, path)
-    except InputError as error:
-        raise error.within(f"{path}: recipe") from None
+    if not isinstance(recipe, Recipe):
+        try:
+            recipe = _recipe(file.recipe, path)
+        except InputError as error:
+            raise error.within(f"{path}: recipe") from None
     own = ("spec", "recipe")  # these two are read from files of their own
     given = {key: getattr(file, key) for key in StudyFile.model_fields if key not in own}
     given["seeds"] = seed_plan(file.seeds)
-    return Study(name=path.stem, path=path, spec=spec, recipe=recipe, specs=specs, **given)
+    return Study(name=name, path=path, spec=spec, recipe=recipe, specs=specs, **given)
+
+
+def _without_specs(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Spec]]:
+    """Return a table with a text in the place of each `Spec`, and these by their texts."""
+    made: dict[str, Spec] = {}
+
+    def named(value: Any, key: str = "") -> Any:
+        if isinstance(value, Spec) and key == "spec":
+            name = f"{value.name}#{len(made)}"  # '#' is in no name of a shipped table
+            made[name] = value
+            return name
+        if isinstance(value, Mapping):
+            return {key: named(inner, key) for key, inner in value.items()}
+        return [named(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+    return named(table), made
 
 
 def _spec(name: str, study: Path, key: str) -> Spec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fuseablate import InputError, Store, compare, load_result
 from fuseablate.commands.program import main
 from tests.helpers.paths import REPOSITORY
 
@@ -26,12 +28,29 @@ def done(*words: str, folder: Path) -> str:
 
 
 def test_the_study_in_python(tmp_path: Path) -> None:
-    words = ("--epochs", "1", "--seeds", "2", "--runs", "here")
+    words = ("--epochs", "1", "--seeds", "2", "--runs", "here", "--workers", "1")
     out = done(str(EXAMPLES / "study_in_python.py"), *words, folder=tmp_path)
-    assert [line.split("  ")[0] for line in out.splitlines() if "top-1" in line] == [
-        "baseline", "no SE", "kernel 3",
-    ]  # fmt: skip
+    assert out.count("done, 1 epoch") == 6
     assert len(list((tmp_path / "here").glob("*/record.json"))) == 6
+    store = Store(tmp_path / "here")
+    result = load_result("narrow", store)
+    assert result.complete
+    assert [row.variant.name for row in result.report.variants] == [
+        "baseline", "se=off", "kernel=3",
+    ]  # fmt: skip
+    assert str(result.report) in out
+    assert result.best
+    assert max(row.mean or 0 for row in result.report.variants) == result.best.mean
+    frame = result.report.runs_to_pandas()
+    scores = {run.digest: run.test.top1 for run in result.records if run.test}
+    assert dict(zip(frame["run"], frame["test_top1"], strict=True)) == scores
+    # The runs alone are compared as the study's are, but for what the study calls them.
+    (alone,) = compare(store.records())
+    (of_study,) = result.report
+    assert [row.scores for row in alone.plotted] == [row.scores for row in of_study.plotted]
+    assert json.loads(json.dumps(result.to_dict()))["comparisons"][0]["name"] == "narrow"
+    with pytest.raises(InputError, match="'nothing'"):
+        load_result("nothing", store)
 
 
 def test_the_example_op_and_what_new_writes_pass_their_tests(tmp_path: Path) -> None:

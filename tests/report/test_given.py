@@ -171,7 +171,7 @@ def test_what_python_refuses() -> None:
         ([*PAIR, {**PAIR[0], "seed": True}], "row 8, column seed: 'True' is not a number"),
     ):
         with pytest.raises(InputError, match=said):
-            compare(given)  # type: ignore[arg-type]  # as a user without mypy may
+            compare(given)
     with pytest.raises(InputError, match="unknown metric 'top1'"):
         ReportOptions(metric="top1")
 
