@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,23 @@ def wait_until(what: Callable[[], object], seconds: float = 120) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def listening(pid: int) -> list[IPv4Address | IPv6Address]:
+    """Return the addresses of the TCP sockets on which a process listens."""
+    try:
+        links = {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    except OSError:
+        return []
+    addresses: list[IPv4Address | IPv6Address] = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in links:
+                words = bytes.fromhex(local.partition(":")[0])
+                # Each group of four bytes is written as a number of this machine's order.
+                turned = b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
+                address = ip_address(turned)
+                mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+                addresses.append(mapped or address)
+    return addresses
