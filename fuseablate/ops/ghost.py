@@ -28,6 +28,7 @@ class Ghost(WithDepthwise):
 
     op: ClassVar[str] = "ghost"
     title: ClassVar[str] = "Ghost"
+    repeats: ClassVar[bool] = True
 
     kernel: int = field(Int(), 1)
     """Of the convolution over all channels."""

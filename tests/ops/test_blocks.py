@@ -97,7 +97,13 @@ ALL = {"name": "all", "input": 24, "classes": 10, "rows": ROWS}
 
 @pytest.mark.parametrize(
     "edits",
-    [(), ("all.norm=layer",), ("all.depthwise=fuse_half",), ("3.filter=fuse_half", "6.op=conv")],
+    [
+        (),
+        ("all.norm=layer",),
+        ("all.depthwise=fuse_half",),
+        ("3.filter=fuse_half", "6.op=conv"),
+        ("3.depth=3", "3.stride=2", "6.depth=2"),
+    ],
 )
 def test_fvcore_counts_what_the_layers_say(edits: tuple[str, ...]) -> None:
     check_costs(Spec.from_dict(ALL).edit(*edits))

@@ -315,6 +315,7 @@ def test_no_alias_among_five() -> None:
 SHIPPED = {
     "activation": 6,
     "anchor": 2,
+    "best": 1,
     "expansion": 9,  # the baseline, four, and four at equal MACs
     "factorial": 14,  # 2 x 2 x 2; all but the baseline and nl=relu cost other MACs
     "hardware": 1,
@@ -333,7 +334,7 @@ SHIPPED = {
     "tuned": 2,
 }
 EPOCHS = {"anchor": 100, "catalog": 5, "precision": 50} | dict.fromkeys(
-    ("hardware", "se", "se-iso", "se-form", "search"), 20
+    ("best", "hardware", "se", "se-iso", "se-form", "search"), 20
 )
 
 
@@ -361,7 +362,7 @@ def test_every_shipped_study_loads_expands_and_is_costed(name: str) -> None:
         assert cost.params > 0
         assert cost.macs > 0
     if name != "quickstart":
-        seeds = {"se": (0, 1, 2, 3, 4), "tuned": (0, 1, 2, 3, 4), "anchor": (0,)}.get(
+        seeds = {"se": (0, 1, 2, 3, 4), "tuned": (0, 1, 2, 3, 4), "anchor": (0,), "best": (0,)}.get(
             name, (0, 1, 2)
         )
         assert (study.data.name, study.seeds.each) == ("cifar100", seeds)
