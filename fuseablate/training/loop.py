@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
 
 import torch
 
 from fuseablate.data.augmentations import Augmentations
-from fuseablate.data.batches import TrainBatches
 from fuseablate.data.parts import Data
 from fuseablate.errors import InputError
 from fuseablate.network.stacking import can_stack
 from fuseablate.recipes import OPTIMIZER_CLASSES, Recipe, takes_weight_decay
-from fuseablate.runs import Record, Score, Store, run_digest, teacher_cost, teacher_of
+from fuseablate.runs import Record, Store, run_digest, teacher_cost, teacher_of
 from fuseablate.spec import Spec
-from fuseablate.training.checkpoint import Writer
 from fuseablate.training.distillation import frozen_network
 from fuseablate.training.environment import (
     check_precision,
@@ -27,26 +22,11 @@ from fuseablate.training.environment import (
     precision_set,
     threads_set,
 )
-from fuseablate.training.epoch import DivergedError, train_epoch
-from fuseablate.training.evaluate import Evaluation
-from fuseablate.training.optim import is_capturable
 from fuseablate.training.penalty import subspaces
-from fuseablate.training.progress import Progress, SilentProgress, StoppedError
+from fuseablate.training.progress import Progress, SilentProgress
 from fuseablate.training.run import UNFINISHED, Run
-from fuseablate.training.stack import Stack
-from fuseablate.training.steps import Steps
+from fuseablate.training.together import Ended, carried_out
 from fuseablate.training.untested import add_test_score
-
-Outcome: TypeAlias = Record | Exception
-
-
-class Ended(NamedTuple):
-    """What became of one of several runs."""
-
-    number: int
-    """Its place among them."""
-    outcome: Outcome
-    """Its record; where it ended without one, its own exception."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +126,7 @@ def _ends(
         for group in groups:
             # A run that goes on takes the threads of its checkpoint: they are not the next one's.
             with threads_set(threads):
-                yield from _carried_out(group, spec, data, device)
+                yield from carried_out(group, spec, data, device)
 
 
 def _taken(
@@ -225,125 +205,3 @@ def _check(spec: Spec, order: Order, data: Data) -> None:
             f"recipe {recipe.name}: weight_decay = {recipe.weight_decay}: {recipe.optimizer} takes "
             "none; use 0"
         )
-
-
-def _carried_out(
-    runs: dict[int, Run], spec: Spec, data: Data, device: torch.device
-) -> Iterator[Ended]:
-    """Train runs to their ends; what ends one of them before leaves the others to go on."""
-    batch_size = next(iter(runs.values())).recipe.batch_size
-    images = len(data.train) // batch_size * batch_size
-    # On the device once, and not anew for each validation.
-    data = replace(data, val=data.val.to(device))
-    writer = Writer(device)
-    going: dict[int, Run] = {}
-    together: _Together | None = None
-    try:
-        for number, run in runs.items():
-            try:
-                run.begin(images, writer, beside=len(runs) - 1)
-                going[number] = run
-            except InputError as error:
-                yield Ended(number, error)
-        while True:
-            for number in [number for number, run in going.items() if run.has_ended]:
-                yield Ended(number, _outcome(going.pop(number).finish))
-            if not going:
-                return
-            if together is None or together.numbers != tuple(going):
-                together = _Together(going, spec, data, device, before=together)
-            for ended in together.epoch():
-                del going[ended.number]
-                yield ended
-    except KeyboardInterrupt:
-        writer.close()
-        for run in going.values():
-            run.progress.say(
-                f"interrupted after epoch {run.saved_epochs} of {run.recipe.epochs}; "
-                "to go on from there, run the same command again"
-            )
-        raise
-    finally:
-        writer.close()
-        if together:
-            together.close()
-        for run in runs.values():
-            run.progress.end()
-
-
-def _outcome(end: Callable[[], Record]) -> Outcome:
-    """Return the record that a run's end has filed, or why it could not."""
-    try:
-        return end()
-    except (StoppedError, InputError) as error:
-        return error
-
-
-class _Together:
-    """Runs that are at the beginning of an epoch, and go through it as one network."""
-
-    def __init__(
-        self,
-        runs: dict[int, Run],
-        spec: Spec,
-        data: Data,
-        device: torch.device,
-        *,
-        before: _Together | None,
-    ) -> None:
-        """Take the runs over from those that went together `before`."""
-        if before:
-            before.close()
-        self.numbers = tuple(runs)
-        self._runs = tuple(runs.values())
-        states = [run.state for run in self._runs]
-        self._stack = Stack(spec.layers(data.image_size), states)
-        batches = TrainBatches(
-            data.train,
-            data,
-            self._runs[0].recipe.batch_size,
-            device,
-            order=[state.streams["order"] for state in states],
-            augment=[state.streams["augment"] for state in states],
-            augmentations=[Augmentations.of(run.recipe, data.image_size) for run in self._runs],
-        )
-        # What the CPU does in each step is in no graph.
-        by_cpu = batches.is_augmented or batches.is_streamed
-        static = not by_cpu and all(is_capturable(run.recipe) for run in self._runs)
-        self._steps = Steps(self._stack, batches, static=None if static else False)
-        self._validated = bool(len(data.val))
-        self._evaluation = Evaluation(
-            self._stack.eval_network, data.val, data, device, runs=len(runs)
-        )
-
-    def close(self) -> None:
-        self._steps.close()
-
-    def epoch(self) -> list[Ended]:
-        """Train and validate all for an epoch; return what became of those that it ended."""
-        started = time.perf_counter()
-        with precision_set(self._runs[0].recipe.precision):
-            outcomes = train_epoch(self._steps, self._runs)
-        trained = time.perf_counter()
-        vals: Sequence[Score | None] = [None] * len(self._runs)
-        if self._validated:
-            vals = self._evaluation.scores()
-        # A run's share: the time of all runs of a stack is what the stack took.
-        share = 1 / len(self._runs)
-        times = {
-            "training": (trained - started) * share,
-            "seconds": (time.perf_counter() - started) * share,
-        }
-        how = "captured" if self._steps.captured.is_captured else "eager"
-        ended = []
-        for number, run, outcome, val in zip(self.numbers, self._runs, outcomes, vals, strict=True):
-            run.state.steps = f"{run.way}, {how}"
-            try:
-                if isinstance(outcome, Exception):
-                    raise outcome
-                run.add_epoch(outcome, val, steps=len(self._steps), **times)
-            except DivergedError as error:
-                ended.append(Ended(number, _outcome(partial(run.fail, error.failure))))
-            except (StoppedError, InputError) as error:
-                ended.append(Ended(number, error))
-        return ended
