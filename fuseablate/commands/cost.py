@@ -24,7 +24,7 @@ from fuseablate.cost import (
     BUDGETS,
     SUMMARY,
     CostKind,
-    cost_kind,
+    cost_kinds,
     largest_batch,
     limited,
     measure,
@@ -86,7 +86,7 @@ def columns_of(args: argparse.Namespace) -> tuple[CostKind, ...]:
         names.append(f"cycles@{args.hardware}")
     if args.batch:
         names += [f"inference_memory@{args.batch}", f"training_memory@{args.batch}"]
-    return tuple(map(cost_kind, dict.fromkeys(names)))
+    return tuple(cost_kinds(dict.fromkeys(names)))
 
 
 def memory_size(text: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fuseablate.commands.arguments import add_columns, add_input, edited_spec, input_json
 from fuseablate.commands.completion import named
-from fuseablate.cost import CostKind, cost_kind
+from fuseablate.cost import CostKind, cost_kinds
 from fuseablate.io.terminal import console
 from fuseablate.show import Sides, print_difference
 from fuseablate.spec import Difference, Size, diff
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if names[0] == names[1] and args.a != args.b:  # two files of one name
         names = f"{names[0]} ({args.a})", f"{names[1]} ({args.b})"
     if args.json:
-        kinds = [cost_kind(name) for name in args.columns]
+        kinds = cost_kinds(args.columns)
         print(json.dumps(as_json(names, difference, args.input, kinds), indent=2))
     else:
         print_difference(difference, console(), names=names, costs=args.columns)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fuseablate.commands.arguments import add_columns, input_json
-from fuseablate.cost import SUMMARY, cost_kind, spec_costs
+from fuseablate.cost import SUMMARY, cost_kinds, spec_costs
 from fuseablate.errors import unknown
 from fuseablate.io.terminal import console
 from fuseablate.spec import Spec, load_spec, shipped_specs
@@ -112,7 +112,7 @@ def entry_table(entries: list[ListedSpec], room: int = 0, *, full: bool = False)
     """Return the table; the source takes what room the numbers leave, if any."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("Name", no_wrap=True)
-    kinds = [cost_kind(name) for name in entries[0].costs]
+    kinds = cost_kinds(entries[0].costs)
     for name in ("Rows", *(kind.heading for kind in kinds), "Input", "Classes"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Forms", no_wrap=True)

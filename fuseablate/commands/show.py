@@ -22,7 +22,7 @@ from fuseablate.commands.arguments import (
     run_store,
 )
 from fuseablate.commands.completion import named
-from fuseablate.cost import SUMMARY, cost_kind, receptive_fields
+from fuseablate.cost import SUMMARY, cost_kinds, receptive_fields
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console
 from fuseablate.runs import check_output, write_output
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         print_why(spec, console())
     else:
         lines = unfolded(rows) if args.all else folded(rows)
-        kinds = [cost_kind(name) for name in args.columns]
+        kinds = cost_kinds(args.columns)
         edits = form_edits(args.spec)
         print_table(spec, size, lines, kinds, console(), edits=edits, full=args.all)
     # What a machine reads from stdout stays what it is; the outcome goes beside it.
@@ -146,7 +146,7 @@ def check(spec: Spec, size: Size, out: Console) -> int:
 def as_json(
     spec: Spec, size: Size, rows: tuple[InferredRow, ...], columns: Sequence[str]
 ) -> dict[str, Any]:
-    kinds = [cost_kind(name) for name in dict.fromkeys((*SUMMARY, *columns))]
+    kinds = cost_kinds(dict.fromkeys((*SUMMARY, *columns)))
     return {
         "spec": spec.name,
         "edits": list(spec.edits),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,18 @@ def cost_kind(name: str) -> CostKind:
     return chosen
 
 
+def cost_kinds(names: Iterable[str]) -> list[CostKind]:
+    """Return the costs of those names; machines in files of one name have titles of their own."""
+    kinds = [cost_kind(name) for name in names]
+    titles = Counter(kind.title for kind in kinds)
+    return [
+        replace(kind, title=f"{kind.title.partition(AT)[0]}{AT}{Path(kind.option).with_suffix('')}")
+        if titles[kind.title] > 1
+        else kind
+        for kind in kinds
+    ]
+
+
 def read_names(
     text: str, known: Callable[[str], object], choices: Sequence[str]
 ) -> tuple[str, ...]:
@@ -157,6 +170,8 @@ def read_costs(text: str) -> tuple[str, ...]:
 
 def computed(name: str) -> CostKind:
     """Return the cost of that name; an `InputError` where it is measured and no table tells it."""
+    if (base := name.partition(AT)[0]) not in COSTS:
+        raise unknown("cost", base, [name for name in COSTS if not COSTS[name].measured])
     kind = cost_kind(name)
     if kind.measured:
         raise InputError(f"'{name}' is measured on a machine, and no table tells it")

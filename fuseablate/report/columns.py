@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from fuseablate.cost import COSTS, cost_kind
+from fuseablate.cost import COSTS, CostKind
 from fuseablate.io.terminal import change, duration
 from fuseablate.report.comparison import METRICS, Comparison
 from fuseablate.report.differences import AnalysedVariant
@@ -76,9 +76,9 @@ class ReportColumn(Generic[T]):
         return next(iter(self.values.values()))(row)
 
 
-def cost_column(name: str, priority: int) -> ReportColumn[AnalysedVariant]:
+def cost_column(cost: CostKind, priority: int) -> ReportColumn[AnalysedVariant]:
     """Return the column of a cost that a table tells, with its change to what it is edited of."""
-    cost = cost_kind(name)
+    name = cost.name
 
     def costs(row: AnalysedVariant) -> tuple[float | None, float | None]:
         return row.variant.cost(name), row.cost_base.cost(name) if row.cost_base else None
@@ -156,8 +156,8 @@ def reading(**paths: str) -> dict[str, Callable[[object], Plain]]:
 
 # Beside the variant itself, which always comes first.
 COLUMNS: tuple[ReportColumn[AnalysedVariant], ...] = (
-    cost_column("params", priority=1),
-    cost_column("macs", priority=3),
+    cost_column(COSTS["params"], priority=1),
+    cost_column(COSTS["macs"], priority=3),
     ReportColumn(
         "latency", COSTS["latency"].heading, COSTS["latency"].unit, _latency,
         reading(latency_ms="variant.latency"), order=1, priority=2,

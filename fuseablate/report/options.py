@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from fuseablate.cost import COSTS, cost_kind, read_names
+from fuseablate.cost import COSTS, cost_kind, cost_kinds, read_names
 from fuseablate.errors import InputError, unknown
 from fuseablate.report.columns import COLUMN_NAMES, COLUMNS, ReportColumn, cost_column
 from fuseablate.report.comparison import METRICS, ComparedVariant
@@ -78,7 +78,9 @@ class ReportOptions:
             names = tuple(name for name in every if name not in hidden)
         elif "seeds" not in names and any(row.variant.incomplete for row in variants):
             names = (*names, "seeds")
-        return tuple(map(column_named, names))
+        extra = cost_kinds(name for name in names if name not in COLUMN_NAMES)
+        titled = {kind.name: cost_column(kind, priority=2) for kind in extra}
+        return tuple(titled.get(name) or column_named(name) for name in names)
 
     def matches(self, variant: ComparedVariant) -> bool:
         """Return whether the filter leaves a variant."""
@@ -116,7 +118,7 @@ def column_named(name: str) -> ReportColumn[AnalysedVariant]:
             return column
     if name.partition("@")[0] not in COSTS:
         raise unknown("column", name, dict.fromkeys((*COLUMN_NAMES, *COSTS)))
-    return cost_column(name, priority=2)
+    return cost_column(cost_kind(name), priority=2)
 
 
 def read_columns(text: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.cost import SUMMARY, CostKind, cost_kind
+from fuseablate.cost import SUMMARY, CostKind, cost_kinds
 from fuseablate.io.terminal import change, fits, size_text
 from fuseablate.show.lines import COLUMN_FIELDS
 from fuseablate.spec import Change, Difference, InferredRow, RowDifference
@@ -30,19 +30,19 @@ def print_difference(
 
     names: of the two specs, where their own do not tell them apart.
     """
-    kinds = [cost_kind(name) for name in costs]
+    kinds = cost_kinds(costs)
     called = names or tuple(spec.name for spec in difference.specs)
     for side, name, spec in zip("AB", called, difference.specs, strict=True):
         label = f"{name} {spec.label}".strip()
-        out.print(Text.assemble((side, "bold"), f"  {label}"), soft_wrap=True)
+        out.print(Text.assemble((side, "bold"), f"  {label}"))
     for name, pair in difference.keys.items():
-        out.print(change_text(name, pair), soft_wrap=True)
+        out.print(change_text(name, pair))
     wide = difference_table(difference, kinds, True)
     full = out.width >= WIDE and fits(wide, out)
     out.print(wide if full else difference_table(difference, kinds, False))
     if difference.same:
         same = ("the same network", "green")
-        out.print(Text.assemble(same, ": every layer of A is one of B"), soft_wrap=True)
+        out.print(Text.assemble(same, ": every layer of A is one of B"))
 
 
 def difference_table(difference: Difference, kinds: Sequence[CostKind], wide: bool) -> Table:

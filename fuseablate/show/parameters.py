@@ -76,7 +76,7 @@ def print_parameters(parameters: Sequence[NamedShape], out: Console) -> None:
     _print(table, out)
     total = sum(parameter.count for parameter in parameters)
     counted = Text.assemble((f"{total:,} params", "bold"), f" in {len(parameters)} tensors")
-    out.print(counted, soft_wrap=True)
+    out.print(counted)
 
 
 def print_statistics(tensors: Sequence[Statistics], out: Console) -> None:
@@ -90,7 +90,6 @@ def print_statistics(tensors: Sequence[Statistics], out: Console) -> None:
     _print(table, out)
     out.print(
         "Near 0: the share of values below a hundredth of the tensor's largest", style="dim",
-        soft_wrap=True,
     )  # fmt: skip
 
 

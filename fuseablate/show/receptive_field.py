@@ -45,13 +45,12 @@ def print_receptive_fields(
     table.width = out.measure(table, options=out.options.update(max_width=1000)).maximum
     out.print(table, crop=False)
     for line in _findings(fields, size):
-        out.print(line, soft_wrap=True)
+        out.print(line)
     out.print(
         "Field: the pixels, down x across, that a position of the output depends on by way of "
         "filters (not of squeeze-and-excite). Step: how far two positions lie apart. Unmet: "
         "weights that only ever meet padding.",
         style="dim",
-        soft_wrap=True,
     )
 
 

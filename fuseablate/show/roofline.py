@@ -21,11 +21,10 @@ def print_profile(spec: Spec, size: Size, profile: Profile, out: Console) -> Non
     machine, rows = profile.machine, profile.rows
     label = f" with {spec.label}" if spec.edits else ""
     of = f"{label}  at {size[0]}x{size[1]}, batch {rows[0].images}, float32 on {machine.title}"
-    out.print(Text.assemble((spec.name, "bold"), of), soft_wrap=True)
+    out.print(Text.assemble((spec.name, "bold"), of))
     out.print(
         f"Measured rates: {machine.gmacs:,.1f} GMAC/s ({machine.source.partition(';')[0]}), "
         f"{machine.gigabytes:,.1f} GB/s",
-        soft_wrap=True,
     )
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     heads = ("Row", "Operator", "MACs", "Moved (MB)", "Forward (ms)", "Backward (ms)", "Time",
@@ -56,13 +55,12 @@ def print_profile(spec: Spec, size: Size, profile: Profile, out: Console) -> Non
         style="bold",
     )  # fmt: skip
     out.print(table)
-    out.print(_where(profile), soft_wrap=True)
+    out.print(_where(profile))
     out.print(
         "Of the limit: the forward pass beside the time that its MACs or its bytes take at the "
         "measured rates, each layer by itself and nothing fused. More than 100 %: caches, or other "
         "work on the machine while its rates were measured.",
         style="dim",
-        soft_wrap=True,
     )
 
 

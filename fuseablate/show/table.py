@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.cost import SUMMARY, CostKind, cost_kind
-from fuseablate.io.terminal import size_text
+from fuseablate.io.terminal import fitted, size_text
 from fuseablate.layers import ACTIVATIONS, Cost
 from fuseablate.ops.gates import GATE_TITLES
 from fuseablate.ops.pool import WindowPool
@@ -18,6 +18,9 @@ from fuseablate.show.lines import NORMS, TableLine, folded, notes
 from fuseablate.spec import Size, Spec
 
 WIDE = 118  # columns from which every number is written in full
+# What can be missed where a terminal has no room, the first the most: an input is the output of the
+# row above it, and a stride shows in the two.
+SPARE = ("Input", "BN", "Norm", "s", "growth", "inner", "exp", "SE", "NL", "Kernel")
 
 
 def print_spec(spec: Spec, out: Console) -> None:
@@ -53,56 +56,66 @@ def print_table(
     edits: those of the form that the spec is in. full: print every note.
     """
     wide = out.width >= WIDE
-    columns = [
-        c for c in columns_of(spec, lines, kinds, wide) if any(c.used(line) for line in lines)
-    ]
-    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False)
-    for column in columns:
-        table.add_column(
-            column.wide if wide else column.narrow,
-            justify="right" if column.right else "left",
-            no_wrap=True,
-            style=column.style,
-        )
-    for line in lines:
-        table.add_row(*(column.text(line) for column in columns))
+    columns = {
+        column.narrow: column
+        for column in columns_of(spec, lines, kinds, wide)
+        if any(column.used(line) for line in lines)
+    }
+
+    def make(names: Sequence[str], tight: int) -> Table:
+        table = Table(box=None, padding=(0, 1 if tight else 2, 0, 0), pad_edge=False)
+        for column in map(columns.__getitem__, names):
+            table.add_column(
+                column.wide if wide else column.narrow,
+                justify="right" if column.right else "left",
+                no_wrap=True,
+                style=column.style,
+            )
+        for line in lines:
+            table.add_row(*(columns[name].text(line) for name in names))
+        return table
+
     label = f" with {spec.label}" if spec.edits else ""
     title = f"{label}  {spec.title}".rstrip()
-    out.print(Text.assemble((spec.name, "bold"), title), soft_wrap=True)
+    out.print(Text.assemble((spec.name, "bold"), title))
     if edits:
-        out.print(f"in this form: {' '.join(edits)}", style="yellow", soft_wrap=True)
-    # A terminal too narrow may break the lines, but no number is cut short.
+        out.print(f"in this form: {' '.join(edits)}", style="yellow")
+    table, left_out = fitted(make, [*columns], SPARE, out)
+    # A terminal that is narrower yet may break the lines, but no number is cut short.
     table.width = out.measure(table, options=out.options.update(max_width=1000)).maximum
     out.print(table, crop=False)
+    if left_out:
+        out.print(f"No room here for {', '.join(left_out)}.", style="dim")
     if repeated := next((line for line in lines if len(line.rows) > 1), None):
-        text = f"{repeated.label}: {len(repeated.rows)} rows in one line, from the input of the "
-        out.print(f"{text}first to the output of the last; --all shows each", style="dim",
-                  soft_wrap=True)  # fmt: skip
+        out.print(
+            f"{repeated.label}: {len(repeated.rows)} rows in one line, from the input of the "
+            "first to the output of the last; --all shows each",
+            style="dim",
+        )
     for note in notes(lines, full=full):
-        out.print(note, style="yellow", soft_wrap=True)
+        out.print(note, style="yellow")
     print_totals(size, Cost.total(line.cost for line in lines), out)
     rows = [row for line in lines for row in line.rows]
     for kind in kinds:
         if kind.name not in SUMMARY:
             total = (kind.exact(kind.total(rows)), "bold")
             of = f"{'' if kind.unit in kind.word.lower() else f' {kind.title.lower()}'}: "
-            out.print(Text.assemble(total, of, kind.source), soft_wrap=True)
+            out.print(Text.assemble(total, of, kind.source))
     for form in spec.forms:
         text = f"form {spec.name}:{form.name}: {' '.join(form.edits)}"
-        out.print(text, style="dim", soft_wrap=True)
+        out.print(text, style="dim")
 
 
 def print_totals(size: Size, total: Cost, out: Console) -> None:
     """Print what the whole network costs."""
     counted = f"{total.params:,} params, {total.macs:,} MACs"
     of = f" (convolutions and linear layers, one {size[0]}x{size[1]} image)"
-    out.print(Text.assemble((counted, "bold"), of), soft_wrap=True)
+    out.print(Text.assemble((counted, "bold"), of))
     out.print(
         f"activations {total.activations:,}; saved {total.bytes / 1e6:.2f} MB; apart from the "
         f"MACs: norm {total.norm:,}, pooling {total.pool:,}, elementwise {total.elementwise:,} "
         "numbers",
         style="dim",
-        soft_wrap=True,
     )
 
 

@@ -12,6 +12,7 @@ import torchvision
 
 from fuseablate import build, load_spec
 from fuseablate.commands.program import main
+from fuseablate.cost.machines import shipped_hardware
 from fuseablate.layers import Cost, Layer, Shape, seq
 from fuseablate.ops import Row, Settings
 from fuseablate.ops.fields import Int, Kernel, Listed, field, part
@@ -96,7 +97,18 @@ def test_nothing_is_cut_short_at_any_width(
     columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("show", "fusenet", "--set", "12.depth=2")
-    assert "…" not in printed(capsys, monkeypatch, columns, *words)
+    text = printed(capsys, monkeypatch, columns, *words)
+    assert "…" not in text
+    assert columns < 60 or max(map(len, text.splitlines())) <= columns
+
+
+def test_what_a_narrow_terminal_has_no_room_for_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = printed(capsys, monkeypatch, 60, "show", "fusenet", "--input", "32")
+    assert "No room here for Input, BN, s." in text
+    # The source's row 5 at 32x32; its costs by hand stand in the tests of costs.
+    assert "5 Fuse 5x1,1x5 96 40 Yes H-Swish 2x2x40 30.0k 89.9k" in " ".join(text.split())
 
 
 def test_the_narrow_table_fits_80_columns(
@@ -266,9 +278,9 @@ def test_a_form_says_its_edits(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edits = "1.kernel=3 1.stride=1 2.kernel=1 2.stride=1 2.padding=0 input=32 classes=100"
-    out = printed(capsys, monkeypatch, 80, "show", "resnet18")
+    out = printed(capsys, monkeypatch, 120, "show", "resnet18")
     assert f"form resnet18:cifar: {edits}\n" in out
-    out = printed(capsys, monkeypatch, 80, "show", "resnet18:cifar")
+    out = printed(capsys, monkeypatch, 120, "show", "resnet18:cifar")
     assert out.splitlines()[1] == f"in this form: {edits}"
 
 
@@ -364,3 +376,27 @@ def test_a_convolution_with_an_activation_and_no_norm_is_said(
     assert main(["show", str(path)]) == 0
     said = 'no norm before the activation in row 1, 2: norm = "batch" adds one'
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [("show", "fusenet"), ("diff", "fusenet", "fusenet_half")])
+def test_machines_in_files_of_one_name_have_headings_of_their_own(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = shipped_hardware()["systolic64"].read_text()
+    for folder, side in (("a", "64"), ("b", "32")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.toml").write_text(shipped.replace("64", side))
+    columns = "cycles@a/mine.toml,cycles@b/mine.toml"
+    text = printed(capsys, monkeypatch, 160, *words, "--columns", columns)
+    assert "Cycles@a/mine" in text
+    assert "Cycles@b/mine" in text
+
+
+def test_no_cost_is_hinted_at_that_is_then_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["show", "fusenet", "--columns", "latncy"])
+    assert "latency" not in capsys.readouterr().err

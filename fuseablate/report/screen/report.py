@@ -27,7 +27,7 @@ def _print_comparison(report: AnalysedComparison, out: Console) -> None:
     comparison = report.comparison
     if comparison.title:
         title = Text.assemble((comparison.title, "bold"), f"  {comparison.question}")
-        out.print(title, soft_wrap=True)
+        out.print(title)
     recipe = f", recipe {comparison.recipe}" if comparison.recipe else ""
     out.print(Text.assemble((comparison.data, "bold"), recipe))
     if comparison.search:
@@ -40,7 +40,7 @@ def _print_comparison(report: AnalysedComparison, out: Console) -> None:
     _print_factors(report, out)
     _print_scatter(report, out)
     for note in comparison.notes:
-        out.print(note, style="yellow", soft_wrap=True)
+        out.print(note, style="yellow")
     runs = len(comparison.runs)
     if runs and (report.options.all_runs or runs <= FEW):
         print_runs(comparison, out)
