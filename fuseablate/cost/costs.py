@@ -182,7 +182,7 @@ def limited(name: str) -> CostKind:
     """Return the cost of that name; an `InputError` where no budget can limit it."""
     kind = cost_kind(name)
     if not kind.budget:
-        raise unknown("budget", name, BUDGETS)
+        raise unknown("budget", name, [name for name in COSTS if COSTS[name].budget])
     return kind
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from fuseablate import InputError, Store, build, load_spec, load_weights
+from fuseablate import InputError, Spec, Store, build, load_spec, load_weights
 from fuseablate.commands.program import main
 from fuseablate.network.onnx_file import onnx_file
 from tests.helpers.small_run import small_spec, train_small
@@ -62,6 +62,30 @@ def test_a_spec(
     about = json.loads(onnx.load(str(path)).metadata_props[0].value)
     assert about["network"] == spec.digest(size)
     assert about["edits"] == list(edits)
+
+
+def test_every_op_that_brings_layers_of_its_own() -> None:
+    """Channel shuffles, slices, gates, layer norms: each as onnxruntime has it."""
+    spec = Spec.from_dict(
+        {
+            "input": 16,
+            "classes": 10,
+            "rows": [
+                {"op": "conv", "kernel": 3, "out": 16, "norm": "batch", "nl": "relu"},
+                {"op": "ghost", "out": 16},
+                {"op": "bsconv", "kernel": 3, "out": 16},
+                {"op": "shuffle", "out": 32, "stride": 2},
+                {"op": "shuffle", "out": 32},
+                {"op": "eca"},
+                {"op": "coordinate"},
+                {"op": "convnext"},
+                {"op": "pool"},
+                {"op": "conv", "kernel": 1, "out": "classes", "form": "linear"},
+            ],
+        }
+    )
+    _, difference = onnx_file(build(spec), (16, 16), {})
+    assert difference < 1e-4
 
 
 def test_a_trained_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from fuseablate import InputError, Store, compare, load_result
 from fuseablate.commands.program import main
@@ -51,6 +53,21 @@ def test_the_study_in_python(tmp_path: Path) -> None:
     assert json.loads(json.dumps(result.to_dict()))["comparisons"][0]["name"] == "narrow"
     with pytest.raises(InputError, match="'nothing'"):
         load_result("nothing", store)
+
+
+def test_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+    notebook = nbformat.read(EXAMPLES / "tables_and_comparisons.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}})
+    client.execute()
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    outputs = [output for cell in cells for output in cell.outputs]
+    # Each cell has the value of its last line, and nothing is printed.
+    assert [output.output_type for output in outputs] == ["execute_result"] * len(cells)
+    *pages, said = [output.data for output in outputs]
+    assert all("<table" in page["text/html"] for page in pages)
+    assert "wider adds 29.3 % of the MACs, and gains 1.3" in said["text/plain"]
 
 
 def test_the_example_op_and_what_new_writes_pass_their_tests(tmp_path: Path) -> None:
