@@ -108,11 +108,14 @@ class RunFolder:
                 path.unlink()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Store:
     """All runs under one root folder."""
 
     root: Path
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        object.__setattr__(self, "root", Path(root))
 
     @classmethod
     def default(cls) -> Store:
