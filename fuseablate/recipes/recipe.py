@@ -294,6 +294,14 @@ class Recipe(Schema):
                     f"{self.epochs}; a share of the run (0 to 1) never does"
                 )
 
+    def check_images(self, count: int, title: str) -> None:
+        """Raise `InputError` where the `count` training images of a data set fill no batch."""
+        if self.batch_size > count:
+            raise InputError(
+                f"recipe {self.name}: batch_size = {self.batch_size}: must be at most the "
+                f"{count} training images of {title}"
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """Return what determines the training, in one form: no name, no title, nothing unset."""
         settings = self.model_dump(mode="json", exclude={"name", "title"}, exclude_none=True)

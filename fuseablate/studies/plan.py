@@ -225,6 +225,11 @@ def make_plan(study: Study, root: Path | None) -> Plan:
     place = str(where) if where else None
     source = {"name": study.data.name, "root": place, **study.data.options}
     design = expand(study, data.image_size, data.classes)
+    for variant in design.variants:
+        try:
+            variant.recipe.check_images(len(data.train), data.title)
+        except InputError as error:
+            raise error.within(str(study.path)) from None
     plan = Plan(study, design, data, source, ()).comparing(design)
     if study.tune is None:
         return plan

@@ -189,11 +189,7 @@ def _check(spec: Spec, order: Order, data: Data) -> None:
             f"edit it: classes={data.classes}"
         )
     spec.check_trainable(data.image_size)
-    if recipe.batch_size > len(data.train):
-        raise InputError(
-            f"recipe {recipe.name}: batch_size = {recipe.batch_size}: must be at most the "
-            f"{len(data.train)} training images of {data.title}"
-        )
+    recipe.check_images(len(data.train), data.title)
     if recipe.orthonormal and not any(subspaces(spec.layers(data.image_size))):
         raise InputError(
             f"recipe {recipe.name}: orthonormal = {recipe.orthonormal}: {spec.name} has no linear "

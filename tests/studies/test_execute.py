@@ -96,6 +96,15 @@ def test_a_study_runs_to_a_result(
     assert (said in view.said) is (records == 4)
 
 
+def test_a_batch_larger_than_the_data_ends_the_plan(tmp_path: Path) -> None:
+    """Not each run: 4 classes of 100 images, a tenth of them for validation, are 360."""
+    body = 'design = "one-factor"\nrecipe = { base = "quick", batch_size = 361 }\n'
+    with pytest.raises(
+        InputError, match=r"mine\.toml: recipe .*: batch_size = 361: must be at most the 360"
+    ):
+        make_plan(loaded(tmp_path, body + factor("se", "off: 2.se=false")), None)
+
+
 def test_the_time_left_by_hand() -> None:
     # Left: 2 epochs of 10 s, 4 of the same variant (10 s), 4 of one not yet measured (the median
     # of 10 and 20 s: 15 s): 20 + 40 + 60 = 120 s, shared by two workers.
