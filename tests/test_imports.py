@@ -93,8 +93,8 @@ def test_the_plan_names_every_part() -> None:
     assert here == set(FLOW)
 
 
-def test_the_readme_lists_the_parts_in_their_order() -> None:
-    design = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("## Design")[2]
+def test_the_page_of_the_design_lists_the_parts_in_their_order() -> None:
+    design = (REPOSITORY / "docs" / "design.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in design.splitlines() if line.startswith("| `")]
     assert re.findall(r"`(\w+)/?`", " ".join(rows)) == FLOW
 
@@ -140,7 +140,12 @@ def test_each_folder_has_a_face() -> None:
 
 
 def test_a_face_offers_only_what_others_use() -> None:
-    files = [*PACKAGE.rglob("*.py"), *REPOSITORY.glob("tests/**/*.py"), REPOSITORY / "README.md"]
+    files = [
+        *PACKAGE.rglob("*.py"),
+        *REPOSITORY.glob("tests/**/*.py"),
+        REPOSITORY / "README.md",
+        *REPOSITORY.glob("docs/**/*.md"),
+    ]
     words = {path: set(re.findall(r"\w+", path.read_text(encoding="utf-8"))) for path in files}
     for part in FLOW:
         face = importlib.import_module(f"fuseablate.{part}")

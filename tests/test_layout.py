@@ -6,8 +6,6 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 import fuseablate
 from tests.helpers.paths import REPOSITORY
 
@@ -47,13 +45,13 @@ def test_no_test_reads_a_private_name() -> None:
 
 
 def test_every_test_lies_in_the_folder_of_a_part() -> None:
-    """Or of what all parts serve together: published networks, any input at all, a GPU.
+    """Or of what all parts serve together: published networks, any input at all, a GPU, docs.
 
     A part that is one module has one test module, here.
     """
     folders = {path.parent for path in TESTS.rglob("test_*.py")} - {TESTS}
     assert {folder.parent for folder in folders} == {TESTS}
-    assert {folder.name for folder in folders} <= PARTS | {"published", "fuzz", "gpu"}
+    assert {folder.name for folder in folders} <= PARTS | {"published", "fuzz", "gpu", "docs"}
     modules = {f"test_{path.stem}.py" for path in PACKAGE.glob("*.py")}
     here = {path.name for path in TESTS.glob("test_*.py")}
     assert here <= modules | {"test_imports.py", "test_layout.py"}
@@ -63,14 +61,20 @@ def test_helpers_hold_no_test_module() -> None:
     assert not list((TESTS / "helpers").rglob("test_*.py"))
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
-def test_the_places_that_a_document_names_are_there(name: str) -> None:
-    text = (REPOSITORY / name).read_text(encoding="utf-8")
-    tops = {*PARTS, "tests", "reports", "studies"}
-    places = [
-        place for place in re.findall(r"`([\w.]+/[\w./]*)`", text) if place.split("/")[0] in tops
+def test_the_places_that_documents_name_are_there() -> None:
+    texts = [
+        REPOSITORY / "README.md",
+        REPOSITORY / "CONTRIBUTING.md",
+        *REPOSITORY.glob("docs/**/*.md"),
     ]
-    assert len(places) > 3
-    for place in places:
+    tops = {*PARTS, "fuseablate", "tests", "reports", "studies"}
+    places = [
+        (text, place)
+        for text in texts
+        for place in re.findall(r"`([\w.]+/[\w./]*)`", text.read_text(encoding="utf-8"))
+        if place.split("/")[0] in tops
+    ]
+    assert len(places) > 60
+    for text, place in places:
         paths = (REPOSITORY / place, PACKAGE / place, PACKAGE / f"{place}.py")
-        assert any(path.exists() for path in paths), place
+        assert any(path.exists() for path in paths), (text.name, place)

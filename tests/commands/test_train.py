@@ -1,11 +1,10 @@
-"""`train`, `baseline` and `quickstart` as a user runs them, and the README's own example."""
+"""`train`, `baseline` and `quickstart` as a user runs them."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -155,29 +154,6 @@ def test_quickstart_says_that_its_data_are_generated_and_compares_all_variants(
     for variant in ("baseline", "all.se=false", "fuse.variant=half", "fuse.op=mbconv"):
         assert variant in table
     assert len(Store(tmp_path).records()) == 8
-
-
-def test_readme_example_runs_as_it_stands(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})
-    out = capsys.readouterr().out
-    # By hand: without SE the eleven blocks and row 13 lose 1,978,496 of 3,284,608 params; with
-    # kernel 3 the pairs of rows 5 to 12 lose 2 x 2 weights for each of their 2,280 channels.
-    assert "1,296,992 params" in out
-    assert "test top-1" in out
-    assert out.count("\n") == 2  # the example's own lines: the library prints nothing
-
-
-def test_readme_names_the_two_commands() -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    lines = [line for line in readme.splitlines() if line.startswith("python3 -m venv")]
-    assert len(lines) == 2
-    assert lines[0].endswith("fuseablate quickstart")
-    assert "pytest" in lines[1]
 
 
 def test_the_size_of_the_images_is_the_datas(
