@@ -26,6 +26,7 @@ FIELDS: dict[str, tuple[list[str], list[str]]] = {
     "exp": (BLOCKS, WIDTHS),
     "out": ([*BLOCKS, *CONVS, "all"], WIDTHS),
     "se": ([*ANY, "14", "15", "16"], ["true", "false"]),
+    "se_kind": ([*ANY], ["eca", "coordinate"]),
     "nl": ([*ANY, "14", "15", "16"], NLS),
     "stride": (["3-4", "4", "5", "8", "11-12", "12", "13", "15"], ["1", "2"]),
     "residual": (BLOCKS, ["true"]),
