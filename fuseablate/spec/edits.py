@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from fuseablate.errors import InputError
 from fuseablate.ops import OPS, Row
-from fuseablate.ops.fields import Choice, Rule
+from fuseablate.ops.fields import Choice, Int, Rule
 from fuseablate.ops.spatial import DEPTHWISE
 from fuseablate.ops.table import DEPTH
 from fuseablate.ops.values import follows, scaled, with_each
@@ -28,7 +28,7 @@ from fuseablate.spec.selectors import select
 # What belongs to a row as a whole, and is set as its fields are.
 STRUCTURE: dict[str, Rule] = {
     "op": Choice(OPS),
-    "depth": DEPTH,
+    "depth": Int(least=0, most=DEPTH.most),  # 0 leaves the row out
     "depthwise": Choice(tuple(DEPTHWISE)),
 }
 # Those that decide which op a row will have, and so which other fields it has.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -114,6 +115,30 @@ def test_an_edit_is_pure(edit: str) -> None:
     assert after.label.startswith(edit)
 
 
+def test_a_depth_of_none_leaves_a_row_out(tmp_path: Path) -> None:
+    spec = load_spec("fusenet")
+    edited = spec.edit("4.depth=0", "15.depth=0")
+    assert [row.id for row in edited.rows] == [
+        str(number) for number in range(1, 17) if number not in (4, 15)
+    ]
+    # Row 4 alone, 24 to 88 to 24 channels: two 1x1s, a pair of 3 over all 88, and their norms.
+    row = 24 * 88 + 2 * 88 + 2 * 3 * 88 + 2 * 176 + 176 * 24 + 2 * 24
+    assert measure(spec).params - measure(spec.edit("4.depth=0")).params == row
+    # Without row 15 the classifier sees the 576 channels of row 13, and not 1024.
+    assert measure(spec).params - measure(edited).params == row + 576 * 1024 + (1024 - 576) * 100
+    path = tmp_path / "short.toml"
+    path.write_text(to_toml(edited))
+    assert load_spec(path).digest() == edited.digest()
+    deep = spec.edit("4.depth=3")
+    assert deep.edit("4.depth=0").digest() == spec.edit("4.depth=0").digest()
+    with pytest.raises(InputError, match=r"edit '4.kernel=5': changes nothing"):
+        spec.edit("4.depth=0", "4.kernel=5")
+    with pytest.raises(InputError, match=r"edit '16.depth=0': row 15: the network ends in 1024"):
+        spec.edit("16.depth=0")
+    with pytest.raises(InputError, match=r"edit '4.depth=-1': -1 is too small; .* at least 0"):
+        spec.edit("4.depth=-1")
+
+
 def test_no_edit_is_the_same_spec() -> None:
     assert BASE.edit() is BASE
 
@@ -220,7 +245,7 @@ def test_the_specs_divisor_counts() -> None:
         ("fuse.nl=rely", "unknown value 'rely'; did you mean 'relu'?"),
         ("fuse.variant=halve", "unknown value 'halve'; did you mean 'half'?"),
         ("fuse.op=fusee", "unknown value 'fusee'; did you mean 'fuse'?"),
-        ("fuse.depth=0", "0 is too small"),
+        ("fuse.depth=-1", "-1 is too small"),
         ("fuse.depth=99999999", "is too large"),
         ("dropout=high", "'high' is not a number"),
         ("dropout=1", "out of range"),

@@ -49,7 +49,7 @@ FIELDS: dict[str, tuple[list[str], list[str]]] = {
     "dropout": (["1", "13", "15", "16"], ["true", "false"]),
     "form": (["15-16", "16", "all"], ["linear", "flatten"]),
     "op": ([*BLOCKS], ["mbconv", "conv", "shift"]),
-    "depth": (["4", "6", "8-9", "12"], ["2"]),
+    "depth": (["4", "6", "8-9", "12"], ["2", "0"]),
 }
 HEAD = {
     "classes": ["2", "10", "37"],
