@@ -14,17 +14,19 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import IO, TYPE_CHECKING, Any, TypedDict
 
 from fuseablate.engines.base import Job
 from fuseablate.engines.cluster.dataset import Shipment, received
 from fuseablate.engines.cluster.parcel import Mail, Parcel
 from fuseablate.engines.latency import measured
 from fuseablate.engines.worker import ParentProgress
+from fuseablate.io.lock import LOCK, is_held, take
 from fuseablate.runs import Store
 from fuseablate.spec import Size, Spec
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 SCRATCH = "fuseablate-worker-"
 TAKE_SECONDS = 30.0
+LEAST_AGE = 60.0  # seconds of a folder that may be one without its lock yet
 
 
 class Order(TypedDict):
@@ -60,7 +63,7 @@ class Trainer:
         self._messages: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
         self._mail: Mail | None = None
         self._data: tuple[Mapping[str, str], Data] | None = None
-        self._scratch = _own_folder()
+        self._scratch, self._lock = _own_folder()
         sys.stdout = sys.stderr = _Printed(self._messages)
         threading.Thread(target=self._serve, args=(module,), daemon=True).start()
         threading.Thread(target=self._watch, args=(os.getppid(),), daemon=True).start()
@@ -187,23 +190,18 @@ class _Printed:
         return False
 
 
-def _own_folder() -> Path:
-    """Return an empty folder of this process, and remove those that killed ones have left."""
+def _own_folder() -> tuple[Path, IO[bytes]]:
+    """Return an empty folder of this process and its lock; remove those that killed ones left.
+
+    Who is alive is told by the locks: processes of several containers may share the folder of
+    temporary files, and see none of one another.
+    """
     root = Path(tempfile.gettempdir())
     for path in root.glob(f"{SCRATCH}*"):
-        pid = path.name.removeprefix(SCRATCH)
-        if not (pid.isdecimal() and _is_alive(int(pid))) or int(pid) == os.getpid():
-            shutil.rmtree(path, ignore_errors=True)
-    folder = root / f"{SCRATCH}{os.getpid()}"
-    folder.mkdir(mode=0o700)
-    return folder
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > LEAST_AGE and not is_held(path):
+                shutil.rmtree(path, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-"))
+    lock = (folder / LOCK).open("wb")
+    take(lock)
+    return folder, lock
