@@ -12,7 +12,7 @@ from tests.helpers.programs import Needs
 from tests.helpers.reader import reader
 
 TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
-# Whose op is for processes of their own, each of which imports torch; tests/plugins has it in short.
+# Its op is for processes of its own, each of which imports torch; tests/plugins has it in short.
 LONG = "own-op.md"
 OTHERS = [page for page in PAGES if page not in TUTORIALS and any(blocks(page))]
 
@@ -30,10 +30,7 @@ def test_a_page_does_what_it_says(
 
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, marks=pytest.mark.slow if page.name == LONG else ())
-        for page in TUTORIALS
-    ],
+    [pytest.param(page, marks=pytest.mark.slow if page.name == LONG else ()) for page in TUTORIALS],
     ids=name,
 )
 def test_a_tutorial_does_what_it_says_on_fewer_images(
