@@ -90,8 +90,9 @@ def blocks(page: Path) -> list[Block]:
 def differs(expected: str, printed: str, *, varies: bool) -> str:
     """Return the first line that a command should have printed and did not; empty: none.
 
-    Lines are compared without the blanks at their ends. `...` stands for any lines. Where the text
-    varies, each first word without a digit begins a line of what is printed, in their order.
+    Lines are compared by their words, and not by the blanks between them. `...` stands for any
+    lines. Where the text varies, each first word without a digit begins a line of what is printed,
+    in their order.
     """
     lines = [line.rstrip() for line in printed.rstrip().splitlines()]
     place, skipping, seen = 0, False, {""}
@@ -106,7 +107,8 @@ def differs(expected: str, printed: str, *, varies: bool) -> str:
             seen.add(word)
 
         def equal(line: str, wanted: str = wanted) -> bool:
-            return line.split()[:1] == wanted.split()[:1] if varies else line == wanted
+            count = 1 if varies else None
+            return line.split()[:count] == wanted.split()[:count]
 
         ahead = range(place, len(lines)) if skipping or varies else range(place, place + 1)
         here = next((n for n in ahead if n < len(lines) and equal(lines[n])), None)
