@@ -88,7 +88,12 @@ def as_html(items: Iterable[RenderableType], screen: Screen) -> str:
         if is_table:
             parts += [_table(item, screen) for item in several if isinstance(item, Table)]
         else:
-            lines = "".join(_spans(screen.render(item, screen.options)) for item in several)
+            # A line of text is as long as it is: the page breaks it.
+            unbroken = screen.options.update(max_width=100_000)
+            lines = "".join(
+                _spans(screen.render(item, unbroken if isinstance(item, Text) else screen.options))
+                for item in several
+            )
             style = f"{MONOSPACE}white-space:pre-wrap;margin:0.5em 0;background:none;"
             if lines.strip():
                 parts.append(f'<pre style="{style}">{lines.strip(chr(10))}</pre>')

@@ -73,6 +73,7 @@ def test_the_command_reads_the_same(
     # params, MACs, and mJ, of which the file has a pJ each, 1e9 of them
     assert row.split()[1:4] == ["2.00M", "40.0M", "3.000"]
     assert "2 of 3" in row
+    assert "Val top-1" not in report._repr_html_()  # wide as it is
     assert "test set" not in out
 
 

@@ -52,7 +52,8 @@ def _variant_table(
     padding: int,
 ) -> Table:
     wide = width >= WIDE
-    val = width >= VERY_WIDE and not report.options.columns and not report.metric.startswith("val")
+    plain = not report.options.columns and not report.comparison.given
+    val = width >= VERY_WIDE and plain and not report.metric.startswith("val")
     table = named_table("Variant", padding)
     for column in columns:
         if val and column.name == "score":
