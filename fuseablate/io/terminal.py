@@ -96,12 +96,19 @@ class Named:
 def _broken(text: str, width: int) -> Iterator[str]:
     """Return a text in lines; what is longer than a line is left to be folded anywhere."""
     line = ""
-    for part in re.split(r"(?<=[ .=,;:])", plain(text)):
-        if line and cell_len(line + part.rstrip()) > width:
-            yield line.rstrip()
-            line = ""
-        line += part
-    yield line.rstrip()
+    for word in plain(text).split(" "):
+        if line and cell_len(f"{line} {word}") <= width:
+            line += f" {word}"
+            continue
+        if line:
+            yield line
+        line = ""
+        for part in re.split(r"(?<=[.=,;:_-])", word):
+            if line and cell_len(line + part) > width:
+                yield line
+                line = ""
+            line += part
+    yield line
 
 
 def fits(table: Table, out: Console) -> bool:
