@@ -15,7 +15,8 @@ PARTS = {path.stem for path in PACKAGE.iterdir()}
 
 
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
+    """Whether a name is private; `__repr__` and IPython's `_repr_html_` are protocols."""
+    return name.startswith("_") and not name.endswith("_")
 
 
 def imported(path: Path) -> set[str]:

@@ -5,7 +5,6 @@ What prints such an object on a terminal is what draws it everywhere else.
 
 from __future__ import annotations
 
-import html
 import io
 import pkgutil
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from rich.table import Table
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 from rich.text import Text
 
+from fuseablate.io.escaping import html
 from fuseablate.io.terminal import Screen, console
 
 NOTEBOOK_WIDTH = 160  # columns: every table in full; a page scrolls
@@ -139,7 +139,7 @@ def _inline(cell: RenderableType | None, screen: Screen) -> str:
 def _spans(segments: Iterable[Segment]) -> str:
     parts = []
     for segment in segments:
-        text = html.escape(segment.text)
+        text = "\n".join(map(html, segment.text.split("\n")))
         css = _css(segment.style) if segment.style else ""
         parts.append(f'<span style="{css}">{text}</span>' if css and text.strip() else text)
     return "".join(parts)
