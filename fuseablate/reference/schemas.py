@@ -187,7 +187,7 @@ def _data() -> JsonSchema:
             given = {rule: bound for rule, bound in bounds.items() if bound is not None}
             arguments[key] = _doc({"type": "integer", **given}, count.doc)
         needed = [key for key, count in data.arguments.items() if count.default is None]
-        keys = {"name": {"const": name}, **arguments, "val": _doc({"const": 0}, VAL_DOC)}
+        keys = {"name": {"const": name}, **arguments, "val": _doc({"enum": [0]}, VAL_DOC)}
         forms.append(_table(keys, ["name", *needed], data.title))
     return {"oneOf": forms, "description": "A data set with arguments of its own."}
 

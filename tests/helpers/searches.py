@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import optuna
+
 from fuseablate.io.terminal import Screen
 from fuseablate.report.screen.searched import print_searched
 from fuseablate.runs.manifest import Searched
@@ -18,7 +20,7 @@ from fuseablate.studies.execute import carry_out
 from fuseablate.studies.manifest import Outcome
 from fuseablate.studies.plan import Plan, PlannedRun, make_plan
 from fuseablate.studies.study import load_study
-from fuseablate.studies.trials import Trials, open_storage, open_study
+from fuseablate.studies.trials import Trials, open_storage
 from tests.helpers.instant_engine import Curve, InstantEngine, NoTracker, Quiet, driver_of
 from tests.helpers.study_file import HEAD, written
 
@@ -80,7 +82,8 @@ class Ended:
 
     def trials_of(self, suffix: str) -> Trials:
         folder = self.driver.folder
-        return Trials(open_study(folder.name + suffix, open_storage(None, folder)))
+        storage = open_storage(None, folder)
+        return Trials(optuna.load_study(study_name=folder.name + suffix, storage=storage))
 
     @property
     def params(self) -> list[dict[str, object]]:

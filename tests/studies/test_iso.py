@@ -20,7 +20,7 @@ SIZE = (16, 16)
 SE = factor("se", "off: all.se=false", "on: all.se=true")
 WIDE = factor("exp", "x2: fuse.exp=x2", "off: all.se=false")
 NL = factor("nl", "gelu: all.nl=gelu")
-DATA = HEAD.replace("size = 16", "size = 16, train_images = 4, test_images = 2")
+SMALL = HEAD.replace("size = 16", "size = 16, train_images = 40, test_images = 2")
 
 
 def test_variants_of_another_cost_are_there_twice(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_merged_names_carry_over_and_nothing_is_trained_twice(tmp_path: Path) ->
 @pytest.mark.parametrize(("iso", "unit"), [("params", "params"), ("cycles@systolic64", "cycles")])
 def test_the_plan_and_the_manifest_say_it(tmp_path: Path, iso: str, unit: str) -> None:
     body = f'design = "one-factor"\niso = "{iso}"\n' + factor("exp", "x2: fuse.exp=x2")
-    plan = make_plan(loaded(tmp_path, body, head=DATA), None)
+    plan = make_plan(loaded(tmp_path, body, head=SMALL), None)
     assert len(plan.runs) == 2 * 3  # two seeds: the baseline, the variant and its rescaled one
     assert len({run.digest for run in plan.runs}) == len(plan.runs)
     planned = manifest_of(plan, plan.runs).variants

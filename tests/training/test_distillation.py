@@ -186,7 +186,7 @@ def test_a_study_is_refused_before_its_first_run(
     path.write_text("""
 title = "Mine"
 question = "What?"
-data = { name = "generated", classes = 4, train_images = 10, test_images = 2 }
+data = { name = "generated", classes = 4, train_images = 40, test_images = 2 }
 seeds = [0]
 design = "one-factor"
 [[factors]]
