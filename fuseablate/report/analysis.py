@@ -53,8 +53,8 @@ class AnalysedComparison:
     comparison: Comparison
     options: ReportOptions
     metric: str
-    """That of the options; of untested runs the validation score in its place, and `score` of
-    results that were given."""
+    """That of the options; of untested runs the validation score in its place, of runs without
+    validation images the test score, and `score` of results that were given."""
     sections: tuple[Section, ...]
     """The variants as their edits make them; and where a study has them, those at equal cost."""
     effects: Effects | None
@@ -110,10 +110,13 @@ def analyse(comparison: Comparison, options: ReportOptions | None = None) -> Ana
     """Compare every variant with the reference, and say what that means.
 
     Untested ones have their validation score in place of the metric's, and are not compared: the
-    scores by which some were selected are optimistic for those.
+    scores by which some were selected are optimistic for those. Those without validation images
+    have their test score in place of a validation score.
     """
     chosen = options or ReportOptions()
     metric = chosen.metric.replace("test", "val") if comparison.untested else chosen.metric
+    if not comparison.validated:
+        metric = metric.replace("val", "test")
     if comparison.given:
         metric = "score"
     sections = [_section(comparison, comparison.raw, metric, chosen)]

@@ -201,6 +201,12 @@ class Comparison:
         return self.reference.given is not None
 
     @property
+    def validated(self) -> bool:
+        """Whether the runs have validation scores: those on data with `val = 0` have none."""
+        runs = [run for variant in self.variants for run in variant.finished]
+        return not self.given and (not runs or any(run.val for run in runs))
+
+    @property
     def costs(self) -> tuple[str, ...]:
         """The costs that are shown unless others are asked for: a search's, or those given."""
         if self.search:

@@ -13,6 +13,7 @@ from fuseablate.data import load_data
 from fuseablate.data.parts import Data
 from fuseablate.errors import InputError
 from fuseablate.recipes.recipe import EarlyStop
+from fuseablate.report import ReportOptions, compare
 from fuseablate.runs import Curves, Store, read_record
 from fuseablate.spec.spec import to_toml
 from fuseablate.training import SilentProgress, StoppedError, train
@@ -82,6 +83,18 @@ def test_a_run_is_tested_after_its_last_epoch_and_resumes(tmp_path: Path) -> Non
     resumed = train(small_spec(), recipe, data, 0, store=store)
     assert resumed.curves.train_loss == whole.curves.train_loss
     assert resumed.test == whole.test
+
+
+def test_a_report_of_any_width_has_no_validation_score(tmp_path: Path) -> None:
+    """As a page of a notebook has, which is wide enough for a column of it."""
+    record = train(small_spec(), small_recipe(epochs=1), generated(val=0), 0, store=Store(tmp_path))
+    assert record.test is not None
+    shown = compare([record])._repr_html_()
+    assert "Test top-1" in shown
+    assert "Val top-1" not in shown
+    by_val = compare([record], options=ReportOptions(metric="val_top5"))
+    assert by_val[0].metric_title == "Test top-5"
+    assert by_val.variants[0].mean == 100 * record.test.top5
 
 
 def test_what_chooses_by_validation_is_refused(tmp_path: Path) -> None:

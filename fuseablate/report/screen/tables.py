@@ -52,7 +52,7 @@ def _variant_table(
     padding: int,
 ) -> Table:
     wide = width >= WIDE
-    plain = not report.options.columns and not report.comparison.given
+    plain = not report.options.columns and report.comparison.validated
     val = width >= VERY_WIDE and plain and not report.metric.startswith("val")
     table = named_table("Variant", padding)
     for column in columns:
