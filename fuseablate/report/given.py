@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ def read_csv(path: Path) -> list[Line]:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}, line {line}: is not UTF-8; save it as CSV UTF-8") from None
     # Strict, so that a quotation mark without its end does not take in all that follows.
-    rows = csv.reader(text.splitlines(keepends=True), strict=True)
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     lines: list[Line] = []
     heads: list[str] = []
     try:
@@ -104,7 +105,7 @@ def of_results(lines: Iterable[Line], source: str, reference: str | None = None)
         if seed in given.scores:
             raise InputError(f"{place}, column seed: {name} has seed {seed} twice")
         given.scores[seed] = _score(line["score"], f"{place}, column score")
-        for column in line.keys() - set(REQUIRED):
+        for column in [name for name in line if name not in REQUIRED]:
             where = f"{place}, column {column}"
             cost = _number(line[column], where)
             if cost is None:
@@ -166,7 +167,8 @@ def _whole(value: float | None) -> int | None:
 
 
 def _named(value: object, place: str) -> str:
-    name = "" if value is None else str(value).strip()
+    is_nan = isinstance(value, float) and math.isnan(value)
+    name = "" if value is None or is_nan else str(value).strip()
     if not name:
         raise InputError(f"{place}: is empty; a name tells the variant's runs from the others'")
     return name
@@ -177,7 +179,10 @@ def _seed(value: object, place: str) -> int:
     if number is None or number < 0 or number != int(number):
         shown = "is empty" if number is None else f"{number:g}"
         raise InputError(f"{place}: {shown}: must be a whole number from 0 on")
-    return int(number)
+    try:  # as it is written: a float holds no more than 53 bits of it
+        return int(value)  # type: ignore[call-overload, no-any-return]
+    except ValueError:  # such as "3.0"
+        return int(number)
 
 
 def _score(value: object, place: str) -> float | None:

@@ -170,6 +170,7 @@ def test_what_python_refuses() -> None:
         ([3], "row 0: is no record"),
         ([*PAIR, {"variant": "a", "seed": 0}], "row 8: column 'score' is missing"),
         ([*PAIR, {**PAIR[0], "seed": True}], "row 8, column seed: 'True' is not a number"),
+        ([*PAIR, {**PAIR[0], "variant": math.nan}], "row 8, column variant: is empty"),
     ):
         with pytest.raises(InputError, match=said):
             compare(given)
@@ -184,3 +185,28 @@ def test_all_are_zero_or_none() -> None:
     assert isinstance(report, Report)
     assert [row.mean for row in report.variants] == [0.0, None]
     assert "no claim" in str(report)
+
+
+def test_a_seed_of_64_bits_is_itself() -> None:
+    """Which no float holds; these two are one float."""
+    seeds = (2**60 + 1, 2**60 + 2)
+    rows = [{"variant": "a", "seed": str(seed), "score": 70 + seed % 2} for seed in seeds]
+    rows += [{"variant": "b", "seed": seed, "score": 71 + seed % 2} for seed in seeds]
+    rows += [{"variant": "b", "seed": "3.0", "score": 70}]
+    a, b = compare(rows).variants
+    assert a.variant.seeds == seeds
+    assert b.variant.seeds == (3, *seeds)
+
+
+def test_costs_stand_in_the_order_of_their_columns() -> None:
+    """Which sets have by chance alone: of seven there are 5,040 orders."""
+    costs = ("traffic", "cycles@systolic64", "energy", "cycles", "bytes", "intensity", "roofline")
+    row = {"variant": "a", "seed": 0, "score": 70.0, **dict.fromkeys(costs, 3)}
+    assert compare([row])[0].comparison.costs == costs
+
+
+def test_only_the_end_of_a_line_ends_one(tmp_path: Path) -> None:
+    """No other character that `str.splitlines` takes for an end, as text from elsewhere has."""
+    path = tmp_path / "ends.csv"
+    path.write_bytes('variant,seed,score\r\na\x85b,0,71\r\n"c\u2028d",0,72\r\n'.encode())
+    assert [row.variant.name for row in compare(path).variants] == ["a\x85b", "c\u2028d"]
