@@ -124,10 +124,11 @@ def _of_group(group: Mapping[str, Sequence[Record]], data: str, recipe: str) -> 
 def _notes(runs: Sequence[Record]) -> tuple[str, ...]:
     """Return what the reader of a report is to know of its runs."""
     teachers = {run.teacher.run: run.teacher for run in runs if run.teacher}
+    counts = Counter(run.teacher.run for run in runs if run.teacher)
     taught = [
         f"Distilled from {teacher.words}, whose cost is not among the costs here: "
-        f"{counted(sum(run.teacher == teacher for run in runs), 'run')}."
-        for teacher in teachers.values()
+        f"{counted(counts[id], 'run')}."
+        for id, teacher in teachers.items()
     ]
     return (*taught, *unlike(runs))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,10 @@ def test_a_distilled_run_resumes_and_says_what_its_teacher_cost(
     (note, *_) = comparison.notes
     assert note.startswith(f"Distilled from run {teacher.digest[:16]} (small 2.exp=32, ")
     assert note.endswith("), whose cost is not among the costs here: 1 run.")
+    # The same teacher, trained anew on a slower machine, is one teacher.
+    slower = replace(resumed, seed=2, teacher=replace(cost, seconds=2 * cost.seconds))
+    (comparison,) = of_records([resumed, slower])
+    assert [note[-7:] for note in comparison.notes if "Distilled" in note] == ["2 runs."]
 
 
 def test_stacked_runs_learn_each_from_its_own_teacher(
