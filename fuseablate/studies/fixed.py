@@ -18,7 +18,7 @@ from fuseablate.studies.driver import Driver
 from fuseablate.studies.looks import Undecided, runs_due
 from fuseablate.studies.manifest import Outcome, manifest_of
 from fuseablate.studies.plan import Plan, PlannedRun
-from fuseablate.studies.trials import SEEDS, Trials, open_study
+from fuseablate.studies.trials import SEEDS, TEST, VAL, Trials, open_study
 
 Runs = Sequence[PlannedRun]
 
@@ -32,7 +32,8 @@ def run_design(
     asked for by then.
     """
     factors = _factors(plan.design)
-    study = open_study(driver.folder.name, storage, factors=factors)
+    accuracy = _accuracy(plan)
+    study = open_study(driver.folder.name, storage, factors=factors, accuracy=accuracy)
     trials = Trials(
         study, {name: CategoricalDistribution(levels) for name, levels in factors.items()}
     )
@@ -136,8 +137,13 @@ class FixedWork:
             name,
             TrialState.COMPLETE if values else TrialState.FAIL,
             [statistics.mean(values)] if values else None,
-            {SEEDS: f"{len(values)} of {len(top1)}", "val top-1": values},
+            {SEEDS: f"{len(values)} of {len(top1)}", _accuracy(self._plan): values},
         )
+
+
+def _accuracy(plan: Plan) -> str:
+    """Return what trials are filed with: the test's only where there is no validation."""
+    return VAL if len(plan.data.val) else TEST
 
 
 def _factors(design: Design) -> dict[str, list[str]]:

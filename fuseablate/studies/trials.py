@@ -32,7 +32,7 @@ from fuseablate.space import Categorical, IntRange, Parameter
 JOURNAL_BYTES = 2**30
 KEY = "variant"  # the user attribute that names a trial's variant
 FACTORS = "factors"  # the user attribute of a study with the levels of each factor
-METRIC = {"accuracy": "val top-1"}  # what a trial's value is called, beside costs by their names
+VAL, TEST = "val top-1", "test top-1"  # what accuracies are called; costs are by their names
 SEEDS = "seeds"  # that of a trial that has ended: how many have a result, as in "2 of 3"
 Direction = Literal["maximize", "minimize"]
 
@@ -78,12 +78,13 @@ def open_study(
     storage: BaseStorage,
     objectives: Sequence[str] = ("accuracy",),
     factors: Mapping[str, Sequence[str]] | None = None,
+    accuracy: str = VAL,
 ) -> optuna.Study:
     """Return the Optuna study of that name, made where it is missing.
 
     It samples nothing itself: its trials are made with their parameters. Its values are called by
-    the `objectives`, of which accuracy is to be high and costs low; a user attribute holds the
-    levels of the `factors`.
+    the `objectives`, of which accuracy is to be high and costs low; `accuracy` says of which images
+    it is. A user attribute holds the levels of the `factors`.
     """
     try:
         study = optuna.create_study(
@@ -93,7 +94,8 @@ def open_study(
             sampler=optuna.samplers.RandomSampler(seed=0),
             load_if_exists=True,
         )
-        _describe(study, [METRIC.get(name, name) for name in objectives], factors or {})
+        names = [accuracy if name == "accuracy" else name for name in objectives]
+        _describe(study, names, factors or {})
         return study
     except InputError:
         raise

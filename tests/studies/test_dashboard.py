@@ -12,7 +12,7 @@ from fuseablate.studies.study import load_study
 from fuseablate.studies.trials import open_storage
 from tests.helpers.instant_engine import InstantEngine, driver_of
 from tests.helpers.searches import rising, search, study_plan
-from tests.helpers.study_file import factor, written
+from tests.helpers.study_file import HEAD, factor, written
 
 
 def stored_study(folder: Path, suffix: str = "") -> optuna.Study:
@@ -44,3 +44,15 @@ def test_the_factors_of_a_design(tmp_path: Path) -> None:
     assert study.user_attrs["factors"] == {"se": ["baseline", "off"]}
     assert [trial.user_attrs["factor.se"] for trial in study.trials] == ["baseline", "off"]
     assert [trial.params for trial in study.trials] == [{"se": "baseline"}, {"se": "off"}]
+
+
+def test_a_study_without_validation_is_filed_by_the_test(tmp_path: Path) -> None:
+    body = 'design = "one-factor"\n' + factor("se", "off: all.se=false")
+    head = HEAD.replace("size = 16", "size = 16, val = 0")
+    plan = make_plan(load_study(written(tmp_path, body, head=head)), None)
+    driver = driver_of(plan, tmp_path / "runs", InstantEngine(rising))
+    carry_out(driver, open_storage(None, driver.folder))
+    study = stored_study(driver.folder)
+    assert study.metric_names == ["test top-1"]
+    assert "val top-1" not in study.trials[0].user_attrs
+    assert len(study.trials[0].user_attrs["test top-1"]) == len(plan.seeds.each)
