@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
-from fuseablate.engines.cluster.parcel import Parcel, unpack
-from fuseablate.runs import Store
+from fuseablate.engines.cluster import actor
+from fuseablate.engines.cluster.parcel import Mail, Parcel, unpack
+from fuseablate.runs import NEWEST, PREVIOUS, Store
 
 
 @pytest.mark.parametrize(("files", "left"), [
@@ -23,3 +25,29 @@ def test_checkpoints_go_only_where_the_record_is_there(
             folder.write_checkpoint(b"epoch")
         unpack(Parcel(names=["record.json", "weights.pt"], files=files), folder)
         assert {path.name for path in folder.path.iterdir()} - {"lock"} == left
+
+
+@pytest.mark.parametrize("waits", [1, 100])
+def test_a_worker_that_leaves_while_a_checkpoint_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: int
+) -> None:
+    """The driver gets the new one, or keeps its own: what it has is never called superfluous."""
+    there = tmp_path / "scratch" / "1"
+    mail = Mail(there, Parcel(names=[NEWEST], files={NEWEST: b"1"}), 60.0)
+    (there / NEWEST).rename(there / PREVIOUS)  # and the next one is not in its place yet
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == waits:
+            (there / NEWEST).write_bytes(b"2")
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    worker = object.__new__(actor.Trainer)
+    worker._mail, worker._scratch = mail, there.parent
+    parcel = worker.leave()
+    with Store(tmp_path / "runs").open("0" * 64) as folder:
+        folder.write_checkpoint(b"1")
+        if parcel is not None:
+            unpack(parcel, folder)
+        assert (folder.path / NEWEST).read_bytes() == (b"2" if waits == 1 else b"1")
