@@ -49,8 +49,10 @@ def test_the_study_in_python(tmp_path: Path) -> None:
     # The runs alone are compared as the study's are, but for what the study calls them.
     (alone,) = compare(store.records())
     (of_study,) = result.report
-    scored = [{row.variant.changes: row.scores for row in part.plotted} for part in (alone, of_study)]
-    assert scored[0] == scored[1]
+    by_record, by_study = (
+        {row.variant.changes: row.scores for row in part.plotted} for part in (alone, of_study)
+    )
+    assert by_record == by_study
     assert json.loads(json.dumps(result.to_dict()))["comparisons"][0]["name"] == "narrow"
     with pytest.raises(InputError, match="'nothing'"):
         load_result("nothing", store)
