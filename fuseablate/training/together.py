@@ -58,7 +58,9 @@ def carried_out(
                 yield Ended(number, error)
         while True:
             for number in [number for number, run in going.items() if run.has_ended]:
-                yield Ended(number, _outcome(going.pop(number).finish))
+                outcome = _outcome(going[number].finish)
+                del going[number]
+                yield Ended(number, outcome)
             if not going:
                 return
             if together is None or together.numbers != tuple(going):

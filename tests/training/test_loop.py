@@ -241,24 +241,29 @@ def test_every_optimizer_and_schedule_trains(store: Store, data: Data) -> None:
 
 
 class Interrupted(SilentProgress):
-    def __init__(self) -> None:
+    def __init__(self, epoch: int = 2) -> None:
         self.said: list[str] = []
+        self.last = epoch
 
     def epoch(self, curves: Curves) -> None:
-        if len(curves) == 2:
+        if len(curves) == self.last:
             raise KeyboardInterrupt
 
     def say(self, message: str) -> None:
         self.said.append(message)
 
 
-def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(store: Store, data: Data) -> None:
-    progress = Interrupted()
+@pytest.mark.parametrize("epoch", [2, 4])
+def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(
+    store: Store, data: Data, epoch: int
+) -> None:
+    """Also when it comes behind the last one, and nothing is left but the test."""
+    progress = Interrupted(epoch)
     with pytest.raises(KeyboardInterrupt):
         train(small_spec(), small_recipe(), data, 0, store=store, device="cpu", threads=1,
               progress=progress)  # fmt: skip
     assert progress.said == [
-        "interrupted after epoch 2 of 4; to go on from there, run the same command again"
+        f"interrupted after epoch {epoch} of 4; to go on from there, run the same command again"
     ]
     begun: list[int] = []
 
@@ -268,7 +273,7 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(store: Store, data: D
 
     train(small_spec(), small_recipe(), data, 0, store=store, device="cpu", threads=1,
           progress=Ears())  # fmt: skip
-    assert begun == [2]
+    assert begun == [epoch]
 
 
 @pytest.mark.parametrize(("began", "asked"), [(1, 2), (2, 1)])
