@@ -91,12 +91,11 @@ class Report(Displayed, Sequence[AnalysedComparison], view="fuseablate.report.sc
 
         The cost is that of the options, MACs unless another was asked for.
         """
-        return tuple(
-            row
-            for report in self
-            for row in report.plotted
-            if row.variant.key in front_of(report.plotted, report.cost)
-        )
+        on_front: list[AnalysedVariant] = []
+        for report in self:
+            keys = front_of(report.plotted, report.cost)
+            on_front += (row for row in report.plotted if row.variant.key in keys)
+        return tuple(on_front)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values, as `report --format json` writes it."""

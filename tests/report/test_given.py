@@ -8,6 +8,7 @@ import json
 import math
 import statistics
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from scipy.stats import ttest_rel
 
 from fuseablate import InputError, Report, ReportOptions, compare
 from fuseablate.commands.program import main
+from fuseablate.report.analysis import front_of
 
 RESULTS = """\
 variant,seed,score,params,macs,energy
@@ -38,6 +40,22 @@ def results(tmp_path: Path) -> Path:
     path = tmp_path / "mine.csv"
     path.write_text("\ufeff" + RESULTS, encoding="utf-8")
     return path
+
+
+def test_a_front_is_computed_once_for_all_its_variants(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"variant": str(at), "seed": 0, "score": 50 + at, "macs": 10 + at // 2} for at in range(8)
+    ]
+    report = compare(rows)
+    fronts: list[object] = []
+
+    def counted(*given: Any) -> set[str]:
+        fronts.append(given)
+        return front_of(*given)
+
+    monkeypatch.setattr("fuseablate.report.report.front_of", counted)
+    assert [row.variant.name for row in report.front] == ["1", "3", "5", "7"]
+    assert len(fronts) == 1
 
 
 def test_a_pair_is_judged_by_the_paired_t() -> None:
