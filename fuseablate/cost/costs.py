@@ -139,7 +139,7 @@ def cost_kind(name: str) -> CostKind:
 def cost_kinds(names: Iterable[str]) -> list[CostKind]:
     """Return the costs of those names; machines in files of one name have titles of their own."""
     kinds = [cost_kind(name) for name in names]
-    titles = Counter(kind.title for kind in kinds)
+    titles = Counter(kind.title for kind in {kind.name: kind for kind in kinds}.values())
     return [
         replace(kind, title=f"{kind.title.partition(AT)[0]}{AT}{Path(kind.option).with_suffix('')}")
         if titles[kind.title] > 1

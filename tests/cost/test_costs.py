@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fuseablate import InputError, layers, load_spec
-from fuseablate.cost import COSTS, SUMMARY, cost_kind, read_costs, summary, within
+from fuseablate.cost import COSTS, SUMMARY, cost_kind, cost_kinds, read_costs, summary, within
 from fuseablate.cost.machines import load_hardware
 from fuseablate.cost.roofline import Processor, roofline
 from fuseablate.cost.traffic import EnergyTable, energy, intensity, traffic
@@ -109,6 +109,18 @@ def test_a_cost_is_taken_on_what_stands_behind_the_at(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=said):
             cost_kind(name)
+
+
+def test_a_cost_that_is_named_twice_is_one_of_its_title(tmp_path: Path) -> None:
+    assert [kind.title for kind in cost_kinds(["traffic", "macs", "traffic"])] == [
+        "Traffic", "MACs", "Traffic",
+    ]  # fmt: skip
+    paths = [tmp_path / folder / "mine.toml" for folder in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text("rows = 8\ncolumns = 8\n", encoding="utf-8")
+    one, other = cost_kinds(f"cycles@{path}" for path in paths)
+    assert one.title != other.title
 
 
 def test_names_of_costs_are_each_written_once() -> None:
