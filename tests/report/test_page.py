@@ -18,6 +18,7 @@ from fuseablate.commands.program import main
 from fuseablate.report import Comparison
 from fuseablate.report.files.page.figures import band
 from fuseablate.report.files.page.networks import FieldText, alone, compared, is_variant
+from fuseablate.report.files.page.searched import searched, trials_data
 from fuseablate.report.marks import colour_of
 from fuseablate.runs.manifest import Searched, Trial
 from fuseablate.runs.record import Curves, Record
@@ -372,6 +373,21 @@ def test_a_search_shows_its_trials(view: Any) -> None:
     assert page.locator(".trials figure .trial, .trials .canvas .trial").count() == 1
     page.locator(".trials .canvas .trial").first.hover(force=True)
     assert "fuse.kernel=5" in page.locator(".trials .tip").inner_text()
+
+
+def test_a_random_trial_that_is_alike_takes_none_of_the_search_away() -> None:
+    trial = Trial(number=0, state="complete", seeds=1, top1=30.0, params=10, macs=100,
+                  latency=None, edits="fuse.kernel=3", finalist=False)  # fmt: skip
+    lost = dataclasses.replace(trial, number=1, state="fail", top1=None)
+    search = Searched(sampler="tpe", objectives=("accuracy",), seeds=1, trials=(trial, lost),
+                      refused={}, importance={}, random=(trial,))  # fmt: skip
+    assert [each["random"] for each in trials_data(search)["trials"]] == [False, True]
+    # The filter finds a state by the word that the table has for it.
+    texts = [(row["state"], row["text"]) for row in searched(search)["trials"]]
+    assert texts == [
+        ("done", "trial 0 done fuse.kernel=3"),
+        ("failed", "trial 1 failed fuse.kernel=3"),
+    ]
 
 
 def test_the_page_and_the_plot_have_the_same_colours() -> None:

@@ -14,6 +14,7 @@ from fuseablate.runs import Searched, Trial
 
 FEW = 30  # trials up to which the table of them stands open
 TOP1 = "Validation top-1 (%)"
+STATES = {"fail": "failed", "complete": "done"}  # what is said of Optuna's
 
 
 def cost_names(search: Searched) -> tuple[str, ...]:
@@ -46,10 +47,10 @@ def _measured(trials: Sequence[Trial], name: str) -> bool:
 def _row(trial: Trial, search: Searched, names: Sequence[str]) -> dict[str, Any]:
     changes = " ".join(filter(None, (trial.edits, trial.recipe)))
     costs = [(trial.cost(name), cost_kind(name)) for name in names]
-    state = "finalist" if trial.finalist else trial.state
+    state = "finalist" if trial.finalist else STATES.get(trial.state, trial.state)
     return {
         "number": trial.number,
-        "state": {"fail": "failed", "complete": "done"}.get(state, state),
+        "state": state,
         "finalist": trial.finalist,
         "top1": trial.top1,
         "seeds": f"{trial.seeds} of {search.seeds}",
@@ -74,14 +75,14 @@ def trials_data(search: Searched) -> dict[str, Any]:
         "trials": [
             {
                 "number": trial.number,
-                "random": trial in drawn,
+                "random": at >= len(done),  # it may be alike one of the search's in all it says
                 "finalist": trial.finalist,
                 "top1": trial.top1,
                 "costs": {name: _in_unit(trial, name) for name in kinds},
                 "values": [_value(trial, name) for name in axes],
                 "changes": plain(" ".join(filter(None, (trial.edits, trial.recipe)))) or "baseline",
             }
-            for trial in (*done, *drawn)
+            for at, trial in enumerate((*done, *drawn))
         ],
     }
 
