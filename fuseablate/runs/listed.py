@@ -115,7 +115,8 @@ def listed_runs(store: Store, folders: Iterable[Path]) -> list[ListedRun]:
                 )
             )
     if current != known and len(current) >= MANY:
-        table = {"runs": {name: _table(ended) for name, ended in current.items()}}
+        there = {name: ended for name, ended in current.items() if (store.root / name).exists()}
+        table = {"runs": {name: _table(ended) for name, ended in there.items()}}
         with suppress(OSError):  # a store that is only read
             write_atomically(store.root / INDEX, json.dumps(table) + "\n")
     return sorted(listed, key=lambda run: (-run.changed, run.id))

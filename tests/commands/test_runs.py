@@ -141,6 +141,8 @@ def test_a_thousand_runs_are_listed_within_seconds(tmp_path: Path, capsys: Captu
     shutil.rmtree(store.folder(f"{1:016x}"))
     runs = json.loads(printed(store, capsys, "list", "--json"))
     assert len(runs) == 1001
+    index = json.loads((tmp_path / "index.json").read_text())
+    assert len(index["runs"]) == 1000  # neither the spoilt run nor the one that is gone
     assert [run["id"] for run in runs if run["status"] == "unreadable"] == [f"{0:016x}"]
     (tmp_path / "index.json").write_text('{"runs": 5}')
     assert json.loads(printed(store, capsys, "list", "--json")) == runs
