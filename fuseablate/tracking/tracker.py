@@ -156,8 +156,8 @@ class Tracker:
         if not left:
             return ()
         lines = [
-            f"W&B: {len(left)} of {len(ended)} runs could not be sent; start the study again "
-            f"to send them (details: {self._folder / 'tracker.log'})"
+            f"W&B: {len(left)} of {len(ended)} runs could not be sent; the same command again "
+            f"sends them (details: {self._folder / 'tracker.log'})"
         ]
         if any(self._folder.glob("offline-run-*")):
             lines.append(f"W&B: or: wandb sync {self._folder}/offline-run-*")
