@@ -83,6 +83,7 @@ class TestContract(EngineContract):
     """The contract, kept by the engine of a Ray cluster."""
 
 
+@pytest.mark.slow
 def test_the_run_of_a_lost_node_goes_on_elsewhere(
     three_nodes: Any, bench: RayBench, tmp_path: Path
 ) -> None:

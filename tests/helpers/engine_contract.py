@@ -304,6 +304,7 @@ class EngineContract:
         engine.stop(job.key)
         until_ended(engine, job.key)
 
+    @pytest.mark.slow
     def test_a_search_is_pruned_and_tracked(
         self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

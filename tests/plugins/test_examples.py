@@ -29,6 +29,7 @@ def done(*words: str, folder: Path) -> str:
     return run.stdout
 
 
+@pytest.mark.slow
 def test_the_study_in_python(tmp_path: Path) -> None:
     words = ("--epochs", "1", "--seeds", "2", "--runs", "here", "--workers", "1")
     out = done(str(EXAMPLES / "study_in_python.py"), *words, folder=tmp_path)
@@ -58,6 +59,7 @@ def test_the_study_in_python(tmp_path: Path) -> None:
         load_result("nothing", store)
 
 
+@pytest.mark.slow
 def test_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     notebook = nbformat.read(EXAMPLES / "tables_and_comparisons.ipynb", as_version=4)

@@ -27,7 +27,7 @@ from fuseablate.engines.cluster.parcel import Mail, Parcel
 from fuseablate.engines.latency import measured
 from fuseablate.engines.worker import ParentProgress
 from fuseablate.io.lock import LOCK, is_held, take
-from fuseablate.runs import NEWEST, PREVIOUS, RECORD, Store
+from fuseablate.runs import Store
 from fuseablate.spec import Size, Spec
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 SCRATCH = "fuseablate-worker-"
 TAKE_SECONDS = 30.0
-ENDS = {NEWEST, RECORD}  # one of which a run has that has a checkpoint before
 LEAST_AGE = 60.0  # seconds of a folder that may be one without its lock yet
 
 
@@ -113,19 +112,8 @@ class Trainer:
         return measured([Spec.from_dict(spec) for spec in specs], size, self._device)
 
     def leave(self) -> Parcel | None:
-        """Return what the driver lacks of the run that is being trained; nothing comes after.
-
-        None where a checkpoint is being replaced all the while: of a folder without one the driver
-        would believe that its own is superfluous.
-        """
-        parcel, mail = None, self._mail
-        for _ in range(10 if mail else 0):
-            with suppress(FileNotFoundError):
-                found = mail.now() if mail else None
-                if found and (PREVIOUS not in found["names"] or ENDS & {*found["names"]}):
-                    parcel = found
-                    break
-            time.sleep(0.01)
+        """Return what the driver lacks of the run that is being trained; nothing comes after."""
+        parcel = self._mail.last() if self._mail else None
         self._mail = None
         shutil.rmtree(self._scratch, ignore_errors=True)
         return parcel

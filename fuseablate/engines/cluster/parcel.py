@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias, TypedDict
 
@@ -19,6 +20,8 @@ Stamps: TypeAlias = dict[str, tuple[int, int]]  # of a file: when it was written
 _NAME = re.compile(r"[a-z]+(\.[a-z]+)*(\.bad-\d+)?")
 # The messages of a worker with which files go back; with an epoch's they do where it is time.
 _MOMENTS = ("started", "finished", "failed", "stopped", "refused", "broken", "memory")
+
+_ENDS = {NEWEST, RECORD}  # one of which a run has that has a checkpoint before
 
 
 class Parcel(TypedDict):
@@ -95,3 +98,18 @@ class Mail:
         # The driver has a previous one of its own: the checkpoint that it was sent before.
         parcel["files"].pop(PREVIOUS, None)
         return parcel
+
+    def last(self) -> Parcel | None:
+        """Return all that the driver does not have yet, of a worker that is to leave.
+
+        None where a checkpoint is being replaced all the while: of a folder without one the driver
+        would believe that its own is superfluous.
+        """
+        for _ in range(10):
+            with suppress(FileNotFoundError):
+                parcel = self.now()
+                names = {*parcel["names"]}
+                if PREVIOUS not in names or names & _ENDS:
+                    return parcel
+            time.sleep(0.01)
+        return None
