@@ -141,6 +141,10 @@ def parse(line: str, place: str) -> None:
     words = shlex.split(line.partition(" > ")[0], comments=True)
     if words[:1] != ["fuseablate"]:
         return
+    if "--plugin" in words:  # the parser loads the file, which stays for all of this process
+        at = words.index("--plugin")
+        assert words[at + 1 : at + 2], f"{place}: {line}"
+        del words[at : at + 2]
     out = io.StringIO()
     try:
         with contextlib.redirect_stderr(out):
