@@ -82,7 +82,11 @@ def test_a_study_outlives_its_driver_and_its_cluster(
         saved, before = epochs_saved(runs), begun(diary)
         assert any(saved.values())
         driver = driven_until_saved(made.address, max(saved.values()) + 3)
-        # Nothing was lost that was saved, and nothing trained again that was.
+        # Nothing was lost that was saved, and nothing trained again that was. One run may be epochs
+        # ahead before another has begun again.
+        assert wait_until(
+            lambda: all(len(begun(diary)[name]) > len(before[name]) for name in saved)
+        )
         for name, epochs in saved.items():
             assert begun(diary)[name][len(before[name])] == epochs
         # Whoever may ask the cluster for its jobs learns nothing of the command's arguments.
