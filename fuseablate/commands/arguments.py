@@ -76,11 +76,6 @@ def edited_spec(name: str, edits: list[str], scaled_later: bool = False) -> Spec
         raise error.within(name) from None
 
 
-def input_json(size: Size) -> int | list[int]:
-    """Return an input size for JSON: one number where it is square."""
-    return size[0] if size[0] == size[1] else list(size)
-
-
 def whole(least: int) -> Callable[[str], int]:
     """Return a reader of whole numbers from `least` up."""
 

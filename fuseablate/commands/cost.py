@@ -16,7 +16,6 @@ from fuseablate.commands.arguments import (
     add_input,
     argument,
     edited_spec,
-    input_json,
     whole,
 )
 from fuseablate.commands.completion import named
@@ -33,7 +32,7 @@ from fuseablate.cost import (
 )
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import change, console, counted, fitted, named_table
-from fuseablate.spec import Size, Spec, load_spec
+from fuseablate.spec import Size, Spec, load_spec, plain_size
 
 SHOWN = (*SUMMARY, "activations", "bytes")
 
@@ -147,7 +146,7 @@ def as_json(spec: Spec, plain: Spec, args: argparse.Namespace) -> dict[str, Any]
     entry: dict[str, Any] = {
         "spec": spec.name,
         "edits": list(spec.edits),
-        "input": input_json(size or spec.input),
+        "input": plain_size(size or spec.input),
         **costs(spec),
         **fits,
     }

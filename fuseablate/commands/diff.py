@@ -7,12 +7,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from fuseablate.commands.arguments import add_columns, add_input, edited_spec, input_json
+from fuseablate.commands.arguments import add_columns, add_input, edited_spec
 from fuseablate.commands.completion import named
 from fuseablate.cost import CostKind, cost_kinds
 from fuseablate.io.terminal import console
 from fuseablate.show import Sides, print_difference
-from fuseablate.spec import Difference, Size, diff
+from fuseablate.spec import Difference, Size, diff, plain_size
 
 
 def add(commands: Any) -> None:
@@ -60,7 +60,7 @@ def as_json(
             side: {
                 "spec": name,
                 "edits": list(spec.edits),
-                "input": input_json(size or spec.input),
+                "input": plain_size(size or spec.input),
             }
             for side, name, spec in zip("ab", names, difference.specs, strict=True)
         },

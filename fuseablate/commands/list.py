@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fuseablate.commands.arguments import add_columns, input_json
+from fuseablate.commands.arguments import add_columns
 from fuseablate.cost import SUMMARY, cost_kinds, spec_costs
 from fuseablate.errors import unknown
 from fuseablate.io.terminal import console
-from fuseablate.spec import Spec, load_spec, shipped_specs
+from fuseablate.spec import Spec, load_spec, plain_size, shipped_specs
 
 LEAST_SOURCE = 12  # characters of a source that still say something
 
@@ -88,7 +88,7 @@ def as_json(entry: ListedSpec) -> dict[str, Any]:
         "rows": entry.rows,
         "blocks": len(spec.rows),
         **entry.costs,
-        "input": input_json(spec.input),
+        "input": plain_size(spec.input),
         "classes": spec.classes,
         "forms": entry.forms,
         "source": spec.source,

@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fuseablate.commands.arguments import add_edits, add_input, edited_spec, input_json, whole
+from fuseablate.commands.arguments import add_edits, add_input, edited_spec, whole
 from fuseablate.commands.completion import named
 from fuseablate.cost import Processor, Profile
 from fuseablate.io.terminal import console, duration
 from fuseablate.runs import check_output, write_output
 from fuseablate.show import draw_roofline, print_profile
-from fuseablate.spec import Size, Spec
+from fuseablate.spec import Size, Spec, plain_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ def as_json(spec: Spec, size: Size, profile: Profile) -> dict[str, Any]:
     return {
         "spec": spec.name,
         "edits": list(spec.edits),
-        "input": input_json(size),
+        "input": plain_size(size),
         "batch": profile.rows[0].images,
         "machine": profile.machine.model_dump(),
         "rows": [

@@ -18,7 +18,6 @@ from fuseablate.commands.arguments import (
     add_input,
     add_runs,
     edited_spec,
-    input_json,
     run_store,
 )
 from fuseablate.commands.completion import named
@@ -37,7 +36,7 @@ from fuseablate.show import (
     to_svg,
     unfolded,
 )
-from fuseablate.spec import InferredRow, Size, Spec, form_edits, to_toml
+from fuseablate.spec import InferredRow, Size, Spec, form_edits, plain_size, to_toml
 
 
 def add(commands: Any) -> None:
@@ -150,7 +149,7 @@ def as_json(
     return {
         "spec": spec.name,
         "edits": list(spec.edits),
-        "input": input_json(size),
+        "input": plain_size(size),
         **{kind.name: kind.total(rows) for kind in kinds},
         "rows": [
             {

@@ -91,6 +91,8 @@ def choose_workers(
     A number out of range, a GPU that is not there, or flags that exclude each other are an
     InputError.
     """
+    if threads < 1:
+        raise InputError(f"threads = {threads}: must be at least 1")
     cores = cores or usable_cores()
     if workers is not None:
         if gpus is not None or per_gpu is not None:

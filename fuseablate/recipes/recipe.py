@@ -218,7 +218,8 @@ class Recipe(Schema):
     """The alpha of CutMix's Beta distribution; 0 pastes nothing."""
     orthonormal: Annotated[float, Field(ge=0)] = 0.0
     """The weight of BSConv-S's penalty, the Frobenius norm of W W^T - 1 of each linear 1x1
-    convolution that ends an inverted bottleneck or begins a `bsconv`; 0.1 as published."""
+    convolution to fewer channels that ends a block's branch (`project`), as in an inverted
+    bottleneck, or begins a `bsconv`; 0.1 as published."""
     augment: Annotated[
         tuple[
             Annotated[

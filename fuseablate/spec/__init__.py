@@ -10,7 +10,7 @@ from fuseablate.spec.catalog import form_edits, load_spec, shipped_specs
 from fuseablate.spec.difference import Change, Difference, RowDifference, changes, diff
 from fuseablate.spec.editor import Edited, Editor
 from fuseablate.spec.edits import Edit
-from fuseablate.spec.keys import IMAGE_CHANNELS, SPEC_KEYS, Size, parse_size
+from fuseablate.spec.keys import IMAGE_CHANNELS, SPEC_KEYS, Size, parse_size, plain_size
 from fuseablate.spec.row_edits import KnownRow
 from fuseablate.spec.selectors import select
 from fuseablate.spec.spec import Spec, to_toml
@@ -34,6 +34,7 @@ __all__ = [
     "form_edits",
     "load_spec",
     "parse_size",
+    "plain_size",
     "select",
     "shipped_specs",
     "to_toml",

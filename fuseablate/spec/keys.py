@@ -30,6 +30,11 @@ def check_key(key: str, rule: Rule, value: object) -> None:
         raise error.within(key) from None
 
 
+def plain_size(size: Size) -> int | list[int]:
+    """Return an input size (H, W) as a plain value, for JSON: one number where it is square."""
+    return size[0] if size[0] == size[1] else list(size)
+
+
 def parse_size(text: str) -> Size:
     """Return the size (H, W) that `224` or `224x160` writes."""
     match = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -16,7 +16,8 @@ from fuseablate.io.display import Displayed
 from fuseablate.io.terminal import counted
 from fuseablate.space import Census, Parameter, Space, amount, take_census
 from fuseablate.space.census_table import as_json, print_census
-from fuseablate.spec import Size, Spec
+from fuseablate.spec import Size, Spec, plain_size
+from fuseablate.studies.schema import limits_of
 from fuseablate.studies.study import Study, load_study
 
 SAMPLES = 100_000
@@ -44,11 +45,10 @@ class Exploration(Displayed, view="fuseablate.studies.exploration:print_explorat
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values."""
-        height, width = self.size
         return {
             "spec": self.spec.name,
             "space": self.space,
-            "input": height if height == width else [height, width],
+            "input": plain_size(self.size),
             "classes": self.spec.classes,
             "left_out": list(self.left_out),
             **as_json(self.census, self.spec, self.base, self.limits),
@@ -85,7 +85,9 @@ def explore(
         )
     spec = spec.with_classes(study.data.known_classes or spec.classes)
     size = size or study.data.image_size
-    limits = study.search.limits(spec, size) if budget is None else _limits(budget, spec, size)
+    own = study.search.budget or {}
+    asked = own if budget is None else {name: _most(name, most) for name, most in budget.items()}
+    limits = limits_of(asked, spec, size)
     base = spec_costs(spec, tuple(dict.fromkeys(("macs", "params", *limits))), size)
     try:
         costly = _without_recipe(study.search.parameters)
@@ -106,14 +108,10 @@ def explore(
     )
 
 
-def _limits(budget: Mapping[str, float | str], spec: Spec, size: Size) -> dict[str, float]:
-    rows = spec.infer(size)
-    return {name: _limit(name, most, limited(name).total(rows)) for name, most in budget.items()}
-
-
-def _limit(name: str, most: float | str, base: float) -> float:
+def _most(name: str, most: float | str) -> float | Literal["baseline"]:
+    limited(name)
     if most == "baseline":
-        return base
+        return "baseline"
     try:
         limit = float(str(amount(most))) if isinstance(most, str) else most
     except ValueError as error:

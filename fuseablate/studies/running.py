@@ -117,7 +117,7 @@ def run_study(
         workers=workers,
         gpus=None if gpus is None else tuple(gpus),
         per_gpu=per_gpu,
-        threads=threads or read.threads,
+        threads=read.threads if threads is None else threads,
         address=address,
         checkpoint_seconds=checkpoint_seconds,
         stack=stack,

@@ -456,3 +456,9 @@ def test_gpu_numbers() -> None:
             gpu_numbers(text)
     with pytest.raises(InputError, match="names a GPU twice"):
         gpu_numbers("1,1")
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_a_run_has_a_thread_at_least(threads: int) -> None:
+    with pytest.raises(InputError, match=rf"threads = {threads}: must be at least 1"):
+        choose_workers(threads=threads)

@@ -133,7 +133,8 @@ def test_stacked_runs_learn_each_from_its_own_teacher(
     store: Store, teacher: Record, tmp_path: Path
 ) -> None:
     same = {"epochs": 1, "lr": 0.01}
-    recipes = [taught(teacher, **same), small_recipe(**same)]
+    second = train(small_spec(), small_recipe(**same), small_data(), 9, store=store)
+    recipes = [taught(teacher, **same), taught(second, **same), small_recipe(**same)]
     orders = [Order(recipe, seed, SilentProgress()) for seed, recipe in enumerate(recipes)]
     stacked = {
         ended.number: ended.outcome
@@ -141,14 +142,15 @@ def test_stacked_runs_learn_each_from_its_own_teacher(
     }
     other = Store(tmp_path / "other")
     other.root.mkdir()
-    (other.root / teacher.digest[:16]).symlink_to(store.folder(teacher.digest))
+    for known in (teacher, second):
+        (other.root / known.digest[:16]).symlink_to(store.folder(known.digest))
     for seed, recipe in enumerate(recipes):
         record = stacked[seed]
         assert isinstance(record, Record)
         assert record.environment["steps"].startswith("stacked")
         alone = train(small_spec(), recipe, small_data(), seed, store=other)
         assert record.curves.train_loss == pytest.approx(alone.curves.train_loss, rel=1e-4)
-        assert (record.teacher is None) == (seed == 1)
+        assert (record.teacher is None) == (seed == 2)
 
 
 def refused(store: Store, recipe: Recipe, message: str, images: int = 60) -> None:

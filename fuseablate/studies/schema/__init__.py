@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuseablate.studies.schema.search import Search
+from fuseablate.studies.schema.search import Search, limits_of
 from fuseablate.studies.schema.seeds import seed_plan
 from fuseablate.studies.schema.study import DataSource, DesignName, Factor, Level, StudyFile
 from fuseablate.studies.schema.tune import Tune
@@ -15,5 +15,6 @@ __all__ = [
     "Search",
     "StudyFile",
     "Tune",
+    "limits_of",
     "seed_plan",
 ]

@@ -53,6 +53,15 @@ class Finalists(Schema):
     """Fresh ones, none of the search's."""
 
 
+def limits_of(budget: Mapping[str, Any], spec: Spec, size: Size) -> dict[str, float]:
+    """Return the most of each cost of a budget, in which "baseline" stands for that of `spec`."""
+    rows = spec.infer(size)
+    return {
+        name: cost_kind(name).total(rows) if most == "baseline" else most
+        for name, most in budget.items()
+    }
+
+
 class Search(Schema):
     """How a space is searched."""
 
@@ -94,11 +103,7 @@ class Search(Schema):
 
     def limits(self, spec: Spec, size: Size) -> dict[str, float]:
         """Return the limit of each cost that has one; `spec` is the baseline, at `size` (H, W)."""
-        rows = spec.infer(size)
-        return {
-            name: cost_kind(name).total(rows) if amount == "baseline" else amount
-            for name, amount in (self.budget or {}).items()
-        }
+        return limits_of(self.budget or {}, spec, size)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
