@@ -53,6 +53,14 @@ def add(commands: Any) -> None:
         help="with --from, the variant that the others are compared with (default: the one called "
         "baseline, or else the first)",
     )
+    parser.add_argument(
+        "--predicted-by",
+        action="append",
+        default=[],
+        metavar="STUDY",
+        help="also say how well the validation accuracies of another study of these networks, such "
+        "as a shorter one, rank them; may be given several times",
+    )
     parser.add_argument("--metric", choices=METRICS, help="what is compared (default: test_top1)")
     parser.add_argument(
         "--sort",
@@ -134,7 +142,9 @@ def run(args: argparse.Namespace) -> int:
     if args.given:
         report = compare(args.given, reference=args.reference, options=options)
     else:
-        report = Report.of(comparisons_of(run_store(args.runs), args.what), options)
+        report = Report.of(
+            comparisons_of(run_store(args.runs), args.what, args.predicted_by), options
+        )
     variants = [variant for analysed in report for variant in analysed.comparison.variants]
     if not any(map(options.matches, variants)):
         raise InputError(f"--filter {args.filter}: no variant here has that in its name or edits")
@@ -224,8 +234,8 @@ def check_given(args: argparse.Namespace) -> None:
         raise InputError(
             f"--from: compares the runs of a file, and not of {args.what[0]}; ask for each alone"
         )
-    for flag, given in (("--runs", args.runs), ("--metric", args.metric)):
-        if given is not None:
-            raise InputError(f"{flag}: is for runs of a store; the file of --from has a score")
+    for flag in ("runs", "metric", "predicted-by"):
+        if getattr(args, flag.replace("-", "_")):
+            raise InputError(f"--{flag}: is for runs of a store; the file of --from has a score")
     if args.interval == "both":
         raise InputError("--interval both: needs the result of each image, which --from has not")

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from statistics import fmean
 from typing import Any
 
 from fuseablate.errors import InputError
@@ -184,6 +185,27 @@ def of_study(
         looks=looks,
         scores=scores,
     )
+
+
+def predictor(
+    manifest: Manifest, get: Callable[[str], Record | None]
+) -> tuple[str, Mapping[str, float]]:
+    """Return what a study is called that predicts another, and what its networks reached.
+
+    Mean validation top-1 in percent, by network. No such run is an InputError.
+    """
+    digests = [digest for planned in manifest.variants for digest in planned.runs.values()]
+    runs = [run for digest in digests if (run := get(digest)) and run.val]
+    if not runs:
+        raise InputError(f"study {manifest.name}: no run of it has a validation accuracy")
+    reached: dict[str, list[float]] = {}
+    for network, run in zip(networks_of(runs), runs, strict=True):
+        if run.val:
+            reached.setdefault(network, []).append(100 * run.val.top1)
+    lengths = sorted({run.recipe["epochs"] for run in runs})
+    epochs = " or ".join(map(str, lengths))
+    called = f"{manifest.name} ({epochs} {'epoch' if lengths == [1] else 'epochs'})"
+    return called, {network: fmean(values) for network, values in reached.items()}
 
 
 def _of_planned(planned: PlannedVariant, get: Callable[[str], Record | None]) -> ComparedVariant:

@@ -166,6 +166,9 @@ class Comparison:
     """Those that were planned."""
     scores: ZeroCostScores | None = None
     """Those of untrained networks, where they were computed."""
+    predictors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Validation accuracies in percent of other studies, by what the study is called and by the
+    network (`networks_of`)."""
     unedited: UneditedTable | None = None
     """The table without edits, where the reference is edited and its table is known."""
 

@@ -1,4 +1,4 @@
-"""Whether costs and zero-cost scores rank variants as their accuracies do. Without torch."""
+"""Whether costs, zero-cost scores and other studies rank variants as accuracy does; no torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RANKED = ("params", "macs", "activations", "cycles", "traffic")  # costs that ar
 def rank_correlations(
     comparison: Comparison, variants: Sequence[AnalysedVariant]
 ) -> dict[str, RankCorrelation]:
-    """Return how each cost and score ranks the variants, beside their mean accuracy.
+    """Return how each cost, score and other study ranks the variants, beside their mean accuracy.
 
     Those that have a result and of which no run diverged; empty where they are too few to tell.
     """
@@ -33,22 +33,31 @@ def rank_correlations(
     ranked: dict[str, Sequence[float | None]] = {
         cost_kind(name).word: [row.variant.cost(name) for row in rows] for name in RANKED
     }
-    ranked |= _scores(comparison, rows)
+    networks = networks_of(row.variant.runs[0] for row in rows)
+    ranked |= _scores(comparison, networks)
     judged = {
         name: rank_correlation([value for value in values if value is not None], means)
         for name, values in ranked.items()
         if None not in values
     }
+    for name, reached in comparison.predictors.items():
+        pairs = [
+            (reached[network], mean)
+            for network, mean in zip(networks, means, strict=True)
+            if network in reached
+        ]
+        if len(pairs) >= LEAST_RANKED:
+            shared = "" if len(pairs) == len(rows) else f", {len(pairs)} of them"
+            judged[f"{name}{shared}"] = rank_correlation(*zip(*pairs, strict=True))
     return {name: ranks for name, ranks in judged.items() if ranks}
 
 
 def _scores(
-    comparison: Comparison, rows: Sequence[AnalysedVariant]
+    comparison: Comparison, networks: Sequence[str]
 ) -> Mapping[str, Sequence[float | None]]:
     if comparison.scores is None:
         return {}
     values = comparison.scores.values
-    networks = networks_of(row.variant.runs[0] for row in rows)
     names = dict.fromkeys(name for of_network in values.values() for name in of_network)
     return {name: [values.get(network, {}).get(name) for network in networks] for name in names}
 

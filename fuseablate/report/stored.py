@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from fuseablate.errors import InputError
 from fuseablate.io.reading import holders
-from fuseablate.report.collect import of_records, of_study
+from fuseablate.report.collect import of_records, of_study, predictor
 from fuseablate.report.comparison import Comparison
 from fuseablate.runs import (
     MANIFEST,
@@ -25,8 +25,16 @@ from fuseablate.runs import (
 ELSE = "train one with 'fuseablate quickstart', or name another store with --runs"
 
 
-def comparisons_of(store: Store, names: Sequence[str]) -> list[Comparison]:
-    """Return the studies and runs of those names; all runs of the store where there is none."""
+def comparisons_of(
+    store: Store, names: Sequence[str], predictors: Sequence[str] = ()
+) -> list[Comparison]:
+    """Return the studies and runs of those names; all runs of the store where there is none.
+
+    `predictors` are studies whose order of the networks is compared with theirs.
+    """
+    predicting = dict(_predictor(store, name) for name in predictors)
+    if predicting:
+        return [replace(study, predictors=predicting) for study in comparisons_of(store, names)]
     folders = manifests(store)
     if not names:
         if records := store.records():
@@ -52,6 +60,13 @@ def comparisons_of(store: Store, names: Sequence[str]) -> list[Comparison]:
         for folder, study in studies.items()
     ]
     return [*titled, *of_records(list(runs.values()))]
+
+
+def _predictor(store: Store, name: str) -> tuple[str, Mapping[str, float]]:
+    selected = select_runs(store, [name])
+    if not selected.studies:
+        raise InputError(f"--predicted-by {name}: is a run, and must be a study")
+    return predictor(Manifest.load(selected.studies[0]), store.readable)
 
 
 def all_comparisons(records: Sequence[Record], folders: Sequence[Path]) -> list[Comparison]:

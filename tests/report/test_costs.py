@@ -93,6 +93,43 @@ def test_ranks_of_costs_and_scores_are_those_of_the_committed_study(
     assert "untrained networks, seed 0, 2 batches of 64 images" in text
 
 
+def test_another_study_ranks_the_networks_that_both_hold(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """By scipy, from the committed records: validation accuracies there, test accuracies here."""
+    catalog = Path(STORE).parent / "catalog"
+    words = ["report", "catalog", "--runs", str(catalog), "--predicted-by", "catalog", "--json"]
+    assert main(words) == 0
+    (table,) = json.loads(capsys.readouterr().out)
+    (manifest,) = catalog.glob("studies/*/study.json")
+    means = []
+    for variant in json.loads(manifest.read_text())["variants"]:
+        records = [catalog / digest[:16] / "record.json" for digest in variant["runs"].values()]
+        runs = [json.loads(path.read_text()) for path in records]
+        means.append([sum(run[part]["top1"] for run in runs) / 3 for part in ("val", "test")])
+    assert len(means) == 10
+    expected = spearmanr(*zip(*means, strict=True)).statistic
+    said = table["rank_correlations"]["catalog (5 epochs)"]
+    assert said["value"] == pytest.approx(expected)
+    assert said["low"] < expected < said["high"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("catalog", "--predicted-by", "catalgo"), "catalgo"),
+        (("catalog", "--predicted-by", "048adf1e"), "is a run, and must be a study"),
+        (("--from", "mine.csv", "--predicted-by", "se"), "--predicted-by: is for runs of a store"),
+    ],
+)
+def test_what_predicts_is_a_study(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = () if "--from" in words else ("--runs", str(Path(STORE).parent / "catalog"))
+    assert main(["report", *words, *store]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_an_edited_run_alone_is_compared_with_its_table_unedited(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
