@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fuseablate.runs import Store
 
 T = TypeVar("T")
-MOST_SEEDS, SEED_DIGITS = 10_000, 40
+LISTED_SEEDS, SEED_DIGITS = 10_000, 40
 
 
 def argument(read: Callable[[str], T]) -> Callable[[str], T]:
@@ -76,7 +76,7 @@ def edited_spec(name: str, edits: list[str], scaled_later: bool = False) -> Spec
         raise error.within(name) from None
 
 
-def whole(least: int) -> Callable[[str], int]:
+def whole_number(least: int) -> Callable[[str], int]:
     """Return a reader of whole numbers from `least` up."""
 
     def read(text: str) -> int:
@@ -94,8 +94,10 @@ def seeds(text: str) -> tuple[int, ...]:
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise InputError(f"'{text}' is not a list of seeds; write whole numbers, such as 0,1,2")
-        if len(part) > SEED_DIGITS or int(last or first) - int(first) >= MOST_SEEDS - len(numbers):
-            raise InputError(f"'{text[:40]}' is too much; at most {MOST_SEEDS:,} seeds are read")
+        if len(part) > SEED_DIGITS or int(last or first) - int(first) >= LISTED_SEEDS - len(
+            numbers
+        ):
+            raise InputError(f"'{text[:40]}' is too much; at most {LISTED_SEEDS:,} seeds are read")
         numbers += range(int(first), int(last or first) + 1)
     if not numbers or len(set(numbers)) < len(numbers):
         raise InputError(f"'{text}' names a seed twice, or none; write each once, such as 0,1,2")

@@ -18,9 +18,9 @@ from fuseablate.commands.arguments import (
     edited_spec,
     loaded_data,
     match_classes,
-    whole,
+    whole_number,
 )
-from fuseablate.commands.completion import named
+from fuseablate.commands.completion import complete_names
 from fuseablate.errors import InputError
 from fuseablate.io.cores import usable_cores
 from fuseablate.io.terminal import console
@@ -42,27 +42,33 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "bench", help="measure our training paths against plain PyTorch loops"
     )
-    named(parser.add_argument("spec", nargs="?", default="fusenet", help="(default: fusenet)"))
+    complete_names(
+        parser.add_argument("spec", nargs="?", default="fusenet", help="(default: fusenet)")
+    )
     add_edits(parser)
     add_data(parser, default="generated")
     parser.add_argument("--device", default="auto", metavar="NAME", help="(default: auto)")
-    parser.add_argument("--batch-size", type=whole(2), default=128, metavar="N")
-    parser.add_argument("--steps", type=whole(1), default=20, metavar="N", help="steps a turn")
-    parser.add_argument("--turns", type=whole(1), default=5, metavar="N", help="turns of each")
+    parser.add_argument("--batch-size", type=whole_number(2), default=128, metavar="N")
+    parser.add_argument(
+        "--steps", type=whole_number(1), default=20, metavar="N", help="steps a turn"
+    )
+    parser.add_argument(
+        "--turns", type=whole_number(1), default=5, metavar="N", help="turns of each"
+    )
     parser.add_argument(
         "--stack",
-        type=whole(1),
+        type=whole_number(1),
         metavar="S",
         help="runs as one network (default: 4 on a CPU, or 8)",
     )
     parser.add_argument(
         "--processes",
-        type=whole(0),
+        type=whole_number(0),
         metavar="K",
         help="processes of ours at once; 0 leaves them out (default: the cores, or 4 on a GPU)",
     )
     parser.add_argument(
-        "--threads", type=whole(1), metavar="N", help="CPU threads (default: torch's)"
+        "--threads", type=whole_number(1), metavar="N", help="CPU threads (default: torch's)"
     )
     parser.add_argument("--json", action="store_true", help="print every turn for machines")
     parser.set_defaults(run=run)

@@ -35,7 +35,7 @@ def complete(parser: argparse.ArgumentParser) -> None:
     argcomplete.autocomplete(parser)
 
 
-def named(argument: argparse.Action, kind: str = "specs") -> None:
+def complete_names(argument: argparse.Action, kind: str = "specs") -> None:
     """Have an argument completed by the names of what is shipped, `specs` or `studies`, and files.
 
     They are looked up when a shell asks.

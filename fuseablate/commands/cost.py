@@ -16,9 +16,9 @@ from fuseablate.commands.arguments import (
     add_input,
     argument,
     edited_spec,
-    whole,
+    whole_number,
 )
-from fuseablate.commands.completion import named
+from fuseablate.commands.completion import complete_names
 from fuseablate.cost import (
     BUDGETS,
     SUMMARY,
@@ -34,17 +34,19 @@ from fuseablate.errors import InputError
 from fuseablate.io.terminal import change, console, counted, fitted, named_table
 from fuseablate.spec import Size, Spec, load_spec, plain_size
 
-SHOWN = (*SUMMARY, "activations", "bytes")
+SHOWN_COSTS = (*SUMMARY, "activations", "bytes")
 
 
 def add(commands: Any) -> None:
     parser = commands.add_parser(
         "cost", help="params, MACs, size, cycles and memory of specs, side by side"
     )
-    named(parser.add_argument("spec", nargs="+", help="shipped specs or paths to .toml files"))
+    complete_names(
+        parser.add_argument("spec", nargs="+", help="shipped specs or paths to .toml files")
+    )
     add_edits(parser)
     add_input(parser)
-    add_columns(parser, SHOWN)
+    add_columns(parser, SHOWN_COSTS)
     parser.add_argument(
         "--iso",
         type=argument(lambda text: limited(text).name),
@@ -60,7 +62,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--batch",
-        type=whole(1),
+        type=whole_number(1),
         metavar="N",
         help="the columns inference_memory@N and training_memory@N, too: peak memory of N images",
     )
@@ -78,7 +80,7 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def columns_of(args: argparse.Namespace) -> tuple[CostKind, ...]:
+def chosen_kinds(args: argparse.Namespace) -> tuple[CostKind, ...]:
     """Return the costs that are asked for."""
     names = list(args.columns)
     if args.hardware:
@@ -106,9 +108,9 @@ def run(args: argparse.Namespace) -> int:
     specs = [edited_spec(name, args.edits, bool(args.iso)) for name in args.spec]
     pairs = list(zip(specs, plain, strict=True))
     if args.json:
-        print(json.dumps([as_json(*pair, args) for pair in pairs], indent=2))
+        print(json.dumps([cost_data(*pair, args) for pair in pairs], indent=2))
     else:
-        print_table(specs, plain, args)
+        print_costs(specs, plain, args)
     return check_all(specs, args) if args.check else 0
 
 
@@ -130,13 +132,13 @@ def check_all(specs: list[Spec], args: argparse.Namespace) -> int:
     return failed
 
 
-def as_json(spec: Spec, plain: Spec, args: argparse.Namespace) -> dict[str, Any]:
+def cost_data(spec: Spec, plain: Spec, args: argparse.Namespace) -> dict[str, Any]:
     """Return one spec's costs for machines, with those of the unedited table beside them.
 
     With `--iso` also those of the spec rescaled to the unedited one's cost.
     """
     size, iso = args.input, args.iso
-    kinds = columns_of(args)
+    kinds = chosen_kinds(args)
 
     def costs(some: Spec) -> dict[str, Any]:
         rows = some.infer(size)
@@ -158,12 +160,12 @@ def as_json(spec: Spec, plain: Spec, args: argparse.Namespace) -> dict[str, Any]
     return entry
 
 
-def print_table(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) -> None:
+def print_costs(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) -> None:
     """Print a row for each spec, an edited one below its table with the changes in percent.
 
     With `--iso` one more, rescaled, and how near it comes to the cost of the table.
     """
-    size, iso, kinds = args.input, args.iso, columns_of(args)
+    size, iso, kinds = args.input, args.iso, chosen_kinds(args)
     rows: list[tuple[str, str, dict[str, str]]] = []  # the name, the style, the cells
     reached = []
     for spec, before in zip(specs, plain, strict=True):
@@ -189,7 +191,7 @@ def print_table(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) 
     # By name: machines in files of one name in two folders have one heading.
     heads = {kind.name: kind.heading for kind in kinds}
     # What nobody asked for is left out where there is no room.
-    spare = () if args.columns != SHOWN else SHOWN[len(SUMMARY) :][::-1]
+    spare = () if args.columns != SHOWN_COSTS else SHOWN_COSTS[len(SUMMARY) :][::-1]
     table, _ = fitted(make, ("Input", *heads), [*spare, "Input"], out)
     out.print(table)
     for line in reached:

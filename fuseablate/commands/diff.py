@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fuseablate.commands.arguments import add_columns, add_input, edited_spec
-from fuseablate.commands.completion import named
+from fuseablate.commands.completion import complete_names
 from fuseablate.cost import CostKind, cost_kinds
 from fuseablate.io.terminal import console
 from fuseablate.show import Sides, print_difference
@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("diff", help="two specs row by row: fields and costs that differ")
     for side in ("a", "b"):
         help = "a shipped spec or a path to a .toml"
-        named(parser.add_argument(side, metavar=side.upper(), help=help))
+        complete_names(parser.add_argument(side, metavar=side.upper(), help=help))
         parser.add_argument(
             f"--set-{side}",
             metavar="EDIT",
@@ -42,13 +42,13 @@ def run(args: argparse.Namespace) -> int:
         names = f"{names[0]} ({args.a})", f"{names[1]} ({args.b})"
     if args.json:
         kinds = cost_kinds(args.columns)
-        print(json.dumps(as_json(names, difference, args.input, kinds), indent=2))
+        print(json.dumps(difference_data(names, difference, args.input, kinds), indent=2))
     else:
         print_difference(difference, console(), names=names, costs=args.columns)
     return 0
 
 
-def as_json(
+def difference_data(
     names: tuple[str, str],
     difference: Difference,
     size: Size | None,

@@ -8,23 +8,22 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fuseablate.commands.arguments import add_input, argument, whole
-from fuseablate.commands.completion import named
+from fuseablate.commands.arguments import add_input, argument, whole_number
+from fuseablate.commands.completion import complete_names
 from fuseablate.cost import BUDGETS, limited
 from fuseablate.errors import InputError
-from fuseablate.io.terminal import console, duration
+from fuseablate.io.terminal import LINE_EVERY, console, duration
 from fuseablate.spec import load_spec
 
 if TYPE_CHECKING:
     from fuseablate.space import Census
 
 SAMPLES = 100_000
-LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 
 
 def add(commands: Any) -> None:
     parser = commands.add_parser("explore", help="what a search space holds within a budget")
-    named(parser.add_argument("spec", help="a shipped spec or a path to a .toml file"))
+    complete_names(parser.add_argument("spec", help="a shipped spec or a path to a .toml file"))
     parser.add_argument(
         "--space",
         type=Path,
@@ -44,17 +43,17 @@ def add(commands: Any) -> None:
     add_input(parser, "the size of the study's images")
     parser.add_argument(
         "--samples",
-        type=whole(1),
+        type=whole_number(1),
         default=SAMPLES,
         metavar="N",
         help="a space of more assignments is not listed: so many are drawn (default: 100000)",
     )
     parser.add_argument(
-        "--seed", type=whole(0), default=0, metavar="S", help="of what is drawn (default: 0)"
+        "--seed", type=whole_number(0), default=0, metavar="S", help="of what is drawn (default: 0)"
     )
     parser.add_argument(
         "--top",
-        type=whole(1),
+        type=whole_number(1),
         default=3,
         metavar="K",
         help="how many of the cheapest and of the largest are shown (default: 3)",

@@ -13,7 +13,7 @@ from fuseablate.commands.arguments import (
     add_runs,
     edited_spec,
     run_store,
-    whole,
+    whole_number,
 )
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console
@@ -31,7 +31,10 @@ def add(commands: Any) -> None:
     add_edits(parser)
     add_input(parser)
     parser.add_argument(
-        "--seed", type=whole(0), metavar="N", help="that of a spec's first weights (default: 0)"
+        "--seed",
+        type=whole_number(0),
+        metavar="N",
+        help="that of a spec's first weights (default: 0)",
     )
     add_runs(parser)
     parser.set_defaults(run=run)

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the catalogue, or those of it whose names have the part."""
     entries = catalogue(args.part, args.columns)
     if args.json:
-        print(json.dumps([as_json(entry) for entry in entries], indent=2))
+        print(json.dumps([entry_data(entry) for entry in entries], indent=2))
     else:
         print_entries(entries, console(), full=bool(args.part))
     return 0
@@ -80,7 +80,7 @@ def cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
 
 
-def as_json(entry: ListedSpec) -> dict[str, Any]:
+def entry_data(entry: ListedSpec) -> dict[str, Any]:
     spec = entry.spec
     return {
         "name": spec.name,

@@ -14,7 +14,7 @@ from fuseablate.ops import OPS
 from fuseablate.plugins import Registry
 
 # The endings of the files, and the table whose shipped names are taken.
-KINDS: dict[str, tuple[str, Registry[Any] | None]] = {
+NEW_FILES: dict[str, tuple[str, Registry[Any] | None]] = {
     "op": (".py", OPS),
     "dataset": (".py", DATA_SETS),
     "recipe": (".toml", None),
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "new", help="write a commented op, data set, recipe or study of your own, with its test"
     )
-    parser.add_argument("kind", choices=KINDS, help="what to write")
+    parser.add_argument("kind", choices=NEW_FILES, help="what to write")
     parser.add_argument("name", metavar="NAME", help="its name: letters, digits and _")
     parser.add_argument(
         "--folder", type=Path, default=Path(), metavar="DIR", help="where to write (default: here)"
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and its test; neither where one of them is there."""
-    ending, table = KINDS[args.kind]
+    ending, table = NEW_FILES[args.kind]
     name: str = args.name
     if not (name.isidentifier() and name.isascii() and name == name.lower()):
         raise InputError(

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fuseablate.commands.arguments import add_edits, add_input, edited_spec, whole
-from fuseablate.commands.completion import named
+from fuseablate.commands.arguments import add_edits, add_input, edited_spec, whole_number
+from fuseablate.commands.completion import complete_names
 from fuseablate.cost import Processor, Profile
-from fuseablate.io.terminal import console, duration
+from fuseablate.io.terminal import LINE_EVERY, console, duration
 from fuseablate.runs import check_output, write_output
 from fuseablate.show import draw_roofline, print_profile
 from fuseablate.spec import Size, Spec, plain_size
@@ -20,26 +20,26 @@ from fuseablate.spec import Size, Spec, plain_size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LINE_EVERY = 5.0  # seconds between two lines of progress
-
 
 def add(commands: Any) -> None:
     parser = commands.add_parser(
         "profile", help="time each row on this machine, beside the machine's limits"
     )
-    named(parser.add_argument("spec", help="a shipped spec or a path to a .toml"))
+    complete_names(parser.add_argument("spec", help="a shipped spec or a path to a .toml"))
     add_edits(parser)
     add_input(parser)
-    parser.add_argument("--batch", type=whole(2), default=32, metavar="N", help="(default: 32)")
+    parser.add_argument(
+        "--batch", type=whole_number(2), default=32, metavar="N", help="(default: 32)"
+    )
     parser.add_argument(
         "--turns",
-        type=whole(1),
+        type=whole_number(1),
         default=10,
         metavar="N",
         help="whose median is taken (default: 10)",
     )
     parser.add_argument(
-        "--threads", type=whole(1), default=1, metavar="N", help="CPU threads (default: 1)"
+        "--threads", type=whole_number(1), default=1, metavar="N", help="CPU threads (default: 1)"
     )
     parser.add_argument(
         "--device", default="auto", metavar="NAME", help="cpu, cuda:0, ... (default: the best)"
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
             text = trace(spec, size, batch=args.batch, device=device)
             write_output(args.trace, "--trace", text)
     if args.json:
-        print(json.dumps(as_json(spec, size, profile), indent=2))
+        print(json.dumps(profile_data(spec, size, profile), indent=2))
     else:
         print_profile(spec, size, profile, console())
     if args.plot:
@@ -113,7 +113,7 @@ def _progress(turns: int) -> Callable[[int], None]:
     return tell
 
 
-def as_json(spec: Spec, size: Size, profile: Profile) -> dict[str, Any]:
+def profile_data(spec: Spec, size: Size, profile: Profile) -> dict[str, Any]:
     return {
         "spec": spec.name,
         "edits": list(spec.edits),

@@ -91,7 +91,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--matters",
-        type=argument(points),
+        type=argument(margin),
         metavar="POINTS",
         help="the smallest difference that matters (default: the study's, or 1.0)",
     )
@@ -153,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
 
         write_output(args.plot, "--plot", draw_plot(report, args.plot.suffix))
     if form == "table":
-        print_table(report, args)
+        show_report(report, args)
     elif args.output:
         write_output(args.output, "--output", report.text(form))
     else:
@@ -161,7 +161,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def print_table(report: Report, args: argparse.Namespace) -> None:
+def show_report(report: Report, args: argparse.Namespace) -> None:
     """Print the report, and write it as text or as a picture where that was asked for."""
     print_report(report, console())
     studies = [] if args.what or args.given else manifests(run_store(args.runs))
@@ -181,7 +181,7 @@ def print_table(report: Report, args: argparse.Namespace) -> None:
         write_output(args.output, "--output", report.text())
 
 
-def points(text: str) -> float:
+def margin(text: str) -> float:
     """Return the points of top-1 that a text writes, more than 0 and at most 100."""
     try:
         value = float(text)

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fuseablate.commands.arguments import add_runs, run_store, whole
+from fuseablate.commands.arguments import add_runs, run_store, whole_number
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
 from fuseablate.io.terminal import console, counted
@@ -23,8 +23,8 @@ from fuseablate.runs import ENDED, STATUSES, ListedRun, Store, listed_runs, sele
 if TYPE_CHECKING:
     from fuseablate.runs.transfer.contents import Meter
 
-MOST = 1000  # runs in a table, where no other number is asked for
-LARGE = 1 << 26  # bytes of a file that is worth a line of its own
+MOST_RUNS = 1000  # runs in a table, where no other number is asked for
+LARGE_FILE = 1 << 26  # bytes of a file that is worth a line of its own
 
 
 def add(commands: Any) -> None:
@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
     every.add_argument("--status", choices=STATUSES, help="only those")
     every.add_argument(
         "--newest",
-        type=whole(1),
+        type=whole_number(1),
         metavar="N",
         help="only the N that changed last (default: 1000; as JSON all)",
     )
@@ -91,7 +91,7 @@ def list_runs(args: argparse.Namespace) -> int:
     store = run_store(args.runs)
     listed = listed_runs(store, select_runs(store, args.what).runs)
     chosen = [run for run in listed if args.status in (None, run.status)]
-    runs = chosen[: args.newest or (None if args.json else MOST)]
+    runs = chosen[: args.newest or (None if args.json else MOST_RUNS)]
     if args.json:
         print(json.dumps([vars(run) for run in runs], indent=2))
     elif runs:
@@ -230,7 +230,7 @@ class _Lines:
     """A line for each large file, where there is no terminal."""
 
     def begin(self, name: str, size: int) -> None:
-        if size >= LARGE:
+        if size >= LARGE_FILE:
             print(plain(f"{name}: {size:,} bytes"), flush=True)
 
     def advance(self, count: int) -> None:

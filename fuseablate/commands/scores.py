@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fuseablate.commands.arguments import add_runs, run_store, whole
+from fuseablate.commands.arguments import add_runs, run_store, whole_number
 from fuseablate.data import data_set, load_data
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console, named_table
@@ -27,13 +27,21 @@ def add(commands: Any) -> None:
         "--data-root", type=Path, metavar="DIR", help="where the study's data lie (default: data)"
     )
     parser.add_argument(
-        "--batch-size", type=whole(2), default=64, metavar="N", help="(default: 64)"
+        "--batch-size", type=whole_number(2), default=64, metavar="N", help="(default: 64)"
     )
     parser.add_argument(
-        "--batches", type=whole(2), default=2, metavar="N", help="(default: 2, as ZiCo takes)"
+        "--batches",
+        type=whole_number(2),
+        default=2,
+        metavar="N",
+        help="(default: 2, as ZiCo takes)",
     )
     parser.add_argument(
-        "--seed", type=whole(0), default=0, metavar="S", help="of the weights and of the batches"
+        "--seed",
+        type=whole_number(0),
+        default=0,
+        metavar="S",
+        help="of the weights and of the batches",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     parser.set_defaults(run=run)

@@ -20,7 +20,7 @@ from fuseablate.commands.arguments import (
     edited_spec,
     run_store,
 )
-from fuseablate.commands.completion import named
+from fuseablate.commands.completion import complete_names
 from fuseablate.cost import SUMMARY, cost_kinds, receptive_fields
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console
@@ -41,7 +41,7 @@ from fuseablate.spec import InferredRow, Size, Spec, form_edits, plain_size, to_
 
 def add(commands: Any) -> None:
     parser = commands.add_parser("show", help="print a spec's table with its shapes and costs")
-    named(
+    complete_names(
         parser.add_argument("spec", nargs="?", help="a shipped spec (fusenet) or path to a .toml")
     )
     add_edits(parser)
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     if args.toml:
         print(to_toml(spec), end="")
     elif args.json:
-        print(json.dumps(as_json(spec, size, rows, args.columns), indent=2))
+        print(json.dumps(spec_data(spec, size, rows, args.columns), indent=2))
     elif args.params:
         print_parameters(parameters_of(spec, size), console())
     elif args.svg:
@@ -142,7 +142,7 @@ def check(spec: Spec, size: Size, out: Console) -> int:
     return 0
 
 
-def as_json(
+def spec_data(
     spec: Spec, size: Size, rows: tuple[InferredRow, ...], columns: Sequence[str]
 ) -> dict[str, Any]:
     kinds = cost_kinds(dict.fromkeys((*SUMMARY, *columns)))

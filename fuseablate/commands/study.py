@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.live import Live
 from rich.table import Table
 
-from fuseablate.commands.arguments import add_quiet, add_runs, run_store, whole
-from fuseablate.commands.completion import named
+from fuseablate.commands.arguments import add_quiet, add_runs, run_store, whole_number
+from fuseablate.commands.completion import complete_names
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import masked, plain
 from fuseablate.io.lock import is_held
@@ -34,18 +34,20 @@ def add(commands: Any) -> None:
     file = run.add_argument(
         "file", type=Path, metavar="STUDY", help="its .toml, or the name of a study that is shipped"
     )
-    named(file, "studies")
+    complete_names(file, "studies")
     run.add_argument("--data-root", type=Path, metavar="DIR", help="where the data lie")
     run.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
-    run.add_argument("--workers", type=whole(1), metavar="W", help="worker processes on the CPU")
+    run.add_argument(
+        "--workers", type=whole_number(1), metavar="W", help="worker processes on the CPU"
+    )
     run.add_argument(
         "--threads",
-        type=whole(1),
+        type=whole_number(1),
         metavar="N",
         help="CPU threads of a run, which its result depends on (default: the study's, or 1)",
     )
     run.add_argument("--gpus", metavar="0,1", help="the GPUs to use (default: all)")
-    run.add_argument("--per-gpu", type=whole(1), metavar="K", help="runs that share one GPU")
+    run.add_argument("--per-gpu", type=whole_number(1), metavar="K", help="runs that share one GPU")
     run.add_argument(
         "--stack",
         default="auto",
@@ -55,7 +57,7 @@ def add(commands: Any) -> None:
     )
     run.add_argument(
         "--retries",
-        type=whole(0),
+        type=whole_number(0),
         default=2,
         metavar="N",
         help="tries without a new checkpoint that a run is given (default: 2)",
@@ -68,7 +70,7 @@ def add(commands: Any) -> None:
     )
     run.add_argument(
         "--checkpoint-seconds",
-        type=whole(0),
+        type=whole_number(0),
         metavar="S",
         help="at least so long between two checkpoints that a run sends from a cluster "
         "(default: 30)",
@@ -81,7 +83,7 @@ def add(commands: Any) -> None:
     run.add_argument("--storage", metavar="URL", help="an Optuna storage (default: a journal file)")
     run.add_argument("--wandb", metavar="MODE", help="online, offline or off")
     add_quiet(run)
-    run.set_defaults(run=run_study)
+    run.set_defaults(run=start_study)
 
     status = actions.add_parser("status", help="show a study, live while it runs")
     status.add_argument("name", nargs="?", help="the study (default: the newest)")
@@ -98,7 +100,7 @@ def add(commands: Any) -> None:
         add_runs(parser)
 
 
-def run_study(args: argparse.Namespace) -> int:
+def start_study(args: argparse.Namespace) -> int:
     """Run a study to its end and print its report; 1 where a run has no result."""
     from fuseablate.engines import Asked, chosen_engine, gpu_numbers
     from fuseablate.studies import load_study
@@ -176,14 +178,14 @@ def run_to_report(
     return 0 if result.complete else 1
 
 
-def study_folders(store: Store) -> list[Path]:
+def started_studies(store: Store) -> list[Path]:
     """Return the folders of the store's studies, the one changed last first."""
     return holders(store.root / "studies", STATUS)
 
 
 def find_study(store: Store, name: str | None) -> Path:
     """Return the folder of that name, or the newest study of that name without the digest."""
-    folders = study_folders(store)
+    folders = started_studies(store)
     for folder in folders:
         if name in (None, folder.name, folder.name.rpartition("-")[0]):
             return folder
@@ -222,7 +224,7 @@ def list_studies(args: argparse.Namespace) -> int:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for name in ("Study", "Title", "State", "Runs"):
         table.add_column(name, overflow="fold")
-    folders = study_folders(store)
+    folders = started_studies(store)
     for folder, study in zip(folders, listed_studies(store, folders), strict=True):
         if study.problem:
             table.add_row(folder.name, study.problem, "unreadable", "?")

@@ -22,9 +22,9 @@ from fuseablate.commands.arguments import (
     match_classes,
     run_store,
     seeds,
-    whole,
+    whole_number,
 )
-from fuseablate.commands.completion import named
+from fuseablate.commands.completion import complete_names
 from fuseablate.cost import SUMMARY, spec_costs
 from fuseablate.io.escaping import plain
 from fuseablate.io.terminal import console
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Declare both commands: the baseline is the published table, unedited."""
     train = commands.add_parser("train", help="train a spec, with edits, once for each seed")
-    named(train.add_argument("spec", help="a shipped spec (fusenet) or a path to a .toml"))
+    complete_names(train.add_argument("spec", help="a shipped spec (fusenet) or a path to a .toml"))
     add_edits(train)
     baseline = commands.add_parser("baseline", help="train the published FuSe table as it is")
     baseline.set_defaults(spec="fusenet", edits=[])
@@ -60,7 +60,9 @@ def add(commands: Any) -> None:
             metavar="NAME|FILE",
             help="a shipped recipe or a .toml (default: standard)",
         )
-        parser.add_argument("--epochs", type=whole(1), metavar="N", help="instead of the recipe's")
+        parser.add_argument(
+            "--epochs", type=whole_number(1), metavar="N", help="instead of the recipe's"
+        )
         parser.add_argument(
             "--seeds", type=argument(seeds), default=(0,), metavar="0,1,2", help="(default: 0)"
         )
@@ -69,7 +71,7 @@ def add(commands: Any) -> None:
         )
         parser.add_argument(
             "--threads",
-            type=whole(1),
+            type=whole_number(1),
             default=1,
             metavar="N",
             help="CPU threads, which the result depends on (default: 1)",

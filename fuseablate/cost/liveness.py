@@ -44,7 +44,7 @@ from fuseablate.layers import (
     numel,
 )
 
-INDEX = 8  # bytes of a place that max pooling remembers
+PLACE_BYTES = 8  # bytes of a place that max pooling remembers
 
 
 def through(run: Pass, layer: Layer, x: Tensor, apart: bool = True) -> Tensor:
@@ -206,7 +206,7 @@ def _act(run: Pass, act: Act, x: Tensor, apart: bool) -> Tensor:
 def _pool(run: Pass, pool: Pool, x: Tensor, apart: bool) -> Tensor:
     places = None
     if pool.kind == "max" and run.training:
-        places = run.block(INDEX * run.batch * numel(pool.infer(x.shape)[0]))
+        places = run.block(PLACE_BYTES * run.batch * numel(pool.infer(x.shape)[0]))
     return run.fresh(pool, x, x.block, places)
 
 

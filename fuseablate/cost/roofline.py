@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fuseablate.cost.traffic import Rate, moved
+from fuseablate.cost.traffic import Rate, moved_bytes
 from fuseablate.io.checked import Schema
 from fuseablate.layers import Layer, Shape, Step, walk
 from fuseablate.spec import InferredRow
@@ -36,7 +36,7 @@ def roofline(layer: Layer, shape: Shape, processor: Processor, images: int = 1) 
 def _limit(step: Step, processor: Processor, images: int) -> float:
     joins = hasattr(step.layer, "children")  # its children's MACs are their own
     macs = 0 if joins else images * step.layer.infer(step.before)[1].macs
-    return max(macs / processor.gmacs, moved(step, images) / processor.gigabytes)
+    return max(macs / processor.gmacs, moved_bytes(step, images) / processor.gigabytes)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class TimedRow:
     def bytes(self) -> int:
         """Bytes that the forward pass moves at least, nothing fused."""
         steps = walk(self.row.layer, self.row.in_shape)
-        return sum(moved(step, self.images) for step in steps)
+        return sum(moved_bytes(step, self.images) for step in steps)
 
     def share(self, processor: Processor) -> float:
         """Return how near the forward pass comes to the roofline: 1 is the limit."""

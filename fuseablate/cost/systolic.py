@@ -54,7 +54,7 @@ from fuseablate.layers import (
 )
 
 # All but matrix products; an auxiliary head is never run by an image that is classified.
-FREE = (
+CYCLE_FREE = (
     Norm, LayerNorm, LayerScale, Act, Pool, GlobalPool, Pad, ZeroPadShortcut, Shift, ChannelShuffle,
     Scale, Flatten, Dropout, DropPath, Seq, Residual, Concat, Split, Sum, Gate, CoordinateGate,
     AuxHead,
@@ -114,7 +114,7 @@ def _cycles(step: Step, array: SystolicArray) -> int:
             return int(own(step.before, array))
         if not step.layer.infer(step.before)[1].macs:
             return 0
-    if not isinstance(step.layer, FREE):
+    if not isinstance(step.layer, CYCLE_FREE):
         raise InputError(f"{step.layer.tag}: no systolic array is known to run it")
     return 0
 

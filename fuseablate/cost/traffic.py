@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from fuseablate.cost.allocation import FLOAT
 from fuseablate.io.checked import Schema
 from fuseablate.layers import (
     AuxHead,
@@ -32,7 +33,6 @@ from fuseablate.layers import (
     walk,
 )
 
-FLOAT = 4  # bytes
 # Nothing is moved: names, views, and what is done in training alone.
 STILL = (Seq, Flatten, Dropout, DropPath, AuxHead)
 Rate = Annotated[float, Field(gt=0)]
@@ -52,10 +52,10 @@ class EnergyTable(Schema):
 
 def traffic(layer: Layer, shape: Shape) -> int:
     """Return the bytes that a tree of layers moves for one image of `shape`."""
-    return sum(moved(step) for step in walk(layer, shape))
+    return sum(moved_bytes(step) for step in walk(layer, shape))
 
 
-def moved(step: Step, images: int = 1) -> int:
+def moved_bytes(step: Step, images: int = 1) -> int:
     """Return the bytes that a layer reads and writes for a batch, apart from what its children do.
 
     Its weights are read once for all images.

@@ -12,7 +12,7 @@ from fuseablate.layers import Cost, Layer, Residual, Shape, Sum, contains
 from fuseablate.ops import Settings
 from fuseablate.spec import IMAGE_CHANNELS, SPEC_KEYS, Edit, Edited, Editor, KnownRow, Size, Spec
 
-MOST_ROWS = 400_000  # rows at an input shape whose costs are remembered at most
+COSTED_ROWS = 400_000  # rows at an input shape whose costs are remembered at most
 
 
 class Counted(NamedTuple):
@@ -101,7 +101,7 @@ class Variants:
     def _infer(
         self, rows: Sequence[KnownRow], size: Size, settings: Settings
     ) -> list[_Passed] | None:
-        if self._held >= MOST_ROWS:
+        if self._held >= COSTED_ROWS:
             self._passed.clear()
             self._held = 0
         remembered = self._passed.setdefault((settings.classes, settings.dropout), {})

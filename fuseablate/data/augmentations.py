@@ -14,7 +14,7 @@ from torch import Tensor
 from fuseablate.errors import InputError
 from fuseablate.recipes import AUGMENTATIONS, Recipe, made
 
-SEEDS = 2**62
+SEED_VALUES = 2**62
 
 
 class Augmentations:

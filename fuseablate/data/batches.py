@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from fuseablate.data.augmentations import SEEDS, Augmentations
+from fuseablate.data.augmentations import SEED_VALUES, Augmentations
 from fuseablate.data.parts import Data, Part
 from fuseablate.data.sets import MEMORY_LIMIT
 from fuseablate.data.transforms import augment as augmented
@@ -123,7 +123,7 @@ class TrainBatches:
         draws = [chosen, *offsets, flips]
         if self.is_augmented:
             none = torch.zeros_like(chosen)
-            draws.append(torch.randint(SEEDS, (count,), generator=augment) if own else none)
+            draws.append(torch.randint(SEED_VALUES, (count,), generator=augment) if own else none)
         return [draw.view(len(self), -1) for draw in draws]
 
 

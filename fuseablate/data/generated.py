@@ -30,13 +30,13 @@ VERSION = 1
 
 SHAPES = ("disc", "ring", "square", "triangle", "cross")
 TEXTURES = ("horizontal stripes", "vertical stripes", "diagonal stripes", "checks", "fine checks")
-COLOURS = {
+CLASS_COLOURS = {
     "red": (0.90, 0.28, 0.22),
     "yellow": (0.88, 0.76, 0.20),
     "teal": (0.16, 0.72, 0.66),
     "violet": (0.58, 0.34, 0.90),
 }
-PARTS = ("train", "test")
+TRAIN_AND_TEST = ("train", "test")
 
 # What varies from image to image, uniformly between two bounds. Lengths are fractions of the
 # image's side. An angle is given by the tangent of its half: 0.1 is 11.4 degrees.
@@ -71,7 +71,7 @@ def load(request: Request) -> Data:
     """Return the generated set with so many training and test images of each class."""
     size, classes = request.arguments["size"], request.arguments["classes"]
     seed = request.arguments["seed"]
-    per_class = {part: request.arguments[f"{part}_images"] for part in PARTS}
+    per_class = {part: request.arguments[f"{part}_images"] for part in TRAIN_AND_TEST}
     check_memory("generated data", classes * sum(per_class.values()), size, request.memory_limit)
 
     def read(part: str) -> Part:
@@ -103,7 +103,7 @@ def generate(
     images = np.empty((classes, images_per_class, size, size, 3), np.uint8)
     step = max(1, PIXELS_AT_ONCE // size**2)
     for label in range(classes):
-        root = np.random.SeedSequence([seed, PARTS.index(part), label])
+        root = np.random.SeedSequence([seed, TRAIN_AND_TEST.index(part), label])
         scenes, noise = (np.random.Generator(np.random.PCG64(s)) for s in root.spawn(2))
         for start in range(0, images_per_class, step):
             batch = images[label, start : start + step]
@@ -118,7 +118,7 @@ def generate(
 
 def class_names(classes: int) -> tuple[str, ...]:
     """Return the name of each class, such as "ring, diagonal stripes, teal"."""
-    colours = tuple(COLOURS)
+    colours = tuple(CLASS_COLOURS)
     factors = (_factors(label) for label in range(classes))
     return tuple(f"{SHAPES[s]}, {TEXTURES[t]}, {colours[c]}" for s, t, c in factors)
 
@@ -149,7 +149,7 @@ def _render(shape: int, texture: int, colour: int, size: int, draws: _Floats) ->
     distance = distance_to_outline(shape, *_turn(x, y, scene["tilt"]), scene["radius"])
     wave = _wave(texture, *_turn(x, y, scene["slant"]), scene, size)
     shade = scene["light"] * (scene["dark"] + (1 - scene["dark"]) * wave)
-    paint = np.array(list(COLOURS.values())[colour], np.float32) + _JITTER * (2 * tint - 1)
+    paint = np.array(list(CLASS_COLOURS.values())[colour], np.float32) + _JITTER * (2 * tint - 1)
     surface = shade[:, None] * paint[:, :, None, None]
     return _mix(ground, surface, covered(distance, size)[:, None])
 

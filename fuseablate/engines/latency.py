@@ -17,7 +17,7 @@ from fuseablate.errors import InputError
 from fuseablate.plugins import plugin_sources, run_plugins
 from fuseablate.spec import Size, Spec
 
-WARM_UP = 10  # images a network, before any is timed
+UNTIMED_IMAGES = 10  # images a network, before any is timed
 TURNS = 20
 IMAGES = 5  # of a network in each turn
 
@@ -69,7 +69,7 @@ def main() -> None:
     times: list[list[float]] = [[] for _ in networks]
     with torch.inference_mode(), precision_set("float32"):
         for network in networks:
-            for _ in range(WARM_UP):
+            for _ in range(UNTIMED_IMAGES):
                 seconds(network)
         for _ in range(TURNS):
             for network, mine in zip(networks, times, strict=True):

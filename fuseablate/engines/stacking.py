@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fuseablate.engines.base import Job
 
 # What all runs of a stack share of their recipes; an average they have all or none.
-SHARED = ("batch_size", "precision")
+ALIKE_IN_A_STACK = ("batch_size", "precision")
 # Of a device's memory: the rest is its context, and what its allocator keeps and cannot use.
 USABLE = 0.7
 
@@ -34,6 +34,6 @@ class Stacking:
 
 
 def _kind(job: Job) -> tuple[object, ...]:
-    recipe = [job.recipe.get(key) for key in SHARED]
+    recipe = [job.recipe.get(key) for key in ALIKE_IN_A_STACK]
     averaged = job.recipe.get("ema") is not None
     return job.spec, recipe, averaged, job.data, job.runs, job.threads

@@ -10,13 +10,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-NAMED = 40  # characters of a name that its temporary one has: a name has at most 255 bytes
+NAME_CHARACTERS = (
+    40  # characters of a name that its temporary one has: a name has at most 255 bytes
+)
 
 
 def beside(path: Path) -> Path:
     """Return a hidden, unused name in the same folder, for what becomes `path` when it is whole."""
     # Not by `tempfile`, whose files only their owner can read.
-    return path.with_name(f".{path.name[:NAMED]}.{secrets.token_hex(4)}")
+    return path.with_name(f".{path.name[:NAME_CHARACTERS]}.{secrets.token_hex(4)}")
 
 
 @contextmanager

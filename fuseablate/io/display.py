@@ -57,7 +57,7 @@ class Displayed:
     def _repr_html_(self) -> str:
         screen = _Collected(NOTEBOOK_WIDTH)
         self._draw(screen)
-        return as_html(screen.items, screen)
+        return notebook_html(screen.items, screen)
 
     def _draw(self, screen: Console) -> None:
         pkgutil.resolve_name(self._view)(self, screen)
@@ -81,7 +81,7 @@ class _Collected(Screen):
             self.items.append(item)
 
 
-def as_html(items: Iterable[RenderableType], screen: Screen) -> str:
+def notebook_html(items: Iterable[RenderableType], screen: Screen) -> str:
     """Return what was printed as HTML: tables as tables, all else as lines of text."""
     parts = []
     for is_table, several in groupby(items, lambda item: isinstance(item, Table)):

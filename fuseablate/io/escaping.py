@@ -24,14 +24,14 @@ def plain(text: str) -> str:
     return _CONTROL.sub(lambda match: " " if match[0] in _BREAK else REPLACEMENT, text)
 
 
-LONGEST = 1000  # characters of a line
+LONGEST_LINE = 1000  # characters of a line
 
 
 def message(text: str) -> str:
     """Return an error or a warning as one line, without the middle of a very long value in it."""
     line = " ".join(plain(text).split())
-    half = LONGEST // 2
-    return line if len(line) <= LONGEST else f"{line[:half]} [...] {line[-half:]}"
+    half = LONGEST_LINE // 2
+    return line if len(line) <= LONGEST_LINE else f"{line[:half]} [...] {line[-half:]}"
 
 
 # The passwords of a URL: that of its user, which ends at the last @, and those of its query.

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import IO, Any
 
 LOCK = "lock"  # the file of a folder that is held
-PATIENCE = 0.5  # seconds; a look whether a folder is held holds its lock for less
+LOCK_SECONDS = 0.5  # seconds; a look whether a folder is held holds its lock for less
 
 
 def take(file: IO[Any] | int) -> bool:
     """Hold an open file, or descriptor, until it is closed; False where another process does."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + LOCK_SECONDS
     while not _locked(file, fcntl.LOCK_EX):
         if time.monotonic() > deadline:
             return False

@@ -20,7 +20,7 @@ from fuseablate.errors import InputError
 
 MIB = 2**20
 TOML_BYTES, JSON_BYTES = MIB, 64 * MIB
-DEPTH = 32  # of lists and tables within each other
+NESTING = 32  # of lists and tables within each other
 LARGEST_INT = 2**63 - 1
 LARGEST_FLOAT = 1e100  # its square and cube are numbers, too
 
@@ -128,7 +128,7 @@ def parse_json(text: str | bytes) -> Any:
     return value
 
 
-_TOO_DEEP = f"lists or tables are nested more than {DEPTH} deep"
+_TOO_DEEP = f"lists or tables are nested more than {NESTING} deep"
 
 
 def _no_number(name: str) -> NoReturn:
@@ -141,7 +141,7 @@ def check_limits(value: object) -> None:
     A NaN passes, which TOML can write: what a number may be is for the model to say.
     """
     level: list[Any] = [value]
-    for _ in range(DEPTH):
+    for _ in range(NESTING):
         _check_values(level)
         tables = [inner for inner in level if isinstance(inner, dict)]
         lists = [inner for inner in level if isinstance(inner, list)]

@@ -20,6 +20,7 @@ from fuseablate.io.escaping import plain
 
 NAME = 14  # columns that the name in a row has at least
 INDENT = "  "  # of what stands beneath a name
+LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 PIPE_WIDTH = 120  # columns where the output is no terminal: wide enough for every table
 
 

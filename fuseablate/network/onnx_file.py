@@ -17,7 +17,7 @@ from fuseablate.errors import InputError
 from fuseablate.spec import IMAGE_CHANNELS, Size
 
 OPSET = 17
-TOLERANCE = 1e-4  # of the largest logit
+ONNX_TOLERANCE = 1e-4  # of the largest logit
 
 
 def require(*modules: str) -> None:
@@ -42,10 +42,10 @@ def onnx_file(network: nn.Module, size: Size, about: Mapping[str, Any]) -> tuple
     network = network.eval()
     content = _labelled(_exported(network, size), about)
     difference = _difference(network, size, content)
-    if not difference <= TOLERANCE:
+    if not difference <= ONNX_TOLERANCE:
         raise InputError(
             f"onnxruntime differs from torch by {difference:.1e} of the largest logit, "
-            f"more than {TOLERANCE:.0e}; nothing was written"
+            f"more than {ONNX_TOLERANCE:.0e}; nothing was written"
         )
     return content, difference
 

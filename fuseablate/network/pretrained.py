@@ -17,7 +17,7 @@ from fuseablate.network.builder import build
 from fuseablate.spec import Spec, load_spec, shipped_specs
 
 LIBRARIES = ("torchvision", "timm")
-TOLERANCE = 1e-4  # of the largest logit
+AGREEMENT = 1e-4  # of the largest logit
 # Modules that the library registers elsewhere than an image meets them, or that our table does.
 LAST: dict[str, tuple[str, ...]] = {
     "torchvision:googlenet": ("aux1.", "aux2.", "rows.10.", "rows.14."),
@@ -160,7 +160,7 @@ def brought_over(published: Published, state: Mapping[str, Tensor], spec: Spec) 
     if not expected.isfinite().all():
         raise InputError(f"{what}: with this state dict its logits are not finite")
     difference = (ours(image) - expected).abs().max() / expected.abs().max()
-    if not difference <= TOLERANCE:
+    if not difference <= AGREEMENT:
         raise InputError(
             f"{what} and {spec.name} differ by {difference:.1e} of the largest logit: "
             "their tensors pair up, and they are not the same network"

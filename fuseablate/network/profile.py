@@ -20,8 +20,8 @@ from fuseablate.io.terminal import counted
 from fuseablate.network.builder import build
 from fuseablate.spec import Size, Spec
 
-WARM_UP = 2  # turns before any is timed
-SIDE = 1024  # of the square matrices whose product gives the rate of MACs
+UNTIMED_TURNS = 2  # turns before any is timed
+MATRIX_SIDE = 1024  # of the square matrices whose product gives the rate of MACs
 COPIED = 2**26  # numbers, 256 MB, whose copy gives the rate of bytes: more than a cache holds
 
 
@@ -41,7 +41,7 @@ def profiled(
     modules = list(network.train().get_submodule("rows").children())
     inputs = [_numbers((batch, *row.in_shape), place) for row in rows]
     times: list[list[tuple[float, float]]] = [[] for _ in rows]
-    for turn in range(-WARM_UP, turns):
+    for turn in range(-UNTIMED_TURNS, turns):
         for module, x, mine in zip(modules, inputs, times, strict=True):
             both = _seconds(module, x, place)
             if turn >= 0:
@@ -91,7 +91,7 @@ def _await(place: torch.device) -> None:
 def measured_rates(device: str) -> Processor:
     """Return the rates of this machine by the threads that torch has: a product, and a copy."""
     place = torch.device(device)
-    matrix = torch.randn(SIDE, SIDE, device=place)
+    matrix = torch.randn(MATRIX_SIDE, MATRIX_SIDE, device=place)
     source = torch.ones(COPIED, device=place)
     target = torch.empty_like(source)
     product = _fastest(lambda: matrix @ matrix, place)
@@ -99,10 +99,11 @@ def measured_rates(device: str) -> Processor:
     threads = counted(torch.get_num_threads(), "thread") if place.type == "cpu" else "float32"
     return Processor(
         kind="processor",
-        gmacs=SIDE**3 / product / 1e9,
+        gmacs=MATRIX_SIDE**3 / product / 1e9,
         gigabytes=2 * source.nbytes / copy / 1e9,
         title=f"{device}, {threads}, as measured",
-        source=f"float32 product of {SIDE} x {SIDE} matrices; copy of {source.nbytes >> 20} MB",
+        source=f"float32 product of {MATRIX_SIDE} x {MATRIX_SIDE} matrices; "
+        f"copy of {source.nbytes >> 20} MB",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from fuseablate.errors import InputError, unknown
 
-Value = int | float | bool | str
+FieldValue = int | float | bool | str
 JsonSchema = dict[str, Any]
 
 # What fields mean that many ops have; where an op's differs, its own doc stands at the field.
@@ -37,11 +37,11 @@ class Rule(Protocol):
         """Whether an edit may scale the field (`x0.5`), as it may channels."""
         ...
 
-    def check(self, value: object) -> Value:
+    def check(self, value: object) -> FieldValue:
         """Return the value, or raise an `InputError` that says the rule."""
         ...
 
-    def read(self, text: str) -> Value:
+    def read(self, text: str) -> FieldValue:
         """Return the value that `text` writes, or raise an `InputError`."""
         ...
 

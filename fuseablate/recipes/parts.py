@@ -13,12 +13,12 @@ from typing import Any
 from fuseablate.errors import InputError, unknown
 from fuseablate.plugins import Registry, content_of
 
-Part = str | Callable[..., Any]
+Factory = str | Callable[..., Any]
 """A class or a function that makes one, or where it is: `module:name`."""
 
 # Of torch's optimizers those that take dense gradients of parameters of any shape and no closure:
 # not LBFGS, SparseAdam and Muon.
-OPTIMIZER_CLASSES: Registry[Part] = Registry(
+OPTIMIZER_CLASSES: Registry[Factory] = Registry(
     "optimizers",
     {
         "sgd": "torch.optim:SGD",
@@ -42,7 +42,7 @@ _V2 = (
     "RandomInvert", "RandomPerspective", "RandomPhotometricDistort", "RandomPosterize",
     "RandomRotation", "RandomSolarize", "RandomVerticalFlip", "TrivialAugmentWide",
 )  # fmt: skip
-AUGMENTATIONS: Registry[Part] = Registry(
+AUGMENTATIONS: Registry[Factory] = Registry(
     "augmentations", {name: f"torchvision.transforms.v2:{name}" for name in _V2}
 )
 # What is no option: it is a key of the recipe, or how the work is done.
@@ -51,42 +51,44 @@ _NOT_OPTIONS = {
 }  # fmt: skip
 
 
-def resolved(part: Part) -> Callable[..., Any]:
+def resolved(factory: Factory) -> Callable[..., Any]:
     """Return the class or function; torch is imported where it is torch's."""
-    made: Callable[..., Any] = pkgutil.resolve_name(part) if isinstance(part, str) else part
+    made: Callable[..., Any] = (
+        pkgutil.resolve_name(factory) if isinstance(factory, str) else factory
+    )
     return made
 
 
-def options_of(part: Part) -> tuple[str, ...]:
-    """Return the names of the options that a part takes."""
-    parameters = inspect.signature(resolved(part)).parameters.values()
+def options_of(factory: Factory) -> tuple[str, ...]:
+    """Return the names of the options that a factory takes."""
+    parameters = inspect.signature(resolved(factory)).parameters.values()
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return tuple(p.name for p in parameters if p.kind in named and p.name not in _NOT_OPTIONS)
 
 
-def takes_weight_decay(part: Part) -> bool:
-    return "weight_decay" in inspect.signature(resolved(part)).parameters
+def takes_weight_decay(factory: Factory) -> bool:
+    return "weight_decay" in inspect.signature(resolved(factory)).parameters
 
 
-def check_options(name: str, part: Part, options: Mapping[str, Any]) -> None:
-    """Raise an `InputError` for an option that the part does not take."""
+def check_options(name: str, factory: Factory, options: Mapping[str, Any]) -> None:
+    """Raise an `InputError` for an option that the factory does not take."""
     if options:
-        known = options_of(part)
+        known = options_of(factory)
         for key in options:
             if key not in known:
                 raise unknown(f"option of {name}", key, known)
 
 
-def made(name: str, part: Part, *arguments: Any, **options: Any) -> Any:
-    """Return what a part makes; an `InputError` says why it makes nothing of these options."""
+def made(name: str, factory: Factory, *arguments: Any, **options: Any) -> Any:
+    """Return what a factory makes; an `InputError` says why it makes nothing of these options."""
     try:
-        return resolved(part)(*arguments, **options)
+        return resolved(factory)(*arguments, **options)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: {' '.join(str(error).split())}") from None
 
 
-def code_of(part: Part) -> str:
-    """Return the digest of the file that defines a part of a plug-in, "" for what ships."""
-    if isinstance(part, str) and part.startswith("torch"):
+def code_of(factory: Factory) -> str:
+    """Return the digest of the file that defines a factory of a plug-in, "" for what ships."""
+    if isinstance(factory, str) and factory.startswith("torch"):
         return ""
-    return content_of(resolved(part))
+    return content_of(resolved(factory))

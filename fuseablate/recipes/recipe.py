@@ -20,7 +20,7 @@ from fuseablate.io.reading import read_toml
 from fuseablate.recipes.parts import (
     AUGMENTATIONS,
     OPTIMIZER_CLASSES,
-    Part,
+    Factory,
     check_options,
     code_of,
 )
@@ -315,7 +315,7 @@ class Recipe(Schema):
             settings["plugins"] = code
         return {**OPTIMIZERS.get(self.optimizer, {}), **settings}
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, Factory]:
         """Return the optimizer and the augmentations by their names."""
         parts = {
             augmentation.name: AUGMENTATIONS[augmentation.name] for augmentation in self.augment

@@ -25,7 +25,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 TEXT: JsonSchema = {"type": "string"}
 TEXTS: JsonSchema = {"type": "array", "items": TEXT}
 VAL_DOC = field_docs(DataSource)["val"]
-SIDE: JsonSchema = {"type": "integer", "minimum": 1}
+POSITIVE: JsonSchema = {"type": "integer", "minimum": 1}
 
 
 def study_schema() -> JsonSchema:
@@ -76,7 +76,9 @@ def spec_schema() -> JsonSchema:
         "name": TEXT,
         "title": TEXT,
         "source": TEXT,
-        "input": {"anyOf": [SIDE, {"type": "array", "items": SIDE, "minItems": 2, "maxItems": 2}]},
+        "input": {
+            "anyOf": [POSITIVE, {"type": "array", "items": POSITIVE, "minItems": 2, "maxItems": 2}]
+        },
         **rules,
         "base": TEXT,
         "edits": TEXTS,

@@ -173,7 +173,7 @@ def _statistics(
             scores, reference.key, comparison.looks, rights, matters=matters, asked=seeds
         )
     else:
-        analysis = stats.analyse(scores, reference.key, rights, matters=matters)
+        analysis = stats.analyse_scores(scores, reference.key, rights, matters=matters)
     smallest = {basis: stats.smallest(analysis, basis) for basis in stats.BASES}
     needed = {basis: stats.seeds_needed(analysis, matters, basis) for basis in stats.BASES}
     return replace(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST = 3  # variants that are named one by one
+MOST_NAMES = 3  # variants that are named one by one
 NEAR_CHANCE = 0.02  # of the way from guessing to knowing; below it a network has hardly learnt
 # Why nothing is claimed of a variant of no seed, of one, of more.
 NO_CLAIM = ("no result, no claim", "one seed, no claim", "no spread between seeds, no claim")
@@ -24,7 +24,6 @@ WHEN: Mapping[Basis, str] = {
     "alike spreads": "if spreads are alike",
     "any spreads": "whatever they are",
 }
-MOST_SEEDS = 1000  # beyond it a range has no end that means anything
 
 
 def statistics_lines(
@@ -170,7 +169,7 @@ def _findings(variants: Sequence[AnalysedVariant], statistics: SectionStatistics
 
 def _claimed(claims: Sequence[tuple[str, float, str]]) -> list[str]:
     """Return a few findings: those whatever the spreads first, and of them the largest."""
-    named = sorted(claims, key=lambda claim: claim[:2], reverse=True)[:MOST]
+    named = sorted(claims, key=lambda claim: claim[:2], reverse=True)[:MOST_NAMES]
     sentences = [
         f"{holds.capitalize()}: {'; '.join(text for *_, text in several)}."
         for holds, several in itertools.groupby(named, lambda claim: claim[0])
@@ -188,11 +187,13 @@ def points(size: float) -> str:
 
 
 def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    return ", ".join(names[:MOST]) + more
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _range(needed: tuple[int, int]) -> str:
+    from fuseablate.stats.power import MOST_SEEDS
+
     low, high = needed
     if high >= MOST_SEEDS:
         return f"{low} or more"

@@ -18,7 +18,7 @@ from fuseablate.spec import Spec
 
 SHORT_DIGITS = 8  # of a digest, where it tells two of one name apart
 UNNAMED = ("name", "title", "source", "edits", "dropped")  # what says nothing of the function
-LONGEST = 24  # characters of a value that is written out
+LONGEST_VALUE = 24  # characters of a value that is written out
 
 
 def networks_of(records: Iterable[Record]) -> list[str]:
@@ -77,5 +77,5 @@ def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, str]:
             continue
         text = value if isinstance(value, str) else json.dumps(value)
         short = hashlib.sha256(text.encode()).hexdigest()[:SHORT_DIGITS]
-        flat[f"{above}{key}"] = text if len(text) <= LONGEST else short
+        flat[f"{above}{key}"] = text if len(text) <= LONGEST_VALUE else short
     return flat

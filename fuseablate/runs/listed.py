@@ -20,10 +20,9 @@ from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.lock import is_held
 from fuseablate.io.reading import read_bytes
-from fuseablate.runs.store import RECORD, Store
+from fuseablate.runs.store import INDEX, RECORD, Store
 from fuseablate.runs.stored import ENDED, Status, StoredRun, stored_run
 
-INDEX = "index.json"
 INDEX_BYTES = 2**30
 MANY = 1000  # runs from which an index is worth its file
 Stamp = tuple[int, int, int]

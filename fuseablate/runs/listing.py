@@ -17,9 +17,7 @@ from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.checked import read_as
 from fuseablate.runs.status import STATUS, StudyStatus
-from fuseablate.runs.store import Store
-
-INDEX = "index.json"
+from fuseablate.runs.store import INDEX, Store
 
 
 @dataclass(frozen=True)

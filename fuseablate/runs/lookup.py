@@ -16,7 +16,7 @@ from fuseablate.runs.status import StudyStatus
 from fuseablate.runs.store import DIGITS, RECORD, Store
 
 RUN_FOLDER = re.compile(rf"[0-9a-f]{{{DIGITS}}}")
-FEW = 3  # runs that are named where one is asked for that is not there
+MOST_NAMED = 3  # runs that are named where one is asked for that is not there
 
 
 def run_folders(store: Store) -> list[Path]:
@@ -45,8 +45,8 @@ def run_named(
     folders = run_folders(store) if folders is None else folders
     matches = [folder for folder in folders if name and folder.name.startswith(name[:DIGITS])]
     if len(matches) > 1:
-        ids = ", ".join(folder.name for folder in matches[:FEW])
-        more = ", ..." if len(matches) > FEW else ""
+        ids = ", ".join(folder.name for folder in matches[:MOST_NAMED])
+        more = ", ..." if len(matches) > MOST_NAMED else ""
         raise InputError(
             f"run '{name}': {len(matches)} runs of {store.root} begin with it ({ids}{more}); "
             "give more digits"
@@ -56,8 +56,8 @@ def run_named(
     if not folders and not studies:
         nothing = "no run" if studies is None else "no run and no study"
         raise InputError(f"'{name}': {store.root} holds {nothing}")
-    near = get_close_matches(name, [folder.name for folder in folders], FEW, cutoff=0)
-    others = len(folders) - FEW
+    near = get_close_matches(name, [folder.name for folder in folders], MOST_NAMED, cutoff=0)
+    others = len(folders) - MOST_NAMED
     more_runs = [f"{others} more run{'s' * (others > 1)}"] if others > 0 else []
     choices = [*dict.fromkeys(map(_title, studies or ())), *near, *more_runs]
     what = "run" if studies is None else "study or run"

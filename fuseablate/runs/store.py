@@ -32,6 +32,7 @@ from fuseablate.spec import Spec
 # Raise when training comes to mean something else: older records are then trained anew.
 TRAINING_VERSION = 1
 RECORD = "record.json"
+INDEX = "index.json"  # of the runs, and in their folder of the studies: what lists show of them
 WEIGHTS = "weights.pt"
 NEWEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 DIGITS = 16

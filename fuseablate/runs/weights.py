@@ -19,7 +19,7 @@ from fuseablate.runs.record import Record
 from fuseablate.runs.store import NEWEST, WEIGHTS, Store
 from fuseablate.spec import Size, Spec
 
-NEAR = 0.01  # of a tensor's largest value: nearer to zero than that is "near zero"
+NEAR_ZERO = 0.01  # of a tensor's largest value: nearer to zero than that is "near zero"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def statistics(state: Mapping[str, Tensor], *, every: bool = False) -> list[Stat
         if not tensor.is_floating_point() or not (every or name.endswith(".weight")):
             continue
         values = tensor.double()
-        near = values.abs() < NEAR * values.abs().max()
+        near = values.abs() < NEAR_ZERO * values.abs().max()
         rows.append(
             Statistics(
                 name,

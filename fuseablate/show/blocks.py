@@ -40,7 +40,7 @@ from fuseablate.layers import (
 
 FILLS = {"conv": "#dbe9f6", "block": "#e2f0d9", "pool": "#ededed", "head": "#fce4d6"}
 COMPUTES = (Conv, Linear)
-SMALL = Norm | LayerNorm | Act  # what stands in the box of the convolution before it
+FOLDED = Norm | LayerNorm | Act  # what stands in the box of the convolution before it
 SILENT = (Flatten, Dropout)  # what a picture leaves out: nothing is computed in eval mode
 
 
@@ -101,10 +101,10 @@ def draw(graph: Graph, layer: Layer, source: str) -> str:
             continue
         # A convolution stands in one box with the norm and the non-linearity that follow.
         own = [first]
-        while layers and isinstance(layers[0], SMALL):
+        while layers and isinstance(layers[0], FOLDED):
             own.append(layers.pop(0))
-        small = ", ".join(_word(part) for part in own if isinstance(part, SMALL))
-        if isinstance(first, SMALL):
+        small = ", ".join(_word(part) for part in own if isinstance(part, FOLDED))
+        if isinstance(first, FOLDED):
             box = graph.box(small, "", "pool")
         else:
             box = graph.box(_word(first), small, "conv" if isinstance(first, COMPUTES) else "pool")

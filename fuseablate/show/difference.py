@@ -13,10 +13,10 @@ from rich.text import Text
 from fuseablate.cost import SUMMARY, CostKind, cost_kinds
 from fuseablate.io.terminal import change, fits, size_text
 from fuseablate.show.lines import COLUMN_FIELDS
+from fuseablate.show.table import WIDE
 from fuseablate.spec import Change, Difference, InferredRow, RowDifference
 
 Sides = tuple[Sequence[InferredRow], Sequence[InferredRow]]  # rows of A, and of B
-WIDE = 118  # columns from which every number is written in full
 
 
 def print_difference(

@@ -16,7 +16,7 @@ from fuseablate.spec import InferredRow
 NORMS = {"batch": "BN", "group": "GN", "layer": "LN"}
 COLUMN_FIELDS = ("kernel", "norm", "exp", "inner", "growth", "out", "se", "nl", "stride")
 MOST_NOTES = 12
-MOST_ROWS = 12  # rows that one note names
+NAMED_ROWS = 12  # rows that one note names
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,9 @@ def _where(ids: list[str], lines: Sequence[TableLine], full: bool) -> str:
     same = [line.row.id for line in lines if line.row.op in ops]
     if len(ops) == 1 and len(ids) > 2 and ids == same:
         return f"every {ops.pop()} row"
-    if full or len(ids) <= MOST_ROWS + 1:
+    if full or len(ids) <= NAMED_ROWS + 1:
         return f"row {', '.join(ids)}"
-    return f"row {', '.join(ids[:MOST_ROWS])} and {len(ids) - MOST_ROWS} more"
+    return f"row {', '.join(ids[:NAMED_ROWS])} and {len(ids) - NAMED_ROWS} more"
 
 
 def beyond_columns(row: Row) -> dict[str, Any]:

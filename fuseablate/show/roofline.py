@@ -13,7 +13,7 @@ from fuseablate.cost import Profile, TimedRow, cost_kind
 from fuseablate.spec import Size, Spec
 
 FAR = 0.5  # of the time, that rows must take together to be named
-STYLE: Any = {"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "fuseablate"}
+ROOFLINE_STYLE: Any = {"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "fuseablate"}
 
 
 def print_profile(spec: Spec, size: Size, profile: Profile, out: Console) -> None:
@@ -87,7 +87,7 @@ def draw_roofline(spec: Spec, profile: Profile, kind: str) -> bytes:
     machine = profile.machine
     rows = [row for row in profile.rows if row.macs]
     total = sum(row.seconds for row in profile.rows)
-    with rc_context(STYLE):
+    with rc_context(ROOFLINE_STYLE):
         figure = Figure(figsize=(5.2, 3.6), layout="constrained")
         axes = figure.subplots()
         across = [row.macs / row.bytes for row in rows]

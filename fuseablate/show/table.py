@@ -58,7 +58,7 @@ def print_table(
     wide = out.width >= WIDE
     columns = {
         column.narrow: column
-        for column in columns_of(spec, lines, kinds, wide)
+        for column in table_columns(spec, lines, kinds, wide)
         if any(column.used(line) for line in lines)
     }
 
@@ -119,7 +119,7 @@ def print_totals(size: Size, total: Cost, out: Console) -> None:
     )
 
 
-def columns_of(
+def table_columns(
     spec: Spec, lines: Sequence[TableLine], kinds: Sequence[CostKind], wide: bool
 ) -> list[SpecColumn]:
     """Return the columns that a table may have, in order."""

@@ -47,16 +47,16 @@ def histogram(values: Sequence[float], most_allowed: float | None) -> list[Bin]:
     ]
 
 
-def edits_of(spec: Spec, table: CountedTable) -> tuple[str, ...]:
+def table_edits(spec: Spec, table: CountedTable) -> tuple[str, ...]:
     """Return the edits that make a table of `spec`, without those that change nothing."""
     return spec.edit_sampled(table.texts).edits[len(spec.edits) :]
 
 
-def as_json(census: Census, spec: Spec, base: Costs, limits: Costs) -> dict[str, Any]:
+def census_data(census: Census, spec: Spec, base: Costs, limits: Costs) -> dict[str, Any]:
     """Return a census for machines; its seed is null where nothing was drawn."""
 
     def entry(table: CountedTable) -> dict[str, Any]:
-        return {"edits": list(edits_of(spec, table)), **table.costs}
+        return {"edits": list(table_edits(spec, table)), **table.costs}
 
     def spread(name: str) -> dict[str, Any]:
         values = [costs[name] for costs in census.costs]
@@ -186,7 +186,7 @@ def _print_tables(
                 value = table.costs[kind.name]
                 texts[kind.title] = kind.short(value)
                 texts[f"change of {kind.title}"] = change(value, base[kind.name])
-            edits = Text(" ".join(edits_of(spec, table)) or "-")
+            edits = Text(" ".join(table_edits(spec, table)) or "-")
             made.add_row(*(texts[name] for name in some), edits)
         return made
 

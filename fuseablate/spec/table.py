@@ -26,10 +26,10 @@ class InferredRow:
     cost: Cost
 
 
-MOST_ROWS = 4096  # inferred ones that are remembered, some 5 KB each
+INFERRED_ROWS = 4096  # inferred ones that are remembered, some 5 KB each
 
 
-@functools.lru_cache(maxsize=MOST_ROWS)
+@functools.lru_cache(maxsize=INFERRED_ROWS)
 def inferred_row(row: Row, shape: Shape, settings: Settings) -> InferredRow:
     """Return `row` for an input of `shape`; remembered, since variants share most of their rows.
 

@@ -5,7 +5,7 @@ Plain numbers in and out; scores are in percent, and higher is better.
 
 from __future__ import annotations
 
-from fuseablate.stats.analysis import analyse
+from fuseablate.stats.analysis import analyse_scores
 from fuseablate.stats.deltas import BASES, Analysis, Basis, Delta, Interval
 from fuseablate.stats.effects import effects
 from fuseablate.stats.fit import Scores
@@ -23,8 +23,8 @@ __all__ = [
     "Interval",
     "RankCorrelation",
     "Scores",
-    "analyse",
     "analyse_looks",
+    "analyse_scores",
     "effects",
     "rank_correlation",
     "seeds_needed",

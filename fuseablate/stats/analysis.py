@@ -27,7 +27,7 @@ from fuseablate.stats.fit import ROUNDING, Fit, Scores, fit, spreads_differ
 from fuseablate.stats.images import Rights, image_error
 
 
-def analyse(
+def analyse_scores(
     scores: Scores,
     reference: str,
     rights: Rights | None = None,

@@ -18,7 +18,9 @@ from scipy.special import chdtrc
 Scores = Mapping[str, Mapping[int, float]]  # of a variant, by seed
 DIFFERS = 0.01  # the level of the test for unequal variances
 ROUNDING = 1e-9  # a spread below it, in points, is that of floating point
-SHARED = 0.75  # the least of a difference's precision that blocks may leave, seeds adding none
+SHARED_PRECISION = (
+    0.75  # the least of a difference's precision that blocks may leave, seeds adding none
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def _fit(values: np.ndarray, there: np.ndarray, *, blocked: bool) -> Fit | None:
         cost = (explained * solved).sum(1)
         # Variants that no chain of shared seeds links to the reference cannot be compared so.
         linked = np.allclose(explained, lacking, atol=1e-9)
-        if not linked or (unblocked < (SHARED - ROUNDING) * (unblocked + cost)).any():
+        if not linked or (unblocked < (SHARED_PRECISION - ROUNDING) * (unblocked + cost)).any():
             return None
     effects = groups.solve(deviations.sum(0)) if groups else np.zeros(values.shape[1])
     residuals = deviations - weight * effects + weight * ((weight @ effects) / counts)[:, None]

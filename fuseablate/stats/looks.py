@@ -20,7 +20,7 @@ from scipy.special import ndtr
 
 from fuseablate.runs import MATTERS
 from fuseablate.seeds import Looks
-from fuseablate.stats.analysis import analyse
+from fuseablate.stats.analysis import analyse_scores
 from fuseablate.stats.deltas import LEVEL, Analysis, Delta
 from fuseablate.stats.fit import Scores
 from fuseablate.stats.images import Rights
@@ -69,7 +69,7 @@ def looked(
         if not all(seed in scores[name] for name in names for seed in wanted):
             return
         table = {name: {seed: scores[name][seed] for seed in wanted} for name in names}
-        analysis = analyse(
+        analysis = analyse_scores(
             table, reference, rights, matters=matters, level=level, comparisons=count
         )
         waiting = [d.variant for d in analysis.deltas if d.verdict in ("unclear", "no claim")]
@@ -109,7 +109,7 @@ def analyse_looks(
         last = look
         deltas |= {delta.variant: delta for delta in look.analysis.deltas}
     if last is None:
-        every = analyse(scores, reference, rights, matters=matters)
+        every = analyse_scores(scores, reference, rights, matters=matters)
         mute = tuple(replace(delta, robust=None, alike=None) for delta in every.deltas)
         why = f"No claim is made before the first planned look, at {looks.first} seeds of each."
         return replace(every, deltas=mute, method="one seed", why=why)

@@ -20,8 +20,8 @@ from fuseablate.stats.roots import crossing
 
 POWER = 0.8
 SPREAD = 0.8  # the confidence of the interval of the standard deviation behind a range of seeds
-MOST = 1000  # seeds; beyond it nobody asks
-DRAWS = 2000  # of the variances that a study may find, fewer where there are many variants
+MOST_SEEDS = 1000  # seeds; beyond it nobody asks
+VARIANCE_DRAWS = 2000  # of the variances that a study may find, fewer where there are many variants
 
 
 def smallest(analysis: Analysis, basis: Basis) -> float | None:
@@ -40,7 +40,7 @@ def seeds_needed(analysis: Analysis, difference: float, basis: Basis) -> tuple[i
     """Return from how many to how many seeds of each would see `difference` with 80 % power.
 
     The range is that of the standard deviation's 80 % confidence interval. None where there is
-    no standard deviation, or no difference; at most `MOST`.
+    no standard deviation, or no difference; at most `MOST_SEEDS`.
     """
     if not _power_of(analysis, basis) or not analysis.df or difference == 0:
         return None
@@ -103,7 +103,7 @@ def _robust(analysis: Analysis) -> Power:
     variances = np.array(list((analysis.own or {}).values())) ** 2
     pair = len(variances) == 2
     least = 1 + int(variances[1:].argmax())
-    draws = min(DRAWS, max(200, 20 * DRAWS // len(variances)))
+    draws = min(VARIANCE_DRAWS, max(200, 20 * VARIANCE_DRAWS // len(variances)))
 
     def power(size: float, seeds: int, base: int) -> float:
         base = seeds if analysis.blocked else base
@@ -135,9 +135,9 @@ def _fewest(power: Power, difference: float) -> int:
         return 2
     low, high = 2, 4
     while not enough(high):
-        if high >= MOST:
-            return MOST
-        low, high = high, min(2 * high, MOST)
+        if high >= MOST_SEEDS:
+            return MOST_SEEDS
+        low, high = high, min(2 * high, MOST_SEEDS)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)

@@ -15,7 +15,7 @@ from fuseablate.errors import InputError
 from fuseablate.io.display import Displayed
 from fuseablate.io.terminal import counted
 from fuseablate.space import Census, Parameter, Space, amount, take_census
-from fuseablate.space.census_table import as_json, print_census
+from fuseablate.space.census_table import census_data, print_census
 from fuseablate.spec import Size, Spec, plain_size
 from fuseablate.studies.schema import limits_of
 from fuseablate.studies.study import Study, load_study
@@ -51,7 +51,7 @@ class Exploration(Displayed, view="fuseablate.studies.exploration:print_explorat
             "input": plain_size(self.size),
             "classes": self.spec.classes,
             "left_out": list(self.left_out),
-            **as_json(self.census, self.spec, self.base, self.limits),
+            **census_data(self.census, self.spec, self.base, self.limits),
         }
 
 

@@ -18,7 +18,7 @@ from fuseablate.space import Assignment, Parameter, Space, Value, is_active, val
 from fuseablate.spec import Spec
 from fuseablate.studies.schema import Tune
 
-DRAWS = 100  # for each trial, until no more recipes are looked for
+RECIPE_DRAWS = 100  # for each trial, until no more recipes are looked for
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ def recipes_to_try(tune: Tune, spec: Spec, recipes: Sequence[Recipe]) -> tuple[R
     parameters = Space.of(spec, tune.parameters, recipes[0]).parameters
     distinct: dict[str, RecipeTrial] = {}
     refused = ""
-    for _, shares in zip(range(DRAWS * tune.n_trials), sequence(len(parameters)), strict=False):
+    for _, shares in zip(
+        range(RECIPE_DRAWS * tune.n_trials), sequence(len(parameters)), strict=False
+    ):
         params = _params(parameters, shares)
         changes = {
             key: value

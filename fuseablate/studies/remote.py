@@ -17,8 +17,8 @@ from fuseablate.errors import InputError
 from fuseablate.io.escaping import SECRET, masked, plain
 
 WAITS = (0.5, 1, 2, 4, 8, 15, 30, 60)  # seconds between tries, two minutes in all
-EXTRA = "pip install 'fuseablate[postgresql]'"
-USUAL = "postgresql+psycopg://USER@HOST/DATABASE"
+POSTGRESQL_EXTRA = "pip install 'fuseablate[postgresql]'"
+USUAL_URL = "postgresql+psycopg://USER@HOST/DATABASE"
 
 
 def open_remote(url: str, say: Callable[[str], None]) -> BaseStorage:
@@ -27,7 +27,9 @@ def open_remote(url: str, say: Callable[[str], None]) -> BaseStorage:
     `say` is told where its server is waited for.
     """
     if "//" not in url or url.split() != [url]:  # nobody knows which part of it is secret
-        raise InputError(f"--storage: what it names is not a URL of a database, such as {USUAL}")
+        raise InputError(
+            f"--storage: what it names is not a URL of a database, such as {USUAL_URL}"
+        )
     where = f"--storage {masked(url)}"
     try:
         # Optuna takes the URL for a format. A connection is made for each call: there are few,
@@ -36,10 +38,10 @@ def open_remote(url: str, say: Callable[[str], None]) -> BaseStorage:
         backend = RDBStorage(template, engine_kwargs={"poolclass": NullPool})
     except ImportError as error:
         name = getattr(error.__cause__, "name", None) or "its driver"
-        hint = f": {EXTRA}, and write {USUAL}" if url.startswith("postgres") else ""
+        hint = f": {POSTGRESQL_EXTRA}, and write {USUAL_URL}" if url.startswith("postgres") else ""
         raise InputError(f"{where}: needs {name}, which is not installed{hint}") from None
     except ArgumentError:  # no URL, or no kind of database that SQLAlchemy knows
-        raise InputError(f"{where}: is not a URL of a database, such as {USUAL}") from None
+        raise InputError(f"{where}: is not a URL of a database, such as {USUAL_URL}") from None
     except Exception as error:  # whatever the driver and Optuna's look at the tables trip over
         raise InputError(f"{where}: {reason(error, url)}") from None
     remote: BaseStorage = Remote(backend, url, say)

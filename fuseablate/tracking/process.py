@@ -24,7 +24,7 @@ NICENESS = 5
 # What a user may have set for one run of their own, and must not reach ours.
 OF_ONE_RUN = ("MODE", "RUN_ID", "RESUME", "RUN_GROUP", "NAME", "JOB_TYPE", "NOTES", "SWEEP_ID",
               "SERVICE", "REINIT", "DISABLED", "CONSOLE", "PROGRAM")  # fmt: skip
-QUIET = {"WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
+WANDB_QUIET = {"WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
 
 
 class Inbox:
@@ -82,7 +82,7 @@ def main(folder: Path, mode: Mode, project: str) -> None:
         os.environ.pop(f"WANDB_{name}", None)
     inside = {f"WANDB_{name}_DIR": str(folder / name.lower()) for name in ("DATA", "CACHE")}
     os.environ.setdefault("WANDB_INIT_TIMEOUT", "30")
-    os.environ.update(QUIET, WANDB_DIR=str(folder.parent), **inside)
+    os.environ.update(WANDB_QUIET, WANDB_DIR=str(folder.parent), **inside)
     from fuseablate.tracking.session import Session, UnreachableError
 
     session = Session(mode, project, folder)

@@ -103,7 +103,8 @@ class TrainingState:
         # With the settings of this device, not of the one before: they say where the state lies.
         groups = zip(saved["optimizer"]["param_groups"], self.optimizer.param_groups, strict=True)
         settings = [
-            {**theirs, **{key: own[key] for key in FREE & own.keys()}} for theirs, own in groups
+            {**theirs, **{key: own[key] for key in MACHINE_SETTINGS & own.keys()}}
+            for theirs, own in groups
         ]
         self.optimizer.load_state_dict({**saved["optimizer"], "param_groups": settings})
         for name, generator in self.streams.items():
@@ -136,7 +137,12 @@ class TrainingState:
         return kept
 
 
-FREE = {"lr", "fused", "foreach", "capturable"}  # settings that differ between machines, or change
+MACHINE_SETTINGS = {
+    "lr",
+    "fused",
+    "foreach",
+    "capturable",
+}  # settings that differ between machines, or change
 
 
 def place_of(device: torch.device, *, stacked: bool = False) -> str:
@@ -170,7 +176,7 @@ def _check_optimizer(saved: Mapping[str, Any], mine: torch.optim.Optimizer) -> N
         raise SpoiltError("its optimizer is that of another run")
     for theirs, ours in zip(saved["param_groups"], own, strict=True):
         # The rate follows the schedule; a key that another version of torch lacks is no fault.
-        if any(theirs[key] != ours[key] for key in ours.keys() & theirs.keys() - FREE):
+        if any(theirs[key] != ours[key] for key in ours.keys() & theirs.keys() - MACHINE_SETTINGS):
             raise SpoiltError("its optimizer is that of another run")
     parameters = [parameter for group in mine.param_groups for parameter in group["params"]]
     kinds = set()

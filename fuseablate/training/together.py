@@ -26,7 +26,7 @@ from fuseablate.training.run import Run
 from fuseablate.training.stack import Stack
 from fuseablate.training.steps import Steps
 
-Outcome: TypeAlias = Record | Exception
+Ending: TypeAlias = Record | Exception
 
 
 class Ended(NamedTuple):
@@ -34,7 +34,7 @@ class Ended(NamedTuple):
 
     number: int
     """Its place among them."""
-    outcome: Outcome
+    outcome: Ending
     """Its record; where it ended without one, its own exception."""
 
 
@@ -84,7 +84,7 @@ def carried_out(
             run.progress.end()
 
 
-def _outcome(end: Callable[[], Record]) -> Outcome:
+def _outcome(end: Callable[[], Record]) -> Ending:
     """Return the record that a run's end has filed, or why it could not."""
     try:
         return end()

@@ -17,7 +17,9 @@ from fuseablate.spec import Spec
 from fuseablate.training.environment import describe
 from fuseablate.training.evaluate import evaluate, evaluate_test
 
-NEAR = 0.01  # of the validation loss: devices differ by less, the weights of other runs by more
+NEAR_LOSS = (
+    0.01  # of the validation loss: devices differ by less, the weights of other runs by more
+)
 
 
 def add_test_score(
@@ -65,7 +67,7 @@ def _network(
         ) from None
     network = network.to(device).to(memory_format=torch.channels_last)
     loss = evaluate(network, data.val, data, device).loss
-    if not math.isclose(loss, val_loss, rel_tol=NEAR):
+    if not math.isclose(loss, val_loss, rel_tol=NEAR_LOSS):
         raise InputError(
             f"{path}: has a validation loss of {loss:.4g}, and the record one of {val_loss:.4g}: "
             f"they are another run's weights; put the run's back or, {otherwise}"

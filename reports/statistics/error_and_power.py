@@ -8,7 +8,7 @@ often a variant is seen that lies three standard deviations of a run from the re
 where it has a spread of its own), all others being equal to it.
 
 The studies of a cell are computed together from the definitions, with matrices made by brute
-force; the first few of each are given to `fuseablate.stats.analyse` too, which must agree.
+force; the first few of each are given to `fuseablate.stats.analyse_scores` too, which must agree.
 Fixed seeds; some minutes of one core at 20,000 repetitions.
 """
 
@@ -24,14 +24,14 @@ from pathlib import Path
 import numpy as np
 from scipy.special import chdtrc, stdtr, stdtrit
 
-from fuseablate.stats import analyse, dunnett, spreads
+from fuseablate.stats import analyse_scores, dunnett, spreads
 from fuseablate.stats.analysis import LEVEL
 from fuseablate.stats.fit import DIFFERS, fit
 
 HERE = Path(__file__).parent
 SEEDS = (2, 3, 5, 10)
 VARIANTS = (2, 4, 10, 20)
-AGREE = 25  # studies of a cell that `analyse` repeats
+AGREE = 25  # studies of a cell that `analyse_scores` repeats
 SIZE = 3.0  # standard deviations: the difference whose power is told
 Draw = Callable[[np.random.Generator, int, int, int], np.ndarray]
 
@@ -220,13 +220,13 @@ def _holm(p: np.ndarray) -> np.ndarray:
 
 
 def agrees(scores: np.ndarray, mask: np.ndarray, judged: Judged) -> None:
-    """Raise where `analyse` judges one of the first studies otherwise."""
+    """Raise where `analyse_scores` judges one of the first studies otherwise."""
     for at in range(AGREE):
         table = {
             str(v): {int(s): float(scores[at, v, s]) for s in np.nonzero(mask[v])[0]}
             for v in range(len(mask))
         }
-        analysis = analyse(table, "0", matters=0.0)
+        analysis = analyse_scores(table, "0", matters=0.0)
         if analysis.method == "no spread":
             continue
         for k, delta in enumerate(analysis.deltas):

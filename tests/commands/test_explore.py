@@ -19,7 +19,7 @@ from fuseablate.commands import explore as command
 from fuseablate.commands.program import main
 from fuseablate.space import census as module
 from fuseablate.space.census import Census, draw_assignments, take_census
-from fuseablate.space.census_table import Bin, edits_of, histogram
+from fuseablate.space.census_table import Bin, histogram, table_edits
 from fuseablate.space.parameters import FloatRange
 from fuseablate.space.space import Space
 from fuseablate.spec import load_spec
@@ -111,11 +111,11 @@ def test_a_small_space_is_counted_whole(tmp_path: Path) -> None:
     assert [table.rank for table in census.cheapest] == [
         (MACS - 1536, PARAMS - 64 - 512), (MACS - 1024, PARAMS - 64)
     ]  # fmt: skip
-    assert [edits_of(space.spec, table) for table in census.cheapest] == [
+    assert [table_edits(space.spec, table) for table in census.cheapest] == [
         ("3.kernel=3", "2.se=false"), ("3.kernel=3",)
     ]  # fmt: skip
     # of two that cost the same, the first in the order of the space
-    assert [edits_of(space.spec, table) for table in census.largest] == [
+    assert [table_edits(space.spec, table) for table in census.largest] == [
         (), ("2.kernel=5", "3.kernel=3")
     ]  # fmt: skip
 

@@ -85,7 +85,7 @@ def test_tables_differ_where_cells_do() -> None:
 
 
 def test_what_is_forgotten_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(variants_module, "MOST_ROWS", 20)
+    monkeypatch.setattr(variants_module, "COSTED_ROWS", 20)
     monkeypatch.setattr(row_editor_module, "MOST_ROWS", 20)
     monkeypatch.setattr(row_editor_module, "MOST_PLANS", 2)
     variants = Variants(BASE)

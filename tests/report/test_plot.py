@@ -13,7 +13,7 @@ from PIL import Image
 
 from fuseablate.commands.program import main
 from fuseablate.report import Comparison, ReportOptions, analyse
-from fuseablate.report.files.plot import NAMED, draw_plot
+from fuseablate.report.files.plot import COLOURED, draw_plot
 from fuseablate.report.marks import COLOURS
 from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, stored
 
@@ -78,12 +78,12 @@ def test_of_many_variants_the_front_and_the_reference_are_named() -> None:
         planned("baseline", "", BASE, 0.400, 0.410),
         *(
             planned(f"v{at}", "", (BASE[0] - at, BASE[1]), 0.30 + at / 100, 0.31 + at / 100)
-            for at in range(NAMED)
+            for at in range(COLOURED)
         ),
     )
     labels = texts(plot(many, "params"))
     # v11 costs the least and scores best: 41 and 42 %; it alone is on the front.
-    assert {"baseline", f"v{NAMED - 1}"} <= set(labels)
+    assert {"baseline", f"v{COLOURED - 1}"} <= set(labels)
     assert "v0" not in labels
 
 

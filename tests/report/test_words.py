@@ -112,12 +112,12 @@ def test_a_raised_spread_is_not_called_the_variants_own() -> None:
 
 def test_differences_that_are_not_those_of_the_means_say_so() -> None:
     scores = {"a": {0: 20.0, 1: 20.5, 2: 20.1}, "b": {0: 24.0, 1: 24.4}}
-    analysis = stats.analyse(scores, "a")
+    analysis = stats.analyse_scores(scores, "a")
     # Of seeds 0 and 1: 4.0 and 3.9; of the means: 24.2 - 20.2.
     assert analysis.deltas[0].mean == pytest.approx(3.95)
     assert "where one side lacks a seed" in analysis.why
     whole = {"a": scores["a"], "b": {**scores["b"], 2: 24.3}}
-    assert "lacks a seed" not in stats.analyse(whole, "a").why
+    assert "lacks a seed" not in stats.analyse_scores(whole, "a").why
 
 
 def test_a_difference_of_nothing_has_no_minus() -> None:

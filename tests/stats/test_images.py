@@ -9,7 +9,7 @@ import pytest
 from scipy.special import ndtr
 from scipy.stats import norm
 
-from fuseablate.stats import analyse
+from fuseablate.stats import analyse_scores
 from fuseablate.stats.images import image_error, widened
 
 WRONG = [False] * 4
@@ -54,7 +54,7 @@ def test_an_interval_of_both_by_hand() -> None:
     other = [True] * 50 + [False] * 10 + [True] * 25 + [False] * 15
     rights = {"a": {0: base, 1: base}, "b": {0: other, 1: other}}
     scores = {"a": {0: 60.0, 1: 60.5}, "b": {0: 75.0, 1: 75.2}}
-    seeds = analyse(scores, "a", rights)
+    seeds = analyse_scores(scores, "a", rights)
     both = widened(seeds)
     # 25 images are gained and 10 lost: variance 0.35 - 0.15^2, over n - 1 = 99.
     error = 100 * math.sqrt((0.35 - 0.0225) / 99)
@@ -67,7 +67,7 @@ def test_an_interval_of_both_by_hand() -> None:
     assert both.deltas[0].p is None
     assert "the error of the test images as well" in both.why
     # Without a result of each image there is no such interval.
-    assert widened(analyse(scores, "a")).deltas[0].verdict == "no claim"
+    assert widened(analyse_scores(scores, "a")).deltas[0].verdict == "no claim"
 
 
 @pytest.mark.parametrize(("variants", "seeds"), [(2, 5), (4, 3)])
@@ -98,7 +98,7 @@ def test_an_interval_of_both_holds_where_networks_and_images_are_drawn(
         rights = {str(at): dict(enumerate(mine)) for at, mine in enumerate(latent > 0)}
         scores = {name: {run: 100 * float(right.mean()) for run, right in mine.items()}
                   for name, mine in rights.items()}  # fmt: skip
-        alone = analyse(scores, "0", rights)
+        alone = analyse_scores(scores, "0", rights)
         for name, analysis in (("seeds", alone), ("both", widened(alone))):
             missed[name] += any(
                 not interval.low <= truth[int(delta.variant)] <= interval.high

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from fuseablate.stats import BASES, Analysis, Scores, analyse, dunnett, seeds_needed, smallest
+from fuseablate.stats import (
+    BASES,
+    Analysis,
+    Scores,
+    analyse_scores,
+    dunnett,
+    seeds_needed,
+    smallest,
+)
 from fuseablate.stats.power import best_reference, narrowed
 
 
@@ -27,7 +35,7 @@ def noncentral(shift: float, limit: float, df: int) -> float:
 
 def test_power_is_that_of_the_noncentral_t() -> None:
     base, other = by_seed(50, 51, 52, 51, 50.5), by_seed(51, 51, 53, 52, 50)
-    analysis = analyse({"a": base, "b": other}, "a")
+    analysis = analyse_scores({"a": base, "b": other}, "a")
     size = smallest(analysis, "alike spreads")
     assert size is not None
     assert analysis.sd is not None
@@ -44,7 +52,7 @@ def test_power_is_that_of_the_noncentral_t() -> None:
 def test_the_power_of_two_seeds_by_hand() -> None:
     # One degree of freedom: |t| > 12.706 where |Z + d| > 12.706 |Z'|, and for so large a d, where
     # |Z'| < d / 12.706 but for little: of 80 %, d = 12.706 * 1.2816 = 16.28, and simulated.
-    analysis = analyse({"a": by_seed(50.0, 51.0), "b": by_seed(50.5, 51.7)}, "a")
+    analysis = analyse_scores({"a": by_seed(50.0, 51.0), "b": by_seed(50.5, 51.7)}, "a")
     size = smallest(analysis, "any spreads")
     assert size
     assert analysis.sd
@@ -66,7 +74,7 @@ def fewest(sd: float, difference: float) -> int:
 
 @pytest.mark.parametrize("difference", [2.0, 1.5, -1.1, 1.0, 0.8, 0.5, -0.2, 0.1])
 def test_the_seeds_needed_are_those_that_counting_finds(difference: float) -> None:
-    analysis = analyse(PAIR, "a")
+    analysis = analyse_scores(PAIR, "a")
     # 4 degrees of freedom: the bounds of the variance 0.25, each passed in 10 of 100.
     bounds = [math.sqrt(0.25 * 4 / reference.chi2.ppf(share, 4)) for share in (0.9, 0.1)]
     assert analysis.sd == pytest.approx(0.5)
@@ -76,7 +84,7 @@ def test_the_seeds_needed_are_those_that_counting_finds(difference: float) -> No
 
 
 def test_nobody_needs_more_seeds_than_a_thousand_and_none_sees_nothing() -> None:
-    analysis = analyse(PAIR, "a")
+    analysis = analyse_scores(PAIR, "a")
     assert seeds_needed(analysis, 1e-3, "alike spreads") == (1000, 1000)
     assert seeds_needed(analysis, 0.0, "alike spreads") is None
 
@@ -90,7 +98,7 @@ THREE = {
 
 def test_the_power_of_one_of_several_comparisons() -> None:
     # Three variants of four seeds in blocks: 2 * 3 degrees of freedom.
-    analysis = analyse(THREE, "a")
+    analysis = analyse_scores(THREE, "a")
     difference = smallest(analysis, "alike spreads")
     assert difference
     assert analysis.sd
@@ -106,7 +114,7 @@ def test_the_power_where_seeds_are_no_blocks() -> None:
         "b": {20: 40.3, 21: 41.2, 22: 39.4},
         "c": {30: 40.9, 31: 39.2, 32: 40.6},
     }
-    analysis = analyse(scores, "a")
+    analysis = analyse_scores(scores, "a")
     assert not analysis.blocked
     assert (analysis.seeds, analysis.base, analysis.df) == (3, 10, 13)
     difference = smallest(analysis, "alike spreads")
@@ -130,7 +138,7 @@ def test_the_power_where_seeds_are_no_blocks() -> None:
 
 def test_spreads_that_differ_leave_one_kind_of_power() -> None:
     wild = by_seed(30.0, 52.0, 47.0, 36.0)
-    analysis = analyse({"a": by_seed(40, 40.1, 40.2, 40.1), "b": wild, "c": wild}, "a")
+    analysis = analyse_scores({"a": by_seed(40, 40.1, 40.2, 40.1), "b": wild, "c": wild}, "a")
     assert not analysis.alike
     assert smallest(analysis, "alike spreads") is None
     assert seeds_needed(analysis, 1.0, "alike spreads") is None
@@ -150,7 +158,7 @@ def seen(analysis: Analysis, size: float, seeds: int, base: int, limit: float) -
 
 def test_the_power_of_a_pair_that_shares_no_seed() -> None:
     base = dict(enumerate([40.0, 41.0, 39.5, 40.5, 40.2, 39.1]))
-    analysis = analyse({"a": base, "b": {20: 40.3, 21: 43.2, 22: 38.4, 23: 40.9}}, "a")
+    analysis = analyse_scores({"a": base, "b": {20: 40.3, 21: 43.2, 22: 38.4, 23: 40.9}}, "a")
     assert not analysis.blocked
     difference = smallest(analysis, "any spreads")
     assert difference
@@ -160,7 +168,7 @@ def test_the_power_of_a_pair_that_shares_no_seed() -> None:
 
 def test_more_seeds_of_the_reference_show_smaller_differences() -> None:
     base = dict(enumerate([40.0, 41.0, 39.5, 40.5, 40.2, 39.1, 41.3, 40.8, 39.9]))
-    analysis = analyse({"a": base, "b": {20: 40.3, 21: 41.2, 22: 39.4}}, "a")
+    analysis = analyse_scores({"a": base, "b": {20: 40.3, 21: 41.2, 22: 39.4}}, "a")
     size = smallest(analysis, "alike spreads")
     assert not analysis.blocked
     assert analysis.sd
@@ -178,8 +186,8 @@ WILD = {
 
 
 def test_the_power_whatever_the_spreads_is_that_of_the_widest_variant() -> None:
-    analysis = analyse(WILD, "a")
-    swapped = analyse({name: WILD[name] for name in "acb"}, "a")
+    analysis = analyse_scores(WILD, "a")
+    swapped = analyse_scores({name: WILD[name] for name in "acb"}, "a")
     difference, other = (smallest(judged, "any spreads") for judged in (analysis, swapped))
     # The draws of the variances are by position: 2,000 of them are alike to some percent.
     assert difference == pytest.approx(other, rel=0.03)
@@ -189,8 +197,8 @@ def test_the_power_whatever_the_spreads_is_that_of_the_widest_variant() -> None:
 def test_seeds_needed_are_the_same_in_another_unit(scores: Scores) -> None:
     doubled = {name: {s: 2 * score for s, score in mine.items()} for name, mine in scores.items()}
     for basis in BASES:
-        needed = seeds_needed(analyse(scores, "a"), 1.3, basis)
-        assert needed == seeds_needed(analyse(doubled, "a"), 2.6, basis)
+        needed = seeds_needed(analyse_scores(scores, "a"), 1.3, basis)
+        assert needed == seeds_needed(analyse_scores(doubled, "a"), 2.6, basis)
         assert needed
         assert needed[0] < needed[1]
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from fuseablate.stats import Delta, Interval, Scores, analyse, smallest, spreads
+from fuseablate.stats import Delta, Interval, Scores, analyse_scores, smallest, spreads
 from fuseablate.stats.fit import fit
 
 
@@ -83,7 +83,7 @@ def test_a_missing_seed_does_not_throw_pairing_away() -> None:
     # Seeds add 0, 3, 6, 9 and 12: by the runs alone nothing could be told.
     scores = {"a": {s: 40.0 + 3 * s + (s % 2) / 9 for s in range(5)},
               "b": {s: 41.0 + 3 * s - (s % 3) / 9 for s in range(4)}}  # fmt: skip
-    analysis = analyse(scores, "a", matters=0.1)
+    analysis = analyse_scores(scores, "a", matters=0.1)
     (delta,) = analysis.deltas
     pairs = [list(scores[name].values())[:4] for name in ("b", "a")]
     paired = reference.ttest_rel(*pairs)
@@ -96,7 +96,7 @@ def test_a_missing_seed_does_not_throw_pairing_away() -> None:
 def test_two_variants_without_a_common_seed() -> None:
     # Welch's error with the degrees of freedom of the one that has fewer seeds (Hsu's bound).
     base, other = {0: 50.0, 1: 51.0, 2: 52.0}, {3: 47.0, 4: 47.5, 5: 49.0, 6: 48.0}
-    analysis = analyse({"a": base, "b": other}, "a")
+    analysis = analyse_scores({"a": base, "b": other}, "a")
     (delta,) = analysis.deltas
     assert delta.robust
     error = math.sqrt(1 / 3 + np.var(list(other.values()), ddof=1) / 4)
@@ -117,7 +117,7 @@ def test_spreads_that_visibly_differ_leave_the_robust_interval_alone() -> None:
     rng = np.random.default_rng(3)
     sds = {"a": 0.05, "b": 0.05, "c": 9.0}
     scores = {name: dict(enumerate(rng.normal(50, sd, 5).tolist())) for name, sd in sds.items()}
-    analysis = analyse(scores, "a")
+    analysis = analyse_scores(scores, "a")
     assert not analysis.alike
     assert "visibly differ" in analysis.why
     assert all(delta.alike is None and delta.robust for delta in analysis.deltas)
@@ -235,7 +235,7 @@ def test_the_power_of_robust_intervals_is_what_simulated_studies_have() -> None:
     spread = {"a": 1.0, "b": 0.6, "c": 1.5, "d": 0.6}
     rng = np.random.default_rng(4)
     first = {name: dict(enumerate(rng.normal(0, sd, 6).tolist())) for name, sd in spread.items()}
-    analysis = analyse(first, "a")
+    analysis = analyse_scores(first, "a")
     # As if what this study estimates were the truth; the worst variant is the one of most spread.
     assert analysis.own
     size = smallest(analysis, "any spreads")
@@ -247,7 +247,7 @@ def test_the_power_of_robust_intervals_is_what_simulated_studies_have() -> None:
             name: dict(enumerate((rng.normal(0, sd, 6) + size * (name == worst)).tolist()))
             for name, sd in analysis.own.items()
         }
-        analysed = analyse(study, "a", matters=0.0)
+        analysed = analyse_scores(study, "a", matters=0.0)
         delta = next(delta for delta in analysed.deltas if delta.variant == worst)
         assert delta.robust
         seen += delta.robust.verdict(0.0) == "better"

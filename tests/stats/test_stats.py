@@ -16,7 +16,7 @@ from fuseablate.seeds import Looks
 from fuseablate.stats import (
     Analysis,
     Scores,
-    analyse,
+    analyse_scores,
     dunnett,
     effects,
     seeds_needed,
@@ -73,7 +73,7 @@ def test_the_quadrature_agrees_with_the_multivariate_t(count: int, df: int) -> N
 
 def test_two_variants_with_equal_seeds_are_a_paired_t_test() -> None:
     base, other = by_seed(31.70, 31.58, 32.13), by_seed(26.00, 29.50, 26.36)
-    analysis = analyse({"base": base, "off": other}, "base")
+    analysis = analyse_scores({"base": base, "off": other}, "base")
     (delta,) = analysis.deltas
     paired = reference.ttest_rel(list(other.values()), list(base.values()))
     interval = paired.confidence_interval(0.95)
@@ -91,7 +91,7 @@ def test_blocks_by_hand() -> None:
         name: by_seed(*(40 + 3 * seed + row + noise[row][seed] for seed in range(3)))
         for row, name in enumerate("abc")
     }
-    analysis = analyse(scores, "a")
+    analysis = analyse_scores(scores, "a")
     assert analysis.sd == pytest.approx(math.sqrt(1.5))
     assert analysis.df == 4
     # The error of a difference is sqrt(1.5 * 2 / 3) = 1; the reach is Dunnett's t itself.
@@ -107,7 +107,7 @@ def test_blocks_by_hand() -> None:
 
 
 def test_one_seed_makes_no_claim() -> None:
-    analysis = analyse({"a": {0: 50.0}, "b": {0: 60.0}, "c": {}}, "a")
+    analysis = analyse_scores({"a": {0: 50.0}, "b": {0: 60.0}, "c": {}}, "a")
     assert analysis.method == "one seed"
     assert [delta.verdict for delta in analysis.deltas] == ["no claim"] * 2
     assert [delta.mean for delta in analysis.deltas] == [10.0, None]
@@ -117,7 +117,7 @@ def test_one_seed_makes_no_claim() -> None:
 
 def test_a_variant_with_one_seed_left_makes_no_claim_beside_others_that_do() -> None:
     scores = {"a": by_seed(50, 51, 52), "b": by_seed(40, 41, 42.5), "c": {1: 45.0}, "d": {}}
-    analysis = analyse(scores, "a")
+    analysis = analyse_scores(scores, "a")
     assert [delta.verdict for delta in analysis.deltas] == ["worse", "no claim", "no claim"]
     assert [delta.n for delta in analysis.deltas] == [3, 1, 0]
     assert analysis.comparisons == 1
@@ -125,7 +125,7 @@ def test_a_variant_with_one_seed_left_makes_no_claim_beside_others_that_do() -> 
 
 @pytest.mark.parametrize("other", [(40.1, 41.1, 43.1), (41.2, 42.2, 44.2)])
 def test_the_same_difference_at_every_seed_makes_no_claim(other: tuple[float, ...]) -> None:
-    analysis = analyse({"a": by_seed(40.1, 41.1, 43.1), "b": by_seed(*other)}, "a")
+    analysis = analyse_scores({"a": by_seed(40.1, 41.1, 43.1), "b": by_seed(*other)}, "a")
     (delta,) = analysis.deltas
     assert (analysis.method, analysis.sd) == ("no spread", 0.0)
     assert "no spread to judge by" in analysis.why
@@ -137,10 +137,12 @@ def test_the_same_difference_at_every_seed_makes_no_claim(other: tuple[float, ..
 
 def test_no_result_is_said_so() -> None:
     scores = {"none": {}, "some": by_seed(50, 51), "one": {0: 50.0}}
-    assert analyse(scores, "none").why.startswith("The reference has no result")
-    assert analyse({"some": scores["some"], "none": {}}, "some").method == "no result"
-    assert "of the reference" in analyse(scores, "one").why
-    assert "of each variant" in analyse({"some": scores["some"], "one": {0: 50.0}}, "some").why
+    assert analyse_scores(scores, "none").why.startswith("The reference has no result")
+    assert analyse_scores({"some": scores["some"], "none": {}}, "some").method == "no result"
+    assert "of the reference" in analyse_scores(scores, "one").why
+    assert (
+        "of each variant" in analyse_scores({"some": scores["some"], "one": {0: 50.0}}, "some").why
+    )
 
 
 def test_the_error_of_the_images_is_that_of_a_paired_difference() -> None:
@@ -149,7 +151,7 @@ def test_the_error_of_the_images_is_that_of_a_paired_difference() -> None:
     base = [True] * 60 + [False] * 20 + [True] * 10 + [False] * 10
     other = [True] * 60 + [True] * 20 + [False] * 10 + [False] * 10
     rights = {"a": {0: base, 1: base}, "b": {0: other, 1: other}}
-    analysis = analyse({"a": by_seed(70, 70.1), "b": by_seed(80, 80.2)}, "a", rights)
+    analysis = analyse_scores({"a": by_seed(70, 70.1), "b": by_seed(80, 80.2)}, "a", rights)
     (delta,) = analysis.deltas
     assert delta.image_se == pytest.approx(100 * math.sqrt(0.29 / 99))
     assert delta.limit == "images"
@@ -309,7 +311,7 @@ def simulated(seeds: int, shifts: list[float], rng: np.random.Generator) -> Anal
     noise = rng.normal(0, 0.7, (len(shifts), seeds)) + rng.normal(0, 1.5, seeds)
     rows = 40 + np.array(shifts)[:, None] + noise
     scores = {str(at): by_seed(*map(float, row)) for at, row in enumerate(rows)}
-    return analyse(scores, "0", matters=0.0)  # never the same
+    return analyse_scores(scores, "0", matters=0.0)  # never the same
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
@@ -344,7 +346,7 @@ def test_interval_and_verdict_agree_and_a_shift_of_all_changes_nothing(
 ) -> None:
     scores: Scores = {str(at): by_seed(*row) for at, row in enumerate(table)}
     moved = {name: {s: score + shift for s, score in mine.items()} for name, mine in scores.items()}
-    first, second = analyse(scores, "0"), analyse(moved, "0")
+    first, second = analyse_scores(scores, "0"), analyse_scores(moved, "0")
     for delta, other in zip(first.deltas, second.deltas, strict=True):
         if delta.low is None:  # no spread
             assert delta.verdict == "no claim"

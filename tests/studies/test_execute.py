@@ -17,7 +17,7 @@ from fuseablate.runs.store import Store
 from fuseablate.spec.spec import Spec, to_toml
 from fuseablate.studies.execute import as_begun, execute
 from fuseablate.studies.plan import make_plan
-from fuseablate.studies.screens.live import summary
+from fuseablate.studies.screens.live import state_counts
 from tests.helpers.image_folder import images
 from tests.helpers.instant_engine import InstantEngine, Quiet
 from tests.helpers.small_run import small_spec
@@ -115,7 +115,7 @@ def test_the_time_left_by_hand() -> None:
         RunStatus("c", 0, "4", 4, state="done", epoch=4, seconds=20),
     )
     assert status(*lines).eta() == 60
-    assert summary(status(*lines)) == "2 waiting, 1 running, 1 done of 4 runs, 1m00s left"
+    assert state_counts(status(*lines)) == "2 waiting, 1 running, 1 done of 4 runs, 1m00s left"
     assert status(RunStatus("a", 0, "1", 4)).eta() is None
 
 

@@ -27,7 +27,7 @@ from fuseablate.studies.driver import Driver
 from fuseablate.studies.fixed import run_design
 from fuseablate.studies.looks import Undecided, runs_due
 from fuseablate.studies.plan import Plan, make_plan
-from fuseablate.studies.screens.live import runs_of, summary
+from fuseablate.studies.screens.live import runs_of, state_counts
 from fuseablate.studies.screens.plan import print_plan
 from fuseablate.studies.trials import Trials, open_storage, open_study
 from tests.helpers.instant_engine import InstantEngine, Quiet, driver_of
@@ -151,7 +151,7 @@ def test_the_unclear_and_the_reference_get_more_until_the_most(tmp_path: Path) -
     assert [call for call in done.calls if call == (two, "baseline", looks, 2.0)]
     assert done.calls[-1] == (four, "baseline", looks, 2.0)
     assert not done.status.possible
-    assert summary(done.status) == "14 done of 14 runs"
+    assert state_counts(done.status) == "14 done of 14 runs"
     assert [line for line in done.said if line.startswith("look")] == [
         "look at 2 seeds: 1 of 3 variants need more",
         "look at 4 seeds: 1 of 3 variants need more",
@@ -162,7 +162,7 @@ def test_it_ends_at_the_first_look_where_all_is_clear(tmp_path: Path) -> None:
     body = 'design = "one-factor"\n' + factor("f", "k3: 3.kernel=3", "wide: 2.exp=32")
     done = run(plan_of(tmp_path, body), tmp_path / "runs")
     assert done.trained == {"": [0, 1], "3.kernel=3": [0, 1], "2.exp=32": [0, 1]}
-    assert summary(done.status) == "6 done of 6 runs"
+    assert state_counts(done.status) == "6 done of 6 runs"
 
 
 @pytest.mark.parametrize("slots", [1, 3])
@@ -197,7 +197,10 @@ def test_the_status_and_the_manifest_say_how_far_it_is(tmp_path: Path) -> None:
     for other in early.status.lines[1:]:
         other.seconds, other.epochs, other.epoch, other.state = 0.0, 1, 0, "waiting"
     # 7 to do of 10 s, and 12 more that may be: 19 of them on two workers.
-    assert summary(early.status) == "7 waiting, 1 done of 8 (up to 20) runs, 35s left (up to 1m35s)"
+    assert (
+        state_counts(early.status)
+        == "7 waiting, 1 done of 8 (up to 20) runs, 35s left (up to 1m35s)"
+    )
     early.status.save(tmp_path)
     assert StudyStatus.load(tmp_path).possible == 12
     table = json.loads((tmp_path / "status.json").read_text())

@@ -38,7 +38,7 @@ TAKE_SECONDS = 30.0
 LEAST_AGE = 60.0  # seconds of a folder that may be one without its lock yet
 
 
-class Order(TypedDict):
+class TrainRequest(TypedDict):
     """A try of a run."""
 
     run: int
@@ -59,7 +59,7 @@ class Trainer:
             os.environ.setdefault(name, value)
         self._stopped = 0
         self._device = device
-        self._orders: SimpleQueue[Order] = SimpleQueue()
+        self._orders: SimpleQueue[TrainRequest] = SimpleQueue()
         self._messages: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
         self._mail: Mail | None = None
         self._data: tuple[Mapping[str, str], Data] | None = None
@@ -89,7 +89,7 @@ class Trainer:
             "version": __version__,
         }
 
-    def train(self, order: Order) -> None:
+    def train(self, order: TrainRequest) -> None:
         """Train a run when the one before has ended."""
         self._orders.put(order)
 
@@ -138,7 +138,7 @@ class Trainer:
                 text = " ".join(f"{type(error).__name__}: {error}".split())
                 self._messages.put({"run": order["run"], "kind": "broken", "text": text})
 
-    def _train(self, worker: Any, order: Order) -> None:
+    def _train(self, worker: Any, order: TrainRequest) -> None:
         run, sent, job = order["run"], order["sent"], Job.of(order["job"])
         mail: Mail | None = None
         if sent is not None:

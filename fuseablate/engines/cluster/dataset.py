@@ -42,7 +42,7 @@ def shipped(data: Data, put: Callable[[Arrays], Any]) -> Shipment:
     }
 
 
-def size_of(data: Data) -> int:
+def bytes_of(data: Data) -> int:
     """Return the bytes of the images that are in memory."""
     return data.train.images.nbytes + data.val.images.nbytes
 

@@ -14,7 +14,7 @@ from fuseablate.engines import process
 from fuseablate.engines.base import Job
 from fuseablate.engines.cluster.actor import Trainer
 from fuseablate.engines.cluster.connection import Connection
-from fuseablate.engines.cluster.dataset import Shipment, shipped, size_of
+from fuseablate.engines.cluster.dataset import Shipment, bytes_of, shipped
 from fuseablate.engines.cluster.link import RayLink
 from fuseablate.engines.cluster.workers import RayWorkers, devices_of
 from fuseablate.engines.scheduler import Scheduler
@@ -169,7 +169,7 @@ class Cluster:
         key = json.dumps(job.data)
         if key not in self._shipments:
             data = load_job_data(job.data)
-            if (size := size_of(data)) > LARGE:
+            if (size := bytes_of(data)) > LARGE:
                 self._said.append(f"Ray: each node is sent {size / 2**30:.1f} GiB of images")
             self._shipments = {key: shipped(data, self._ray.put)}
         return self._shipments[key]

@@ -11,7 +11,7 @@ from typing import Any
 
 from fuseablate import __version__
 from fuseablate.engines.base import Job
-from fuseablate.engines.cluster.actor import Order
+from fuseablate.engines.cluster.actor import TrainRequest
 from fuseablate.engines.cluster.dataset import Shipment
 from fuseablate.engines.cluster.parcel import Parcel, packed, unpack
 from fuseablate.errors import InputError, UnreadableError
@@ -83,7 +83,7 @@ class RayLink:
             held = is_held(Store(Path(job.runs)).folder(job.key))
             self._own.append({"kind": "held" if held else "refused", "text": str(error)})
         else:
-            order: Order = {"run": run, "job": job.to_dict(), "sent": sent,
+            order: TrainRequest = {"run": run, "job": job.to_dict(), "sent": sent,
                             "seconds": self._seconds, "data": data}  # fmt: skip
             self._actor.train.remote(order)
 

@@ -53,10 +53,10 @@ class FastShift(Shift):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, C, ceil(H / stride), ceil(W / stride))."""
-        return moved(x, self.kernel)[:, :, :: self.stride, :: self.stride]
+        return shifted_runs(x, self.kernel)[:, :, :: self.stride, :: self.stride]
 
 
-def moved(x: Tensor, kernel: int) -> Tensor:
+def shifted_runs(x: Tensor, kernel: int) -> Tensor:
     """Return (N, C, H, W) with each run of channels moved to its place of the window."""
     shifted: Tensor = _Moved.apply(x, kernel)
     return shifted

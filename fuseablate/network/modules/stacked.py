@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fuseablate.layers import Conv
-from fuseablate.network.modules.fast import moved
+from fuseablate.network.modules.fast import shifted_runs
 from fuseablate.network.modules.joins import Sequential
 from fuseablate.network.modules.plain import standardised
 from fuseablate.network.modules.random import Dropout, DropPath
@@ -244,7 +244,7 @@ class StackedShift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, S * C, ceil(H / stride), ceil(W / stride))."""
-        shifted = torch.cat([moved(part, self.kernel) for part in x.chunk(self.runs, 1)], 1)
+        shifted = torch.cat([shifted_runs(part, self.kernel) for part in x.chunk(self.runs, 1)], 1)
         return shifted[:, :, :: self.stride, :: self.stride]
 
 

@@ -39,7 +39,7 @@ UNDATED: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-NAMED = 12  # variants up to which each has its colour; of more, the front's and the reference
+COLOURED = 12  # variants up to which each has its colour; of more, the front's and the reference
 GREY = "0.65"
 
 
@@ -86,7 +86,7 @@ def draw_plot(reports: Sequence[AnalysedComparison], kind: str) -> bytes:
 
 def _named(rows: Sequence[AnalysedVariant], cost: CostKind) -> list[AnalysedVariant]:
     """Return those that the legend names: all, or where they are many those that matter."""
-    if len(rows) <= NAMED:
+    if len(rows) <= COLOURED:
         return list(rows)
     front = front_of(rows, cost)
     return [row for row in rows if row is rows[0] or row.variant.key in front]

@@ -13,7 +13,7 @@ from fuseablate.report.screen.searched import print_searched
 from fuseablate.report.screen.tables import print_effects, print_runs, print_variants
 from fuseablate.report.words import points
 
-FEW = 12  # runs up to which each is shown unasked
+FEW_RUNS = 12  # runs up to which each is shown unasked
 
 
 def print_report(reports: Sequence[AnalysedComparison], out: Console) -> None:
@@ -42,7 +42,7 @@ def _print_comparison(report: AnalysedComparison, out: Console) -> None:
     for note in comparison.notes:
         out.print(note, style="yellow")
     runs = len(comparison.runs)
-    if runs and (report.options.all_runs or runs <= FEW):
+    if runs and (report.options.all_runs or runs <= FEW_RUNS):
         print_runs(comparison, out)
     for line in comparison.failures:
         out.print(line, style="red")

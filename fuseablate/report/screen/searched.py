@@ -20,7 +20,7 @@ from fuseablate.report.search_progress import (
 )
 from fuseablate.runs import Searched, Trial
 
-SHOWN = 10  # trials of the table
+SHOWN_TRIALS = 10  # trials of the table
 
 
 def print_searched(search: Searched, out: Console) -> None:
@@ -89,7 +89,7 @@ def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
             table.add_column(name, justify="right", no_wrap=True)
         changed = any(trial.recipe for trial in ranked)
         table.add_column("Edits and recipe" if changed else "Edits", overflow="fold")
-        for trial in ranked[: max(SHOWN, finalists)]:
+        for trial in ranked[: max(SHOWN_TRIALS, finalists)]:
             cells = {
                 "Val top-1": "-" if trial.top1 is None else f"{trial.top1:.2f}",
                 "Seeds": f"{trial.seeds} of {search.seeds}",

@@ -19,7 +19,9 @@ from fuseablate.report.screen.drawings import STYLES, interval_bar
 if TYPE_CHECKING:
     from fuseablate.stats import Delta
 
-WIDE = 110  # characters from which costs come with their changes, and intervals with their ends
+REPORT_WIDE = (
+    110  # characters from which costs come with their changes, and intervals with their ends
+)
 DRAWN = 130  # from which intervals are drawn as well
 VERY_WIDE = 150  # from which the validation accuracy has room
 
@@ -34,7 +36,7 @@ def print_variants(report: AnalysedComparison, section: Section, out: Console) -
         spare = [name for name in spare if name != "seeds"]
 
     def make(names: Sequence[str], tight: int) -> Table:
-        width = out.width if tight < 2 else min(out.width, WIDE - 1)
+        width = out.width if tight < 2 else min(out.width, REPORT_WIDE - 1)
         shown = [columns[name] for name in names]
         return _variant_table(report, section, width, shown, 1 if tight else 2)
 
@@ -51,7 +53,7 @@ def _variant_table(
     columns: Sequence[ReportColumn[AnalysedVariant]],
     padding: int,
 ) -> Table:
-    wide = width >= WIDE
+    wide = width >= REPORT_WIDE
     plain = not report.options.columns and report.comparison.validated
     val = width >= VERY_WIDE and plain and not report.metric.startswith("val")
     table = named_table("Variant", padding)
@@ -112,7 +114,7 @@ def _by_priority(columns: Sequence[ReportColumn[T]]) -> list[str]:
 def _verdict_text(row: AnalysedVariant, reach: float, width: int) -> Text:
     if row.why:
         brief = row.variant.diverged.replace(" runs", "") or "no verdict"
-        why = f"no verdict: {row.why}" if width >= WIDE else brief
+        why = f"no verdict: {row.why}" if width >= REPORT_WIDE else brief
         return Text(f"{VERDICT_MARKS['no verdict']} {why}", STYLES["no verdict"])
     return _drawn_verdict(row.delta, reach, width >= DRAWN) if row.delta else Text("")
 
@@ -151,7 +153,7 @@ def print_runs(comparison: Comparison, out: Console) -> None:
     """Print a row for each run: its seed, accuracies, speed and folder."""
 
     def make(names: Sequence[str], tight: int) -> Table:
-        wide = out.width >= WIDE and tight < 2
+        wide = out.width >= REPORT_WIDE and tight < 2
         columns = [
             column for column in RUN_COLUMNS if column.name in names and (wide or not column.roomy)
         ]

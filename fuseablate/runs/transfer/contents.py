@@ -22,7 +22,7 @@ RUN_FILE = re.compile(
 )
 STUDY_FILE = re.compile(r"(studies/[^/.\0][^/\0]{0,199})/([A-Za-z0-9_-]+\.(?:json|log))")
 WORKERS_LOG = "workers.log"  # of this machine's processes; it stays
-SMALL = 1 << 26  # bytes that a JSON file or a log may have: it is read whole
+SMALL_FILE = 1 << 26  # bytes that a JSON file or a log may have: it is read whole
 BLOCK = 1 << 20  # bytes copied at once
 
 

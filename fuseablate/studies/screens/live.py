@@ -29,7 +29,7 @@ STATE_MARKS: dict[RunState, tuple[str, str]] = {
 
 
 def status_table(status: StudyStatus) -> Group:
-    """Return a table with a row for each variant and a column for each seed, and the summary."""
+    """Return a table with a row for each variant and a column for each seed, and their summary."""
     seeds = list(dict.fromkeys(run.seed for run in status.lines))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Variant", overflow="fold", min_width=10)
@@ -43,7 +43,7 @@ def status_table(status: StudyStatus) -> Group:
     done = sum(run.epoch for run in status.lines)
     asked = sum(run.epochs for run in status.lines if run.state not in ("failed", "lost"))
     foot = Table.grid(padding=(0, 2, 0, 0))
-    foot.add_row(ProgressBar(total=max(asked, 1), completed=done, width=20), summary(status))
+    foot.add_row(ProgressBar(total=max(asked, 1), completed=done, width=20), state_counts(status))
     return Group(Text(f"{status.study}: {status.title}", style="bold"), table, foot)
 
 
@@ -54,7 +54,7 @@ def _run_text(run: RunStatus) -> Text:
     return Text(f"{mark}{epochs}{top1}", style=style)
 
 
-def summary(status: StudyStatus) -> str:
+def state_counts(status: StudyStatus) -> str:
     """Return the counts of all states and the time that is left, as one line."""
     states = [f"{status.count(state)} {state}" for state in STATE_MARKS if status.count(state)]
     eta, longest = status.eta(), status.longest()
@@ -89,10 +89,10 @@ class PlainView:
         self._said = time.monotonic()
 
     def update(self, status: StudyStatus) -> None:
-        """Print the summary once a minute."""
+        """Print the state_counts once a minute."""
         if time.monotonic() - self._said >= PLAIN_EVERY:
             self._said = time.monotonic()
-            print(summary(status), flush=True)
+            print(state_counts(status), flush=True)
 
     def say(self, text: str) -> None:
         print(plain(text), flush=True)

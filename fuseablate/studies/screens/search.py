@@ -16,7 +16,7 @@ from fuseablate.studies.plan import Plan
 from fuseablate.studies.schema import Search
 from fuseablate.studies.search.sampler import random_assignment, seed_of
 
-SAMPLES = 1000
+PREVIEW_SAMPLES = 1000
 
 
 def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, out: Console) -> None:
@@ -37,11 +37,11 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
         out.print(f"Budget: at most {cost_kind(name).exact(limit)}")
     admission = Admission(space, plan.data.image_size, limits)
     refused = sample(space, admission, seed_of(plan.digest, "sample"))
-    allowed = SAMPLES - refused["over budget"] - refused["impossible"]
+    allowed = PREVIEW_SAMPLES - refused["over budget"] - refused["impossible"]
     out.print(
-        f"Of {SAMPLES:,} samples {allowed / SAMPLES:.1%} can be trained: "
-        f"{refused['over budget'] / SAMPLES:.1%} are over the budget, "
-        f"{refused['impossible'] / SAMPLES:.1%} give no network; {admission.holds()}",
+        f"Of {PREVIEW_SAMPLES:,} samples {allowed / PREVIEW_SAMPLES:.1%} can be trained: "
+        f"{refused['over budget'] / PREVIEW_SAMPLES:.1%} are over the budget, "
+        f"{refused['impossible'] / PREVIEW_SAMPLES:.1%} give no network; {admission.holds()}",
         soft_wrap=True,
     )
     trials = min(search.n_trials or size or 0, size or search.n_trials or 0)
@@ -72,12 +72,12 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
 
 
 def sample(space: Space, admission: Admission, seed: int) -> Counter[Refusal]:
-    """Return how many of `SAMPLES` random assignments are refused, for each reason."""
+    """Return how many of `PREVIEW_SAMPLES` random assignments are refused, for each reason."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     refused: Counter[Refusal] = Counter()
     # Networks need to be told apart only where there is no budget to speak of.
     judge = admission.refuses if admission.limits else admission.admit
-    for _ in range(SAMPLES):
+    for _ in range(PREVIEW_SAMPLES):
         verdict = judge(random_assignment(space, study.ask()))
         if isinstance(verdict, str):
             refused[verdict] += 1

@@ -39,7 +39,7 @@ from fuseablate.spec import Spec
 from fuseablate.studies.schema import Search
 from fuseablate.studies.trials import directions_of, distribution_of
 
-PATIENCE = 50  # refused samples in a row until something else than the sampler is asked
+MOST_REFUSED = 50  # refused samples in a row until something else than the sampler is asked
 MOST_LISTED = 100_000  # assignments of a space that is listed and tried one by one
 MOST_DRAWN = 10_000  # refused draws in a row from a space that cannot be listed: the search ends
 STARTUP = 10  # trials that TPE draws at random, as Optuna has it
@@ -138,9 +138,9 @@ class Proposer:
     def propose(self, number: int) -> Proposal:
         """Return what the trial of that number is to try, or raise `SpaceEndError`.
 
-        The sampler is asked first. Where it comes up with `PATIENCE` samples in a row that may not
-        be trained, the space itself is gone through, so that a search ends only where the space
-        does, and not where its sampler is stuck.
+        The sampler is asked first. Where it comes up with `MOST_REFUSED` samples in a row that may
+        not be trained, the space itself is gone through, so that a search ends only where the
+        space does, and not where its sampler is stuck.
         """
         # A sampler of its own for each trial: its draws do not depend on how many were drawn
         # before it in this process, and so not on when the search was interrupted.
@@ -155,7 +155,7 @@ class Proposer:
         taught: list[dict[str, Value]] = []
         system: dict[str, Any] = {}
         if self._search.sampler != "grid":
-            while refused.total() < PATIENCE:
+            while refused.total() < MOST_REFUSED:
                 params, place = self._from_sampler()
                 # NSGA-II writes a trial's generation there, and reads it when it breeds.
                 system = dict(self._memory.get_trials(deepcopy=False)[place].system_attrs)

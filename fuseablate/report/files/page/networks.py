@@ -12,7 +12,7 @@ from fuseablate.report.comparison import Comparison
 from fuseablate.spec import Change, changes
 
 KEYS = ("classes", "dropout", "drop_path", "norm_eps", "norm_momentum")  # beside the rows
-USUAL = ("id", "op", "kernel", "exp", "out", "se", "nl", "stride")  # of a published table
+USUAL_FIELDS = ("id", "op", "kernel", "exp", "out", "se", "nl", "stride")  # of a published table
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def alone(spec: Mapping[str, Any]) -> NetworkTable:
         for key, value in row.items()
         if value is not None and value != defaults.get(key)
     ]
-    columns = tuple(dict.fromkeys((*USUAL, *unusual)))
+    columns = tuple(dict.fromkeys((*USUAL_FIELDS, *unusual)))
     return NetworkTable(
         columns,
         tuple(tuple(FieldText(_text(row.get(column))) for column in columns) for row in rows),
@@ -87,7 +87,9 @@ def compared(spec: Mapping[str, Any], reference: Mapping[str, Any]) -> NetworkTa
     before = {row["id"]: row for row in reference["rows"]}
     now = {row["id"] for row in rows}
     edited = {row["id"]: changes(before[row["id"]], row) for row in rows if row["id"] in before}
-    columns = tuple(dict.fromkeys((*USUAL, *(name for row in edited.values() for name in row))))
+    columns = tuple(
+        dict.fromkeys((*USUAL_FIELDS, *(name for row in edited.values() for name in row)))
+    )
     removed = [str(name) for name in before if name not in now]
     added = [str(row["id"]) for row in rows if row["id"] not in before]
     whole = changes(reference, spec)

@@ -12,8 +12,8 @@ from fuseablate.report.files.page.figures import steps_drawing
 from fuseablate.report.search_progress import hypervolumes
 from fuseablate.runs import Searched, Trial
 
-FEW = 30  # trials up to which the table of them stands open
-TOP1 = "Validation top-1 (%)"
+OPEN_TRIALS = 30  # trials up to which the table of them stands open
+SCORE_AXIS = "Validation top-1 (%)"
 STATES = {"fail": "failed", "complete": "done"}  # what is said of Optuna's
 
 
@@ -33,7 +33,7 @@ def searched(search: Searched) -> dict[str, Any]:
         "heads": [cost_kind(name).heading for name in names],
         "costs": {name: cost_kind(name).title for name in names if _measured(search.trials, name)},
         "trials": [_row(trial, search, names) for trial in ranked],
-        "open": len(search.trials) <= FEW,
+        "open": len(search.trials) <= OPEN_TRIALS,
         "volume": steps_drawing({"front": volumes}, "Hypervolume", 3) if any(volumes) else None,
         "importance": [(name, share) for name, share in search.importance.items()],
         "parallel": sum(bool(trial.assignment) for trial in done) > 1,
@@ -68,7 +68,7 @@ def trials_data(search: Searched) -> dict[str, Any]:
     kinds = {name: cost_kind(name) for name in names if _measured(done, name)}
     axes = list(dict.fromkeys(name for trial in done for name in trial.assignment))
     return {
-        "title": TOP1,
+        "title": SCORE_AXIS,
         "costs": {name: kind.label for name, kind in kinds.items()},
         "fronts": {name: _front(done, name) for name in kinds},
         "axes": [plain(name) for name in axes],
