@@ -1,3 +1,5 @@
+"""The engine of this machine: the contract, worker processes that die or stop, its end."""
+
 from __future__ import annotations
 
 import os
@@ -12,19 +14,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import torch
 
-from fuseablate.engines import Engine, Job, process, worker
+from fuseablate.engines import Engine, Job, process
 from fuseablate.engines.local import LocalEngine
-from fuseablate.engines.workers import Workers, choose_workers, gpu_numbers
-from fuseablate.errors import InputError
-from fuseablate.io.cores import usable_cores
+from fuseablate.engines.workers import Workers
 from tests.helpers.engine_contract import (
     SECONDS,
     EngineContract,
     events_until,
     kinds,
-    small_job,
     until,
     until_ended,
 )
@@ -294,171 +292,3 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
         left = [pid for pid in workers if alive(pid)]
         os.kill(keeper, signal.SIGKILL)
     assert left == []
-
-
-# The worker's side, in this process.
-
-
-class StopOf:
-    """Orders that one run is to stop."""
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-
-    def is_to_stop(self, number: int) -> bool:
-        return number == self._number
-
-
-class Parent:
-    """What a worker's messages are written to."""
-
-    def __init__(self, stop: int = 0) -> None:
-        self.heard: list[dict[str, Any]] = []
-        self.progress = worker.ParentProgress(self.heard.append, 1, StopOf(stop))
-
-
-@pytest.mark.parametrize(
-    ("error", "device", "kind"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "cuda:0", "memory"),
-        (RuntimeError("CUDA error: out of memory"), "cuda:1", "memory"),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when"), "cuda:0", "memory"),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when"), "cuda:0", "memory"),
-        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"), "cuda:0", "memory"),
-        (RuntimeError("CUDA error: an illegal memory access"), "cuda:0", "broken"),
-        (RuntimeError("DefaultCPUAllocator: not enough memory: out of memory"), "cpu", "broken"),
-        (MemoryError(), "cpu", "broken"),
-        (OSError("out of\nmemory"), "cuda:0", "broken"),
-        (InputError("a: bad"), "cpu", "refused"),
-    ],
-)
-def test_what_a_worker_tells_of_an_error(
-    error: Exception, device: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*of_a_job: object) -> None:
-        raise error
-
-    monkeypatch.setattr(worker, "_train", fail)
-    parent = Parent()
-    worker.train_job(small_job(tmp_path, 0), device, parent.progress)
-    (message,) = parent.heard
-    assert message["kind"] == kind
-    assert str(error).split()[-1:] == message["text"].split()[-1:] or not str(error)
-    assert "\n" not in message["text"]
-
-
-def test_a_worker_of_a_gpu_leaves_the_first_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[object] = []
-    monkeypatch.setattr(torch.cuda, "set_device", calls.append)
-    for name in ("cpu", "mps", "cuda:1"):
-        worker.take_device(name)
-    assert calls == [torch.device("cuda:1")]
-
-
-@pytest.mark.parametrize(("stop", "last"), [(1, "stopped"), (2, "finished")])
-def test_a_worker_heeds_the_stop_of_its_own_run(tmp_path: Path, stop: int, last: str) -> None:
-    parent = Parent(stop)
-    threads = torch.get_num_threads()
-    worker.train_job(small_job(tmp_path, 0, epochs=2), "cpu", parent.progress)
-    torch.set_num_threads(threads)
-    kinds = [message["kind"] for message in parent.heard]
-    assert kinds == ["started", *["epoch"] * (1 if stop == 1 else 2), last]
-
-
-def test_the_parents_side_does_not_import_torch() -> None:
-    modules = ", ".join(f"fuseablate.engines.{name}" for name in ("local", "workers", "worker"))
-    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
-
-
-# The plan.
-
-
-def no_gpu() -> int:
-    return 0
-
-
-def test_by_default_each_core_has_a_worker() -> None:
-    assert choose_workers(cores=6, count_gpus=no_gpu) == Workers(("cpu",), 6, 1)
-    assert choose_workers(count_gpus=no_gpu).count == usable_cores()
-
-
-@pytest.mark.parametrize("workers", [1, 2, 3, 5, 8])
-def test_the_threads_of_a_run_do_not_follow_from_the_workers(workers: int) -> None:
-    assert choose_workers(workers, cores=8) == Workers(("cpu",), workers, 1)
-
-
-@pytest.mark.parametrize(("threads", "workers"), [(1, 8), (2, 4), (3, 2), (5, 1), (8, 1), (9, 1)])
-def test_as_many_workers_as_the_cores_can_serve(threads: int, workers: int) -> None:
-    chosen = choose_workers(threads=threads, cores=8, count_gpus=no_gpu)
-    assert chosen == Workers(("cpu",), workers, threads)
-
-
-def test_a_study_takes_the_devices_that_train_takes() -> None:
-    chosen = choose_workers(cores=8, count_gpus=no_gpu, has_mps=lambda: True)
-    assert chosen == Workers(("mps",), 1, 1)
-    chosen = choose_workers(cores=8, count_gpus=lambda: 1, has_mps=lambda: True)
-    assert chosen == Workers(("cuda:0",), 1, 1)
-    assert choose_workers(2, cores=8, has_mps=lambda: True) == Workers(("cpu",), 2, 1)
-
-
-def test_gpus_are_shared() -> None:
-    assert choose_workers(cores=16, count_gpus=lambda: 2) == Workers(("cuda:0", "cuda:1"), 1, 1)
-    plan = choose_workers(gpus=(1,), per_gpu=3, threads=4, cores=16, count_gpus=lambda: 2)
-    assert plan == Workers(("cuda:1",), 3, 4)
-    plan = choose_workers(per_gpu=4, cores=2, count_gpus=lambda: 2)
-    assert plan == Workers(("cuda:0", "cuda:1"), 4, 1)
-    assert plan.count == 8
-
-
-@pytest.mark.parametrize(
-    ("flags", "gpus", "message"),
-    [
-        (
-            {"workers": 5},
-            0,
-            "--workers 5: must be from 1 to 4: there are 4 usable CPU cores, and each needs one "
-            "(nearest: 4)",
-        ),
-        (
-            {"workers": 0},
-            0,
-            "--workers 0: must be from 1 to 4: there are 4 usable CPU cores, and each needs one "
-            "(nearest: 1)",
-        ),
-        (
-            {"workers": 3, "threads": 2},
-            0,
-            "--workers 3: must be from 1 to 2: there are 4 usable CPU cores, and each needs 2, "
-            "for its threads (nearest: 2)",
-        ),
-        (
-            {"workers": 2, "gpus": (0,)},
-            1,
-            "--workers 2: is for the CPU; with GPUs use --per-gpu, or leave it out",
-        ),
-        ({"gpus": (0, 2)}, 2, "--gpus 0,2: GPU 2 is not available (CUDA devices: 0 to 1)"),
-        ({"gpus": (1,)}, 1, "--gpus 1: GPU 1 is not available (CUDA devices: 0)"),
-        ({"per_gpu": 2}, 0, "--per-gpu: GPU 0 is not available (CUDA devices: none)"),
-        ({"per_gpu": 0}, 1, "--per-gpu 0: must be at least 1"),
-    ],
-)
-def test_a_plan_that_cannot_be_is_refused(flags: dict[str, Any], gpus: int, message: str) -> None:
-    with pytest.raises(InputError) as caught:
-        choose_workers(**flags, cores=4, count_gpus=lambda: gpus)
-    assert str(caught.value) == message
-
-
-def test_gpu_numbers() -> None:
-    assert gpu_numbers("0,1") == (0, 1)
-    for text in ("", "0,", "a", "-1", "0 1"):
-        with pytest.raises(InputError, match="must be the numbers of GPUs"):
-            gpu_numbers(text)
-    with pytest.raises(InputError, match="names a GPU twice"):
-        gpu_numbers("1,1")
-
-
-@pytest.mark.parametrize("threads", [0, -1])
-def test_a_run_has_a_thread_at_least(threads: int) -> None:
-    with pytest.raises(InputError, match=rf"threads = {threads}: must be at least 1"):
-        choose_workers(threads=threads)

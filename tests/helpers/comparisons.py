@@ -177,3 +177,9 @@ def stored(root: Path) -> None:
     folder_.mkdir(parents=True)
     manifest.save(folder_)
     assert Manifest.load(folder_) == manifest
+
+
+def searched(*trials: Trial) -> dict[str, Searched]:
+    refused = {"over budget": 5, "impossible": 0, "repeated": 1}
+    return {"search": Searched(sampler="tpe", objectives=("accuracy", "macs"), seeds=3,
+                               trials=trials, refused=refused, importance={})}  # fmt: skip

@@ -117,3 +117,26 @@ def search(
 
 
 BEST = "finalists = { best = 2, seeds = [9] }"
+
+
+WIDTH = """
+[[search.parameters]]
+name = "width"
+kind = "int"
+low = 8
+high = 64
+edit = "3.exp={}"
+"""
+
+
+def untied(spec: Spec, seed: int) -> list[float]:
+    """No two networks score alike."""
+    first, second = kernels(spec)
+    exp = int(cast(int, spec.rows[2].values()["exp"]))
+    top1 = first / 20 + second / 30 + exp / 1000 + seed / 10_000
+    return [top1 / 3, top1 / 2, top1]
+
+
+def trial_keys(ended: Ended) -> list[str]:
+    """The runs of trials, in the order of training; the finalists' seed is 9."""
+    return [job.key for job in ended.engine.trained if job.seed != 9]

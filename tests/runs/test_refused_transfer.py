@@ -1,0 +1,195 @@
+"""What no import takes and no export writes: other runs' files, spoilt ones, wrong places."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fuseablate.runs.store import Store
+from tests.helpers.records import DIGEST, plain_record, put
+from tests.helpers.transfers import ID, Capture, files, moved
+
+
+def tar_of(path: Path, members: dict[str, bytes], **changes: Any) -> Path:
+    """Write a tar as an export would; `changes` are those of every member's header."""
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            for key, value in changes.items():
+                setattr(info, key, value)
+            tar.addfile(info, io.BytesIO(content) if info.isreg() else None)
+    return path
+
+
+def listed(members: dict[str, bytes]) -> dict[str, bytes]:
+    """Return files with their list, its sums by hashlib."""
+    entries = {
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in members.items()
+    }
+    table = {"format": 1, "fuseablate": "0", "created": "now", "files": entries}
+    return {**members, "manifest.json": json.dumps(table).encode()}
+
+
+def test_a_differing_record_is_refused_and_nothing_is_put(tmp_path: Path, capsys: Capture) -> None:
+    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
+    put(here, plain_record())
+    put(here, plain_record("f" * 64))
+    put(there, plain_record(started="2025-01-01T00:00:01+00:00"))
+    moved(capsys, "export", tmp_path / "x.tar", "--runs", here.root)
+    before = files(there.root)
+    message = moved(capsys, "import", tmp_path / "x.tar", "--runs", there.root, code=2)
+    assert f"run {ID}: {there.root} has another record of it" in message
+    assert files(there.root) == before
+    out = moved(capsys, "import", tmp_path / "x.tar", "--keep", "--runs", there.root, code=1)
+    assert f"run {ID}: has another record here, which stays" in out
+    assert there.get("f" * 64) == here.get("f" * 64)
+    assert there.get(DIGEST) != here.get(DIGEST)
+    bad, ended = Store(tmp_path / "bad"), Store(tmp_path / "bad").folder(DIGEST) / "record.json"
+    put(bad, plain_record())
+    ended.write_text("{")  # hides no other run
+    out = moved(capsys, "import", tmp_path / "x.tar", "--keep", "--runs", bad.root, code=1)
+    assert f"run {ID}: {ended}: not a record" in out
+    assert bad.get("f" * 64) == here.get("f" * 64)
+    assert ended.read_text() == "{"
+
+
+def test_a_run_that_a_process_holds_is_left_alone(tmp_path: Path, capsys: Capture) -> None:
+    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
+    put(here, plain_record())
+    put(here, plain_record("f" * 64))
+    moved(capsys, "export", tmp_path / "x.tar", "--runs", here.root)
+    with there.open(DIGEST):
+        out = moved(capsys, "import", tmp_path / "x.tar", "--runs", there.root, code=1)
+        assert f"run {ID}: a process is training it, and it is left alone" in out
+    assert there.get(DIGEST) is None
+    assert there.get("f" * 64) is not None
+
+
+def good() -> dict[str, bytes]:
+    return {f"{ID}/record.json": plain_record().to_json().encode()}
+
+
+@pytest.mark.parametrize(
+    ("members", "changes", "message"),
+    [
+        (listed({"../record.json": b"{}"}), {}, "'../record.json': is not a file of a run store"),
+        (listed({f"/{ID}/record.json": b"{}"}), {}, "is not a file of a run store"),
+        (listed({f"{ID}/../../x.json": b"{}"}), {}, "is not a file of a run store"),
+        (listed({"studies/../x.json": b"{}"}), {}, "is not a file of a run store"),
+        (listed({f"{ID}/lock": b""}), {}, "is not a file of a run store"),
+        (good(), {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}, "is not a plain file"),
+        (good(), {"type": tarfile.LNKTYPE, "linkname": "/etc/passwd"}, "is not a plain file"),
+        (good(), {"type": tarfile.FIFOTYPE}, "is not a plain file"),
+        (good(), {"type": tarfile.GNUTYPE_SPARSE}, "is not a plain file"),
+        (good(), {}, "has no manifest.json; is it cut off?"),
+        ({**listed(good()), f"{ID}/record.json": b"{}"}, {}, "its SHA-256 differs"),
+        ({**listed(good()), f"{ID}/weights.pt": b""}, {}, "is not in manifest.json"),
+        (
+            {"manifest.json": listed({**good(), f"{ID}/weights.pt": b""})["manifest.json"]}
+            | good(), {}, "weights.pt: is not here; nothing is imported",
+        ),
+        (listed({f"{'e' * 16}/record.json": plain_record().to_json().encode()}), {},
+         f"run eeeeeeeeeeeeeeee: record.json: is of another run ({ID})"),
+        (listed({f"{ID}/record.json": b"[]"}), {}, f"run {ID}: record.json: "),
+        (listed({f"{ID}/checkpoint.pt": b"no zip"}), {}, "is not a run's checkpoint: "),
+        ({**good(), "manifest.json": b'{"format": 2}'}, {}, "format = 2: this version of"),
+        ({**good(), "manifest.json": b"[[["}, {}, "manifest.json: not the list of an export"),
+        ({**good(), "manifest.json": b'{"format": 1}'}, {}, "missing; it must be given"),
+    ],
+)  # fmt: skip
+def test_a_tar_that_no_export_wrote_is_refused_whole(
+    members: dict[str, bytes],
+    changes: dict[str, Any],
+    message: str,
+    tmp_path: Path,
+    capsys: Capture,
+) -> None:
+    path = tar_of(tmp_path / "x.tar", members, **changes)
+    assert message in moved(capsys, "import", path, "--runs", tmp_path / "runs", code=2)
+    assert files(tmp_path / "runs") == {}
+
+
+def test_every_truncation_and_every_flipped_byte_is_refused(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    whole = tar_of(tmp_path / "x.tar", listed(good())).read_bytes()
+    spoilt = [whole[:size] for size in range(0, whole.rindex(b"}") + 1, 173)]
+    for at in range(0, len(plain_record().to_json()), 97):
+        place = 512 + at
+        spoilt.append(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    for content in spoilt:
+        (tmp_path / "y.tar").write_bytes(content)
+        moved(capsys, "import", tmp_path / "y.tar", "--runs", tmp_path / "runs", code=2)
+        assert files(tmp_path / "runs") == {}
+
+
+def test_a_header_that_claims_more_than_the_file_has(tmp_path: Path, capsys: Capture) -> None:
+    with (tmp_path / "x.tar").open("wb") as file:
+        info = tarfile.TarInfo(f"{ID}/weights.pt")
+        info.size = 1 << 50
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+    message = moved(capsys, "import", tmp_path / "x.tar", "--runs", tmp_path / "runs", code=2)
+    assert "is cut off within" in message
+
+
+def test_links_in_a_folder_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    store = Store(tmp_path / "store")
+    put(store, plain_record())
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / ID).symlink_to(store.folder(DIGEST))
+    message = moved(capsys, "import", linked, "--runs", tmp_path / "runs", code=2)
+    assert "is a link, or behind one" in message
+    (linked / ID).unlink()
+    (linked / ID).mkdir()
+    (linked / ID / "record.json").symlink_to(store.folder(DIGEST) / "record.json")
+    moved(capsys, "import", linked, "--runs", tmp_path / "runs", code=2)
+    (linked / ID / "record.json").unlink()
+    os.mkfifo(linked / ID / "record.json")
+    message = moved(capsys, "import", linked, "--runs", tmp_path / "runs", code=2)
+    assert "is not a plain file" in message
+
+
+def test_an_export_is_there_whole_or_not_at_all(tmp_path: Path, capsys: Capture) -> None:
+    store = Store(tmp_path / "runs")
+    put(store, plain_record())
+    (tmp_path / "kept").mkdir()
+    message = moved(capsys, "export", tmp_path / "kept", "--runs", store.root, code=2)
+    assert "already exists" in message
+    missing = tmp_path / "none" / "x.tar"
+    message = moved(capsys, "export", missing, "--runs", store.root, code=2)
+    assert f"there is no folder {tmp_path / 'none'}" in message
+    message = moved(capsys, "export", tmp_path / "x.tar", "--runs", tmp_path / "none", code=2)
+    assert "there is nothing to export" in message
+    assert not list(tmp_path.glob(".*"))
+    # One bad record hides no other.
+    (store.folder("f" * 64)).mkdir()
+    (store.folder("f" * 64) / "record.json").write_text("{")
+    out = moved(capsys, "export", tmp_path / "x.tar", "--runs", store.root, code=1)
+    assert "left out: " in out
+    assert "1 run and 0 studies" in out
+
+
+def test_no_export_lies_in_the_folder_of_a_run_or_a_study(tmp_path: Path, capsys: Capture) -> None:
+    store = Store(tmp_path / "runs")
+    put(store, plain_record())
+    study = store.root / "studies" / "se-01234567"
+    study.mkdir(parents=True)
+    (study / "study.json").write_text("{}")
+    before = files(store.root)
+    for folder, what in ((store.folder(DIGEST), "run"), (study, "study")):
+        (tmp_path / "link.tar").symlink_to(folder / "x.tar")
+        for target in (folder / "x.tar", folder / "new", tmp_path / "link.tar"):
+            said = moved(capsys, "export", target, "--runs", store.root, code=2)
+            assert f"lies in the folder of a {what}" in said
+        (tmp_path / "link.tar").unlink()
+    assert files(store.root) == before

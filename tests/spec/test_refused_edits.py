@@ -1,0 +1,219 @@
+"""What is no edit, and what no network comes of: an error of one line."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fuseablate import InputError, load_spec, measure
+from tests.helpers.edited import BASE, refused
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ("fuse.kernel=x2", "kernel cannot be scaled, only channels"),
+        ("dropout=x0.5", "dropout cannot be scaled"),
+        ("fuse.stride=x2", "stride cannot be scaled"),
+        ("fuse.se=x2", "se cannot be scaled"),
+        ("fuse.nl=x2", "nl cannot be scaled"),
+        ("fuse.depth=x2", "depth cannot be scaled"),
+        ("fuse.se_reduction=x2", "se_reduction cannot be scaled"),
+        ("classes=x0.5", "classes cannot be scaled"),
+        ("divisor=x2", "divisor cannot be scaled"),
+        ("input=x2", "is not a size"),
+        ("fuse.exp=x0", "nothing can be scaled by 0"),
+        ("fuse.exp=x0.00", "nothing can be scaled by 0"),
+        ("fuse.exp=x-1", "'x-1' is not a whole number"),
+        ("fuse.exp=x", "'x' is not a whole number"),
+        ("fuse.exp=x1e3", "is not a whole number"),
+        ("fuse.exp=x" + "9" * 400, "is not a whole number"),
+        ("fuse.exp=x999999", "is too large"),
+        ("fuse.exp=wide", "'wide' is not a whole number"),
+        ("fuse.exp=0", "0 is too small"),
+        ("fuse.exp=-8", "-8 is too small"),
+        ("fuse.exp=1.5", "'1.5' is not a whole number"),
+        ("fuse.kernel=large", "'large' is not a whole number"),
+        ("fuse.kernel=0", "0 is too small"),
+        ("fuse.se=yes", "'yes' is not true or false"),
+        ("fuse.se=True", "'True' is not true or false"),
+        ("fuse.nl=rely", "unknown value 'rely'; did you mean 'relu'?"),
+        ("fuse.variant=halve", "unknown value 'halve'; did you mean 'half'?"),
+        ("fuse.op=fusee", "unknown value 'fusee'; did you mean 'fuse'?"),
+        ("fuse.depth=-1", "-1 is too small"),
+        ("fuse.depth=99999999", "is too large"),
+        ("dropout=high", "'high' is not a number"),
+        ("dropout=1", "out of range"),
+        ("dropout=nan", "out of range"),
+        ("dropout=-0.1", "out of range"),
+        ("classes=1", "1 is too small"),
+        ("classes=ten", "'ten' is not a whole number"),
+        ("divisor=0", "0 is too small"),
+        ("input=0", "'0' is not a size"),
+        ("input=-32", "'-32' is not a size"),
+        ("input=32x", "is not a size"),
+    ],
+)
+def test_bad_values(edit: str, message: str) -> None:
+    text = refused(edit)
+    assert message in text
+    assert text.startswith(f"edit '{edit}'")
+
+
+# --- Selectors ---
+
+
+@pytest.mark.parametrize(
+    "edit",
+    ["", " ", "fuse", "fuse.kernel", "fuse.kernel=", "=3", ".kernel=3", "fuse..kernel=3",
+     "fuse.kernel.x.y=3", "fuse.kernel = 3", "fuse kernel=3", "fuse.kernel=3 4", "a\nb", "fuse.=3"],
+)  # fmt: skip
+def test_what_is_no_edit(edit: str) -> None:
+    assert "is not of the form ROWS.FIELD=VALUE" in refused(edit)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("17", "'17' selects no row; rows go from 1 to 16"),
+        ("0", "'0' selects no row"),
+        ("5-17", "'5-17' selects no row"),
+        ("5-", "selects no row"),
+        ("-5", "selects no row"),
+        ("5-6-7", "selects no row"),
+        ("5/2", "'5/2' selects no row"),
+        ("12-5", "runs backwards; write 5-12"),
+        ("mbconv", "the spec has no row of op 'mbconv'"),
+        ("fuze", "'fuze' selects no row"),
+        ("conv@5-12", "rows 5-12 have no row of op 'conv'"),
+        ("fuze@5-12", "unknown op 'fuze'; did you mean 'fuse'?"),
+        ("fuse@", "selects no row"),
+        ("@5", "unknown op ''"),
+        ("*", "selects no row"),
+    ],
+)
+def test_selectors_that_find_nothing(rows: str, message: str) -> None:
+    assert message in refused(f"{rows}.kernel=7")
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ("fuse.kernl=3", "unknown field 'kernl'; did you mean 'kernel'?"),
+        ("all.id=3", "unknown field 'id'"),
+        ("fuse.dropout=true", "no row of fuse has dropout; rows of conv, mlpconv, dense do"),
+        ("1.exp=8", "no row of conv has exp; rows of fuse, mbconv, shift do"),
+        ("pool.stride=2", "no row of pool has stride; rows of conv, "),
+        ("kernel=3", "'kernel' is a field of rows; say which, as in all.kernel=3"),
+        ("depth=3", "is a field of rows"),
+        ("clases=3", "unknown key of the spec 'clases'; did you mean 'classes'?"),
+        ("title=x", "unknown key of the spec 'title'"),
+        ("all.classes=10", "unknown field 'classes'"),
+        # each of these selects rows, but no cell in them
+        ("13-15.kernel=3", "the table shows '-' for kernel, or 1, in all its rows"),
+        ("pool.se=true", "selects no field"),
+        ("14-14.nl=relu", "selects no field"),
+        ("pool.nl=relu", "selects no field"),
+        ("15-16.se=true", "selects no field"),
+        ("16.out=10", "write classes=10"),
+        ("16-16.out=10", "selects no field"),
+        # and each of these changes none
+        ("all.dropout=true", "changes nothing"),
+        ("fuse.norm=batch", "changes nothing"),
+        ("5.kernel=5", "changes nothing"),
+        ("fuse.exp=x1", "changes nothing"),
+        ("fuse.op=fuse", "changes nothing"),
+        ("fuse.depth=1", "changes nothing"),
+        ("classes=100", "changes nothing"),
+        ("dropout=0.20", "changes nothing"),
+        ("input=224", "changes nothing"),
+        ("input=224x224", "changes nothing"),
+        ("divisor=8", "changes nothing"),
+    ],
+)
+def test_fields_and_cells_that_are_not_there(edit: str, message: str) -> None:
+    assert message in refused(edit)
+
+
+# --- Networks that cannot be ---
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        (["6.kernel=4"], "row 6: kernel 4 is even, and with stride 1 the map must keep its size"),
+        (["13.kernel=2"], "row 13: kernel 2 is even"),
+        (["1.stride=300"], "row 1: kernel 3 with stride 300 leaves nothing of a 224x224 map"),
+        (["6.variant=half", "6.exp=41"], "row 6: variant=half deals exp out"),
+        (["2.se_reduction=33"], "row 2: SE with reduction 33 squeezes 32 channels to none"),
+        (["15.form=linear"], "row 16: form=conv needs a map"),
+        (["13.form=linear"], "row 13: form=linear needs a 1x1 map"),
+        (["14.op=conv"], "row 14: op 'conv' needs a value for 'kernel'"),
+        (["14.op=conv", "14.kernel=1", "14.out=576"], "row 16: the network ends in"),
+        (["16.op=pool"], "row 16: the network ends in"),
+        (["4.kernel=4", "4.stride=2", "input=33"], "row 4: branches end in maps of different"),
+        (["all.op=mbconv"], "row 1: op 'mbconv' needs a value for 'exp'"),
+    ],
+)
+def test_networks_that_cannot_be(edits: list[str], message: str) -> None:
+    text = refused(*edits)
+    assert message in text
+    assert text.startswith(f"edit '{' '.join(edits)}'")
+
+
+# --- Any text at all ---
+
+WORDS = [
+    "all", "fuse", "conv", "pool", "mbconv", "1", "5", "14", "16", "5-12", "12-5", "fuse@5-12",
+    "conv@1-13", "5/2", "5/1", "17", "@", "kernel", "norm", "exp", "out", "se", "nl", "stride",
+    "residual", "expand", "nl2", "se_place", "se_reduction", "variant", "order", "bias", "dropout",
+    "form", "op", "depth", "classes", "divisor", "input", "relu", "hswish", "identity", "batch",
+    "none", "half", "wider", "after_nl", "after_project", "Kx1,1xK", "linear", "true", "false",
+    "2", "3", "4", "7", "8", "24", "64", "0", "-1", "x0.5", "x2", "x", "nan", "1e9", "9" * 30, "٣",
+]  # fmt: skip
+
+ANY_EDIT = st.one_of(
+    st.text(max_size=12),
+    st.builds("{}.{}={}".format, *[st.sampled_from(WORDS)] * 3),
+    st.builds("{}={}".format, *[st.sampled_from(WORDS)] * 2),
+    st.builds("{}.{}={}".format, st.sampled_from(WORDS), st.sampled_from(WORDS),
+              st.text(string.printable, max_size=8)),
+)  # fmt: skip
+
+
+@given(st.lists(ANY_EDIT, min_size=1, max_size=4))
+@example(["1-16.exp=x" + "9" * 400])
+@example(["fuse.exp=" + "9" * 5000])
+@example(["all.depth=1000000000000"])
+@settings(max_examples=600, deadline=None, derandomize=True, database=None)
+def test_any_text_is_an_edit_or_one_line_of_error(edits: list[str]) -> None:
+    try:
+        after = BASE.edit(*edits)
+    except InputError as refusal:
+        lines = str(refusal).splitlines()
+        assert len(lines) == 1
+    else:
+        assert after.edits == tuple(edit.strip() for edit in edits)
+        assert measure(after, (224, 224)).params > 0
+
+
+def test_a_row_that_is_not_repeated_has_no_depth() -> None:
+    assert "no row of pool is repeated; rows of fuse, mbconv, " in refused("pool.depth=2")
+    assert "row 14: depth: op 'pool' is not repeated" in refused("14.depth=2")
+
+
+@pytest.mark.parametrize(
+    ("spec", "edit", "said"),
+    [
+        ("fusenet", "all.depthwise=fuse", "changes nothing: depthwise is fuse already"),
+        ("vgg11", "all.depthwise=fuse", "no row of conv, maxpool, pool here has depthwise filters"),
+        ("fusenet", "1.depthwise=fuse", "no row of conv here has depthwise filters"),
+        ("fusenet", "all.depthwise=half", "did you mean 'fuse_half'"),
+    ],
+)
+def test_a_form_that_no_row_can_take_is_refused(spec: str, edit: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        load_spec(spec).edit(edit)
