@@ -14,7 +14,7 @@ from fuseablate.version import __version__ as __version__
 if TYPE_CHECKING:
     from fuseablate.cost import measure, rescaled
     from fuseablate.data import load_data
-    from fuseablate.errors import InputError
+    from fuseablate.errors import InputError, SkippedWarning
     from fuseablate.layers import Cost, Layer
     from fuseablate.network import build
     from fuseablate.network.check import verify
@@ -43,6 +43,7 @@ _HOMES = {
     "Report": "report",
     "ReportOptions": "report",
     "Row": "ops",
+    "SkippedWarning": "errors",
     "Spec": "spec",
     "Store": "runs",
     "Study": "studies",
@@ -78,6 +79,7 @@ __all__ = [
     "Report",
     "ReportOptions",
     "Row",
+    "SkippedWarning",
     "Spec",
     "Store",
     "Study",

@@ -1,4 +1,4 @@
-"""The one exception for input that a user can mend."""
+"""What a user can mend: the one exception, and the warning of what was passed over."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ class UnreadableError(InputError):
 
 class NoChangeError(InputError):
     """An edit that changes none of the fields that it selects."""
+
+
+class SkippedWarning(UserWarning):
+    """A run's record could not be read and was left out; the message says why."""
 
 
 def unknown(what: str, value: object, choices: Iterable[str]) -> InputError:

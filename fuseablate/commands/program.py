@@ -10,7 +10,9 @@ import argparse
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NoReturn
@@ -18,6 +20,7 @@ from typing import Any, NoReturn
 from fuseablate.commands.completion import complete
 from fuseablate.commands.endings import end, prepare_streams, signals_heard
 from fuseablate.commands.examples import EXAMPLES
+from fuseablate.errors import SkippedWarning
 from fuseablate.io.escaping import masked, plain
 from fuseablate.plugins import load_plugin
 from fuseablate.version import __version__
@@ -110,12 +113,29 @@ def _leaves(commands: Any) -> Iterator[argparse.ArgumentParser]:
             yield from _leaves(action)
 
 
+@contextmanager
+def skipped_said() -> Iterator[None]:
+    """Have the library's warnings of what it left out each be a line on the standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", SkippedWarning)
+        show = warnings.showwarning
+
+        def say(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, SkippedWarning):
+                print(plain(f"warning: skipped: {message}"), file=sys.stderr)
+            else:
+                show(message, category, *where, **more)
+
+        warnings.showwarning = say
+        yield
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # read when torch is first imported
     prepare_streams()
     try:
-        with signals_heard():
+        with signals_heard(), skipped_said():
             try:
                 top = parser()
                 if "_ARGCOMPLETE" in os.environ:

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     if args.epochs:
         recipe = recipe.with_epochs(args.epochs)
 
-    from fuseablate.training import SilentProgress, suited_progress, train
+    from fuseablate.training import QuietProgress, suited_progress, train
     from fuseablate.training.environment import check_precision, choose_device
 
     device = choose_device(args.device)
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     records = []
     with tracked(mode, spec.name, store) as tracker:
         for seed in args.seeds:
-            progress = SilentProgress() if args.quiet else suited_progress()
+            progress = QuietProgress() if args.quiet else suited_progress()
             run = TrackedRun(
                 key=run_digest(spec, recipe, data, seed),
                 names=(spec.label or spec.name,),

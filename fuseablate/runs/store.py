@@ -13,16 +13,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fuseablate.errors import InputError
+from fuseablate.errors import InputError, SkippedWarning
 from fuseablate.io.atomic import write_atomically
-from fuseablate.io.escaping import plain
 from fuseablate.io.lock import LOCK, take
 from fuseablate.io.reading import MissingError, entries
 from fuseablate.recipes import Recipe
@@ -73,10 +72,6 @@ def content_digest(
         "training": TRAINING_VERSION,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _warn(message: str) -> None:
-    print(plain(f"warning: {message}"), file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -144,15 +139,21 @@ class Store:
         return record
 
     def readable(self, digest: str) -> Record | None:
-        """Return the record of a run, or None where there is none to read; then it is warned of."""
+        """Return the record of a run, or None where there is none to read.
+
+        A `SkippedWarning` says why one that is there cannot be read.
+        """
         try:
             return self.get(digest)
         except InputError as error:
-            _warn(f"skipped: {error}")
+            warnings.warn(str(error), SkippedWarning, stacklevel=2)
             return None
 
     def records(self) -> list[Record]:
-        """Return all records, ordered by the time they ended; unreadable ones are warned of."""
+        """Return all records that can be read, ordered by the time they ended.
+
+        A `SkippedWarning` names each of the others.
+        """
         records = []
         for path in entries(self.root):
             try:
@@ -160,7 +161,7 @@ class Store:
             except MissingError:  # a run that has not ended, or none at all
                 continue
             except InputError as error:
-                _warn(f"skipped: {error}")
+                warnings.warn(str(error), SkippedWarning, stacklevel=2)
         return sorted(records, key=lambda record: (record.ended, record.digest))
 
     @contextmanager

@@ -7,6 +7,7 @@ What a run has done is in its checkpoint, so that one that was killed goes on fr
 from fuseablate.training.loop import Order, train, train_stack
 from fuseablate.training.progress import (
     Progress,
+    QuietProgress,
     SilentProgress,
     StoppedError,
     suited_progress,
@@ -15,6 +16,7 @@ from fuseablate.training.progress import (
 __all__ = [
     "Order",
     "Progress",
+    "QuietProgress",
     "SilentProgress",
     "StoppedError",
     "suited_progress",

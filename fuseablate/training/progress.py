@@ -44,7 +44,7 @@ class Progress(Protocol):
 
 
 class SilentProgress:
-    """Shows no progress; what must be said goes to the standard error."""
+    """Shows nothing: what is said is in the record as well, or comes with an error."""
 
     def begin(self, title: str, epochs: int, done: int, images: int) -> None: ...
 
@@ -52,7 +52,13 @@ class SilentProgress:
 
     def epoch(self, curves: Curves) -> None: ...
 
+    def say(self, message: str) -> None: ...
+
     def end(self) -> None: ...
+
+
+class QuietProgress(SilentProgress):
+    """Shows no progress; what must be said goes to the standard error."""
 
     def say(self, message: str) -> None:
         print(plain(message), file=sys.stderr, flush=True)

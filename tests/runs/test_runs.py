@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseablate.errors import InputError
+from fuseablate.errors import InputError, SkippedWarning
 from fuseablate.recipes.recipe import load_recipe
 from fuseablate.runs.record import Curves, Failure, Record, Score, pack_bits
 from fuseablate.runs.store import Store, run_digest
@@ -104,9 +105,7 @@ def test_records_come_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
     assert store.records() == [early, late]
 
 
-def test_unreadable_records_are_skipped_with_a_line_each(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unreadable_records_are_skipped_with_a_warning_each(tmp_path: Path) -> None:
     store = Store(tmp_path)
     good = plain_record()
     put(store, good)
@@ -122,9 +121,11 @@ def test_unreadable_records_are_skipped_with_a_line_each(
         path = store.folder(name * 64) / "record.json"
         path.parent.mkdir()
         path.write_text(text)
-    assert store.records() == [good]
-    warnings = capsys.readouterr().err.splitlines()
-    assert [line.startswith("warning: skipped: ") for line in warnings] == [True] * 6
+    with pytest.warns(SkippedWarning) as caught:
+        assert store.records() == [good]
+    warnings = [str(warning.message) for warning in caught]
+    assert len(warnings) == 6
+    assert {Path(warning.filename).name for warning in caught} == {"test_runs.py"}  # who called
     assert "schema_version: missing; it must be given" in warnings[-1]
     assert "schema_version = 2: this version of fuseablate reads 1" in " ".join(warnings)
     with pytest.raises(InputError, match=r"aaaaaaaaaaaaaaaa.record\.json: not a record: "):
@@ -155,7 +156,6 @@ def test_a_damaged_record_is_skipped_in_one_line(
     value: object,
     message: str,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     store = Store(tmp_path)
     path = put(store, plain_record())
@@ -165,9 +165,8 @@ def test_a_damaged_record_is_skipped_in_one_line(
         at = at[key]
     at[keys[-1]] = value
     path.write_text(json.dumps(table))
-    assert store.records() == []
-    (warning,) = capsys.readouterr().err.splitlines()
-    assert warning.startswith(f"warning: skipped: {path}: not a record: {message}")
+    with pytest.warns(SkippedWarning, match=re.escape(f"{path}: not a record: {message}")):
+        assert store.records() == []
 
 
 def test_a_record_of_another_run_in_the_folder_is_refused(tmp_path: Path) -> None:
