@@ -28,7 +28,13 @@ if TYPE_CHECKING:
     from fuseablate.spec import Difference, Spec, diff, load_spec
     from fuseablate.studies import Study, load_study
     from fuseablate.studies.exploration import Exploration, explore
-    from fuseablate.studies.running import StudyResult, load_result, run_study
+    from fuseablate.studies.running import (
+        StudyPlan,
+        StudyResult,
+        load_result,
+        plan_study,
+        run_study,
+    )
     from fuseablate.training import train
 
 # Names are looked up when first used: torch takes seconds to import, and most commands need none.
@@ -47,6 +53,7 @@ _HOMES = {
     "Spec": "spec",
     "Store": "runs",
     "Study": "studies",
+    "StudyPlan": "studies.running",
     "StudyResult": "studies.running",
     "build": "network",
     "compare": "report",
@@ -61,6 +68,7 @@ _HOMES = {
     "load_study": "studies",
     "load_weights": "runs.weights",
     "measure": "cost",
+    "plan_study": "studies.running",
     "register": "plugins",
     "rescaled": "cost",
     "run_study": "studies.running",
@@ -83,6 +91,7 @@ __all__ = [
     "Spec",
     "Store",
     "Study",
+    "StudyPlan",
     "StudyResult",
     "build",
     "compare",
@@ -97,6 +106,7 @@ __all__ = [
     "load_study",
     "load_weights",
     "measure",
+    "plan_study",
     "register",
     "rescaled",
     "run_study",

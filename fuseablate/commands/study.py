@@ -124,13 +124,11 @@ def start_study(args: argparse.Namespace) -> int:
     tracking, line = resolve_mode(args.wandb)
     store = run_store(args.runs)
     if args.dry_run:
-        from fuseablate.studies.plan import make_plan
-        from fuseablate.studies.screens.plan import print_plan
+        from fuseablate.studies.running import plan_study, print_study_plan
 
-        workers = engine.choose(Asked(**asked))
-        plan = make_plan(study, args.data_root)
-        plan.check_teachers(store)
-        print_plan(plan, store, workers.count, console())
+        count = engine.choose(Asked(**asked)).count
+        planned = plan_study(study, store=store, data_root=args.data_root, workers=count)
+        print_study_plan(planned, console())
         return 0
     if line:
         print(plain(line))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def load_data(
     name: str,
-    root: Path | None = None,
+    root: Path | str | None = None,
     *,
     split_seed: int = 0,
     val: int | None = None,
@@ -40,7 +40,7 @@ def load_data(
     with the files.
     """
     dataset = data_set(name)
-    root = root or dataset.root
+    root = Path(root) if root else dataset.root
     if root is None and dataset.needs_root:
         raise InputError(f"{name} data: root: missing; name the folder of the images (--data-root)")
     filled = dataset.filled(arguments)

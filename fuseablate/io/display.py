@@ -33,6 +33,8 @@ class Displayed:
     when the object is first shown: what draws a part is written after the part.
     """
 
+    __slots__ = ()  # a tuple that shows itself stays as small as it is
+
     _view: ClassVar[str]
 
     def __init_subclass__(cls, *, view: str = "", **options: Any) -> None:

@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from fuseablate.errors import InputError
+from fuseablate.io.display import Displayed
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
 
 
-class Cost(NamedTuple):
-    """What one image costs; costs add up."""
-
+class _Counts(NamedTuple):
     params: int = 0
     """Learned numbers."""
     macs: int = 0
@@ -26,6 +25,12 @@ class Cost(NamedTuple):
     """Numbers that pass through norms. This work is never mixed into the MACs, nor the next two."""
     pool: int = 0
     elementwise: int = 0
+
+
+class Cost(_Counts, Displayed, view="fuseablate.show:print_cost"):
+    """What one image costs; costs add up."""
+
+    __slots__ = ()
 
     def __add__(self, other: Cost) -> Cost:  # type: ignore[override]
         return Cost.total((self, other))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fuseablate.cost import CostKind, cost_kind
+from fuseablate.io.display import Displayed
 from fuseablate.report.columns import ReportColumn
 from fuseablate.report.comparison import METRICS, ComparedVariant, Comparison
 from fuseablate.report.differences import AnalysedVariant, SectionStatistics, analyse_variants
@@ -47,7 +48,7 @@ class Effects:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnalysedComparison:
+class AnalysedComparison(Displayed, view="fuseablate.report.screen:print_comparison"):
     """All that a report says of a comparison under some options."""
 
     comparison: Comparison

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from fuseablate.io.display import Displayed
 from fuseablate.report.comparison import ComparedVariant, Comparison, UneditedTable
 from fuseablate.runs import Record
 
@@ -23,7 +24,7 @@ ANY_SPREADS = "whatever the spreads"  # such a verdict has its mark twice
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnalysedVariant:
+class AnalysedVariant(Displayed, view="fuseablate.report.screen:print_variant"):
     """A variant with its scores, its difference to the reference, and the verdict on it."""
 
     variant: ComparedVariant

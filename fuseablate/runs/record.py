@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from fuseablate.errors import InputError
 from fuseablate.io.checked import only, read_as
+from fuseablate.io.display import Displayed
 from fuseablate.io.terminal import duration, short
 
 SCHEMA_VERSION = 1
@@ -128,7 +129,7 @@ class TeacherCost:
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(Displayed, view="fuseablate.show:print_record"):
     """One run: a network, a recipe, data and a seed, and what came of them."""
 
     schema_version: Annotated[int, only(SCHEMA_VERSION)] = field(

@@ -1,7 +1,7 @@
 """Specs and runs as people read them. Without torch.
 
-In comes a `Spec` or a `StoredRun`, or how two specs differ; out come its table, parameters or
-picture.
+In comes a `Spec` or a run, what one costs, or how two specs differ; out come its table, parameters
+or picture.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from fuseablate.show.parameters import parameters_of, print_parameters, print_st
 from fuseablate.show.picture import to_svg
 from fuseablate.show.receptive_field import print_receptive_fields
 from fuseablate.show.roofline import draw_roofline, print_profile
-from fuseablate.show.table import print_spec, print_table
+from fuseablate.show.runs import print_record
+from fuseablate.show.table import print_cost, print_spec, print_table
 
 __all__ = [
     "Sides",
@@ -20,10 +21,12 @@ __all__ = [
     "draw_roofline",
     "folded",
     "parameters_of",
+    "print_cost",
     "print_difference",
     "print_parameters",
     "print_profile",
     "print_receptive_fields",
+    "print_record",
     "print_spec",
     "print_statistics",
     "print_table",

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 from rich.table import Table
 
 from fuseablate.io.terminal import duration
-from fuseablate.runs import ListedRun, Score, StoredRun
+from fuseablate.runs import Description, ListedRun, Record, Score, StoredRun
 
 UNITS = ("B", "kB", "MB", "GB")
-
-
-def _words(run: StoredRun) -> dict[str, Any]:
-    known = run.record or run.description
-    return {
-        "spec": known.spec_name if known else None,
-        "edits": known.label if known else None,
-        "recipe": known.recipe_name if known else None,
-        "data": known.data_title if known else None,
-        "seed": known.seed if known else None,
-    }
 
 
 def runs_table(runs: Iterable[ListedRun], now: float) -> Table:
@@ -72,35 +60,59 @@ def age(seconds: float) -> str:
 
 
 def print_run(run: StoredRun, out: Console) -> None:
-    """Print all that is known of a run, a line each."""
-    record, words = run.record, _words(run)
-    lines: dict[str, object] = {
-        "id": run.id,
-        "digest": run.digest,
-        "status": status_text(run) + (", held by a process" if run.held and record else ""),
-        **words,
-    }
-    if record:
-        lines |= {
-            "params": f"{record.params:,}",
-            "MACs": f"{record.macs:,}",
-            "epochs": f"{len(record.curves)} of {run.epochs}",
-            "teacher": record.teacher and record.teacher.words,
-            "validation": _score(record.val),
-            "test": _score(record.test),
-            "failure": record.failure
-            and f"{record.failure.part} loss {record.failure.loss} in "
-            f"epoch {record.failure.epoch}, step {record.failure.step}",
-            "trained": f"{record.started} to {record.ended}, {duration(record.seconds)}",
-            **record.environment,
-            "notes": "; ".join(record.notes),
-        }
-    lines["files"] = ", ".join(
+    """Print all that is known of a run in a store, a line each."""
+    files = ", ".join(
         f"{path.name} ({bytes_text(path.stat().st_size)})"
         for path in sorted(run.folder.iterdir())
         if path.name != "lock"
     )
-    lines["folder"] = run.folder
+    known = run.record or run.description
+    lines = {
+        "id": run.id,
+        "digest": run.digest,
+        "status": status_text(run) + (", held by a process" if run.held and run.record else ""),
+        **(_words(known) if known else {}),
+        **(_results(run.record) if run.record else {}),
+        "files": files,
+        "folder": run.folder,
+    }
+    _print_lines(lines, out)
+
+
+def print_record(record: Record, out: Console) -> None:
+    """Print what a run is and what came of it, a line each."""
+    lines = {"digest": record.digest, "status": record.status}
+    _print_lines({**lines, **_words(record), **_results(record)}, out)
+
+
+def _words(run: Record | Description) -> dict[str, object]:
+    return {
+        "spec": run.spec_name,
+        "edits": run.label,
+        "recipe": run.recipe_name,
+        "data": run.data_title,
+        "seed": run.seed,
+    }
+
+
+def _results(record: Record) -> dict[str, object]:
+    failure = record.failure
+    return {
+        "params": f"{record.params:,}",
+        "MACs": f"{record.macs:,}",
+        "epochs": f"{len(record.curves)} of {record.recipe['epochs']}",
+        "teacher": record.teacher and record.teacher.words,
+        "validation": _score(record.val),
+        "test": _score(record.test),
+        "failure": failure
+        and f"{failure.part} loss {failure.loss} in epoch {failure.epoch}, step {failure.step}",
+        "trained": f"{record.started} to {record.ended}, {duration(record.seconds)}",
+        **record.environment,
+        "notes": "; ".join(record.notes),
+    }
+
+
+def _print_lines(lines: Mapping[str, object], out: Console) -> None:
     for key, value in lines.items():
         if value not in (None, ""):
             out.print(f"{key:<14}{value}", soft_wrap=True)

@@ -108,12 +108,17 @@ def print_table(
 
 def print_totals(size: Size, total: Cost, out: Console) -> None:
     """Print what the whole network costs."""
-    counted = f"{total.params:,} params, {total.macs:,} MACs"
-    of = f" (convolutions and linear layers, one {size[0]}x{size[1]} image)"
+    print_cost(total, out, image=f"{size[0]}x{size[1]} image")
+
+
+def print_cost(cost: Cost, out: Console, image: str = "image") -> None:
+    """Print what `image` costs, with what is never mixed into its MACs."""
+    counted = f"{cost.params:,} params, {cost.macs:,} MACs"
+    of = f" (convolutions and linear layers, one {image})"
     out.print(Text.assemble((counted, "bold"), of))
     out.print(
-        f"activations {total.activations:,}; saved {total.bytes / 1e6:.2f} MB; apart from the "
-        f"MACs: norm {total.norm:,}, pooling {total.pool:,}, elementwise {total.elementwise:,} "
+        f"activations {cost.activations:,}; saved {cost.bytes / 1e6:.2f} MB; apart from the "
+        f"MACs: norm {cost.norm:,}, pooling {cost.pool:,}, elementwise {cost.elementwise:,} "
         "numbers",
         style="dim",
     )

@@ -218,9 +218,9 @@ class Plan:
         )
 
 
-def make_plan(study: Study, root: Path | None) -> Plan:
+def make_plan(study: Study, root: Path | str | None) -> Plan:
     """Load the data that lie in `root`, expand the design and name its runs."""
-    where = root.absolute() if root else None
+    where = Path(root).absolute() if root else None
     data = load_data(study.data.name, where, **study.data.options)
     place = str(where) if where else None
     source = {"name": study.data.name, "root": place, **study.data.options}

@@ -23,14 +23,42 @@ from fuseablate.runs import (
     ZeroCostScores,
     select_runs,
 )
+from fuseablate.studies.design import Variant
 from fuseablate.studies.driver import View
 from fuseablate.studies.execute import execute
-from fuseablate.studies.plan import make_plan
+from fuseablate.studies.plan import Plan, PlannedRun, make_plan
+from fuseablate.studies.screens.plan import print_plan
 from fuseablate.studies.study import Study, load_study
 from fuseablate.tracking import Mode
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyPlan(Displayed, view="fuseablate.studies.running:print_study_plan"):
+    """What a study would train: it shows itself as `study run --dry-run` does."""
+
+    plan: Plan
+    store: Store
+    """Holds the runs that are done."""
+    workers: int
+    """How many train at once."""
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The variants with their specs and recipes, the reference first."""
+        return self.plan.design.variants
+
+    @property
+    def runs(self) -> tuple[PlannedRun, ...]:
+        """The runs that are known beforehand: not a search's trials, nor later looks."""
+        return self.plan.runs
+
+    @property
+    def undone(self) -> tuple[PlannedRun, ...]:
+        """Those of them that the store does not hold."""
+        return tuple(run for run in self.runs if run.record(self.store) is None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +101,32 @@ class StudyResult(Displayed, view="fuseablate.studies.running:print_result"):
         return self.report.to_pandas()
 
 
+def plan_study(
+    study: Study | str | Path,
+    *,
+    store: Store | None = None,
+    data_root: Path | str | None = None,
+    workers: int | None = None,
+) -> StudyPlan:
+    """Return what `run_study` would train with these arguments; nothing is trained.
+
+    Its time is that of so many `workers`, by default as many as this machine has room for. Raise
+    `InputError` for bad input, as `run_study` does.
+    """
+    read = study if isinstance(study, Study) else load_study(study)
+    kept = store or Store.default()
+    plan = make_plan(read, data_root)
+    plan.check_teachers(kept)
+    asked = Asked(workers=workers, threads=read.threads)
+    count = workers or chosen_engine("local").choose(asked).count
+    return StudyPlan(plan=plan, store=kept, workers=count)
+
+
 def run_study(
     study: Study | str | Path,
     *,
     store: Store | None = None,
-    data_root: Path | None = None,
+    data_root: Path | str | None = None,
     engine: str = "local",
     workers: int | None = None,
     threads: int | None = None,
@@ -168,6 +217,11 @@ def load_result(
         report=Report.of([comparison], options),
         complete=not lost and not any(variant.incomplete for variant in comparison.variants),
     )
+
+
+def print_study_plan(planned: StudyPlan, out: Console) -> None:
+    """Print the plan with the time that its workers need."""
+    print_plan(planned.plan, planned.store, planned.workers, out)
 
 
 def print_result(result: StudyResult, out: Console) -> None:

@@ -5,13 +5,26 @@ from __future__ import annotations
 import io
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import rich
 from rich.console import Console
 
-from fuseablate import Difference, Spec, diff, explore, load_spec
+from fuseablate import (
+    Cost,
+    Difference,
+    Spec,
+    Store,
+    compare,
+    diff,
+    explore,
+    load_spec,
+    plan_study,
+)
 from fuseablate.commands.program import main
+from tests.helpers.records import plain_record
+from tests.helpers.study_file import factor, written
 
 SE = "all.se=false"
 
@@ -63,6 +76,47 @@ def test_print_shows_what_the_command_shows(
         assert main(command) == 0
         shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
         assert text.split("\n") == [line for line in shown if not line.startswith("form ")]
+
+
+def test_a_plan_shows_itself_as_a_dry_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    body = 'design = "one-factor"\n' + factor("se", "off: all.se=false", "on: 3.se=true")
+    file, store = written(tmp_path, body), Store(tmp_path / "runs")
+    plan = plan_study(file, store=store, workers=2)
+    assert [variant.name for variant in plan.variants] == ["baseline", "se=off", "se=on"]
+    assert len(plan.runs) == len(plan.undone) == 6  # with seeds 0 and 1
+    command = ["study", "run", str(file), "--dry-run", "--workers", "2", "--runs", str(store.root)]
+    assert main(command) == 0
+    shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert str(plan).split("\n") == shown
+
+
+def test_costs_runs_and_variants_show_themselves() -> None:
+    cost = Cost(params=1234, macs=56_789, bytes=5_000_000) + Cost(params=1)
+    assert str(cost).startswith("1,235 params, 56,789 MACs")
+    assert "saved 5.00 MB" in cost._repr_html_()
+    assert cost == (1235, 56_789, 0, 5_000_000, 0, 0, 0)
+    assert repr(cost).startswith("Cost(params=1235, macs=56789")
+    record = plain_record(edits=("all.se=false",), label="all.se=false")
+    words = dict(line.split(maxsplit=1) for line in str(record).split("\n"))
+    assert words["digest"] == record.digest
+    assert words["edits"] == "all.se=false"
+    scores = {"a": (70.0, 71.0), "b": (72.0, 74.0)}
+    report = compare(
+        {"variant": name, "seed": seed, "score": score, "params": 2_000_000}
+        for name, two in scores.items()
+        for seed, score in enumerate(two)
+    )
+    assert report.best is not None
+    head, *lines = str(report.best).split("\n")
+    assert head == "b"
+    cells = dict(re.split(" {2,}", line) for line in lines)
+    assert cells["Params"] == "2.00M"
+    assert cells["Score (%), mean ± sd"] == "73.00 ± 1.41"  # the root of 2
+    assert cells["Delta, 95 % interval"].startswith("+2.50 ")
+    assert str(report[0]) == str(report)
 
 
 def test_rich_shows_it_in_the_width_that_there_is(edited: Spec) -> None:

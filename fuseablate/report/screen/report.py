@@ -17,13 +17,14 @@ FEW_RUNS = 12  # runs up to which each is shown unasked
 
 
 def print_report(reports: Sequence[AnalysedComparison], out: Console) -> None:
-    """Print of each comparison its tables, its statistics in words, its front, its runs."""
+    """Print each comparison."""
     for report in reports:
-        _print_comparison(report, out)
+        print_comparison(report, out)
         out.print()
 
 
-def _print_comparison(report: AnalysedComparison, out: Console) -> None:
+def print_comparison(report: AnalysedComparison, out: Console) -> None:
+    """Print a comparison's tables, its statistics in words, its front, its runs."""
     comparison = report.comparison
     if comparison.title:
         title = Text.assemble((comparison.title, "bold"), f"  {comparison.question}")

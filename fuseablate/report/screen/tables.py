@@ -11,7 +11,14 @@ from rich.text import Text
 
 from fuseablate.io.terminal import Named, fitted, named_table
 from fuseablate.report.analysis import AnalysedComparison, Section
-from fuseablate.report.columns import EFFECT_COLUMNS, RUN_COLUMNS, ReportColumn, T, mean_sd
+from fuseablate.report.columns import (
+    COLUMNS,
+    EFFECT_COLUMNS,
+    RUN_COLUMNS,
+    ReportColumn,
+    T,
+    mean_sd,
+)
 from fuseablate.report.comparison import Comparison
 from fuseablate.report.differences import VERDICT_MARKS, AnalysedVariant, marked, reach_of
 from fuseablate.report.screen.drawings import STYLES, interval_bar
@@ -44,6 +51,16 @@ def print_variants(report: AnalysedComparison, section: Section, out: Console) -
     out.print(table)
     if left_out:
         out.print(f"No room here for {', '.join(left_out)} (see --columns).", style="dim")
+
+
+def print_variant(row: AnalysedVariant, out: Console) -> None:
+    """Print one variant, alone: a line for each column that says something of it."""
+    beneath = f"  {row.variant.beneath}".rstrip()
+    out.print(Text.assemble((row.variant.name, "bold"), beneath), soft_wrap=True)
+    heads = [column.title.format(metric="Score") for column in COLUMNS]
+    for head, column in zip(heads, COLUMNS, strict=True):
+        if text := column.cell(row).whole:
+            out.print(f"{head:<{max(map(len, heads))}}  {text}", soft_wrap=True)
 
 
 def _variant_table(
