@@ -106,10 +106,10 @@ class ParentProgress:
 
     def epoch(self, curves: Curves) -> None:
         """Tell of an epoch, whose checkpoint is saved, and end the run if it is to stop."""
-        from fuseablate.training import StoppedError
-
         self.tell("epoch", curves=vars(curves))
         if self.orders.is_to_stop(self.number):
+            from fuseablate.training import StoppedError
+
             raise StoppedError
 
     def say(self, message: str) -> None:

@@ -18,12 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
 FIELDS = ("runs", "workers", "sleep", "seconds", "ready", "overhead", "driver_cpu", "store_mib",
-          "report_seconds", "report_cpu", "load")  # fmt: skip
+          "report_seconds", "report_cpu", "load", "worker_mib")  # fmt: skip
 STUDY = """
 title = "Sleep"
 question = "What does a run cost beside its training?"
@@ -69,15 +69,19 @@ def main() -> None:
     process.MODULE = "sleeping_worker"
 
     class Quiet:
-        """A view that notes when the first run has ended."""
+        """A view that notes when the first run has ended, and a worker's memory half-way."""
 
-        first = 0.0
+        first, worker = 0.0, 0.0
+        done = 0
 
         def update(self, status: StudyStatus) -> None:
             pass
 
         def say(self, text: str) -> None:
-            self.first = self.first or time.monotonic() * (": done" in text)
+            self.done += ": done" in text
+            self.first = self.first or time.monotonic() * self.done
+            if self.done == args.runs // 2:
+                self.worker = self.worker or _worker_mib()
 
     with tempfile.TemporaryDirectory(prefix="scale-") as name:
         folder = Path(name)
@@ -103,7 +107,7 @@ def main() -> None:
     overhead = steady * args.workers / args.runs - sleep
     row = (args.runs, args.workers, sleep, round(seconds, 1), round(ready, 1),
            round(overhead, 4), round(cpu, 1), round(size / 2**20, 1), round(asked, 1),
-           round(report_cpu, 1), round(os.getloadavg()[2]))  # fmt: skip
+           round(report_cpu, 1), round(os.getloadavg()[2]), round(view.worker))  # fmt: skip
     path = HERE / "results.csv"
     new = not path.exists()
     with path.open("a", newline="") as file:
@@ -116,6 +120,19 @@ def main() -> None:
 def _cpu(who: int = resource.RUSAGE_SELF) -> float:
     usage = resource.getrusage(who)
     return usage.ru_utime + usage.ru_stime
+
+
+def _worker_mib() -> float:
+    """Return the memory of one of our workers on average, what it shares divided among those."""
+    sizes = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            name, environment = (process / "cmdline").read_text(), process / "environ"
+            if name.startswith("ray::Trainer") and str(HERE) in environment.read_text():
+                rollup = (process / "smaps_rollup").read_text()
+                (line,) = [line for line in rollup.splitlines() if line.startswith("Pss:")]
+                sizes.append(int(line.split()[1]))
+    return sum(sizes) / len(sizes) / 1024
 
 
 if __name__ == "__main__":
