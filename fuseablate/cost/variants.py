@@ -8,7 +8,7 @@ from typing import NamedTuple
 from fuseablate.cost.costs import cost_kind
 from fuseablate.cost.kinds import Network
 from fuseablate.errors import InputError
-from fuseablate.layers import Cost, Layer, Residual, Shape, Sum, contains
+from fuseablate.layers import Cost, Residual, Shape, Sum, contains
 from fuseablate.ops import Settings
 from fuseablate.spec import IMAGE_CHANNELS, SPEC_KEYS, Edit, Edited, Editor, KnownRow, Size, Spec
 
@@ -32,16 +32,31 @@ class Counted(NamedTuple):
 
 
 class _Passed(NamedTuple):
-    """What a row makes of an input of one shape."""
+    """What a row makes of the maps that come in."""
 
-    layer: Layer
-    in_shape: Shape
-    out: Shape
+    out: _Maps
     cost: Cost
     adds: bool
     """Whether its layers add their input."""
     others: tuple[float, ...]
     """Those that sum up of the costs that were asked for."""
+    part: Network | None
+    """Its layers, where a cost that was asked for is that of the whole network."""
+
+
+class _Maps:
+    """What lies between two rows, and what each row that came next made of it: None, if nothing.
+
+    There is a map for each input size: that of the table, which must be a network there, and the
+    one at which it is counted, the last. Where a row is looked up a million times, the two
+    together and a dict for each shape take a third of the time of a key of row, shape and settings.
+    """
+
+    __slots__ = ("passed", "settings", "shapes")
+
+    def __init__(self, shapes: tuple[Shape, ...], settings: Settings) -> None:
+        self.shapes, self.settings = shapes, settings
+        self.passed: dict[KnownRow, _Passed | None] = {}
 
 
 class Variants:
@@ -57,7 +72,7 @@ class Variants:
         self._spec, self._size = spec, size
         self._editor = Editor(spec)
         self._keys = {key: getattr(spec, key) for key in SPEC_KEYS}
-        self._passed: dict[tuple[int, float], dict[tuple[KnownRow, Shape], _Passed | None]] = {}
+        self._maps: dict[tuple[object, ...], _Maps] = {}
         self._held = 0
 
     def count(self, texts: Sequence[str]) -> Counted | None:
@@ -77,21 +92,19 @@ class Variants:
         classes = keys["classes"]
         # The other settings change no cost: norms' numbers, and what is dropped while training.
         settings = Settings(classes, keys["dropout"])
-        passed = self._infer(edited.rows, keys["input"], settings)
-        if passed is None or passed[-1].out not in ((classes,), (classes, 1, 1)):
+        sizes = dict.fromkeys((keys["input"], self._size or keys["input"]))
+        passed = self._infer(edited.rows, tuple(sizes), settings)
+        if passed is None or passed[-1].out.shapes[0] not in ((classes,), (classes, 1, 1)):
             return None
         if edited.residuals:
             edited.check_residuals([row.adds for row in passed])
-        if self._size and self._size != keys["input"]:
-            passed = self._infer(edited.rows, self._size, settings)
-            if passed is None:
-                return None
         others: dict[str, float] = {}
         if self._summed:
             sums = map(sum, zip(*[row.others for row in passed], strict=True))
             others = dict(zip([kind.name for kind in self._summed], sums, strict=True))
-        for kind in self._whole:
-            others[kind.name] = kind.total(passed)
+        if self._whole:
+            parts = [row.part for row in passed if row.part]
+            others |= {kind.name: kind.total(parts) for kind in self._whole}
         return Counted(
             hash((*keys.values(), *[known.hash for known in edited.rows])),
             Cost.total([row.cost for row in passed]),
@@ -99,40 +112,47 @@ class Variants:
         )
 
     def _infer(
-        self, rows: Sequence[KnownRow], size: Size, settings: Settings
+        self, rows: Sequence[KnownRow], sizes: Sequence[Size], settings: Settings
     ) -> list[_Passed] | None:
         if self._held >= COSTED_ROWS:
-            self._passed.clear()
+            self._maps.clear()
             self._held = 0
-        remembered = self._passed.setdefault((settings.classes, settings.dropout), {})
-        shape: Shape = (IMAGE_CHANNELS, *size)
+        maps = self._between([(IMAGE_CHANNELS, *size) for size in sizes], settings)
         every = []
         for known in rows:
-            key = (known, shape)
             try:
-                passed = remembered[key]
+                passed = maps.passed[known]
             except KeyError:
                 self._held += 1
-                passed = remembered[key] = self._pass(known, shape, settings)
+                passed = maps.passed[known] = self._pass(known, maps)
             if passed is None:
                 return None
             every.append(passed)
-            shape = passed.out
+            maps = passed.out
         return every
 
-    def _pass(self, known: KnownRow, shape: Shape, settings: Settings) -> _Passed | None:
+    def _between(self, shapes: Sequence[Shape], settings: Settings) -> _Maps:
+        key = (settings.classes, settings.dropout, *shapes)
+        if key not in self._maps:
+            self._maps[key] = _Maps(tuple(shapes), settings)
+        return self._maps[key]
+
+    def _pass(self, known: KnownRow, maps: _Maps) -> _Passed | None:
+        layers = []
+        inferred = []
         try:
-            layer = known.row.layers(shape, settings)
-            out, cost = layer.infer(shape)
+            for shape in maps.shapes:
+                layers.append(known.row.layers(shape, maps.settings))
+                inferred.append(layers[-1].infer(shape))
         except InputError:
             return None
         asked = getattr(known.row, "residual", True)  # looking for one takes longer than that
-        part = Network(layer, shape, cost)
+        cost = inferred[-1][1]
+        part = Network(layers[-1], maps.shapes[-1], cost)
         return _Passed(
-            layer,
-            shape,
-            out,
+            self._between([out for out, _ in inferred], maps.settings),
             cost,
-            asked and contains(layer, Residual, Sum),
+            asked and contains(layers[0], Residual, Sum),
             tuple([kind.of(part) for kind in self._summed]),
+            part if self._whole else None,
         )

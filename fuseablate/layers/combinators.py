@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, cast
@@ -16,41 +17,71 @@ Children = tuple[tuple[str, Layer], ...]
 DOUBLINGS = 8  # of a map that is too small for a head
 
 
+class _Combinator:
+    """A layer with children, which remembers what it infers.
+
+    Rows share their parts, a convolution with its norm among them, and `walk` asks at each depth
+    of a tree for what lies beneath. So a part infers once for each shape. A refusal is not
+    remembered: it ends what asked for it.
+    """
+
+    __slots__ = ("_inferred",)  # no field of the dataclasses: equality and digests go without it
+    _inferred: dict[Shape, tuple[Shape, Cost]]
+
+    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+        try:
+            return self._inferred[shape]
+        except AttributeError:  # the first time
+            object.__setattr__(self, "_inferred", {})
+        except KeyError:
+            pass
+        inferred = self._inferred[shape] = self._infer(shape)
+        return inferred
+
+    @abstractmethod
+    def _infer(self, shape: Shape) -> tuple[Shape, Cost]:
+        """Return what `infer` does, from what the children infer."""
+
+
+def _in_turn(children: Children, shape: Shape) -> tuple[Shape, Cost]:
+    costs = []
+    for _, child in children:
+        shape, cost = child.infer(shape)
+        costs.append(cost)
+    return shape, Cost.total(costs)
+
+
 @dataclass(frozen=True, slots=True)
-class Seq:
+class Seq(_Combinator):
     """Layers one after another, each with the name that its parameters bear."""
 
     tag: ClassVar[str] = "Seq"
     children: Children
 
-    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
-        costs = []
-        for _, child in self.children:
-            shape, cost = child.infer(shape)
-            costs.append(cost)
-        return shape, Cost.total(costs)
+    def _infer(self, shape: Shape) -> tuple[Shape, Cost]:
+        return _in_turn(self.children, shape)
 
 
 @dataclass(frozen=True, slots=True)
-class Concat:
+class Concat(_Combinator):
     """Branches over the same input, concatenated along the channels."""
 
     tag: ClassVar[str] = "Concat"
     children: Children
 
-    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+    def _infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Raise `InputError` where the branches' maps differ in size."""
         return _join([(name, *child.infer(shape)) for name, child in self.children])
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class Split(_Combinator):
     """The channels dealt out in equal runs, one to each branch, and concatenated again."""
 
     tag: ClassVar[str] = "Split"
     children: Children
 
-    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+    def _infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Raise `InputError` where the channels do not divide among the branches."""
         c, h, w = as_map(shape, "a split")
         if c % len(self.children):
@@ -69,28 +100,28 @@ def _join(branches: list[tuple[str, Shape, Cost]]) -> tuple[Shape, Cost]:
 
 
 @dataclass(frozen=True, slots=True)
-class Residual:
+class Residual(_Combinator):
     """A residual: the input plus what the children, one after another, make of it."""
 
     tag: ClassVar[str] = "Add"
     children: Children
 
-    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+    def _infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Raise `InputError` where the children change the shape."""
-        after, cost = Seq(self.children).infer(shape)
+        after, cost = _in_turn(self.children, shape)
         if after != shape:
             raise InputError(f"a residual needs equal shapes, and has {shape} and {after}")
         return shape, cost + Cost(elementwise=numel(shape))
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(_Combinator):
     """Branches over the same input, added."""
 
     tag: ClassVar[str] = "Sum"
     children: Children
 
-    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+    def _infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Raise `InputError` where the branches' shapes differ."""
         branches = [(name, *child.infer(shape)) for name, child in self.children]
         after = branches[0][1]
@@ -105,22 +136,22 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(_Combinator):
     """The input times one factor a channel, which the children make of it (squeeze-and-excite)."""
 
     tag: ClassVar[str] = "Gate"
     children: Children
 
-    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+    def _infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Raise `InputError` where the children do not end in one number a channel."""
-        after, cost = Seq(self.children).infer(shape)
+        after, cost = _in_turn(self.children, shape)
         if numel(after) != shape[0]:
             raise InputError(f"a gate over {shape[0]} channels gets factors of shape {after}")
         return shape, cost + Cost(elementwise=numel(shape))
 
 
 @dataclass(frozen=True, slots=True)
-class CoordinateGate:
+class CoordinateGate(_Combinator):
     """The input times a factor for each of its lines and one for each of its columns.
 
     Of a map `(C, H, W)` the means of the lines and those of the columns, `(C, H + W, 1)`, go
@@ -132,7 +163,7 @@ class CoordinateGate:
     tag: ClassVar[str] = "CoordinateGate"
     children: Children
 
-    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+    def _infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Raise `InputError` where the children do not end in factors of the input's channels."""
         both, *strips = self.parts(shape)
         (_, trunk), *gates = self.children
@@ -154,7 +185,7 @@ class CoordinateGate:
 
 
 @dataclass(frozen=True, slots=True)
-class AuxHead:
+class AuxHead(_Combinator):
     """A head at the side, an auxiliary classifier: the input passes on unchanged.
 
     What the children make of it are logits, which only training reads.
@@ -167,13 +198,14 @@ class AuxHead:
     weight: float
     """What its loss is multiplied by in the whole loss."""
 
-    def infer(self, shape: Shape) -> tuple[Shape, Cost]:
+    def _infer(self, shape: Shape) -> tuple[Shape, Cost]:
         """Return the params as on a map that is large enough, and no MACs."""
         channels, *sides = shape
         refused: list[InputError] = []
         for power in range(DOUBLINGS):
             try:
-                _, cost = Seq(self.children).infer((channels, *(side << power for side in sides)))
+                larger = (channels, *(side << power for side in sides))
+                _, cost = _in_turn(self.children, larger)
             except InputError as error:
                 refused.append(error)
             else:
@@ -182,7 +214,7 @@ class AuxHead:
 
     def check(self, shape: Shape) -> None:
         """Raise an `InputError` where the head cannot be run on such a map."""
-        Seq(self.children).infer(shape)
+        _in_turn(self.children, shape)
 
 
 SIDE_BY_SIDE = (Concat, Split, Sum)  # whose children all work on the input, and not in turn

@@ -26,7 +26,7 @@ from fuseablate.layers import (
 )
 from fuseablate.ops.fields import Bool, Choice, Int, field
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import GATES, NL, Normed, act_layer
+from fuseablate.ops.shared import GATES, NL, Normed, act_layer, shared
 from fuseablate.ops.values import scaled
 
 SIGMOID = "sigmoid"  # of both kinds of attention, as published
@@ -77,16 +77,21 @@ class WithSE(Normed):
                 f"SE with reduction {self.se_reduction} squeezes {of} channels to none; "
                 f"use a reduction of at most {of}"
             )
-        return Gate(
-            named(
-                pool=GlobalPool(),
-                flatten=Flatten(),
-                fc1=Linear(channels, squeezed, self.se_bias),
-                act=act_layer(self.se_nl),
-                fc2=Linear(squeezed, channels, self.se_bias),
-                gate=Act(self.se_gate),
-            )
+        return _squeeze_excite(channels, squeezed, self.se_bias, self.se_nl, self.se_gate)
+
+
+@shared
+def _squeeze_excite(channels: int, squeezed: int, bias: bool, nl: str, gate: str) -> Gate:
+    return Gate(
+        named(
+            pool=GlobalPool(),
+            flatten=Flatten(),
+            fc1=Linear(channels, squeezed, bias),
+            act=act_layer(nl),
+            fc2=Linear(squeezed, channels, bias),
+            gate=Act(gate),
         )
+    )
 
 
 def reach(channels: int) -> int:

@@ -27,7 +27,7 @@ from fuseablate.layers import (
 from fuseablate.ops.fields import Bool, Channels, Choice, Int, field
 from fuseablate.ops.gates import WithSE
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, act_layer, residual
+from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, act_layer, residual, shared_conv
 from fuseablate.ops.spatial import FORM
 from fuseablate.ops.values import check_kernel, same_padding, width_of
 
@@ -88,12 +88,12 @@ class InvertedBottleneck(WithSE):
         gated = self.out if self.se_place == "after_project" else channels
         se = self.gate(gated, cin, settings)
         body = seq(
-            expand=None if leave_out else self.conv_norm(Conv(cin, exp), settings, self.nl),
+            expand=None if leave_out else self.conv_norm(shared_conv(cin, exp), settings, self.nl),
             depthwise=spatial,
             se=se if self.se_place == "before_nl" else None,
             act=act_layer(self.nl if self.nl2 == "same" else self.nl2),
             se_after=se if self.se_place == "after_nl" else None,
-            project=self.conv_norm(Conv(channels, self.out), settings),
+            project=self.conv_norm(shared_conv(channels, self.out), settings),
             se_last=se if self.se_place == "after_project" else None,
         )
         joins = self.residual and self.residual_fits(cin)
@@ -112,7 +112,7 @@ class InvertedBottleneck(WithSE):
     ) -> Layer:
         """Return a depthwise convolution with its norm; it strides as the row does."""
         stride = stride or (self.stride, self.stride)
-        conv = Conv(channels, channels, kernel, stride, same_padding(kernel), groups=channels)
+        conv = shared_conv(channels, channels, kernel, stride, same_padding(kernel), channels)
         return self.conv_norm(conv, settings)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -63,7 +64,14 @@ GATES = Choice(ActivationNames(True), ActivationAliases(True))
 NORM = Choice(("batch", "group", "layer", "none"))
 GROUPS = 32  # of group normalisation, as published (Wu and He, ECCV 2018)
 
+# Makes what rows are made of most once for all rows and variants: a search counts a hundred
+# thousand networks out of a few thousand parts, each of which infers its shapes and costs once.
+# Typed, since 1 and 1.0 are equal and differ in a digest.
+shared = functools.lru_cache(maxsize=100_000, typed=True)
+shared_conv = shared(Conv)
 
+
+@shared
 def act_layer(nl: str | None) -> Layer | None:
     """Return the non-linearity that the field names, or None."""
     return None if nl in (None, "identity") else Act(str(nl))
@@ -91,27 +99,50 @@ class Normed(Row):
 
     def norm_layer(self, channels: int, settings: Settings) -> Layer | None:
         """Return the norm that the field names, or None."""
-        if self.norm in (None, "none"):
-            return None
-        if self.norm == "layer":
-            return LayerNorm(channels, settings.norm_eps)
-        groups = math.gcd(GROUPS, channels) if self.norm == "group" else 0
-        # A group norm has no running statistics, and so no momentum.
-        momentum = {} if groups else {"momentum": settings.norm_momentum}
-        return Norm(channels, groups, settings.norm_eps, **momentum)
+        return _norm_layer(self.norm, channels, settings.norm_eps, settings.norm_momentum)
 
     def conv(self, conv: Conv) -> Conv:
         """Return a convolution of this row, its weights standardised where the row says so."""
-        if not self.weight_std:
-            return conv
-        if conv.cin == conv.groups and conv.kernel == (1, 1):
-            raise InputError(
-                "weight_std=true needs kernels of several weights, and a depthwise 1x1 has one; "
-                "use a larger kernel"
-            )
-        return dataclasses.replace(conv, standardised=True)
+        return _standardised(conv) if self.weight_std else conv
 
     def conv_norm(self, conv: Conv, settings: Settings, nl: str | None = None) -> Layer:
         """Return a convolution with its norm and non-linearity, where it has them."""
-        norm = self.norm_layer(conv.cout, settings)
-        return seq(conv=self.conv(conv), norm=norm, act=act_layer(nl))
+        eps, momentum = settings.norm_eps, settings.norm_momentum
+        return _conv_norm(conv, self.weight_std, self.norm, eps, momentum, nl=nl)
+
+
+@shared
+def _conv_norm(
+    conv: Conv,
+    standardised: bool,
+    norm: str | None,
+    eps: float,
+    momentum: float,
+    *,
+    nl: str | None,
+) -> Layer:
+    return seq(
+        conv=_standardised(conv) if standardised else conv,
+        norm=_norm_layer(norm, conv.cout, eps, momentum),
+        act=act_layer(nl),
+    )
+
+
+@shared
+def _norm_layer(norm: str | None, channels: int, eps: float, momentum: float) -> Layer | None:
+    if norm in (None, "none"):
+        return None
+    if norm == "layer":
+        return LayerNorm(channels, eps)
+    if norm == "group":  # which has no running statistics, and so no momentum
+        return Norm(channels, math.gcd(GROUPS, channels), eps)
+    return Norm(channels, 0, eps, momentum)
+
+
+def _standardised(conv: Conv) -> Conv:
+    if conv.cin == conv.groups and conv.kernel == (1, 1):
+        raise InputError(
+            "weight_std=true needs kernels of several weights, and a depthwise 1x1 has one; "
+            "use a larger kernel"
+        )
+    return dataclasses.replace(conv, standardised=True)
