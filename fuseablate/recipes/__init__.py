@@ -5,6 +5,7 @@ In comes the name of a shipped recipe or a TOML file; out comes a frozen, checke
 
 from __future__ import annotations
 
+from fuseablate.recipes.load import load_recipe
 from fuseablate.recipes.parts import (
     AUGMENTATIONS,
     OPTIMIZER_CLASSES,
@@ -12,19 +13,8 @@ from fuseablate.recipes.parts import (
     resolved,
     takes_weight_decay,
 )
-from fuseablate.recipes.recipe import (
-    OPTIMIZERS,
-    Cosine,
-    EarlyStop,
-    MultiStep,
-    OneCycle,
-    Recipe,
-    Teacher,
-    changed,
-    changes_of,
-    epochs_of,
-    load_recipe,
-)
+from fuseablate.recipes.recipe import OPTIMIZERS, EarlyStop, Recipe, Teacher, changed, changes_of
+from fuseablate.recipes.schedules import Cosine, MultiStep, OneCycle, epochs_of
 
 __all__ = [
     "AUGMENTATIONS",

@@ -1,22 +1,15 @@
-"""Recipes: how a network is trained, as a frozen, checked table. Without torch.
-
-A length of time in a recipe is a `Span`: a whole number counts epochs, a number between 0 and
-1 is a share of the run. Shares follow `epochs` when it is changed.
-"""
+"""The recipe: how a network is trained, as a frozen, checked table. Without torch."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from fuseablate.errors import InputError, unknown
-from fuseablate.io.checked import Schema, checked
-from fuseablate.io.reading import read_toml
+from fuseablate.io.checked import Schema
 from fuseablate.recipes.parts import (
     AUGMENTATIONS,
     OPTIMIZER_CLASSES,
@@ -24,89 +17,9 @@ from fuseablate.recipes.parts import (
     check_options,
     code_of,
 )
+from fuseablate.recipes.schedules import BelowOne, Cosine, Positive, Schedule, check_spans
 
-FOLDER = Path(str(resources.files("fuseablate"))) / "recipes"
-
-
-def _span(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("must be a whole number of epochs or a share of the run such as 0.5")
-    if isinstance(value, float) and not 0 <= value <= 1:
-        raise ValueError("a share of the run lies in 0 to 1; epochs are whole numbers")
-    if value < 0:
-        raise ValueError("must not be negative")
-    return value
-
-
-_Spans = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1)]
-Span = Annotated[int | float, BeforeValidator(_span, json_schema_input_type=_Spans)]
-Positive = Annotated[float, Field(gt=0)]
 _RunId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
-Share = Annotated[float, Field(ge=0, le=1)]
-BelowOne = Annotated[float, Field(ge=0, lt=1)]
-
-
-def epochs_of(span: float, epochs: int) -> float:
-    """Return the length of a Span in epochs, for a run of `epochs`."""
-    return span * epochs if isinstance(span, float) else span
-
-
-class Cosine(Schema):
-    """A linear warm-up, then a cosine down to `final`, then flat.
-
-    Rates are shares of the recipe's `lr`.
-    """
-
-    kind: Literal["cosine"] = "cosine"
-    """A cosine."""
-    warmup: Span = 0
-    """How long the rate rises: epochs, or a share of the run such as 0.05."""
-    start: Share = 0.0
-    """Where the warm-up begins."""
-    decay: Span | None = None
-    """How long the cosine is; by default to the end."""
-    final: Share = 0.0
-    """The rate at the end."""
-    arc: Literal["half", "quarter"] = "half"
-    """Half a period (Loshchilov and Hutter, SGDR, 2017), or the quarter of the RegNet report,
-    which is steepest at its end."""
-    by: Literal["step", "epoch"] = "step"
-    """How often the rate changes."""
-
-
-class MultiStep(Schema):
-    """A linear warm-up, then `lr`, multiplied by `gamma` at each milestone."""
-
-    kind: Literal["multistep"]
-    """Steps."""
-    milestones: Annotated[tuple[Span, ...], Field(strict=False, min_length=1)]
-    """When the rate is multiplied: epochs, or shares of the run such as 0.5."""
-    gamma: Positive = 0.1
-    """What the rate is multiplied by."""
-    warmup: Span = 0
-    """How long the rate rises: epochs, or a share of the run such as 0.05."""
-    start: Share = 0.0
-    """Where the warm-up begins, as a share of `lr`."""
-
-
-class OneCycle(Schema):
-    """One cycle of cosines: from `lr / div` up to `lr`, and down to `lr / div / final_div`.
-
-    Smith and Topin, Super-Convergence, 2018, as in torch's OneCycleLR with a constant momentum.
-    """
-
-    kind: Literal["onecycle"]
-    """One cycle."""
-    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """The share of the run that rises."""
-    div: Annotated[float, Field(ge=1)] = 25.0
-    """`lr` over the rate at the beginning."""
-    final_div: Annotated[float, Field(ge=1)] = 1e4
-    """The rate at the beginning over the one at the end."""
-
-
-Schedule = Annotated[Cosine | MultiStep | OneCycle, Field(discriminator="kind")]
-
 
 # What recipes have keys of their own for, besides the rate and the weight decay, by optimizer, with
 # torch's defaults; the rest are `optimizer_options`.
@@ -220,15 +133,7 @@ class Recipe(Schema):
     """The weight of BSConv-S's penalty, the Frobenius norm of W W^T - 1 of each linear 1x1
     convolution to fewer channels that ends a block's branch (`project`), as in an inverted
     bottleneck, or begins a `bsconv`; 0.1 as published."""
-    augment: Annotated[
-        tuple[
-            Annotated[
-                Augmentation, BeforeValidator(_by_name, json_schema_input_type=str | Augmentation)
-            ],
-            ...,
-        ],
-        Field(strict=False),
-    ] = ()
+    augment: Annotated[tuple[_Augmentation, ...], Field(strict=False)] = ()
     """Behind the crop and the flip, in this order, image by image."""
     teacher: (
         Annotated[Teacher, BeforeValidator(_by_run, json_schema_input_type=str | Teacher)] | None
@@ -258,7 +163,7 @@ class Recipe(Schema):
                 )
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov = true: needs a momentum above 0")
-        self._schedule_fits()
+        check_spans(self.schedule, self.epochs)
         return self
 
     def _optimizer_fits(self) -> None:
@@ -269,31 +174,6 @@ class Recipe(Schema):
             if key in OPTIMIZERS.get(name, {}):
                 raise ValueError(f"optimizer_options.{key}: is a key of the recipe; write {key}")
         check_options(name, OPTIMIZER_CLASSES[name], self.optimizer_options)
-
-    def _schedule_fits(self) -> None:
-        schedule = self.schedule
-        if isinstance(schedule, OneCycle):
-            return
-        warmup = epochs_of(schedule.warmup, self.epochs)
-        spans: tuple[tuple[str, float], ...]
-        if isinstance(schedule, MultiStep):
-            spans = tuple(("milestones", span) for span in schedule.milestones)
-            places = [epochs_of(span, self.epochs) for span in schedule.milestones]
-            if places != sorted(set(places)):
-                raise ValueError(f"schedule.milestones = {list(schedule.milestones)}: must rise")
-            if places[0] < warmup:
-                raise ValueError(
-                    f"schedule.warmup = {schedule.warmup}: must end before the "
-                    f"first milestone, {schedule.milestones[0]}"
-                )
-        else:
-            spans = (("decay", schedule.decay or 0),)
-        for key, span in (("warmup", schedule.warmup), *spans):
-            if epochs_of(span, self.epochs) > self.epochs:
-                raise ValueError(
-                    f"schedule.{key} = {span}: lies beyond the end, epoch "
-                    f"{self.epochs}; a share of the run (0 to 1) never does"
-                )
 
     def check_images(self, count: int, title: str) -> None:
         """Raise `InputError` where the `count` training images of a data set fill no batch."""
@@ -325,46 +205,6 @@ class Recipe(Schema):
     def with_epochs(self, epochs: int) -> Recipe:
         """Return the recipe at another length, with the length in its name."""
         return changed(self, {"epochs": epochs})
-
-
-def shipped_recipes() -> list[str]:
-    """Return the names of the recipes that come with the package, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
-
-
-def load_recipe(name_or_path: str | Path) -> Recipe:
-    """Return a shipped recipe by its name, or the one in a TOML file.
-
-    A file's recipe bears the file's name unless it gives another. With a `base`, another recipe
-    by its name or by its path from the file's folder, it says only what it changes of that.
-    Anything wrong is an InputError with the file, the key, the value and the rule.
-    """
-    return _loaded(str(name_or_path), ())
-
-
-def _loaded(name: str, inside: tuple[Path, ...]) -> Recipe:
-    path = Path(name)
-    if path.suffix != ".toml":
-        if path.name not in shipped_recipes() or len(path.parts) > 1:
-            error = unknown("recipe", name, shipped_recipes())
-            raise InputError(f"{error}; or the path of a .toml file")
-        path = FOLDER / f"{path}.toml"
-    elif inside:
-        path = inside[-1].parent / path
-    if path.resolve() in inside:
-        raise InputError(f"{path}: base: the recipes are each other's base")
-    table = {"name": path.stem, **read_toml(path)}
-    if "base" not in table:
-        return checked(Recipe, table, place=str(path))
-    base = table.pop("base")
-    try:
-        if not isinstance(base, str):
-            raise InputError(f"base = {base}: must be the name of a recipe or the path of a .toml")
-        recipe = _loaded(base, (*inside, path.resolve()))
-        own = {key: table.pop(key) for key in ("name", "title") if key in table}
-        return changed(recipe, table).replace(**own)
-    except InputError as error:
-        raise error.within(str(path)) from None
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from fuseablate.data import load_data
 from fuseablate.data.parts import Data
-from fuseablate.recipes.recipe import Cosine, Recipe
+from fuseablate.recipes.recipe import Recipe
+from fuseablate.recipes.schedules import Cosine
 from fuseablate.runs.record import Curves
 from fuseablate.runs.store import Store
 from fuseablate.spec.spec import Spec

@@ -7,13 +7,9 @@ from pathlib import Path
 import pytest
 
 from fuseablate.errors import InputError
-from fuseablate.recipes.recipe import (
-    Cosine,
-    MultiStep,
-    Recipe,
-    load_recipe,
-    shipped_recipes,
-)
+from fuseablate.recipes.load import load_recipe, shipped_recipes
+from fuseablate.recipes.recipe import Recipe
+from fuseablate.recipes.schedules import Cosine, MultiStep
 from fuseablate.training.schedule import learning_rate
 
 GOOD = """

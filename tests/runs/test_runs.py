@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseablate.errors import InputError, SkippedWarning
-from fuseablate.recipes.recipe import load_recipe
+from fuseablate.recipes.load import load_recipe
 from fuseablate.runs.record import Curves, Failure, Record, Score, pack_bits
 from fuseablate.runs.store import Store, run_digest
 from fuseablate.spec.catalog import load_spec

@@ -12,7 +12,7 @@ from fuseablate.commands.program import main
 from fuseablate.engines.base import Job
 from fuseablate.errors import InputError
 from fuseablate.recipes import changed
-from fuseablate.recipes.recipe import load_recipe
+from fuseablate.recipes.load import load_recipe
 from fuseablate.runs.store import run_digest
 from fuseablate.space.fields import Value
 from fuseablate.space.space import Space, identity_of, recipe_of, size_of, spec_of

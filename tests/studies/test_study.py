@@ -10,7 +10,8 @@ import pytest
 
 from fuseablate.errors import InputError
 from fuseablate.recipes import changed
-from fuseablate.recipes.recipe import OneCycle, load_recipe
+from fuseablate.recipes.load import load_recipe
+from fuseablate.recipes.schedules import OneCycle
 from fuseablate.seeds import SeedPlan
 from fuseablate.studies.study import load_study
 from tests.helpers.study_file import HEAD, factor, loaded, written

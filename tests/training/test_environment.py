@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fuseablate.errors import InputError
-from fuseablate.recipes.recipe import load_recipe
+from fuseablate.recipes.load import load_recipe
 from fuseablate.training.environment import (
     check_precision,
     choose_device,

@@ -26,7 +26,8 @@ from fuseablate.engines.workers import Workers, stacking_workers
 from fuseablate.network.builder import build, initialise, to_module
 from fuseablate.network.stacking import stacked
 from fuseablate.ops import OPS, Settings
-from fuseablate.recipes.recipe import Cosine, load_recipe
+from fuseablate.recipes.load import load_recipe
+from fuseablate.recipes.schedules import Cosine
 from fuseablate.runs.record import Curves, Record
 from fuseablate.runs.store import RunFolder, Store
 from fuseablate.spec.catalog import load_spec

@@ -9,7 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseablate.recipes.recipe import Cosine, EarlyStop, MultiStep, OneCycle, Recipe, load_recipe
+from fuseablate.recipes.load import load_recipe
+from fuseablate.recipes.recipe import EarlyStop, Recipe
+from fuseablate.recipes.schedules import Cosine, MultiStep, OneCycle
 from fuseablate.runs.record import Curves
 from fuseablate.training.schedule import has_stalled, learning_rate
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from fuseablate.recipes.recipe import FOLDER as RECIPES
+from fuseablate.recipes.load import FOLDER as RECIPES
 from fuseablate.spec.catalog import shipped_specs
 from tests.helpers.fuzz.running import run
 from tests.helpers.fuzz.spoiling import as_json, as_toml, spoil, spoilt_values

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from fuseablate.data import load_data
-from fuseablate.recipes.recipe import load_recipe
+from fuseablate.recipes.load import load_recipe
 from fuseablate.runs.record import Curves
 from fuseablate.runs.store import Store
 from fuseablate.spec.catalog import load_spec

@@ -1,0 +1,53 @@
+"""Recipes by their names, and those of TOML files, which may say what they change of another."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from fuseablate.errors import InputError, unknown
+from fuseablate.io.checked import checked
+from fuseablate.io.reading import read_toml
+from fuseablate.recipes.recipe import Recipe, changed
+
+FOLDER = Path(str(resources.files("fuseablate"))) / "recipes"
+
+
+def shipped_recipes() -> list[str]:
+    """Return the names of the recipes that come with the package, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """Return a shipped recipe by its name, or the one in a TOML file.
+
+    A file's recipe bears the file's name unless it gives another. With a `base`, another recipe
+    by its name or by its path from the file's folder, it says only what it changes of that.
+    Anything wrong is an InputError with the file, the key, the value and the rule.
+    """
+    return _loaded(str(name_or_path), ())
+
+
+def _loaded(name: str, inside: tuple[Path, ...]) -> Recipe:
+    path = Path(name)
+    if path.suffix != ".toml":
+        if path.name not in shipped_recipes() or len(path.parts) > 1:
+            error = unknown("recipe", name, shipped_recipes())
+            raise InputError(f"{error}; or the path of a .toml file")
+        path = FOLDER / f"{path}.toml"
+    elif inside:
+        path = inside[-1].parent / path
+    if path.resolve() in inside:
+        raise InputError(f"{path}: base: the recipes are each other's base")
+    table = {"name": path.stem, **read_toml(path)}
+    if "base" not in table:
+        return checked(Recipe, table, place=str(path))
+    base = table.pop("base")
+    try:
+        if not isinstance(base, str):
+            raise InputError(f"base = {base}: must be the name of a recipe or the path of a .toml")
+        recipe = _loaded(base, (*inside, path.resolve()))
+        own = {key: table.pop(key) for key in ("name", "title") if key in table}
+        return changed(recipe, table).replace(**own)
+    except InputError as error:
+        raise error.within(str(path)) from None
