@@ -25,25 +25,20 @@ from fuseablate.layers.combinators import (
     seq,
     walk,
 )
-from fuseablate.layers.primitives import (
+from fuseablate.layers.fixed import (
     Act,
-    ChannelConv,
     ChannelShuffle,
-    Conv,
     Dropout,
     DropPath,
     Flatten,
     GlobalPool,
-    LayerNorm,
-    LayerScale,
-    Linear,
-    Norm,
     Pad,
     Pool,
     Scale,
     Shift,
     ZeroPadShortcut,
 )
+from fuseablate.layers.learned import ChannelConv, Conv, LayerNorm, LayerScale, Linear, Norm
 from fuseablate.layers.shapes import Cost, Layer, OwnLayer, Pair, Shape, as_map, numel
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 from fuseablate.errors import InputError
 from fuseablate.layers.activations import ACTIVATIONS
-from fuseablate.layers.primitives import Act
+from fuseablate.layers.fixed import Act
 from fuseablate.layers.shapes import Cost, Layer, Shape, as_map, numel
 from fuseablate.plugins import content_of
 

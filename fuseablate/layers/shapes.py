@@ -92,3 +92,29 @@ def as_map(shape: Shape, what: str) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise InputError(f"{what} needs a map (C, H, W), and gets a vector of {shape[0]}")
     return shape[0], shape[1], shape[2]
+
+
+def check_channels(shape: Shape, channels: int, what: str) -> None:
+    """Raise `InputError` where `shape` is no map of so many channels."""
+    if as_map(shape, what)[0] != channels:
+        raise InputError(f"{what} of {channels} channels gets {shape[0]}")
+
+
+def window_sides(
+    sides: Pair, kernel: Pair, stride: Pair, padding: Pair, ceil: bool = False
+) -> tuple[int, int]:
+    """Return how often a window fits along each side of a map; `InputError` where it does not."""
+    after = []
+    for n, k, s, p in zip(sides, kernel, stride, padding, strict=True):
+        room = n + 2 * p - k
+        out = room // s + 1
+        # A window that begins in the padding behind the map is left out, as torch does.
+        if ceil and room % s and out * s < n + p:
+            out += 1
+        if out < 1 or (s > n > 1):
+            raise InputError(
+                f"kernel {k} with stride {s} leaves nothing of a {sides[0]}x{sides[1]} map; "
+                + (f"use a stride of at most {n}" if room >= 0 else "use a larger input")
+            )
+        after.append(out)
+    return after[0], after[1]
