@@ -22,7 +22,7 @@ from fuseablate.studies.driver import Driver, View
 from fuseablate.studies.fixed import run_design
 from fuseablate.studies.manifest import Outcome, seen_before
 from fuseablate.studies.plan import Plan
-from fuseablate.studies.search.search import run_search
+from fuseablate.studies.search import run_search
 from fuseablate.studies.trials import open_storage
 from fuseablate.studies.tuning import tune_and_compare
 from fuseablate.tracking import Mode, Tracker

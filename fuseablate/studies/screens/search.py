@@ -14,7 +14,7 @@ from fuseablate.runs import Store
 from fuseablate.space import Admission, Refusal, Space, size_of
 from fuseablate.studies.plan import Plan
 from fuseablate.studies.schema import Search
-from fuseablate.studies.search.sampler import random_assignment, seed_of
+from fuseablate.studies.search import random_assignment, seed_of
 
 PREVIEW_SAMPLES = 1000
 
