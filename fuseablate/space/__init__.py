@@ -10,7 +10,15 @@ from fuseablate.space.admission import Admission, Refusal
 from fuseablate.space.census import Census, draw_assignments, take_census
 from fuseablate.space.fields import Amount, Name, Seeds, Text, Texts, Value, amount, fit_name
 from fuseablate.space.parameters import Categorical, IntRange, Parameter, value_at
-from fuseablate.space.space import Assignment, Space, assignments, is_active, recipe_of, size_of
+from fuseablate.space.space import (
+    Assignment,
+    Space,
+    assignments,
+    is_active,
+    recipe_of,
+    size_of,
+    unchanging,
+)
 
 __all__ = [
     "Admission",
@@ -35,5 +43,6 @@ __all__ = [
     "recipe_of",
     "size_of",
     "take_census",
+    "unchanging",
     "value_at",
 ]

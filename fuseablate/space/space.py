@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 
@@ -66,6 +67,40 @@ def spec_of(space: Space, params: Assignment) -> Spec:
     parameter without a value, and where the edits contradict each other or the table.
     """
     return space.spec.edit_sampled(texts_of(space, params))
+
+
+def unchanging(space: Space) -> Assignment:
+    """Return the values under which the baseline stays what it is.
+
+    A parameter of which no value does so has none. Of a continuous range, x1 and the recipe's own
+    value are tried.
+    """
+    params: dict[str, Value] = {}
+    for parameter in space.parameters:
+        tried = _tried(space, parameter) if is_active(parameter, params) else ()
+        kept = (value for value in tried if _keeps(space, parameter, value))
+        if (value := next(kept, None)) is not None:
+            params[parameter.name] = value
+    return params
+
+
+def _tried(space: Space, parameter: Parameter) -> Sequence[Value]:
+    values = parameter.values()
+    if values is not None:
+        return values
+    assert isinstance(parameter, FloatRange)
+    own = getattr(space.recipe, parameter.recipe) if parameter.recipe else 1.0
+    return [own] if own is not None and parameter.low <= own <= parameter.high else []
+
+
+def _keeps(space: Space, parameter: Parameter, value: Value) -> bool:
+    with suppress(InputError):  # a value that needs others beside it
+        changes = parameter.changes(value)
+        return space.spec.edit_sampled(parameter.edits(value)).edits == space.spec.edits and (
+            space.recipe is None
+            or changed(space.recipe, changes).to_dict() == space.recipe.to_dict()
+        )
+    return False
 
 
 def texts_of(space: Space, params: Assignment) -> list[str]:

@@ -15,7 +15,15 @@ from fuseablate.errors import InputError
 from fuseablate.io.checked import checked
 from fuseablate.space.fields import Value
 from fuseablate.space.parameters import Categorical, IntRange, Parameter, as_text
-from fuseablate.space.space import Space, assignments, edits_of, is_active, size_of, spec_of
+from fuseablate.space.space import (
+    Space,
+    assignments,
+    edits_of,
+    is_active,
+    size_of,
+    spec_of,
+    unchanging,
+)
 from fuseablate.spec.spec import Spec
 from fuseablate.studies.design import expand
 from fuseablate.studies.schema.search import Search
@@ -95,6 +103,18 @@ def test_a_narrow_edit_back_to_the_baseline_is_kept_beside_a_wide_one() -> None:
     assert edits_of(both, {"wide": 7, "one": 5}) == ("fuse.kernel=7", "3.kernel=5")
     assert edits_of(both, {"wide": 7, "one": 7}) == ("fuse.kernel=7",)
     assert spec_of(both, {"wide": 3, "one": 5}).digest() == BASE.digest()
+
+
+def test_the_values_of_the_table_itself() -> None:
+    # row 2 has SE with a reduction of 4 and kernel 3, row 3 has kernel 5
+    whole = space(OP, KERNEL, SE, REDUCTION, WIDTH, DEPTH, ORDER)
+    assert unchanging(whole) == {
+        "op": "full", "kernel.2": 3, "kernel.3": 5, "se": True, "reduction": 4, "width": 1.0,
+        "depth": 1, "order": "1xK,Kx1",
+    }  # fmt: skip
+    assert spec_of(whole, unchanging(whole)) == BASE
+    # no value of the space is the table's own
+    assert unchanging(space({**KERNEL, "choices": [7, 9]}, {**WIDTH, "low": 1.5})) == {}
 
 
 def test_edits_of_the_spec_itself_are_not_the_assignments() -> None:

@@ -31,6 +31,7 @@ def test_a_search_and_its_finalists(tmp_path: Path) -> None:
     chosen = {name: params for name, params in by_name.items() if name != "baseline"}
     assert chosen
     assert chosen == {name: of_trials[name] for name in chosen}
+    assert by_name["baseline"] == {"kernel.2": 3, "kernel.3": 5}  # those of its table
 
 
 def test_the_factors_of_a_design(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fuseablate.errors import InputError
 from fuseablate.runs import MANIFEST, Manifest
-from fuseablate.space import Space
+from fuseablate.space import Assignment, Space, unchanging
 from fuseablate.studies.driver import Driver
 from fuseablate.studies.fixed import FixedWork
 from fuseablate.studies.manifest import Outcome, manifest_of
@@ -45,7 +45,15 @@ def run_search(driver: Driver, search: Search, storage: BaseStorage) -> Outcome:
     driver.run(work)
     runs = _finalists(driver, search, work)
     judged = Trials(open_study(f"{name}-finalists", storage), _distributions(driver, search))
-    driver.run(FixedWork(plan, driver.store, judged, runs, params=_params(work, runs)))
+    driver.run(
+        FixedWork(
+            plan,
+            driver.store,
+            judged,
+            runs,
+            params=_params(work, runs, unchanging(_space(driver, search))),
+        )
+    )
     if random:  # a network that the search had too is not trained again; none becomes a finalist
         driver.run(random)
     drawn_trials = random.trials if random else None
@@ -75,11 +83,13 @@ def _distributions(driver: Driver, search: Search) -> dict[str, BaseDistribution
     return {parameter.name: distribution_of(parameter) for parameter in parameters}
 
 
-def _params(work: SearchWork, runs: Sequence[PlannedRun]) -> dict[str, Mapping[str, Any]]:
-    """Return the parameters of each finalist by the name of its variant; the baseline has none."""
+def _params(
+    work: SearchWork, runs: Sequence[PlannedRun], own: Assignment
+) -> dict[str, Mapping[str, Any]]:
+    """Return the parameters of each finalist by the name of its variant; `own` of the baseline."""
     known = {f"trial {trial.number}": trial.params for trial in work.trials.all()}
     return {
-        run.variant.name: next((known[name] for name in run.variant.names if name in known), {})
+        run.variant.name: next((known[name] for name in run.variant.names if name in known), own)
         for run in runs
     }
 
