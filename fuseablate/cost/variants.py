@@ -12,7 +12,7 @@ from fuseablate.layers import Cost, Residual, Shape, Sum, contains
 from fuseablate.ops import Settings
 from fuseablate.spec import IMAGE_CHANNELS, SPEC_KEYS, Edit, Edited, Editor, KnownRow, Size, Spec
 
-COSTED_ROWS = 400_000  # rows at an input shape whose costs are remembered at most
+COSTED_ROWS = 1_000_000  # rows at an input shape whose costs are remembered at most
 
 
 class Counted(NamedTuple):

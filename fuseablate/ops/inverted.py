@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 from fuseablate.errors import InputError
 from fuseablate.layers import (
-    Children,
     Concat,
     Conv,
     Layer,
@@ -27,7 +26,16 @@ from fuseablate.layers import (
 from fuseablate.ops.fields import Bool, Channels, Choice, Int, field
 from fuseablate.ops.gates import WithSE
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, act_layer, residual, shared_conv
+from fuseablate.ops.shared import (
+    NL,
+    NL_OR_SAME,
+    NORM,
+    act_layer,
+    conv_norm,
+    residual,
+    shared,
+    shared_conv,
+)
 from fuseablate.ops.spatial import FORM
 from fuseablate.ops.values import check_kernel, same_padding, width_of
 
@@ -140,14 +148,24 @@ class Fuse(InvertedBottleneck):
             raise InputError(
                 f"variant=half deals exp out to two convolutions, and {exp} is odd; use {exp + 1}"
             )
-        channels = exp if self.variant == "full" else exp // 2
-        pair: Children = (
-            ("row", self.depthwise(channels, (1, self.kernel), settings)),
-            ("column", self.depthwise(channels, (self.kernel, 1), settings)),
-        )
-        if self.order == "Kx1,1xK":
-            pair = pair[::-1]
-        return (Concat(pair) if self.variant == "full" else Split(pair)), 2 * channels
+        half = self.variant == "half"
+        channels = exp // 2 if half else exp
+        norms = (self.weight_std, self.norm, settings.norm_eps, settings.norm_momentum)
+        pair = _pair(channels, self.kernel, self.stride, *norms, half=half, order=self.order)
+        return pair, 2 * channels
+
+
+@shared
+def _pair(
+    channels: int, kernel: int, stride: int, *norms: Any, half: bool, order: str
+) -> Concat | Split:
+    """Return the two filters of a `Fuse` row; `norms` are what `conv_norm` takes of it."""
+    kernels = {"row": (1, kernel), "column": (kernel, 1)}
+    pair = []
+    for name, sides in kernels.items() if order == "1xK,Kx1" else reversed(kernels.items()):
+        conv = Conv(channels, channels, sides, (stride, stride), same_padding(sides), channels)
+        pair.append((name, conv_norm(conv, *norms)))
+    return Split(tuple(pair)) if half else Concat(tuple(pair))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import functools
 from abc import abstractmethod
@@ -104,7 +103,8 @@ class Fields:
 
     def replaced(self, values: Mapping[str, Any]) -> Self:
         """Return a copy with other values of some fields; only those are checked."""
-        copied = copy.copy(self)
+        copied = object.__new__(type(self))  # a third of the time of `copy.copy`
+        copied.__dict__.update(self.__dict__)
         for name, value in values.items():
             part, _, inner = name.rpartition(".")
             if part:

@@ -108,19 +108,20 @@ class Normed(Row):
     def conv_norm(self, conv: Conv, settings: Settings, nl: str | None = None) -> Layer:
         """Return a convolution with its norm and non-linearity, where it has them."""
         eps, momentum = settings.norm_eps, settings.norm_momentum
-        return _conv_norm(conv, self.weight_std, self.norm, eps, momentum, nl=nl)
+        return conv_norm(conv, self.weight_std, self.norm, eps, momentum, nl=nl)
 
 
 @shared
-def _conv_norm(
+def conv_norm(
     conv: Conv,
     standardised: bool,
     norm: str | None,
     eps: float,
     momentum: float,
     *,
-    nl: str | None,
+    nl: str | None = None,
 ) -> Layer:
+    """Return a convolution with a norm and non-linearity; see the fields of `Normed`."""
     return seq(
         conv=_standardised(conv) if standardised else conv,
         norm=_norm_layer(norm, conv.cout, eps, momentum),

@@ -174,7 +174,7 @@ class Editor(Generic[T]):
             if "depth" in by:
                 after = self._rows.deeper(after, by["depth"])
             if "width" in by:
-                after = [self._rows.wider(known, by["width"], divisor) for known in after]
+                after = self._rows.wider(after, by["width"], divisor)
             after_size = resized(size, by.get("resolution", 1))
             if (after, after_size) == (rows, size):
                 stay = f": channels on the divisor {divisor} stay as they are"

@@ -19,8 +19,9 @@ from fuseablate.spec.edits import STRUCTURE, Edit, widest_first
 from fuseablate.spec.row_edits import EditedRow, KnownRow, edit_row
 from fuseablate.spec.scaling import channels_of, times_deeper, wider
 
-MOST_ROWS = 200_000  # rows, and ways to make them, that are remembered at most
+MOST_ROWS = 1_000_000  # rows, and ways to make them, that are remembered at most
 MOST_PLANS = 1000
+MOST_FACTORS = 1000  # of the width
 
 Target = tuple[str | None, str]
 
@@ -68,6 +69,7 @@ class RowEditor:
         self._edited: dict[int, list[dict[tuple[str, ...], EditedRow]]] = {}  # by the divisor
         self._known: dict[Row, KnownRow] = {}
         self._deep: dict[tuple[KnownRow | int, ...], list[KnownRow]] = {}
+        self._wide: dict[tuple[float, int], dict[KnownRow, KnownRow]] = {}  # by factor, divisor
         self._held = 0
 
     def edit(self, edits: Sequence[Edit], divisor: int, *, idle: bool) -> EditedRows:
@@ -226,8 +228,22 @@ class RowEditor:
             deep += self._deepened(group, times_deeper(len(group), factor) if repeated else None)
         return deep
 
-    def wider(self, known: KnownRow, factor: float, divisor: int) -> KnownRow:
-        """Return a row with its channels times a factor."""
+    def wider(self, rows: Sequence[KnownRow], factor: float, divisor: int) -> list[KnownRow]:
+        """Return the rows with their channels times a factor."""
+        if len(self._wide) >= MOST_FACTORS:
+            self._wide.clear()
+        remembered = self._wide.setdefault((factor, divisor), {})
+        wide = []
+        for known in rows:
+            try:
+                wide.append(remembered[known])
+            except KeyError:
+                self._held += 1
+                remembered[known] = self._wider(known, factor, divisor)
+                wide.append(remembered[known])
+        return wide
+
+    def _wider(self, known: KnownRow, factor: float, divisor: int) -> KnownRow:
         if known.channels is None:
             known.channels = channels_of(known.row)
         channels = wider(known.row, known.channels, factor, divisor)
