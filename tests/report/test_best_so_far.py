@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
 import statistics
-from itertools import permutations
+from itertools import permutations, product
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
 from fuseablate.report import analyse
 from fuseablate.report.screen import print_report
-from fuseablate.report.search_progress import best_so_far, expected_best, shown_counts
+from fuseablate.report.search_progress import (
+    best_so_far,
+    expected_best,
+    hypervolumes,
+    shown_counts,
+)
 from fuseablate.runs.manifest import Searched, Trial
 from tests.helpers.comparisons import BASE, comparison, planned, written
 
@@ -51,6 +59,25 @@ def test_the_expectation_is_the_mean_over_all_orders(scores: list[float]) -> Non
     orders = list(permutations(scores))
     for count, expected in enumerate(expected_best(scores), start=1):
         assert expected == pytest.approx(statistics.fmean(max(order[:count]) for order in orders))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, max_size=9))
+def test_the_hypervolume_is_the_area_that_any_trial_so_far_dominates(
+    points: list[tuple[int, int]],
+) -> None:
+    """Counted square by square: one is dominated by a trial that costs no more and is better."""
+    frame = list(product(range(max(cost for cost, _ in points)), range(max(t for _, t in points))))
+    areas = [
+        sum(any(cost <= x and top1 > y for cost, top1 in points[:count]) for x, y in frame)
+        for count in range(1, len(points) + 1)
+    ]
+    done = [
+        dataclasses.replace(trial, costs={"energy": cost})
+        for trial, (cost, _) in zip(trials(*[float(t) for _, t in points]), points, strict=True)
+    ]
+    expected = [area / max(1, len(frame)) for area in areas]
+    assert hypervolumes(done, "energy") == pytest.approx(expected)
 
 
 def test_the_expectation_of_ten_thousand_even_scores() -> None:
