@@ -244,10 +244,10 @@ class Listed:
         return values[0] if len(values) == 1 else ",".join(map(str, values))
 
     def schema(self) -> JsonSchema:
-        one = self.rule.text if isinstance(self.rule, Kernel) else "[0-9]+"
-        one = f"([0-9]+|{one})"
+        item = self.rule.text if isinstance(self.rule, Kernel) else "[0-9]+"
+        item = f"([0-9]+|{item})"
         example = "1x1,3x3" if isinstance(self.rule, Kernel) else "64,96"
-        return {"anyOf": [self.rule.schema(), _pattern(f"{one}(,{one})*", example)]}
+        return {"anyOf": [self.rule.schema(), _pattern(f"{item}(,{item})*", example)]}
 
 
 def _pattern(pattern: str, *examples: str) -> JsonSchema:

@@ -44,6 +44,6 @@ def penalty(weights: Sequence[Tensor]) -> Tensor:
     norms = []
     for weight in weights:
         rows = weight.flatten(1)
-        one = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
-        norms.append(torch.linalg.matrix_norm(rows @ rows.T - one))
+        identity = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
+        norms.append(torch.linalg.matrix_norm(rows @ rows.T - identity))
     return torch.stack(norms).sum()

@@ -30,15 +30,15 @@ CHUNK = 300_000  # numbers in memory at once: as many as a core keeps near
 
 def settings(comparisons: int) -> list[np.ndarray]:
     """Return spreads (the reference's first) among which the least favourable are sought."""
-    found = []
+    candidates = []
     for wide in sorted({1, 2, (comparisons + 1) // 2, comparisons}):
         for rest in (0.02, 0.4)[: 1 + (wide < comparisons)]:
             for reference in REFERENCES:
-                each = np.full(comparisons + 1, rest)
-                each[1 : 1 + wide] = 1.0
-                each[0] = reference
-                found.append(each)
-    return found
+                spread = np.full(comparisons + 1, rest)
+                spread[1 : 1 + wide] = 1.0
+                spread[0] = reference
+                candidates.append(spread)
+    return candidates
 
 
 def grubbs(scores: np.ndarray) -> np.ndarray:
@@ -60,15 +60,15 @@ def largest(
     spread: np.ndarray, seeds: int, repetitions: int, random: np.random.Generator
 ) -> np.ndarray:
     """Return the largest |t| of each repetition where all means are equal."""
-    found, size = [], max(1, CHUNK // (len(spread) * seeds))
+    largest, size = [], max(1, CHUNK // (len(spread) * seeds))
     for start in range(0, repetitions, size):
         count = min(size, repetitions - start)
         scores = random.standard_normal((count, len(spread), seeds)) * spread[:, None]
         means = scores.mean(2)
         variances = spreads.floored(grubbs(scores))
         errors = np.sqrt((variances[:, 1:] + variances[:, :1]) / seeds)
-        found.append((np.abs(means[:, 1:] - means[:, :1]) / errors).max(1))
-    return np.concatenate(found)
+        largest.append((np.abs(means[:, 1:] - means[:, :1]) / errors).max(1))
+    return np.concatenate(largest)
 
 
 def quantiles(seeds: int, comparisons: int, repetitions: int) -> np.ndarray:

@@ -101,12 +101,12 @@ SCENARIOS = (
 
 def there(scenario: Scenario, variants: int, seeds: int) -> np.ndarray:
     """Return which scores there are (1 + variants, all seeds)."""
-    found = np.zeros((variants + 1, seeds * (1 + scenario.extra)), dtype=bool)
-    found[0] = True
-    found[1:, :seeds] = True
+    present = np.zeros((variants + 1, seeds * (1 + scenario.extra)), dtype=bool)
+    present[0] = True
+    present[1:, :seeds] = True
     if scenario.missing:
-        found[-1, seeds - 1] = False
-    return found
+        present[-1, seeds - 1] = False
+    return present
 
 
 @dataclass(frozen=True)
@@ -184,8 +184,8 @@ def _visible(raw: np.ndarray, n: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         value = df.sum() * np.log(pooled) - (df * np.log(raw)).sum(1)
         value /= 1 + ((1 / df).sum() - 1 / df.sum()) / (3 * (len(df) - 1))
-        found: np.ndarray = chdtrc(len(df) - 1, value) < DIFFERS
-    return found | ((raw <= 1e-18).any(1) & (raw > 1e-18).any(1))
+        differ: np.ndarray = chdtrc(len(df) - 1, value) < DIFFERS
+    return differ | ((raw <= 1e-18).any(1) & (raw > 1e-18).any(1))
 
 
 def _welch(observed: np.ndarray, groups: np.ndarray, raw: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -205,8 +205,8 @@ def _paired(scores: np.ndarray) -> np.ndarray:
     seeds = pairs.shape[2]
     limit = -float(stdtrit(seeds - 1, LEVEL / (2 * pairs.shape[1])))
     errors = pairs.std(2, ddof=1) / math.sqrt(seeds)
-    found: np.ndarray = np.abs(pairs.mean(2)) > limit * errors
-    return found
+    beyond: np.ndarray = np.abs(pairs.mean(2)) > limit * errors
+    return beyond
 
 
 def _holm(p: np.ndarray) -> np.ndarray:
@@ -214,9 +214,9 @@ def _holm(p: np.ndarray) -> np.ndarray:
     ordered = np.take_along_axis(p, order, 1)
     passed = ordered <= LEVEL / np.arange(p.shape[1], 0, -1)
     passed = np.logical_and.accumulate(passed, axis=1)
-    found = np.zeros_like(passed)
-    np.put_along_axis(found, order, passed, 1)
-    return found
+    claimed = np.zeros_like(passed)
+    np.put_along_axis(claimed, order, passed, 1)
+    return claimed
 
 
 def agrees(scores: np.ndarray, mask: np.ndarray, judged: Judged) -> None:

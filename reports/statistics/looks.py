@@ -64,10 +64,10 @@ def looking(scores: np.ndarray, looks: Looks, level: float) -> tuple[np.ndarray,
             some = scores[studied][:, [0, *(1 + columns)], :size]
             mask = np.ones(some.shape[1:], dtype=bool)
             judged = judge(some, mask, level, count)
-            found = judged.verdict
+            verdicts = judged.verdict
             used[np.ix_(studied, columns)] = size
-            claimed[np.ix_(studied, columns)] = found * (1 + judged.robust)
-            waiting[np.ix_(studied, columns)] = ~found
+            claimed[np.ix_(studied, columns)] = verdicts * (1 + judged.robust)
+            waiting[np.ix_(studied, columns)] = ~verdicts
     return claimed, used
 
 
@@ -75,13 +75,13 @@ def agrees(scores: np.ndarray, looks: Looks, claimed: np.ndarray, used: np.ndarr
     """Raise where the package's own looks end otherwise for one of the first studies."""
     for at in range(AGREE):
         table = {str(v): dict(enumerate(row)) for v, row in enumerate(scores[at].tolist())}
-        found, seeds = np.zeros(claimed.shape[1], dtype=int), np.zeros(claimed.shape[1])
+        expected, seeds = np.zeros(claimed.shape[1], dtype=int), np.zeros(claimed.shape[1])
         for look in looked(table, "0", looks, matters=0.0):
             for delta in look.analysis.deltas:
                 seeds[int(delta.variant) - 1] = look.size
                 differs = delta.verdict in ("better", "worse")
-                found[int(delta.variant) - 1] = differs * (1 + (delta.basis == "any spreads"))
-        assert (found == claimed[at]).all()
+                expected[int(delta.variant) - 1] = differs * (1 + (delta.basis == "any spreads"))
+        assert (expected == claimed[at]).all()
         assert (seeds == used[at]).all()
 
 

@@ -119,8 +119,8 @@ def test_a_cost_that_is_named_twice_is_one_of_its_title(tmp_path: Path) -> None:
     for path in paths:
         path.parent.mkdir()
         path.write_text("rows = 8\ncolumns = 8\n", encoding="utf-8")
-    one, other = cost_kinds(f"cycles@{path}" for path in paths)
-    assert one.title != other.title
+    first, second = cost_kinds(f"cycles@{path}" for path in paths)
+    assert first.title != second.title
 
 
 def test_names_of_costs_are_each_written_once() -> None:

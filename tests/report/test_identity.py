@@ -54,8 +54,8 @@ TWO_FILES = [
 ]
 # One file that was edited between two trainings.
 ONE_NAME = [
-    trained(one, seed, top1)
-    for one, tops in ((named("mine"), (0.40, 0.42)), (named("mine", "1.kernel=5"), (0.50, 0.53)))
+    trained(spec, seed, top1)
+    for spec, tops in ((named("mine"), (0.40, 0.42)), (named("mine", "1.kernel=5"), (0.50, 0.53)))
     for seed, top1 in enumerate(tops)
 ]
 

@@ -25,7 +25,7 @@ def study(store: Store, name: str, done: int, waiting: int) -> Path:
 
 def counts(store: Store, *folders: Path) -> list[tuple[str, int, int, bool]]:
     listed = listed_studies(store, folders)
-    return [(one.title, one.done, one.runs, one.ended) for one in listed]
+    return [(study.title, study.done, study.runs, study.ended) for study in listed]
 
 
 def test_the_index_follows_what_changes(tmp_path: Path) -> None:

@@ -71,14 +71,14 @@ def test_a_run_killed_midway_goes_on_in_another_store_bit_equal(
 
     train_small(there, tmp_path / "later", ema=0.9)
     assert Diary(tmp_path / "later").read()[0] == ("begin", 2)
-    (one,), (other,) = Store(whole).records(), Store(there).records()
-    assert (one.test, one.val, one.curves.val_loss) == (
+    (direct,), (other,) = Store(whole).records(), Store(there).records()
+    assert (direct.test, direct.val, direct.curves.val_loss) == (
         other.test, other.val, other.curves.val_loss,
     )  # fmt: skip
-    a, b = (torch.load(Store(root).folder(one.digest) / "weights.pt") for root in (whole, there))
+    a, b = (torch.load(Store(root).folder(direct.digest) / "weights.pt") for root in (whole, there))
     assert a.keys() == b.keys()
     assert all(torch.equal(a[name], b[name]) for name in a)
-    left = {path.name for path in Store(there).folder(one.digest).iterdir()}
+    left = {path.name for path in Store(there).folder(direct.digest).iterdir()}
     assert left == {"record.json", "weights.pt", "lock"}
 
 

@@ -98,8 +98,8 @@ def test_an_assignment_means_edits_and_those_that_change_nothing_are_dropped() -
 
 def test_a_narrow_edit_back_to_the_baseline_is_kept_beside_a_wide_one() -> None:
     wide = {"name": "wide", "kind": "categorical", "choices": [3, 7], "edit": "fuse.kernel={}"}
-    one = {"name": "one", "kind": "categorical", "choices": [3, 5, 7], "edit": "3.kernel={}"}
-    both = space(wide, one)
+    narrow = {"name": "one", "kind": "categorical", "choices": [3, 5, 7], "edit": "3.kernel={}"}
+    both = space(wide, narrow)
     assert edits_of(both, {"wide": 7, "one": 5}) == ("fuse.kernel=7", "3.kernel=5")
     assert edits_of(both, {"wide": 7, "one": 7}) == ("fuse.kernel=7",)
     assert spec_of(both, {"wide": 3, "one": 5}).digest() == BASE.digest()

@@ -11,9 +11,9 @@ from fuseablate.stats import rank_correlation
 def test_the_value_is_scipys_with_ties() -> None:
     first = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3]
     second = [2, 7, 1, 8, 2, 8, 1, 8, 2, 8]
-    found = rank_correlation(first, second)
-    assert found
-    assert found.value == pytest.approx(spearmanr(first, second).statistic)
+    correlation = rank_correlation(first, second)
+    assert correlation
+    assert correlation.value == pytest.approx(spearmanr(first, second).statistic)
 
 
 def test_the_interval_by_hand() -> None:
@@ -21,11 +21,11 @@ def test_the_interval_by_hand() -> None:
     # z = 0.5534; the error is sqrt((1 + 0.12652) / 7) = 0.40117, and the interval reaches 0.78627.
     second = [1, 3, 7, 5, 6, 2, 10, 9, 8, 4]
     assert sum((a - b) ** 2 for a, b in enumerate(second, start=1)) == 82
-    found = rank_correlation(range(10), second)
-    assert found
-    assert found.value == pytest.approx(0.50303, abs=1e-5)
-    assert found.low == pytest.approx(-0.2287, abs=1e-3)
-    assert found.high == pytest.approx(0.8717, abs=1e-3)
+    correlation = rank_correlation(range(10), second)
+    assert correlation
+    assert correlation.value == pytest.approx(0.50303, abs=1e-5)
+    assert correlation.low == pytest.approx(-0.2287, abs=1e-3)
+    assert correlation.high == pytest.approx(0.8717, abs=1e-3)
 
 
 def test_few_pairs_have_no_interval_and_equal_values_no_rank() -> None:

@@ -73,17 +73,17 @@ def accuracy(spec: Spec) -> float:
     best, early rows matter more, a squeeze ratio near 6 is the best, and so on; the noise has a
     standard deviation of 0.3.
     """
-    found = 40 + 10 * math.log2(measure(spec, SIZE).macs / 1e6)
+    score = 40 + 10 * math.log2(measure(spec, SIZE).macs / 1e6)
     for place, row in enumerate(row for row in spec.rows if row.op in ("fuse", "mbconv")):
         cells = row.values()
         kernel = {3: 0.0, 5: 0.5, 7: 0.35}[int(str(cells["kernel"]))]
-        found += kernel * (1.5 if place < 4 else 0.7)
+        score += kernel * (1.5 if place < 4 else 0.7)
         if cells["se"]:
-            found += 0.25 - 0.1 * abs(math.log2(int(str(cells["se_reduction"])) / 6))
-        found += {"relu": 0.0, "hswish": 0.15, "swish": 0.2}[str(cells["nl"])]
-        found += 0.15 * bool(cells["residual"]) - 0.1 * (row.op == "mbconv")
+            score += 0.25 - 0.1 * abs(math.log2(int(str(cells["se_reduction"])) / 6))
+        score += {"relu": 0.0, "hswish": 0.15, "swish": 0.2}[str(cells["nl"])]
+        score += 0.15 * bool(cells["residual"]) - 0.1 * (row.op == "mbconv")
     digest = hashlib.sha256(spec.digest(SIZE).encode()).digest()
-    return found + random.Random(digest).gauss(0, 0.3)
+    return score + random.Random(digest).gauss(0, 0.3)
 
 
 def searched(sampler: str, objectives: Sequence[str], seed: int, trials: int) -> Result:
@@ -96,7 +96,7 @@ def searched(sampler: str, objectives: Sequence[str], seed: int, trials: int) ->
         finalists={"best": best, "seeds": [9]},
     )  # fmt: skip
     proposer = Proposer(table, space(), Admission(space(), SIZE, LIMITS), f"{sampler}-{seed}", [])
-    found: list[tuple[int, float]] = []
+    scored: list[tuple[int, float]] = []
     refused = 0
     for number in range(trials):
         try:
@@ -105,19 +105,19 @@ def searched(sampler: str, objectives: Sequence[str], seed: int, trials: int) ->
             break
         macs, top1 = measure(proposal.spec, SIZE).macs, accuracy(proposal.spec)
         proposer.tell(number, TrialState.COMPLETE, [top1, macs][: len(objectives)])
-        found.append((macs, top1))
+        scored.append((macs, top1))
         refused += sum(proposal.refused.values())
-    score = max(top1 for _, top1 in found) if best else hypervolume(found)
-    return Result("+".join(objectives), sampler, seed, len(found), refused, score)
+    score = max(top1 for _, top1 in scored) if best else hypervolume(scored)
+    return Result("+".join(objectives), sampler, seed, len(scored), refused, score)
 
 
-def hypervolume(found: Sequence[tuple[int, float]]) -> float:
+def hypervolume(scored: Sequence[tuple[int, float]]) -> float:
     """Return the area that the front of (MACs, accuracy) dominates, as a share of its frame.
 
     The frame goes from the smallest networks to the budget, and from 40 to 70 %.
     """
     area, reached = 0.0, FLOOR
-    for macs, top1 in sorted(found):
+    for macs, top1 in sorted(scored):
         if top1 > reached:
             area += (LIMITS["macs"] - macs) * (top1 - reached)
             reached = top1
@@ -137,16 +137,16 @@ def table(results: Sequence[Result]) -> list[str]:
         "| best, or hypervolume | difference to random, paired, 95 % interval |",
         "|---|---|--:|--:|--:|--:|",
     ]
-    most = max(one.trials for one in results)
-    for objectives in dict.fromkeys(one.objectives for one in results):
-        mine = [one for one in results if one.objectives == objectives]
-        by = {(one.sampler, one.seed): one.score for one in mine}
-        for sampler in dict.fromkeys(one.sampler for one in mine):
-            some = [one for one in mine if one.sampler == sampler]
-            whole = sum(one.trials == most for one in some)
-            refused = sum(one.refused for one in some) / sum(one.trials for one in some)
-            mean = statistics.fmean(one.score for one in some)
-            pairs = [one.score - by["random", one.seed] for one in some]
+    most = max(result.trials for result in results)
+    for objectives in dict.fromkeys(result.objectives for result in results):
+        mine = [result for result in results if result.objectives == objectives]
+        by = {(result.sampler, result.seed): result.score for result in mine}
+        for sampler in dict.fromkeys(result.sampler for result in mine):
+            some = [result for result in mine if result.sampler == sampler]
+            whole = sum(result.trials == most for result in some)
+            refused = sum(result.refused for result in some) / sum(result.trials for result in some)
+            mean = statistics.fmean(result.score for result in some)
+            pairs = [result.score - by["random", result.seed] for result in some]
             lines.append(
                 f"| {objectives} | {sampler} | {whole} of {len(some)} | {refused:.1f} "
                 f"| {mean:.3f} | {'' if sampler == 'random' else interval(pairs)} |"
@@ -178,14 +178,14 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     print(f"{feasible():.1%} of the space is feasible")
     results = []
-    for one in all_results(range(args.seeds), args.trials):
-        results.append(one)
-        print(one, flush=True)
+    for result in all_results(range(args.seeds), args.trials):
+        results.append(result)
+        print(result, flush=True)
     if (args.seeds, args.trials) == (20, TRIALS):
         with (HERE / "results.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(field.name for field in fields(Result))
-            writer.writerows((*astuple(one)[:-1], f"{one.score:.4f}") for one in results)
+            writer.writerows((*astuple(result)[:-1], f"{result.score:.4f}") for result in results)
     print("\n".join(table(results)))
 
 
