@@ -28,14 +28,13 @@ from fuseablate.cost.kinds import CostKind
 from fuseablate.cost.memory import inference_memory, largest_batch, training_memory
 from fuseablate.cost.receptive_field import RowReceptiveField, receptive_fields
 from fuseablate.cost.roofline import Processor, Profile, TimedRow
-from fuseablate.cost.variants import Counted, Variants
+from fuseablate.cost.variants import Variants
 
 __all__ = [
     "BUDGETS",
     "COSTS",
     "SUMMARY",
     "CostKind",
-    "Counted",
     "Processor",
     "Profile",
     "RowReceptiveField",

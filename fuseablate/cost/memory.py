@@ -51,11 +51,11 @@ def training_memory(
     return training_peak(spec.layers(size), image, batch, optimizer)
 
 
-def largest_batch(spec: Spec, most: int, size: Size | None = None, optimizer: str = "sgd") -> int:
+def largest_batch(spec: Spec, most: int, size: Size | None = None) -> int:
     """Return of how many images a training step takes at most so many bytes; 0 where of none."""
 
     def fits(batch: int) -> bool:
-        return training_memory(spec, size, batch, optimizer).total <= most
+        return training_memory(spec, size, batch).total <= most
 
     high = 1
     while fits(high):

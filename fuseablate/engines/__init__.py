@@ -8,7 +8,7 @@ from __future__ import annotations
 from fuseablate.engines.base import Engine, Event, Job, StartEngine
 from fuseablate.engines.table import ENGINES, chosen_engine
 from fuseablate.engines.worker import offer_data
-from fuseablate.engines.workers import Asked, Workers, choose_workers, gpu_numbers
+from fuseablate.engines.workers import Asked, Workers, gpu_numbers
 
 __all__ = [
     "ENGINES",
@@ -18,7 +18,6 @@ __all__ = [
     "Job",
     "StartEngine",
     "Workers",
-    "choose_workers",
     "chosen_engine",
     "gpu_numbers",
     "offer_data",

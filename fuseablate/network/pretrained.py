@@ -198,15 +198,6 @@ def name_map(
     return pairs
 
 
-def converted(
-    network: nn.Module, theirs: Mapping[str, Tensor], last: Iterable[str] = ()
-) -> dict[str, Tensor]:
-    """Return another network's state under our names and in our shapes; see `name_map`."""
-    ours = network.state_dict()
-    pairs = name_map(network, theirs, last)
-    return {our: theirs[their].reshape(ours[our].shape) for their, our in pairs.items()}
-
-
 def _moved(names: list[str], last: list[str]) -> list[str]:
     """Return the names with those of the modules `last` at the end of the module they are in."""
     modules = {name: [".".join(name.split(".")[:end]) for end in _levels(name)] for name in names}

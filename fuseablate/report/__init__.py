@@ -7,7 +7,7 @@ is written: on a terminal (`screen`) or to files (`files`). A `Report` is what u
 
 from __future__ import annotations
 
-from fuseablate.report.analysis import AnalysedComparison, analyse
+from fuseablate.report.analysis import analyse
 from fuseablate.report.collect import of_records, of_study
 from fuseablate.report.columns import COLUMN_NAMES, run_table
 from fuseablate.report.comparison import METRICS, Comparison
@@ -17,7 +17,6 @@ from fuseablate.report.report import Report, compare
 __all__ = [
     "COLUMN_NAMES",
     "METRICS",
-    "AnalysedComparison",
     "Comparison",
     "Report",
     "ReportOptions",

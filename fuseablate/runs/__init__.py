@@ -10,7 +10,7 @@ from __future__ import annotations
 from fuseablate.runs.identity import alike, differing, networks_of
 from fuseablate.runs.listed import ListedRun, listed_runs
 from fuseablate.runs.listing import listed_studies
-from fuseablate.runs.lookup import record_named, run_named, select_runs
+from fuseablate.runs.lookup import record_named, select_runs
 from fuseablate.runs.manifest import (
     BASELINE,
     JOURNAL,
@@ -100,7 +100,6 @@ __all__ = [
     "record_named",
     "run_digest",
     "run_digests",
-    "run_named",
     "select_runs",
     "stored_run",
     "teacher_cost",

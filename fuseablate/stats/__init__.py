@@ -6,7 +6,7 @@ Plain numbers in and out; scores are in percent, and higher is better.
 from __future__ import annotations
 
 from fuseablate.stats.analysis import analyse_scores
-from fuseablate.stats.deltas import BASES, Analysis, Basis, Delta, Interval
+from fuseablate.stats.deltas import BASES, Analysis, Basis, Delta
 from fuseablate.stats.effects import effects
 from fuseablate.stats.fit import Scores
 from fuseablate.stats.images import widened
@@ -20,7 +20,6 @@ __all__ = [
     "Analysis",
     "Basis",
     "Delta",
-    "Interval",
     "RankCorrelation",
     "Scores",
     "analyse_looks",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fuseablate import build, measure
 from fuseablate.network.check import verify
-from fuseablate.network.pretrained import converted
+from fuseablate.network.pretrained import name_map
 from fuseablate.spec.spec import Spec
 
 
@@ -91,3 +91,12 @@ def reference_macs(reference: nn.Module, image: torch.Tensor) -> int:
 def check_costs(spec: Spec, size: tuple[int, int] | None = None) -> None:
     """Assert that the built network has the shapes, params and MACs of each row."""
     assert verify(spec, size) == []
+
+
+def converted(
+    network: nn.Module, theirs: Mapping[str, Tensor], last: Iterable[str] = ()
+) -> dict[str, Tensor]:
+    """Return another network's state under our names and in our shapes; see `name_map`."""
+    ours = network.state_dict()
+    pairs = name_map(network, theirs, last)
+    return {our: theirs[their].reshape(ours[our].shape) for their, our in pairs.items()}

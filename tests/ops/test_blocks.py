@@ -18,10 +18,9 @@ from torchvision.models.shufflenetv2 import InvertedResidual
 from fuseablate import InputError, Spec, build, load_spec
 from fuseablate.layers import canonical
 from fuseablate.network.builder import to_module
-from fuseablate.network.pretrained import converted
 from fuseablate.network.stacking import stacked
 from fuseablate.ops import OPS, Settings
-from tests.helpers.references import check_costs, randomise
+from tests.helpers.references import check_costs, converted, randomise
 
 SHAPE = (16, 9, 11)
 SETTINGS = Settings(classes=10, dropout=0.0, norm_eps=1e-5)

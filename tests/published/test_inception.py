@@ -15,8 +15,8 @@ from torchvision.models.inception import InceptionAux
 from fuseablate import InputError, Spec, load_spec, measure
 from fuseablate.network.builder import to_module
 from fuseablate.network.modules import AuxHead
-from fuseablate.network.pretrained import Published, converted
-from tests.helpers.references import check_costs, randomise, same_function, same_size
+from fuseablate.network.pretrained import Published
+from tests.helpers.references import check_costs, converted, randomise, same_function, same_size
 
 
 def googlenet() -> nn.Module:

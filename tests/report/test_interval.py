@@ -12,7 +12,8 @@ import pytest
 from scipy.stats import norm
 
 from fuseablate.commands.program import main
-from fuseablate.report import AnalysedComparison, ReportOptions, analyse
+from fuseablate.report import ReportOptions, analyse
+from fuseablate.report.analysis import AnalysedComparison
 from fuseablate.report.files import WRITERS
 from tests.helpers.comparisons import STUDIES, shown, stored, written
 

@@ -17,7 +17,7 @@ from fuseablate.report.columns import delta_cell, mean_sd
 from fuseablate.report.screen import print_report
 from fuseablate.runs.store import Store
 from fuseablate.spec.catalog import load_spec
-from fuseablate.stats import Delta, Interval
+from fuseablate.stats.deltas import Delta, Interval
 from tests.helpers.golden import Golden
 from tests.helpers.records import RECORDS, record
 

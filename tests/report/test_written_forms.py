@@ -16,7 +16,7 @@ from fuseablate.report import ReportOptions
 from fuseablate.report.analysis import pareto_front
 from fuseablate.report.screen.drawings import interval_bar, sparkline
 from fuseablate.report.search_progress import hypervolumes
-from fuseablate.stats import Delta, Interval
+from fuseablate.stats.deltas import Delta, Interval
 from tests.helpers.comparisons import (
     BASE,
     LEAN,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fuseablate.errors import InputError
-from fuseablate.runs import Store, record_named, run_named, select_runs
-from fuseablate.runs.lookup import runs_of_study
+from fuseablate.runs import RunStatus, Store, StudyStatus, record_named, select_runs
+from fuseablate.runs.lookup import run_named, runs_of_study
 from tests.helpers.paths import REPORTS
 from tests.helpers.records import plain_record, put
 
@@ -83,6 +83,8 @@ def test_an_unknown_name_is_told_the_nearest(store: Store) -> None:
     assert "unknown run '0ab2" in str(single.value)
     assert "kernels" not in str(single.value)
     assert "unknown study or run ''" in refused(store, "")
+    (store.root / IDS[3]).rmdir()  # three runs are named, and there are no more
+    assert refused(store, "e").endswith(f"{IDS[0]})")
 
 
 def test_a_store_without_anything(tmp_path: Path) -> None:
@@ -90,8 +92,11 @@ def test_a_store_without_anything(tmp_path: Path) -> None:
     assert refused(store, "se") == f"'se': {tmp_path} holds no run and no study"
     with pytest.raises(InputError, match=f"^'se': {tmp_path} holds no run$"):
         run_named(store, "se")
-    (tmp_path / "studies" / "other-01234567").mkdir(parents=True)
+    for folder in ("other-01234567", "other-89abcdef"):
+        (tmp_path / "studies" / folder).mkdir(parents=True)
+    (tmp_path / "studies" / "index.json").write_text("no study, but a file")
     assert "unknown study or run 'se' (choices: other)" in refused(store, "se")
+    assert len(select_runs(store, []).studies) == 2
 
 
 def test_a_study_is_named_with_its_digest_or_without_then_the_newest(tmp_path: Path) -> None:
@@ -102,7 +107,7 @@ def test_a_study_is_named_with_its_digest_or_without_then_the_newest(tmp_path: P
     for at, study in enumerate(("se-f6a509d9", "se-iso-ced5fd01", "se-00000000")):
         os.utime(tmp_path / "studies" / study, (at, at))
     ids = runs_of_study(tmp_path / "studies" / "se-iso-ced5fd01")
-    for run in sorted(ids)[:2]:
+    for run in sorted(ids)[:8]:
         (tmp_path / run).mkdir()
     named = {
         name: select_runs(store, [name]) for name in ("se", "se-f6a509d9", "se-iso", "x/se.toml")
@@ -112,8 +117,21 @@ def test_a_study_is_named_with_its_digest_or_without_then_the_newest(tmp_path: P
         "x/se.toml": "se-00000000",
     }  # fmt: skip
     # Those of its runs that are here, and no others.
-    assert [folder.name for folder in named["se-iso"].runs] == sorted(ids)[:2]
+    assert [folder.name for folder in named["se-iso"].runs] == sorted(ids)[:8]
     assert len(ids) == 9  # reference, variant and its rescaled self, by three seeds
+
+
+def test_the_runs_of_a_study_are_those_compared_and_those_of_trials(tmp_path: Path) -> None:
+    folder = tmp_path / "se-f6a509d9"
+    shutil.copytree(REPORTS / "se" / "studies" / folder.name, folder)
+    compared = {record.parent.name for record in (REPORTS / "se").glob("*/record.json")}
+    assert runs_of_study(folder) <= compared
+    before = runs_of_study(folder)
+    trial = RunStatus("trial 0", 0, "abcdef" + 58 * "0", epochs=1)
+    StudyStatus("se", "SE", 1, 1, [trial]).save(folder)
+    assert runs_of_study(folder) == before | {"abcdef0000000000"}
+    (folder / "study.json").unlink()
+    assert runs_of_study(folder) == {"abcdef0000000000"}
 
 
 def test_a_study_whose_files_are_spoilt_or_gone_has_no_runs(tmp_path: Path) -> None:

@@ -9,10 +9,7 @@ from scipy.stats import t
 from fuseablate.seeds import Looks
 from fuseablate.stats import Scores, analyse_looks, undecided
 from fuseablate.stats.looks import level_of
-
-
-def by_seed(*values: float) -> dict[int, float]:
-    return dict(enumerate(values))
+from tests.helpers.scores import by_seed
 
 
 @pytest.mark.parametrize(

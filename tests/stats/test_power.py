@@ -11,18 +11,16 @@ from scipy import stats as reference
 from fuseablate.stats import (
     BASES,
     Analysis,
+    Basis,
     Scores,
     analyse_scores,
     dunnett,
     seeds_needed,
     smallest,
+    spreads,
 )
 from fuseablate.stats.power import best_reference, narrowed
-
-
-def by_seed(*values: float) -> dict[int, float]:
-    return dict(enumerate(values))
-
+from tests.helpers.scores import by_seed
 
 # The gains of the other are 1, 0, 1, 1 and -0.5: their variance is 0.5, half of it a run's.
 PAIR = {"a": by_seed(50, 51, 52, 51, 50.5), "b": by_seed(51, 51, 53, 52, 50)}
@@ -191,6 +189,81 @@ def test_the_power_whatever_the_spreads_is_that_of_the_widest_variant() -> None:
     difference, other = (smallest(judged, "any spreads") for judged in (analysis, swapped))
     # The draws of the variances are by position: 2,000 of them are alike to some percent.
     assert difference == pytest.approx(other, rel=0.03)
+
+
+def seen_of_three(analysis: Analysis, size: float, limit: float) -> float:
+    """Return how often the widest of two variants is seen in simulated runs, beside the other.
+
+    No variance is taken below half of the mean of the three, as docs/statistics.md says.
+    """
+    rng = np.random.default_rng(4)
+    reference_sd, *others = (analysis.own or {}).values()
+    counts = (analysis.seeds if analysis.blocked else analysis.base, *[analysis.seeds] * 2)
+    scores = [
+        rng.normal(mean, sd, (200_000, count))
+        for mean, sd, count in zip((0, size, 0), (reference_sd, *sorted(others)[::-1]), counts,
+                                   strict=True)
+    ]  # fmt: skip
+    variances = np.array([runs.var(1, ddof=1) for runs in scores])
+    variances = np.maximum(variances, variances.mean(0) / 2)
+    error = np.sqrt(variances[0] / counts[0] + variances[1] / counts[1])
+    return float((abs(scores[1].mean(1) - scores[0].mean(1)) > limit * error).mean())
+
+
+def test_the_power_of_several_variants_whatever_their_spreads() -> None:
+    analysis = analyse_scores(WILD, "a")
+    assert analysis.blocked
+    difference = smallest(analysis, "any spreads")
+    assert difference
+    limit = spreads.critical(2, 4, 4)
+    assert seen_of_three(analysis, difference, limit) == pytest.approx(0.8, abs=0.02)
+
+
+def test_the_power_of_several_variants_beside_a_reference_with_more_seeds() -> None:
+    scores: Scores = {
+        "a": dict(enumerate([40.0, 44.0, 37.5, 42.5, 40.2, 39.1, 45.0, 36.0])),
+        "b": {20: 40.3, 21: 41.2, 22: 39.4},
+        "c": {30: 40.9, 31: 37.2, 32: 43.6},
+    }
+    analysis = analyse_scores(scores, "a")
+    assert (analysis.blocked, analysis.seeds, analysis.base) == (False, 3, 8)
+    difference = smallest(analysis, "any spreads")
+    assert difference
+    limit = spreads.critical(2, 3, 8)
+    assert seen_of_three(analysis, difference, limit) == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize("scores", [PAIR, THREE])
+@pytest.mark.parametrize("basis", BASES)
+def test_seeds_that_the_reference_has_alone_tell_nothing_in_blocks(
+    scores: Scores, basis: Basis
+) -> None:
+    more = {**scores, "a": {**scores["a"], 90: 47.0, 91: 41.0}}
+    analysis, wider = analyse_scores(scores, "a"), analyse_scores(more, "a")
+    assert wider.blocked
+    assert wider.base == analysis.base + 2
+    assert smallest(wider, basis) == pytest.approx(smallest(analysis, basis))
+
+
+def test_the_power_of_a_pair_that_is_one_of_four_comparisons() -> None:
+    # Bonferroni: each has a quarter of the 5 %, half of that at each end.
+    analysis = analyse_scores(PAIR, "a", comparisons=4)
+    size = smallest(analysis, "any spreads")
+    assert size
+    assert analysis.sd
+    limit = float(reference.t.ppf(1 - 0.05 / 8, 4))
+    assert noncentral(size / (analysis.sd * math.sqrt(2 / 5)), limit, 4) == pytest.approx(
+        0.8, abs=1e-4
+    )
+    apart: Scores = {
+        "a": dict(enumerate([40.0, 41.0, 39.5, 40.5, 40.2, 39.1])),
+        "b": {20: 40.3, 21: 43.2, 22: 38.4, 23: 40.9},
+    }
+    analysis = analyse_scores(apart, "a", comparisons=4)
+    size = smallest(analysis, "any spreads")
+    assert size
+    limit = float(reference.t.ppf(1 - 0.05 / 8, 3))
+    assert seen(analysis, size, 4, 6, limit) == pytest.approx(0.8, abs=0.012)
 
 
 @pytest.mark.parametrize("scores", [PAIR, THREE, WILD])

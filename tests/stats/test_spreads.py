@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from fuseablate.stats import Delta, Interval, Scores, analyse_scores, smallest, spreads
+from fuseablate.stats import Delta, Scores, analyse_scores, smallest, spreads
+from fuseablate.stats.deltas import Interval
 from fuseablate.stats.fit import fit
 
 
