@@ -102,9 +102,9 @@ class Request:
     """How many validation images there are to be: 0, or None for a tenth of each class."""
 
 
-_CIFAR = {"size": Count(32, 32, 32)}
+_CIFAR = {"size": Count(32, 32, 32, doc="The side of its images, in pixels.")}
 _GENERATED = {
-    "size": Count(32, 8, 512),
+    "size": Count(32, 8, 512, doc="The side of the images, in pixels."),
     "seed": Count(0, 0, doc="What is drawn."),
     "classes": Count(100, 2, 100),
     "train_images": Count(100, 2, doc="For each class."),

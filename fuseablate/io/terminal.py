@@ -104,7 +104,7 @@ def _broken(text: str, width: int) -> Iterator[str]:
         if line:
             yield line
         line = ""
-        for part in re.split(r"(?<=[.=,;:_-])", word):
+        for part in re.split(r"(?<=[.=,;:_-])(?<!\d\.)", word):
             if line and cell_len(line + part) > width:
                 yield line
                 line = ""

@@ -186,7 +186,9 @@ def _data() -> JsonSchema:
         arguments: JsonSchema = {}
         for key, count in data.arguments.items():
             bounds = {"minimum": count.least, "maximum": count.most, "default": count.default}
-            given = {rule: bound for rule, bound in bounds.items() if bound is not None}
+            given: JsonSchema = {rule: bound for rule, bound in bounds.items() if bound is not None}
+            if count.least == count.most:
+                given = {"enum": [count.least]}
             arguments[key] = _doc({"type": "integer", **given}, count.doc)
         needed = [key for key, count in data.arguments.items() if count.default is None]
         keys = {"name": {"const": name}, **arguments, "val": _doc({"enum": [0]}, VAL_DOC)}

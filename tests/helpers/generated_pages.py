@@ -74,7 +74,7 @@ def _sections(listed: Sequence[KeyTable]) -> Iterator[str]:
         if table.doc:
             yield table.doc
         rows = [[f"`{key.name}`", _escaped(key.takes), _escaped(key.doc)] for key in table.keys]
-        yield _table(["Key", "Takes", ""], rows)
+        yield _table(["Key", "Takes", "Meaning"], rows)
 
 
 def _page(title: str, intro: str, *parts: str) -> str:

@@ -23,6 +23,7 @@ from fuseablate import (
     plan_study,
 )
 from fuseablate.commands.program import main
+from fuseablate.io.terminal import Named
 from tests.helpers.records import plain_record
 from tests.helpers.study_file import factor, written
 
@@ -134,6 +135,13 @@ def test_a_notebook_shows_tables(edited: Spec) -> None:
     assert [dict(zip(head, row, strict=True))["exp"] for row in rows][10] == "576"
     assert len(rows) == 16
     assert "1,306,112 params" in page.rest
+
+
+def test_a_number_is_not_broken_at_its_point() -> None:
+    out = io.StringIO()
+    Console(file=out, width=17).print(Named("slim", "scale.width=x0.5 4.kernel=3"))
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert lines == ["slim", "  scale.width=", "  x0.5 4.kernel=3"]
 
 
 def test_names_are_text_in_a_notebook_and_on_a_terminal() -> None:

@@ -54,6 +54,8 @@ def test_the_hypervolume_by_hand() -> None:
     # The frame is 2 ms x 40 %. The first trial costs all of it; the second dominates 1 ms x 40 %.
     assert hypervolumes(done, "latency") == [0.0, 0.5]
     assert sparkline([0.0, 0.5]) == "0.000 ▁█ 0.500"
+    # 13 columns have room for one block between two numbers of five characters
+    assert sparkline([0.0, 0.25, 0.5], width=13) == "0.000 █ 0.500"
 
 
 @pytest.mark.parametrize("form", ["csv", "markdown", "latex"])

@@ -69,20 +69,22 @@ def sparkline(
     low: float | None = None,
     high: float | None = None,
     digits: int = 3,
+    width: int = 80,
 ) -> str:
-    """Return at most `STEPS` blocks, with the least and the greatest value named.
+    """Return at most `STEPS` blocks, with the least and the greatest value named, in `width`.
 
     The lowest block stands for `low`, the highest for `high`; usually those two values.
     """
-    step = max(1, -(-len(values) // STEPS))
+    least, most = (f"{end(values):.{digits}f}" for end in (min, max))
+    room = max(1, min(STEPS, width - len(f"{least}  {most}")))
+    step = max(1, -(-len(values) // room))
     shown = [*values[step - 1 :: step]]
     if len(values) % step:
         shown.append(values[-1])
-    least, most = min(values), max(values)
-    floor, top = least if low is None else low, most if high is None else high
-    width = (top - floor) or 1.0
-    blocks = "".join(BLOCKS[min(7, int(8 * (value - floor) / width))] for value in shown)
-    return f"{least:.{digits}f} {blocks} {most:.{digits}f}"
+    floor, top = min(values) if low is None else low, max(values) if high is None else high
+    span = (top - floor) or 1.0
+    blocks = "".join(BLOCKS[min(7, int(8 * (value - floor) / span))] for value in shown)
+    return f"{least} {blocks} {most}"
 
 
 def scatter(

@@ -51,7 +51,8 @@ def print_searched(search: Searched, out: Console) -> None:
     _print_best(search, out)
     cost = next((name for name in search.objectives if name != "accuracy"), None)
     if cost and done and any(volumes := hypervolumes(done, cost)):
-        out.print(f"Hypervolume over trials: {sparkline(volumes)}")
+        head = "Hypervolume over trials: "
+        out.print(head + sparkline(volumes, width=out.width - len(head)))
     if search.importance:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in search.importance.items())
         out.print(f"Importance of parameters for validation top-1 (PED-ANOVA): {shares}")
@@ -70,7 +71,8 @@ def _print_best(search: Searched, out: Console) -> None:
     high = max(curve[-1] for curve in curves.values())
     wide = max(len(curve_title(name)) for name in curves)
     for name, curve in curves.items():
-        out.print(f"  {curve_title(name):{wide}}  {sparkline(curve, low, high, 2)}")
+        head = f"  {curve_title(name):{wide}}  "
+        out.print(head + sparkline(curve, low, high, 2, out.width - len(head)))
     if note := curves_note(curves):
         out.print(note, style="dim")
 

@@ -22,7 +22,7 @@ from fuseablate.report.search_progress import (
 )
 from fuseablate.runs import Record, Searched
 
-WIDTH, HEIGHT = 720, 260  # of a drawing of curves over trials, in its own units
+WIDTH, HEIGHT = 480, 220  # of a drawing of curves over trials, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 24, 40
 TICKS = 4  # steps of its vertical axis
 
