@@ -41,7 +41,17 @@ class Server(ThreadingHTTPServer):
         self.trouble = trouble
         self.rows: dict[str, dict[int, dict[str, Any]]] = {}  # of each run, by offset
         self.begun: set[str] = set()
+        self.artifacts: dict[str, str] = {}  # their types
+        self.committed: set[str] = set()
+        self.files: dict[str, bytes] = {}
         self.stopped = threading.Event()
+
+    def file(self, artifact: str, name: str) -> dict[str, Any]:
+        """Return where a file of an artifact is to be put."""
+        url = f"http://127.0.0.1:{self.server_port}/artifact/{artifact}/{name}"
+        return {"id": "7", "name": name, "displayName": name, "uploadUrl": url,
+                "uploadHeaders": [], "uploadMultipartUrls": None, "storagePath": None,
+                "artifact": {"id": artifact}}  # fmt: skip
 
     def receive(self, run: str, body: dict[str, Any]) -> None:
         chunk = body.get("files", {}).get("wandb-history.jsonl", {"offset": 0, "content": []})
@@ -69,10 +79,23 @@ class Server(ThreadingHTTPServer):
         if operation == "RunHistoryKeys":
             last = max((row["_step"] for row in rows.values()), default=-1)
             return {"project": {"run": {"historyKeys": {"lastStep": last}}}}
-        if operation == "CreateArtifact":  # as if it had been sent before
-            artifact = {"id": "4", "state": "COMMITTED",
-                        "artifactSequence": {"latestArtifact": {"id": "4"}}}  # fmt: skip
+        if operation == "CreateArtifact":
+            name = f"A{len(self.artifacts)}"
+            self.artifacts[name] = variables["input"]["artifactTypeName"]
+            artifact = {"id": name, "state": "PENDING",
+                        "artifactSequence": {"id": "5", "latestArtifact": None}}  # fmt: skip
             return {"createArtifact": {"artifact": artifact}}
+        if operation == "CreateArtifactManifest":
+            manifest = {"id": "6", "file": self.file(variables["artifactID"], "manifest.json")}
+            return {"createArtifactManifest": {"artifactManifest": manifest}}
+        if operation == "CreateArtifactFiles":
+            nodes = [{"node": self.file(asked["artifactID"], asked["name"])}
+                     for asked in variables["input"]["artifactFiles"]]  # fmt: skip
+            return {"createArtifactFiles": {"files": {"edges": nodes}}}
+        if operation == "CommitArtifact":
+            self.committed.add(variables["artifactID"])
+            artifact = {"id": variables["artifactID"], "digest": "d"}
+            return {"commitArtifact": {"artifact": artifact}}
         if operation == "CreateRunFiles":
             port = self.server_port
             files = [{"name": name, "uploadUrl": f"http://127.0.0.1:{port}/put/{name}"}
@@ -111,6 +134,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(
                 200, {"data": self.server.answer(operation, query.get("variables") or {})}
             )
+        if self.path.startswith("/artifact/"):
+            self.server.files[self.path.removeprefix("/artifact/")] = body
         if self.path.endswith("/file_stream"):
             self.server.receive(self.path.split("/")[-2], json.loads(body))
         return self.reply(200, {})
@@ -179,6 +204,18 @@ def test_a_resumed_run_continues_and_no_epoch_is_sent_twice(
         third.finished(run.key, put(tmp_path, run.key, 4))
         assert third.close(40) == ()
         assert server.rows == sent
+
+
+def test_the_report_of_a_study_is_an_artifact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(monkeypatch) as server:
+        tracker = Tracker("online", "study", STUDY, tmp_path)
+        tracker.tables({"comparison": (["variant"], [["baseline"]])}, lambda: "<p>the report</p>")
+        assert tracker.close(60) == ()
+    assert server.committed == set(server.artifacts)
+    (report,) = (name for name, kind in server.artifacts.items() if kind == "report")
+    assert server.files[f"{report}/report.html"] == b"<p>the report</p>"
 
 
 @pytest.mark.parametrize("trouble", ["stalls", "refuses", "stalls later", "refuses later"])
