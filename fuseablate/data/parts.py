@@ -203,10 +203,11 @@ def check_memory(what: str, images: int, size: int, limit: int) -> None:
     needed = images * size**2 * 3
     if needed > limit:
         fewer, smaller = limit // (size**2 * 3), math.isqrt(limit // (images * 3))
+        all_of_them = f", or all of them at {smaller} x {smaller}" if smaller else ""
         raise InputError(
             f"{what}: {images:,} images of {size} x {size} need {needed / 2**20:,.1f} MiB, more "
-            f"than the {limit / 2**20:,.1f} MiB allowed; {fewer:,} images of that size would fit, "
-            f"or all of them at {smaller} x {smaller}"
+            f"than the {limit / 2**20:,.1f} MiB allowed; {fewer:,} images of that size would fit"
+            f"{all_of_them}"
         )
 
 

@@ -142,6 +142,21 @@ def only(version: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+# In the words of the reference; pydantic's own are for the kinds of errors that are not here.
+_RULES = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be a table",
+    "float_type": "must be a number",
+    "int_from_float": "must be a whole number",
+    "int_type": "must be a whole number",
+    "mapping_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "model_type": "must be a table",
+    "dataclass_type": "must be a table",
+    "string_type": "must be a text, in quotes",
+}
+
+
 def _one_line(error: ErrorDetails, table: Mapping[str, object]) -> str:
     """Say one of pydantic's errors as `key = value: rule`."""
     key, value = _locate(error, table)
@@ -159,9 +174,16 @@ def _one_line(error: ErrorDetails, table: Mapping[str, object]) -> str:
         return f"{key}.kind: missing; it must be given"
     elif error["type"] == "literal_error":
         return str(unknown(key, value, re.findall(r"'([^']*)'", str(context["expected"]))))
+    elif error["type"] in ("list_type", "tuple_type"):
+        rule = "must be a list"
+        if isinstance(value, Mapping):
+            rule += "; each entry begins with [[" + re.sub(r"\[\d+\]", "", key) + "]]"
+    elif error["type"] in ("too_short", "too_long"):
+        least, most = context.get("min_length"), context.get("max_length")
+        bound = f"at least {least}" if most is None else f"at most {most}"
+        rule = f"has {context['actual_length']} entries, and must have {bound}"
     else:
-        rule = error["msg"].replace("Input should", "must", 1).replace("valid tuple", "list")
-        rule = re.sub(r"(a valid dictionary.*|an object)$", "a table", rule)
+        rule = _RULES.get(error["type"]) or error["msg"].replace("Input should", "must", 1)
     return f"{key} = {_as_toml(value)}: {rule}"
 
 
@@ -189,4 +211,11 @@ def _locate(error: ErrorDetails, table: Mapping[str, object]) -> tuple[str, obje
 def _as_toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{key} = {_as_toml(entry)}" for key, entry in value.items())
+        return f"{{ {pairs} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_as_toml, value))}]"
+    return str(value)

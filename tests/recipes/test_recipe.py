@@ -157,10 +157,10 @@ def test_every_shipped_recipe_may_be_cut_to_one_epoch() -> None:
     ("change", "message"),
     [
         (("epochs = 10", "epochs = 0"), "epochs = 0: must be greater than or equal to 1"),
-        (("epochs = 10", "epochs = 1.5"), "epochs = 1.5: must be a valid integer"),
-        (("epochs = 10", "epochs = true"), "epochs = true: must be a valid integer"),
+        (("epochs = 10", "epochs = 1.5"), "epochs = 1.5: must be a whole number"),
+        (("epochs = 10", "epochs = true"), "epochs = true: must be a whole number"),
         (("epochs = 10", ""), "epochs: missing; it must be given"),
-        (("0.1", '"yes"'), 'lr = "yes": must be a valid number'),
+        (("0.1", '"yes"'), 'lr = "yes": must be a number'),
         (("0.1", "0"), "lr = 0: must be greater than 0"),
         (("0.1", "nan"), "lr = nan: must be a finite number"),
         (("sgd", "sdg"), "unknown optimizer 'sdg'; did you mean 'sgd'?"),

@@ -141,6 +141,11 @@ def test_another_optimizer_starts_from_its_own_defaults() -> None:
         (SEARCH.replace("10\n", "10\nbudget = {}\n"), "search.budget: must give macs, params"),
         (SEARCH.replace("[3, 5]", "[3, 3]"), "choices: needs two or more that differ"),
         (SEARCH.replace("[3, 5]", "7"), "search.parameters[0].choices = 7: must be a list"),
+        (SEARCH.replace("[[search.parameters]]", "[search.parameters]"), 'parameters = { name = "'),
+        (
+            SEARCH.replace("[[search.parameters]]", "[search.parameters]"),
+            "must be a list; each entry begins with [[search.parameters]]",
+        ),
         (SEARCH.replace("[3, 5]", "[3, [5]]"), "[5] must be a number, a text, true or false"),
         (SEARCH.replace("[3, 5]", "{ a = 3, b = [] }"), "'a' must be a list of edits"),
         (SEARCH.replace("[3, 5]", '{ "a b" = [], b = [] }'), "a name is 1 to 40 letters"),
@@ -161,8 +166,9 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, body: str, said: str)
     [
         ("[0, 1]", "[0, 0]", "seeds = [0, 0]: names a seed twice"),
         ("[0, 1]", "[-1]", "seeds[0] = -1: must be greater than or equal to 0"),
-        ("[0, 1]", "[]", "seeds = []"),
-        ("[0, 1]", "[true]", "seeds[0] = true"),
+        ("[0, 1]", "[]", "seeds = []: has 0 entries, and must have at least 1"),
+        ("[0, 1]", "[true]", "seeds[0] = true: must be a whole number"),
+        ("[0, 1]", "[0]\nplugins = 'mine.py'", "plugins = 'mine.py': write a list of files"),
         ('title = "Small"', "", "title: missing"),
         ('"small.toml"', '"fusent"', "spec: a spec is a name or a path"),
         ('"small.toml"', '"fusent"', "did you mean 'fusenet'?"),
