@@ -208,6 +208,7 @@ def test_a_reader_that_leaves_is_no_error(words: tuple[str, ...]) -> None:
             ("explore", "fusenet", "--space", "studies/search.toml", "--samples", "50"),
             "fuse.residual=true",
         ),
+        (("study", "run", "quickstart", "--dry-run"), "baseline  "),
     ],
 )
 def test_tables_of_40_columns_are_not_cut(

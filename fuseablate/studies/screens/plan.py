@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.cost import cost_kind, nearness
-from fuseablate.io.terminal import Named, change, counted, duration, short
+from fuseablate.io.terminal import Named, change, counted, duration, fitted, named_table, short
 from fuseablate.recipes import changes_of
 from fuseablate.runs import Store, beneath
 from fuseablate.stats.power import best_reference, narrowed
@@ -17,6 +17,15 @@ from fuseablate.studies.looks import Due, runs_due
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.screens.search import print_search_plan
 from fuseablate.studies.tuning import Tuning
+
+COLUMNS = {  # their heads
+    "params": "Params",
+    "change of params": "change",
+    "macs": "MACs",
+    "change of macs": "change",
+    "done": "Done",
+}
+SPARE = ("change of params", "change of macs", "params", "macs")  # what a narrow screen leaves out
 
 
 def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
@@ -34,7 +43,7 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     # While recipes are still to be tried, none of the runs that are compared is known.
     due = runs_due(plan, (lambda digest: None) if untuned else store.get)
     undone = [run for run in due.runs if untuned or run.record(store) is None]
-    out.print(_variants(plan, due, undone))
+    _print_variants(plan, due, undone, out)
     design = plan.design
     for variant in design.variants if study.iso else ():
         if study.iso and variant.iso_of is not None:
@@ -69,12 +78,29 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     )
 
 
-def _variants(plan: Plan, due: Due, undone: Sequence[PlannedRun]) -> Table:
-    """Return a table of the variants: what they change, what they cost and what is done of them."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("Variant", overflow="fold")
-    for name in ("Params", "change", "MACs", "change", "Done"):
-        table.add_column(name, justify="right", no_wrap=True)
+def _print_variants(plan: Plan, due: Due, undone: Sequence[PlannedRun], out: Console) -> None:
+    """Print the variants: what they change, what they cost and what is done of them."""
+    rows = _variants(plan, due, undone)
+
+    def make(columns: Sequence[str], tight: int) -> Table:
+        table = named_table("Variant", 1 if tight else 2)
+        for column in columns:
+            table.add_column(COLUMNS[column], justify="right", no_wrap=True)
+        for name, cells in rows:
+            table.add_row(name, *(cells[column] for column in columns))
+        return table
+
+    table, left_out = fitted(make, list(COLUMNS), SPARE, out)
+    out.print(table)
+    if left_out:
+        out.print(f"No room here for {', '.join(left_out)}.", style="dim")
+
+
+def _variants(
+    plan: Plan, due: Due, undone: Sequence[PlannedRun]
+) -> list[tuple[Named, dict[str, str]]]:
+    """Return what is said of each variant, and the cells of its columns."""
+    rows = []
     reference = plan.design.reference
     base = plan.cost(reference)
     for variant in plan.design.variants:
@@ -85,15 +111,15 @@ def _variants(plan: Plan, due: Due, undone: Sequence[PlannedRun]) -> Table:
         recipe = changes_of(variant.given, reference.given)
         other = variant.spec.name if variant.spec.name != plan.study.spec.name else ""
         changes = " ".join(filter(None, (other, *variant.spec.edits, recipe, variant.tuned)))
-        table.add_row(
-            Named(variant.name, beneath(variant.names, changes)),
-            short(cost.params),
-            change(cost.params, base.params),
-            short(cost.macs),
-            change(cost.macs, base.macs),
-            f"{done} of {len(runs)}" + f" to {len(runs) + later}" * bool(later),
-        )
-    return table
+        cells = {
+            "params": short(cost.params),
+            "change of params": change(cost.params, base.params),
+            "macs": short(cost.macs),
+            "change of macs": change(cost.macs, base.macs),
+            "done": f"{done} of {len(runs)}" + f" to {len(runs) + later}" * bool(later),
+        }
+        rows.append((Named(variant.name, beneath(variant.names, changes)), cells))
+    return rows
 
 
 def _span(count: int, due: Due) -> str:
