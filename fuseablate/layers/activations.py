@@ -38,6 +38,11 @@ class Activation:
 def _check(name: str, part: Activation) -> None:
     if not isinstance(part, Activation):
         raise InputError(f"is a {type(part).__name__}, and not an Activation")
+    names: object = part.operators
+    if not isinstance(names, tuple) or not all(isinstance(entry, str) for entry in names):
+        raise InputError(
+            f'operators = {names!r}: must be a tuple of what torch calls it, such as ("softsign",)'
+        )
 
 
 _SHIPPED = {

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fuseablate.errors import InputError
 from fuseablate.layers import ACTIVATIONS, Cost, numel
 from fuseablate.network.builder import build
 from fuseablate.spec import IMAGE_CHANNELS, InferredRow, Size, Spec
@@ -39,7 +40,7 @@ NOT_MACS = frozenset(
 )  # fmt: skip
 
 
-class UnclassifiedOperatorError(RuntimeError):
+class UnclassifiedOperatorError(InputError):
     """The network runs an operator that nobody has classified as MACs or as something else."""
 
 
@@ -142,7 +143,8 @@ def count_macs(network: nn.Module, image: torch.Tensor) -> Counter[str]:
     unknown = sorted(seen - MACS - NOT_MACS - _elementwise(network))
     if unknown:
         raise UnclassifiedOperatorError(
-            f"operator {unknown[0]} is not classified: add it to MACS or NOT_MACS of {__name__}"
+            f"operator {unknown[0]} is not classified; an activation or a layer of a plug-in names "
+            f"it in `operators`, and for what ships it stands in MACS or NOT_MACS of {__name__}"
         )
     return Counter(
         {

@@ -66,7 +66,7 @@ def run_plugin(path: str, source: str, *, said: str = "") -> None:
     except SyntaxError as error:
         _forget(name, known)
         raise InputError(f"{said}:{error.lineno}: {error.msg}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _forget(name, known)
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
                  if frame.filename == path]  # fmt: skip

@@ -224,11 +224,17 @@ assert "torch" not in sys.modules
         ("\n1 / 0", "mine.py:2: ZeroDivisionError: division by zero"),
         ("import nothing_of_the_kind", "mine.py:1: ModuleNotFoundError: No module named"),
         ("x = 1", "mine.py: registers nothing; it is to call fuseablate.register"),
+        ("raise SystemExit(3)", "mine.py:1: SystemExit: 3"),
         (OP.replace('"cross"', '"conv"'), "op 'conv' ships with fuseablate; give yours another na"),
         (OP.replace('("ops"', '("op"'), "unknown kind of part 'op'; did you mean 'ops'?"),
         (
             'from fuseablate import register\nregister("ops", "x", 1)',
             "mine.py:2: op 'x': must be",
+        ),
+        (
+            "from fuseablate import register\nfrom fuseablate.layers import Activation\n"
+            'register("activations", "x", Activation("X", "torch.nn.Softsign", "abs"))',
+            "mine.py:3: activation 'x': operators = 'abs': must be a tuple",
         ),
     ],
 )
