@@ -122,9 +122,13 @@ def read_as(
     path: Path,
     what: str,
     upgrade: Callable[[Any], Any] = lambda table: table,
+    most: int = JSON_BYTES,
 ) -> Dataclass:
-    """Return the `kind` in a JSON file; an `InputError` names the file. See `parse_as`."""
-    content = read_bytes(path, JSON_BYTES)
+    """Return the `kind` in a JSON file of at most `most` bytes; an `InputError` names the file.
+
+    See `parse_as`.
+    """
+    content = read_bytes(path, most)
     try:
         return parse_as(kind, content, what, upgrade)
     except InputError as error:

@@ -20,6 +20,7 @@ from fuseablate.errors import InputError
 
 MIB = 2**20
 TOML_BYTES, JSON_BYTES = MIB, 64 * MIB
+RUNS_BYTES = 1024 * MIB  # of files with some hundred bytes for each run of a study, or of a store
 NESTING = 32  # of lists and tables within each other
 LARGEST_INT = 2**63 - 1
 LARGEST_FLOAT = 1e100  # its square and cube are numbers, too

@@ -19,11 +19,10 @@ from pydantic import TypeAdapter, ValidationError
 from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.lock import is_held
-from fuseablate.io.reading import read_bytes
+from fuseablate.io.reading import RUNS_BYTES, read_bytes
 from fuseablate.runs.store import INDEX, RECORD, Store
 from fuseablate.runs.stored import ENDED, Status, StoredRun, stored_run
 
-INDEX_BYTES = 2**30
 MANY = 1000  # runs from which an index is worth its file
 Stamp = tuple[int, int, int]
 
@@ -150,7 +149,7 @@ def _table(known: _Known) -> dict[str, Any]:
 
 def _read(store: Store) -> Mapping[str, _Known]:
     try:
-        content = read_bytes(store.root / INDEX, INDEX_BYTES)
+        content = read_bytes(store.root / INDEX, RUNS_BYTES)
         return TypeAdapter(_Index).validate_json(content, strict=True).runs
     except (InputError, ValidationError):  # it is missing, or spoilt
         return {}

@@ -15,6 +15,7 @@ from typing import Any
 from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.checked import read_as
+from fuseablate.io.reading import RUNS_BYTES
 from fuseablate.seeds import SeedPlan
 
 MANIFEST = "study.json"
@@ -151,7 +152,7 @@ class Manifest:
     def load(cls, folder: Path) -> Manifest:
         """Return the manifest of the study in `folder`; an `InputError` says why there is none."""
         try:
-            return read_as(cls, folder / MANIFEST, "a study's manifest", _of_today)
+            return read_as(cls, folder / MANIFEST, "a study's manifest", _of_today, RUNS_BYTES)
         except InputError as error:
             raise InputError(f"{error}; 'fuseablate study run' writes it anew") from None
 

@@ -19,6 +19,7 @@ from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.checked import read_as
 from fuseablate.io.lock import LOCK, take
+from fuseablate.io.reading import RUNS_BYTES
 
 RunState = Literal["waiting", "running", "done", "failed", "lost", "pruned"]
 STATUS = "status.json"
@@ -104,7 +105,7 @@ class StudyStatus:
     @classmethod
     def load(cls, folder: Path) -> StudyStatus:
         """Return the status that the study's driver wrote last."""
-        return read_as(cls, folder / STATUS, "a study's status")
+        return read_as(cls, folder / STATUS, "a study's status", most=RUNS_BYTES)
 
 
 @contextmanager

@@ -65,3 +65,13 @@ def test_the_runs_of_a_study_are_those_that_it_names(tmp_path: Path) -> None:
     status["lines"][1]["digest"] = "../" * 8  # none of a run, whoever wrote it
     (folder / "status.json").write_text(json.dumps(status))
     assert select_runs(store, ["a"]).runs == (tmp_path / ids[0],)
+
+
+def test_a_status_grows_by_the_runs_beyond_what_other_files_may_have(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    folder = study(store, "a", 2, 0)
+    status = StudyStatus.load(folder)
+    status.notes.append("." * 2**26)  # 64 MiB are the limit of other files
+    status.save(folder)
+    assert (folder / "status.json").stat().st_size > 2**26
+    assert counts(store, folder) == [("A", 2, 2, True)]
