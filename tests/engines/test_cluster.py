@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from fuseablate.engines import Asked, Engine, Event, Job, process
 from fuseablate.engines.cluster import RayEngine, ray_workers
 from fuseablate.engines.cluster.workers import RayWorkers
+from fuseablate.runs.record import Record
 from fuseablate.runs.store import Store
 from fuseablate.runs.unfinished import newest_checkpoint
 from tests.helpers.engine_contract import (
@@ -140,6 +142,26 @@ def test_a_run_store_that_all_nodes_reach_is_used_directly(bench: RayBench, tmp_
     engine.close()
     directly(tmp_path / "direct", 0)
     assert_same_run(tmp_path, tmp_path / "direct", job.key)
+
+
+def test_a_teacher_travels_to_those_it_teaches(bench: RayBench, tmp_path: Path) -> None:
+    here, there = tmp_path / "direct", tmp_path / "engine"
+    older = directly(here, 0, epochs=1)
+    shutil.copytree(here, there)
+    teacher = {"run": older.digest[:16], "temperature": 3.0, "weight": 0.6}
+    engine = bench.start(workers=1)
+    jobs = [small_job(there, seed, epochs=2, teacher=teacher) for seed in (1, 2)]
+    for job in jobs:
+        engine.submit(job)
+    events = until_ended(engine, *(job.key for job in jobs))
+    engine.close()
+    for job in jobs:
+        assert kinds(events, job.key)[-1] == "finished"
+        record = directly(here, job.seed, epochs=2, teacher=teacher)
+        assert record.teacher
+        assert_same_run(there, here, job.key)
+        assert cast("Record", Store(there).get(job.key)).teacher == record.teacher
+    assert {path.name for path in there.iterdir()} == {path.name for path in here.iterdir()}
 
 
 def test_runs_share_the_gpus_that_ray_gives_out(

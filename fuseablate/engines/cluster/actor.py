@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, TypedDict
 
 from fuseablate.engines.base import Job
 from fuseablate.engines.cluster.dataset import Shipment, received
-from fuseablate.engines.cluster.parcel import Mail, Parcel
+from fuseablate.engines.cluster.parcel import Mail, Parcel, unpack
 from fuseablate.engines.latency import measured
 from fuseablate.engines.worker import ParentProgress
 from fuseablate.io.lock import LOCK, is_held, take
@@ -38,6 +38,17 @@ TAKE_SECONDS = 30.0
 LEAST_AGE = 60.0  # seconds of a folder that may be one without its lock yet
 
 
+class Needs(TypedDict):
+    """What a run reads beside its own folder."""
+
+    data: Shipment
+    teacher: tuple[str, Any] | None
+    """The digest of the run that it learns from, and Ray's reference to that one's `Parcel`.
+
+    None: it has no teacher, or the worker reads it in the run store.
+    """
+
+
 class TrainRequest(TypedDict):
     """A try of a run."""
 
@@ -47,7 +58,7 @@ class TrainRequest(TypedDict):
     """The files of the run's folder; None: the worker uses the run store itself."""
     seconds: float
     """Between two checkpoints that it sends back, at the least."""
-    data: Shipment
+    needs: Needs
 
 
 class Trainer:
@@ -145,6 +156,8 @@ class Trainer:
             store = Store(self._scratch / str(run))
             mail = Mail(store.folder(job.key), sent, order["seconds"])
             job = replace(job, runs=str(store.root))
+            if teacher := order["needs"]["teacher"]:
+                _seat(store, *teacher)
         self._mail = mail
 
         def send(message: dict[str, object]) -> None:
@@ -152,7 +165,7 @@ class Trainer:
             self._messages.put({**message, "run": run, "parcel": parcel})
 
         def load(_: Mapping[str, Any]) -> Data:
-            return self._arrived(order["data"])
+            return self._arrived(order["needs"]["data"])
 
         worker.train_job(job, self._device, ParentProgress(send, run, self), load)
         self._mail = None
@@ -165,6 +178,14 @@ class Trainer:
         if self._data is None or self._data[0] != shipment["digests"]:
             self._data = (shipment["digests"], received(shipment, ray.get))
         return self._data[1]
+
+
+def _seat(store: Store, digest: str, reference: Any) -> None:
+    """Put a teacher's record and weights into the store of the run that learns from it."""
+    import ray
+
+    with store.open(digest) as folder:
+        unpack(ray.get(reference), folder)
 
 
 class _Printed:

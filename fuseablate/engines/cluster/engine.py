@@ -12,16 +12,19 @@ from typing import Any, cast
 
 from fuseablate.engines import process
 from fuseablate.engines.base import Job
-from fuseablate.engines.cluster.actor import Trainer
+from fuseablate.engines.cluster.actor import Needs, Trainer
 from fuseablate.engines.cluster.connection import Connection
 from fuseablate.engines.cluster.dataset import Shipment, bytes_of, shipped
 from fuseablate.engines.cluster.link import RayLink
+from fuseablate.engines.cluster.parcel import Parcel
 from fuseablate.engines.cluster.workers import RayWorkers, devices_of
 from fuseablate.engines.scheduler import Scheduler
 from fuseablate.engines.worker import load_job_data
 from fuseablate.engines.workers import Workers
 from fuseablate.engines.workplace import Link
 from fuseablate.errors import InputError
+from fuseablate.io.reading import read_bytes
+from fuseablate.runs import RECORD, WEIGHTS, Store, record_named
 from fuseablate.spec import Size, Spec
 
 LOOK_SECONDS = 2.0  # between two looks at the head and its nodes
@@ -45,6 +48,7 @@ class Cluster:
         self._trainer = ray.remote(Trainer)
         self._devices: tuple[str, ...] = ()
         self._shipments: dict[str, Shipment] = {}
+        self._teachers: dict[str, Any] = {}  # references to their parcels, by their digests
         self._links: list[RayLink] = []
         self._said: list[str] = []
         self._answered = self._looked = 0.0
@@ -156,16 +160,14 @@ class Cluster:
 
     def close(self) -> None:
         """Leave the cluster, or end it where it was started for this engine."""
-        self._links, self._shipments = [], {}
+        self._links, self._shipments, self._teachers = [], {}, {}
         self._connection.close()
 
-    def _ship(self, job: Job) -> Shipment:
-        """Return where the data of a job lie, which the nodes fetch once each."""
-        if job.recipe.get("teacher") and not self._workers.shared_runs:
-            raise InputError(
-                "--engine ray: a run that is distilled reads its teacher's weights from the run "
-                "store; give all machines the same path to it, and --shared-runs"
-            )
+    def _ship(self, job: Job) -> Needs:
+        """Return where that lies which a job needs, which the nodes fetch once each."""
+        return {"data": self._ship_data(job), "teacher": self._ship_teacher(job)}
+
+    def _ship_data(self, job: Job) -> Shipment:
         key = json.dumps(job.data)
         if key not in self._shipments:
             data = load_job_data(job.data)
@@ -173,6 +175,18 @@ class Cluster:
                 self._said.append(f"Ray: each node is sent {size / 2**30:.1f} GiB of images")
             self._shipments = {key: shipped(data, self._ray.put)}
         return self._shipments[key]
+
+    def _ship_teacher(self, job: Job) -> tuple[str, Any] | None:
+        teacher = job.recipe.get("teacher")
+        if not teacher or self._workers.shared_runs:
+            return None
+        store = Store(Path(job.runs))
+        digest = record_named(store, teacher["run"]).digest
+        if digest not in self._teachers:
+            folder = store.folder(digest)
+            files = {name: read_bytes(folder / name) for name in (RECORD, WEIGHTS)}
+            self._teachers[digest] = self._ray.put(Parcel(names=[*files], files=files))
+        return digest, self._teachers[digest]
 
     def _print(self, text: str) -> None:
         if self._log is None:

@@ -11,8 +11,7 @@ from typing import Any
 
 from fuseablate import __version__
 from fuseablate.engines.base import Job
-from fuseablate.engines.cluster.actor import TrainRequest
-from fuseablate.engines.cluster.dataset import Shipment
+from fuseablate.engines.cluster.actor import Needs, TrainRequest
 from fuseablate.engines.cluster.parcel import Parcel, packed, unpack
 from fuseablate.errors import InputError, UnreadableError
 from fuseablate.io.lock import LOCK, is_held
@@ -40,12 +39,12 @@ class RayLink:
         ray: Any,
         actor: Any,
         *,
-        ship: Callable[[Job], Shipment],
+        ship: Callable[[Job], Needs],
         log: Callable[[str], None],
         seconds: float,
         shared: bool,
     ) -> None:
-        """`ship` returns where the data of a job lie; `log` is told what the worker prints."""
+        """`ship` returns where what a job needs lies; `log` is told what the worker prints."""
         self._ray, self._actor, self._ship, self._log = ray, actor, ship, log
         self._seconds, self._shared = seconds, shared
         self._own: deque[Mapping[str, Any]] = deque()  # messages that are this side's
@@ -71,7 +70,7 @@ class RayLink:
         """Have it train a job, whose folder is held until it has ended."""
         sent: Parcel | None = None
         try:
-            data = self._ship(job)
+            needs = self._ship(job)
             if not self._shared:
                 lock = ExitStack()
                 folder = lock.enter_context(Store(Path(job.runs)).open(job.key))
@@ -84,7 +83,7 @@ class RayLink:
             self._own.append({"kind": "held" if held else "refused", "text": str(error)})
         else:
             order: TrainRequest = {"run": run, "job": job.to_dict(), "sent": sent,
-                            "seconds": self._seconds, "data": data}  # fmt: skip
+                            "seconds": self._seconds, "needs": needs}  # fmt: skip
             self._actor.train.remote(order)
 
     def stop(self, run: int) -> None:
