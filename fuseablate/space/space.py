@@ -56,7 +56,10 @@ class Space:
 
 def is_active(parameter: Parameter, params: Assignment) -> bool:
     """Whether the parameter exists, given the values of the parameters before it."""
-    return all(params.get(name) == value for name, value in parameter.when.items())
+    for name, value in parameter.when.items():  # noqa: SIM110 - a generator takes thrice as long
+        if params.get(name) != value:
+            return False
+    return True
 
 
 def spec_of(space: Space, params: Assignment) -> Spec:

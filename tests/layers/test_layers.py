@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 
 import pytest
@@ -286,3 +287,24 @@ def test_a_walk_passes_each_layer_once_and_a_join_after_what_it_joins() -> None:
         ("Act", four, four), ("Pool", four, four), ("Concat", four, (8, 4, 4)),
         ("Seq", (3, 8, 8), (8, 4, 4)),
     ]  # fmt: skip
+
+
+def test_a_tree_that_was_asked_before_says_the_same() -> None:
+    tree, other = (seq(conv=Conv(3, 4, (3, 3), (1, 1), (1, 1)), norm=Norm(4)) for _ in range(2))
+    for side in (4, 8, 4):  # 3 x 3 x 3 x 4 weights
+        assert tree.infer((3, side, side)) == (
+            (4, side, side),
+            Cost(
+                params=108 + 8,
+                macs=108 * side**2,
+                activations=4 * side**2,
+                bytes=4 * 108 + 16 * 4 + 8,
+                norm=4 * side**2,
+            ),
+        )
+    for _ in range(2):
+        with pytest.raises(InputError, match="a convolution of 3 channels gets 5"):
+            tree.infer((5, 4, 4))
+    assert (tree, hash(tree), repr(tree)) == (other, hash(other), repr(other))
+    assert canonical(tree) == canonical(other)
+    assert pickle.loads(pickle.dumps(tree)).infer((3, 4, 4)) == other.infer((3, 4, 4))
