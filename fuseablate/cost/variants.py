@@ -34,7 +34,8 @@ class Counted(NamedTuple):
 class _Passed(NamedTuple):
     """What a row makes of the maps that come in."""
 
-    out: _Maps
+    out: int
+    """Which maps are those behind it: a number, so that nothing refers to itself in a circle."""
     cost: Cost
     adds: bool
     """Whether its layers add their input."""
@@ -72,7 +73,8 @@ class Variants:
         self._spec, self._size = spec, size
         self._editor = Editor(spec)
         self._keys = {key: getattr(spec, key) for key in SPEC_KEYS}
-        self._maps: dict[tuple[object, ...], _Maps] = {}
+        self._maps: list[_Maps] = []
+        self._numbers: dict[tuple[object, ...], int] = {}  # of the maps, by settings and shapes
         self._held = 0
 
     def count(self, texts: Sequence[str]) -> Counted | None:
@@ -94,7 +96,10 @@ class Variants:
         settings = Settings(classes, keys["dropout"])
         sizes = dict.fromkeys((keys["input"], self._size or keys["input"]))
         passed = self._infer(edited.rows, tuple(sizes), settings)
-        if passed is None or passed[-1].out.shapes[0] not in ((classes,), (classes, 1, 1)):
+        if passed is None:
+            return None
+        end = self._maps[passed[-1].out].shapes[0]
+        if end not in ((classes,), (classes, 1, 1)):
             return None
         if edited.residuals:
             edited.check_residuals([row.adds for row in passed])
@@ -116,8 +121,10 @@ class Variants:
     ) -> list[_Passed] | None:
         if self._held >= COSTED_ROWS:
             self._maps.clear()
+            self._numbers.clear()
             self._held = 0
-        maps = self._between([(IMAGE_CHANNELS, *size) for size in sizes], settings)
+        images = [(IMAGE_CHANNELS, *size) for size in sizes]
+        maps = self._maps[self._number(images, settings)]
         every = []
         for known in rows:
             try:
@@ -128,14 +135,16 @@ class Variants:
             if passed is None:
                 return None
             every.append(passed)
-            maps = passed.out
+            maps = self._maps[passed.out]
         return every
 
-    def _between(self, shapes: Sequence[Shape], settings: Settings) -> _Maps:
+    def _number(self, shapes: Sequence[Shape], settings: Settings) -> int:
+        """Return which maps are those of these shapes."""
         key = (settings.classes, settings.dropout, *shapes)
-        if key not in self._maps:
-            self._maps[key] = _Maps(tuple(shapes), settings)
-        return self._maps[key]
+        if key not in self._numbers:
+            self._numbers[key] = len(self._maps)
+            self._maps.append(_Maps(tuple(shapes), settings))
+        return self._numbers[key]
 
     def _pass(self, known: KnownRow, maps: _Maps) -> _Passed | None:
         layers = []
@@ -150,7 +159,7 @@ class Variants:
         cost = inferred[-1][1]
         part = Network(layers[-1], maps.shapes[-1], cost)
         return _Passed(
-            self._between([out for out, _ in inferred], maps.settings),
+            self._number([out for out, _ in inferred], maps.settings),
             cost,
             asked and contains(layers[0], Residual, Sum),
             tuple([kind.of(part) for kind in self._summed]),

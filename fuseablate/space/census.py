@@ -83,7 +83,6 @@ def take_census(
     whole = total is not None and total <= samples
     census = Census(total, total if whole and total is not None else samples, seed)
     every = assignments(space) if whole else draw_assignments(space, samples, random.Random(seed))
-    variants = Variants(space.spec, size, limits)
     names = tuple(dict.fromkeys((*SUMMARY, *limits)))
     write = _Writer(space)
     tables: set[int] = set()
@@ -91,6 +90,7 @@ def take_census(
     high = _Best(few, 1)
     try:
         with _no_collector():
+            variants = Variants(space.spec, size, limits)
             for number, params in enumerate(every):
                 texts = write(params)
                 counted = variants.count(texts)
@@ -112,6 +112,7 @@ def take_census(
                 table = CountedTable(costs, number, tuple(texts))
                 low.offer(table)
                 high.offer(table)
+            del variants  # at once, before the collector looks through what it remembers
     except KeyboardInterrupt as stop:
         census.interruption = stop
     tell(census)

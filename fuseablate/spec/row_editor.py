@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fuseablate.errors import InputError, NoChangeError, unknown
 from fuseablate.ops import OPS, Row
@@ -69,6 +69,7 @@ class RowEditor:
         self._edited: dict[int, list[dict[tuple[str, ...], EditedRow]]] = {}  # by the divisor
         self._known: dict[Row, KnownRow] = {}
         self._deep: dict[tuple[KnownRow | int, ...], list[KnownRow]] = {}
+        self._channels: dict[tuple[Any, ...], KnownRow] = {}  # a row with other ones
         self._wide: dict[tuple[float, int], dict[KnownRow, KnownRow]] = {}  # by factor, divisor
         self._held = 0
 
@@ -247,10 +248,10 @@ class RowEditor:
         if known.channels is None:
             known.channels = channels_of(known.row)
         channels = wider(known.row, known.channels, factor, divisor)
-        key = tuple(channels.values())
-        if key not in known.wider:
-            known.wider[key] = self._know(known.row.replaced(channels))
-        return known.wider[key]
+        key = (known, *channels.values())
+        if key not in self._channels:
+            self._channels[key] = self._know(known.row.replaced(channels))
+        return self._channels[key]
 
 
 def _picker(places: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:

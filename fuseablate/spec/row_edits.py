@@ -27,14 +27,13 @@ class KnownRow:
     what the row costs.
     """
 
-    __slots__ = ("base", "channels", "hash", "row", "wider")
+    __slots__ = ("base", "channels", "hash", "row")
 
     def __init__(self, row: Row) -> None:
         self.row = row
         self.base = row.base
         self.hash = hash((row.op, row))
         self.channels: dict[str, Any] | None = None  # where they were asked for
-        self.wider: dict[tuple[Any, ...], KnownRow] = {}  # by its channels in another width
 
 
 class EditedRow(NamedTuple):

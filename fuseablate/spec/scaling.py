@@ -23,6 +23,7 @@ PHI = {"depth": 1.2, "width": 1.1, "resolution": 1.15}
 MOST_PHI = 10
 
 
+@functools.lru_cache(maxsize=4096)
 def factor_of(value: str) -> float | None:
     """Return the factor that a value writes (`x0.5`); None where it writes none."""
     match = re.fullmatch(r"x([0-9]{1,6}(?:\.[0-9]*)?|\.[0-9]+)", value)
