@@ -210,12 +210,13 @@ def seen_of_three(analysis: Analysis, size: float, limit: float) -> float:
     return float((abs(scores[1].mean(1) - scores[0].mean(1)) > limit * error).mean())
 
 
-def test_the_power_of_several_variants_whatever_their_spreads() -> None:
-    analysis = analyse_scores(WILD, "a")
+@pytest.mark.parametrize("comparisons", [2, 20])
+def test_the_power_of_several_variants_whatever_their_spreads(comparisons: int) -> None:
+    analysis = analyse_scores(WILD, "a", comparisons=comparisons)
     assert analysis.blocked
     difference = smallest(analysis, "any spreads")
     assert difference
-    limit = spreads.critical(2, 4, 4)
+    limit = spreads.critical(comparisons, 4, 4)
     assert seen_of_three(analysis, difference, limit) == pytest.approx(0.8, abs=0.02)
 
 
