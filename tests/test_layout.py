@@ -58,6 +58,42 @@ def test_every_test_lies_in_the_folder_of_a_part() -> None:
     assert here <= modules | {"test_imports.py", "test_layout.py"}
 
 
+# What several modules define alike because they are called by one way: each by its module.
+CONTRACTS = {
+    "add", "run",  # of a command
+    "load",  # of a data set, and of a checkpoint
+    "main",  # of a process
+    "critical", "probability",  # of a distribution
+    "T",  # a type variable
+}  # fmt: skip
+
+
+def defined(path: Path) -> set[str]:
+    """Return the public names that a module defines at its top level."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names.update(target.id for target in targets if isinstance(target, ast.Name))
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_no_two_things_of_the_package_have_one_name() -> None:
+    """But a layer and the module that computes it, which are one thing in two forms."""
+    where: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = path.relative_to(PACKAGE).with_suffix("").as_posix()
+        for name in defined(path) - CONTRACTS:
+            where.setdefault(name, []).append(module)
+    assert "Conv" in where
+    for name, modules in where.items():
+        others = [module for module in modules if not module.startswith("network/modules/")]
+        assert len(others) < 2, f"{name}: {', '.join(modules)}"
+        assert len(modules) < 2 or others[0].startswith("layers/"), f"{name}: {modules}"
+
+
 def test_helpers_hold_no_test_module() -> None:
     assert not list((TESTS / "helpers").rglob("test_*.py"))
 

@@ -18,8 +18,6 @@ from fuseablate.spec import load_spec
 if TYPE_CHECKING:
     from fuseablate.space import Census
 
-SAMPLES = 100_000
-
 
 def add(commands: Any) -> None:
     parser = commands.add_parser("explore", help="what a search space holds within a budget")
@@ -44,7 +42,6 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--samples",
         type=whole_number(1),
-        default=SAMPLES,
         metavar="N",
         help="a space of more assignments is not listed: so many are drawn (default: 100000)",
     )
@@ -64,7 +61,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the census, as far as it came where it was interrupted."""
-    from fuseablate.studies.exploration import explore, print_exploration
+    from fuseablate.studies.exploration import SAMPLES, explore, print_exploration
 
     spec = load_spec(args.spec)
     start = time.monotonic()
@@ -74,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             args.space,
             budget=dict(args.budget) or None,
             size=args.input,
-            samples=args.samples,
+            samples=args.samples or SAMPLES,
             seed=args.seed,
             top=args.top,
             progress=progress.tell,

@@ -164,7 +164,7 @@ def _effects(comparison: Comparison, section: Section) -> Effects | None:
     if comparison.design not in ("factorial", "fractional"):
         return None
     from fuseablate import stats
-    from fuseablate.stats.effects import shared
+    from fuseablate.stats.effects import common_seeds
 
     variants = section.variants
     if diverged := [row.variant.name for row in variants if row.variant.diverged]:
@@ -181,7 +181,7 @@ def _effects(comparison: Comparison, section: Section) -> Effects | None:
             note="No effects: they need two seeds, the same for all variants, and a spread "
             "between them."
         )
-    common, most = len(shared(list(scores.values()))), max(map(len, scores.values()))
+    common, most = len(common_seeds(list(scores.values()))), max(map(len, scores.values()))
     by = f", by the {common} that all variants have" if common < most else ""
     return Effects(
         deltas=tuple(

@@ -58,7 +58,7 @@ def effects(
     interaction: leave `interactions` out).
     """
     names = [name for name in scores if name in levels]
-    seeds = shared([scores[name] for name in names])
+    seeds = common_seeds([scores[name] for name in names])
     if len(names) < 2 or len(seeds) < 2:
         return ()
     values = np.array([[scores[name][seed] for seed in seeds] for name in names])
@@ -84,7 +84,7 @@ def effects(
     return tuple(judged)
 
 
-def shared(scores: Sequence[Mapping[int, float]]) -> list[int]:
+def common_seeds(scores: Sequence[Mapping[int, float]]) -> list[int]:
     """Return the seeds that all have."""
     return sorted(set[int].intersection(*map(set, scores))) if scores else []
 

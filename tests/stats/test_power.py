@@ -281,4 +281,4 @@ def test_the_best_number_of_seeds_of_the_reference() -> None:
     # Dunnett 1955: the root of the number of comparisons. sqrt((1/3 + 1/9) / (2/3)) = sqrt(2/3).
     assert narrowed(3, 9) == pytest.approx(math.sqrt(2 / 3))
     assert narrowed(4, 4) == 1.0
-    assert [best_reference(3, comparisons) for comparisons in (9, 2, 1)] == [9, 4, 3]
+    assert [best_reference(3, comparisons) for comparisons in (9, 2, 1, 0)] == [9, 4, 3, 3]

@@ -18,14 +18,19 @@ from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.screens.search import print_search_plan
 from fuseablate.studies.tuning import Tuning
 
-COLUMNS = {  # their heads
+PLAN_COLUMNS = {  # their heads
     "params": "Params",
     "change of params": "change",
     "macs": "MACs",
     "change of macs": "change",
     "done": "Done",
 }
-SPARE = ("change of params", "change of macs", "params", "macs")  # what a narrow screen leaves out
+PLAN_SPARE = (
+    "change of params",
+    "change of macs",
+    "params",
+    "macs",
+)  # what a narrow screen leaves out
 
 
 def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
@@ -85,12 +90,12 @@ def _print_variants(plan: Plan, due: Due, undone: Sequence[PlannedRun], out: Con
     def make(columns: Sequence[str], tight: int) -> Table:
         table = named_table("Variant", 1 if tight else 2)
         for column in columns:
-            table.add_column(COLUMNS[column], justify="right", no_wrap=True)
+            table.add_column(PLAN_COLUMNS[column], justify="right", no_wrap=True)
         for name, cells in rows:
             table.add_row(name, *(cells[column] for column in columns))
         return table
 
-    table, left_out = fitted(make, list(COLUMNS), SPARE, out)
+    table, left_out = fitted(make, list(PLAN_COLUMNS), PLAN_SPARE, out)
     out.print(table)
     if left_out:
         out.print(f"No room here for {', '.join(left_out)}.", style="dim")
