@@ -11,52 +11,15 @@ import itertools
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from fuseablate.engines.base import Event, EventKind, Job
 from fuseablate.engines.stacking import Stacking
-from fuseablate.engines.workplace import Link, Workplace
+from fuseablate.engines.tries import Slot, Task
+from fuseablate.engines.workplace import Workplace
 from fuseablate.io.terminal import counted
 from fuseablate.spec import Size, Spec
-
-
-@dataclass(eq=False)
-class _Task:
-    """A job on its way."""
-
-    job: Job
-    due: float = 0.0  # when it may begin
-    epochs: int = 0  # of its newest checkpoint
-    failures: int = 0  # tries in a row that reached no new checkpoint; then it is tried alone
-    advanced: bool = False  # whether this try has reached one
-    held: bool = False  # whether it was said that another process trains it
-    stopping: bool = False
-
-    def reached(self, epochs: int) -> None:
-        """Take note of a checkpoint after so many epochs."""
-        if epochs > self.epochs:
-            self.epochs, self.failures, self.advanced = epochs, 0, True
-
-
-@dataclass(eq=False)
-class _Slot:
-    """A place for a worker, which is started when it is first needed, and anew when it died."""
-
-    asked: str  # the device, as the workplace was asked for it
-    index: int  # among those of the device
-    link: Link | None = None
-    tasks: dict[str, _Task] = field(default_factory=dict)  # of one try, by their keys
-    # The number of each run of the try, by which a late `stop` does not reach the next one.
-    numbers: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def device(self) -> str:
-        return self.link.device if self.link else self.asked
-
-    @property
-    def name(self) -> str:
-        return f"{self.device}/{self.index}"
 
 
 class Scheduler:
@@ -78,11 +41,11 @@ class Scheduler:
     ) -> None:
         self._place, self._retries, self._held_seconds = place, retries, held_seconds
         self._stacking = stacking or Stacking()
-        self._slots: list[_Slot] = []
+        self._slots: list[Slot] = []
         self._removed = 0  # slots, for want of memory
         self._closed = False
-        self._tasks: dict[str, _Task] = {}
-        self._waiting: list[_Task] = []
+        self._tasks: dict[str, Task] = {}
+        self._waiting: list[Task] = []
         self._events: list[Event] = []
         self._runs = itertools.count(1)
         self._make_slots()
@@ -107,7 +70,7 @@ class Scheduler:
             raise ValueError(f"job {job.key}: is here already")
         if self._closed:
             raise ValueError("the engine is closed")
-        task = self._tasks[job.key] = _Task(job)
+        task = self._tasks[job.key] = Task(job)
         self._waiting.append(task)
         if self._stacking.most == 1:  # else those that are submitted next may join it
             self._begin_waiting()
@@ -170,7 +133,7 @@ class Scheduler:
         devices = self._place.devices()
         for number in range(len(self._slots) + self._removed, len(devices)):
             device = devices[number]
-            self._slots.append(_Slot(device, devices[:number].count(device)))
+            self._slots.append(Slot(device, devices[:number].count(device)))
 
     def _begin_waiting(self) -> None:
         """Give waiting jobs that are due to idle workers, those already running first."""
@@ -197,7 +160,7 @@ class Scheduler:
             others = tuple(task.job for task in stack[1:])
             slot.link.train(number, replace(slot.tasks[first].job, beside=others))
 
-    def _stack(self, due: Sequence[_Task], most: int) -> list[_Task]:
+    def _stack(self, due: Sequence[Task], most: int) -> list[Task]:
         """Return the first of the tasks, and those that are trained with it: `most` in all."""
         first, *others = due
         if first.failures:
@@ -213,7 +176,7 @@ class Scheduler:
         for link in self._place.wait(links, timeout):
             self._read(by_link[id(link)])
 
-    def _read(self, slot: _Slot) -> None:
+    def _read(self, slot: Slot) -> None:
         link = slot.link
         if link is None:
             return
@@ -225,7 +188,7 @@ class Scheduler:
             for task in tasks:
                 self._failed(task, name, how)
 
-    def _hear(self, slot: _Slot, message: Mapping[str, Any]) -> None:
+    def _hear(self, slot: Slot, message: Mapping[str, Any]) -> None:
         key, text = message.get("key"), message.get("text", "")
         if message["kind"] in ("memory", "broken") and key is None:
             self._broke(slot, message["kind"], text)
@@ -234,7 +197,7 @@ class Scheduler:
             if key in (None, task.job.key):
                 self._hear_of(task, slot, message, text)
 
-    def _hear_of(self, task: _Task, slot: _Slot, message: Mapping[str, Any], text: str) -> None:
+    def _hear_of(self, task: Task, slot: Slot, message: Mapping[str, Any], text: str) -> None:
         match message["kind"]:
             case "started":
                 done, epochs = message["done"], message["epochs"]
@@ -264,7 +227,7 @@ class Scheduler:
             case kind:
                 raise AssertionError(f"a worker reports '{kind}'")
 
-    def _discard(self, slot: _Slot) -> str:
+    def _discard(self, slot: Slot) -> str:
         """End the worker of a slot, and return how it ended."""
         link, slot.link, slot.tasks = slot.link, None, {}
         assert link is not None
@@ -272,7 +235,7 @@ class Scheduler:
             link.kill()
         return link.wait()
 
-    def _broke(self, slot: _Slot, kind: str, text: str) -> None:
+    def _broke(self, slot: Slot, kind: str, text: str) -> None:
         """End a try in an error; where that is a full device, fewer runs share it from now on."""
         name, device, tasks = slot.name, slot.device, list(slot.tasks.values())
         if not tasks:
@@ -303,7 +266,7 @@ class Scheduler:
         for task in reversed(tasks):
             self._again(task, name, text)
 
-    def _failed(self, task: _Task, worker: str, text: str) -> None:
+    def _failed(self, task: Task, worker: str, text: str) -> None:
         """Try a job again after a try that broke off, or give it up."""
         task.failures += not task.advanced
         if task.failures > self._retries and not task.stopping:
@@ -313,7 +276,7 @@ class Scheduler:
         else:
             self._again(task, worker, text)
 
-    def _hold(self, task: _Task, worker: str, text: str) -> None:
+    def _hold(self, task: Task, worker: str, text: str) -> None:
         """Let a job wait for the other process that trains it."""
         if task.stopping:
             self._end(task, worker, "stopped")
@@ -324,7 +287,7 @@ class Scheduler:
         task.due = time.monotonic() + self._held_seconds
         self._waiting.append(task)
 
-    def _again(self, task: _Task, worker: str, text: str) -> None:
+    def _again(self, task: Task, worker: str, text: str) -> None:
         """Let a job be the next one that is tried, unless it is to stop anyway."""
         if task.stopping:
             self._end(task, worker, "stopped")
@@ -332,14 +295,14 @@ class Scheduler:
         self._tell("retried", task, worker, text)
         self._waiting.insert(0, task)
 
-    def _end(self, task: _Task, worker: str, kind: EventKind, text: str = "") -> None:
+    def _end(self, task: Task, worker: str, kind: EventKind, text: str = "") -> None:
         del self._tasks[task.job.key]
         self._tell(kind, task, worker, text)
 
     def _tell(
         self,
         kind: EventKind,
-        task: _Task,
+        task: Task,
         worker: str,
         text: str = "",
         curves: Mapping[str, Any] | None = None,
