@@ -45,15 +45,8 @@ def run_search(driver: Driver, search: Search, storage: BaseStorage) -> Outcome:
     driver.run(work)
     runs = _finalists(driver, search, work)
     judged = Trials(open_study(f"{name}-finalists", storage), _distributions(driver, search))
-    driver.run(
-        FixedWork(
-            plan,
-            driver.store,
-            judged,
-            runs,
-            params=_params(work, runs, unchanging(_space(driver, search))),
-        )
-    )
+    params = _params(work, runs, unchanging(_space(driver, search)))
+    driver.run(FixedWork(plan, driver.store, judged, runs, params=params))
     if random:  # a network that the search had too is not trained again; none becomes a finalist
         driver.run(random)
     drawn_trials = random.trials if random else None
