@@ -12,6 +12,7 @@ from typing import Any
 
 from fuseablate.errors import InputError, unknown
 from fuseablate.io.checked import checked
+from fuseablate.io.display import Displayed
 from fuseablate.io.reading import read_toml
 from fuseablate.plugins import load_named
 from fuseablate.recipes import Recipe, changed, load_recipe
@@ -31,7 +32,7 @@ from fuseablate.studies.schema import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class Study(Displayed, view="fuseablate.studies.screens.study:print_study"):
     """A study file, read."""
 
     name: str

@@ -20,6 +20,7 @@ from fuseablate import (
     diff,
     explore,
     load_spec,
+    load_study,
     plan_study,
 )
 from fuseablate.commands.program import main
@@ -118,6 +119,18 @@ def test_costs_runs_and_variants_show_themselves() -> None:
     assert cells["Score (%), mean ± sd"] == "73.00 ± 1.41"  # the root of 2
     assert cells["Delta, 95 % interval"].startswith("+2.50 ")
     assert str(report[0]) == str(report)
+
+
+def test_a_study_shows_what_it_varies(tmp_path: Path) -> None:
+    body = 'design = "one-factor"\n' + factor("se", "off: all.se=false", "on: 3.se=true")
+    lines = [line.split() for line in str(load_study(written(tmp_path, body))).split("\n")]
+    assert lines[0] == ["Small", "Does", "it", "work?"]
+    assert ["design", "one-factor"] in lines
+    assert ["data", "generated", "classes=4", "size=16"] in lines
+    assert ["seeds", "2"] in lines
+    assert lines[-5:] == [
+        ["Factor", "Level"], ["se", "off"], ["all.se=false"], ["se", "on"], ["3.se=true"],
+    ]  # fmt: skip
 
 
 def test_rich_shows_it_in_the_width_that_there_is(edited: Spec) -> None:

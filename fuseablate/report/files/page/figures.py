@@ -22,8 +22,8 @@ from fuseablate.report.search_progress import (
 )
 from fuseablate.runs import Record, Searched
 
-WIDTH, HEIGHT = 480, 220  # of a drawing of curves over trials, in its own units
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 24, 40
+WIDTH, HEIGHT = 480, 228  # of a drawing of curves over trials, in its own units
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 32, 40
 TICKS = 4  # steps of its vertical axis
 
 
