@@ -77,7 +77,9 @@ def op_list() -> Table:
 
 
 def _tables(schema: JsonSchema, path: str, defs: JsonSchema, seen: set[str]) -> Iterator[KeyTable]:
-    required = schema.get("required") or _otherwise_required(schema)
+    always = schema.get("required", [])
+    required = always or _otherwise_required(schema)
+    must = "must be given" if always else "must be given where there is no `base`"
     properties = schema["properties"]
     names = sorted(properties, key=lambda name: name not in required)
     tag = "".join(
@@ -88,7 +90,7 @@ def _tables(schema: JsonSchema, path: str, defs: JsonSchema, seen: set[str]) -> 
     yield KeyTable(
         f"{path}{tag}",
         _folded(schema.get("description", "")),
-        tuple(_key(name, properties[name], name in required, defs) for name in names),
+        tuple(_key(name, properties[name], must * (name in required), defs) for name in names),
     )
     for name in properties:
         inner = f"{path.strip('[]')}.{name}" if path else name
@@ -123,10 +125,11 @@ def _referred(schema: Mapping[str, Any], defs: JsonSchema) -> JsonSchema:
     return referred
 
 
-def _key(name: str, schema: JsonSchema, required: bool, defs: JsonSchema) -> Key:
+def _key(name: str, schema: JsonSchema, must: str, defs: JsonSchema) -> Key:
+    """must: that it is to be given, and when; empty for a key that may be left out."""
     given = ""
-    if required and "const" not in schema:
-        given = "; must be given"
+    if must and "const" not in schema:
+        given = f"; {must}"
     elif default := _default(schema):
         given = f"; default {default}"
     return Key(name, _takes(schema, defs) + given, schema.get("description", ""))

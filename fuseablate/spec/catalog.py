@@ -17,7 +17,7 @@ from fuseablate.plugins import load_named
 from fuseablate.spec.spec import Spec
 
 MOST_BASES = 8  # of a table, one upon the other
-DERIVED = ("title", "source", "base", "edits", "forms", "why")
+DERIVED = ("title", "source", "base", "edits", "plugins", "forms", "why")
 
 
 def shipped_specs() -> dict[str, Path]:

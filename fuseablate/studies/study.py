@@ -108,7 +108,7 @@ def _check_name(name: str, place: str) -> None:
 
 def _study(table: dict[str, Any], path: Path, name: str) -> Study:
     """Return the study of a file's keys; `path` is its place, from which others are looked for."""
-    load_named(table.pop("plugins", []), path)
+    load_named(table.get("plugins", []), path)
     table, made = _without_specs(table)
     recipe = table.get("recipe")
     if isinstance(recipe, Recipe):
@@ -127,7 +127,7 @@ def _study(table: dict[str, Any], path: Path, name: str) -> Study:
             recipe = _recipe(file.recipe, path)
         except InputError as error:
             raise error.within(f"{path}: recipe") from None
-    own = ("spec", "recipe")  # these two are read from files of their own
+    own = ("spec", "recipe", "plugins")  # these are read from files of their own
     given = {key: getattr(file, key) for key in StudyFile.model_fields if key not in own}
     given["seeds"] = seed_plan(file.seeds)
     return Study(name=name, path=path, spec=spec, recipe=recipe, specs=specs, **given)

@@ -109,7 +109,9 @@ WRITTEN = [
      'recipe = "quick"\nseeds = { first = 3, step = 2, most = 9 }\ndesign = "per-row"\n'
      'rows = "fuse"\nedit = "se=false"\niso = "macs"\n'),
     ("recipe", 'base = "standard"\nepochs = 5\n[schedule]\nkind = "onecycle"\n'),
-    ("spec", 'base = "fusenet"\nedits = ["all.se=false"]\n'),
+    ("spec", 'base = "fusenet"\nedits = ["all.se=false"]\nplugins = []\n'),
+    ("study", 'title = "t"\nquestion = "q"\ndata = "cifar10"\nseeds = [0]\ndesign = "per-row"\n'
+     'rows = "fuse"\nedit = "se=false"\nplugins = []\n'),
 ]  # fmt: skip
 
 

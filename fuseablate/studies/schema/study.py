@@ -151,6 +151,9 @@ class StudyFile(Schema):
     """The smallest difference that matters, in points of top-1."""
     threads: Annotated[int, Field(ge=1)] = 1
     """CPU threads of a run, on which its result depends."""
+    plugins: Annotated[tuple[Text, ...], Field(strict=False)] = ()
+    """Python files of one's own parts, from the study's folder; they are run before the rest is
+    read."""
 
     @model_validator(mode="after")
     def _fits_the_design(self) -> Self:
