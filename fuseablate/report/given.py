@@ -66,7 +66,7 @@ def read_csv(path: Path) -> list[Line]:
 def _check_heads(heads: list[str], place: str) -> None:
     for mark, name in ((";", "semicolons"), ("\t", "tabs")):
         if len(heads) == 1 and mark in heads[0]:
-            raise InputError(f"{place}: columns are parted by {name}; use commas")
+            raise InputError(f"{place}: columns are separated by {name}; use commas")
     for head in heads:
         if heads.count(head) > 1:
             raise InputError(f"{place}: names the column '{head}' twice")

@@ -39,5 +39,6 @@ def parse_size(text: str) -> Size:
     """Return the size (H, W) that `224` or `224x160` writes."""
     match = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text)
     if not match:
-        raise InputError(f"'{text}' is not a size; write 224 or, height first, 224x160")
+        rule = "write 224 or, height first, 224x160, each from 1 to 99999"
+        raise InputError(f"'{text}' is not a size; {rule}")
     return int(match[1]), int(match[2] or match[1])

@@ -135,7 +135,7 @@ def test_a_data_frame_and_back() -> None:
         ("variant,seed,acuracy\na,0,1\n", "line 1: unknown column 'acuracy'"),
         ("variant,seed,score,mac\na,0,9,1\n", "'mac'; did you mean 'macs'?"),
         ("variant,seed,score,seed\na,0,9,1\n", "line 1: names the column 'seed' twice"),
-        ("variant;seed;score\na;0;9\n", "line 1: columns are parted by semicolons; use commas"),
+        ("variant;seed;score\na;0;9\n", "line 1: columns are separated by semicolons; use commas"),
         ("variant,seed,score\na,0,70\n\na,1\n", "line 4: has 2 values, and the header 3"),
         ("variant,seed,score\na,0,70\n,1,71\n", "line 3, column variant: is empty"),
         ("variant,seed,score\na,x,70\n", "line 2, column seed: 'x' is not a number"),

@@ -27,8 +27,8 @@ def print_comparison(report: AnalysedComparison, out: Console) -> None:
     """Print a comparison's tables, its statistics in words, its front, its runs."""
     comparison = report.comparison
     if comparison.title:
-        title = Text.assemble((comparison.title, "bold"), f"  {comparison.question}")
-        out.print(title)
+        question = f"  {comparison.question}" if comparison.question else ""
+        out.print(Text.assemble((comparison.title, "bold"), question))
     recipe = f", recipe {comparison.recipe}" if comparison.recipe else ""
     out.print(Text.assemble((comparison.data, "bold"), recipe))
     if comparison.search:
