@@ -33,7 +33,8 @@ def rank_correlations(
     ranked: dict[str, Sequence[float | None]] = {
         cost_kind(name).word: [row.variant.cost(name) for row in rows] for name in RANKED
     }
-    networks = networks_of(row.variant.runs[0] for row in rows)
+    # Results that were given have no runs, and nothing else names their networks.
+    networks = networks_of(row.variant.runs[0] for row in rows if row.variant.runs)
     ranked |= _scores(comparison, networks)
     judged = {
         name: rank_correlation([value for value in values if value is not None], means)
