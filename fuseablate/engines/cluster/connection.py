@@ -110,9 +110,22 @@ class Connection:
     def close(self) -> None:
         """Leave the cluster, and end it where it was started here."""
         if self.ours:
+            if self._ray.is_initialized() and not self.answers():
+                _forget_subscriptions()
             self._ray.shutdown()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _forget_subscriptions() -> None:
+    """Have Ray's end not wait minutes for a head that cannot be reached, to unsubscribe there.
+
+    A head whose process has ended refuses at once; one behind a broken link says nothing.
+    """
+    from ray._private import worker
+
+    for name in ("gcs_error_subscriber", "gcs_log_subscriber"):
+        vars(worker.global_worker).pop(name, None)
 
 
 def imported(alone: bool) -> ModuleType:

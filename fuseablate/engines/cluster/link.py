@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -18,7 +19,8 @@ from fuseablate.io.lock import LOCK, is_held
 from fuseablate.runs import RunFolder, Store
 from fuseablate.spec import Size
 
-LEAVING_SECONDS = 15.0
+LEAVING_SECONDS = 15.0  # from when all workers were told to leave
+LEAST_SECONDS = 1.0  # for each to send its checkpoint, however long the others took
 _ENDS = ("finished", "failed", "stopped", "refused", "held", "memory", "broken")
 
 
@@ -50,6 +52,7 @@ class RayLink:
         self._own: deque[Mapping[str, Any]] = deque()  # messages that are this side's
         self._held: _Held | None = None
         self._leaving: Any = None
+        self._leaving_until = 0.0
         self._how = ""
         self.ready = self.ended = False
         self.device, self.node = "", ""
@@ -175,12 +178,14 @@ class RayLink:
         """Have it send what it has saved of its run, and clear up."""
         if self.ready and not self.ended:
             self._leaving = self._actor.leave.remote()
+            self._leaving_until = time.monotonic() + LEAVING_SECONDS
 
     def wait(self) -> str:
         """Write what it sent when it was told to leave, end it, and return how it ended."""
         if self._leaving is not None:
             with suppress(self._ray.exceptions.RayError):
-                parcel = self._ray.get(self._leaving, timeout=LEAVING_SECONDS)
+                left = max(self._leaving_until - time.monotonic(), LEAST_SECONDS)
+                parcel = self._ray.get(self._leaving, timeout=left)
                 if parcel and self._held:
                     unpack(parcel, self._held.folder)
         self._leaving = None
