@@ -56,8 +56,9 @@ class Writer:
         self, folder: RunFolder, digest: str, state: dict[str, Any], copied: torch.cuda.Event | None
     ) -> None:
         if self._stream and copied:
-            # Beside the steps that the device has been given since.
-            with torch.cuda.stream(self._stream):
+            # Beside the steps that the device has been given since. A thread begins on GPU 0, and
+            # would open a context there as it leaves the stream of another.
+            with torch.cuda.device(self._stream.device), torch.cuda.stream(self._stream):
                 self._stream.wait_event(copied)
                 state = _mapped(state, Tensor.cpu)
         save(folder, digest, state)

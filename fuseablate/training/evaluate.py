@@ -69,7 +69,7 @@ class Evaluation:
             self._labels = labels.view(self._whole, BATCH)
             self._next = torch.zeros(1, dtype=torch.int64, device=device)
             self._table = torch.zeros(self._whole, BATCH, runs, 3, device=device)
-            self._captured = Captured(self._score_next, device)
+            self._captured = Captured(device)
 
     @property
     def is_captured(self) -> bool:
@@ -90,7 +90,7 @@ class Evaluation:
         if self._whole:
             self._next.zero_()
             for _ in range(self._whole):
-                self._captured()
+                self._captured(self._score_next)
             parts.append(self._table.flatten(0, 1))
         if len(self._rest):
             rest = eval_batches(self._rest, self._data, BATCH, self._device)

@@ -63,7 +63,7 @@ class Steps:
         self._penalised = [
             [state.network.get_parameter(name) for name in names] for state in stack.states
         ]
-        self.captured = Captured(self._step, self._device, static=self._static)
+        self.captured = Captured(self._device, static=self._static)
         if self._static:
             # The kernels read rates as float32; on the CPU they are as exact as Python's.
             kind = torch.float64 if self._device.type == "cpu" else torch.float32
@@ -117,7 +117,7 @@ class Steps:
 
     def take(self) -> None:
         """Take the next step."""
-        self.captured()
+        self.captured(self._step)
         self._row += 1
 
     def _step(self) -> None:

@@ -1,36 +1,29 @@
-"""What only a CUDA device can show; `python -m pytest -m gpu` in one command."""
+"""Training on a CUDA device: `python -m pytest -m gpu` in one command.
+
+By default the tests run on one that is pretended, so that the first minutes on a real one show what
+is to be measured there, and no slip of ours.
+"""
 
 from __future__ import annotations
 
-import ctypes
 import io
-import multiprocessing
-import os
-import signal
-import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.profiler import ProfilerActivity, profile
 
-from fuseablate.cost import training_memory
 from fuseablate.data.batches import TrainBatches
 from fuseablate.engines import worker
-from fuseablate.engines.local import LocalEngine
-from fuseablate.engines.workers import Workers, stacking_workers
 from fuseablate.network.builder import build, initialise, to_module
 from fuseablate.network.stacking import stacked
 from fuseablate.ops import OPS, Settings
-from fuseablate.recipes.load import load_recipe
 from fuseablate.recipes.schedules import Cosine
 from fuseablate.runs.record import Curves, Record
 from fuseablate.runs.store import RunFolder, Store
-from fuseablate.spec.catalog import load_spec
 from fuseablate.streams import stream
 from fuseablate.training import (
     Order,
@@ -47,40 +40,36 @@ from fuseablate.training.evaluate import Evaluation
 from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState
 from fuseablate.training.steps import Steps
-from tests.helpers.engine_contract import small_job, until, until_ended
+from tests.helpers.engine_contract import small_job
+from tests.helpers.mixed_net import MIXED, MIXED_SIZE, net
 from tests.helpers.noise import BATCH, CLASSES, Noise
 from tests.helpers.op_rows import NEEDED
+from tests.helpers.pretended_cuda import pretended_cuda
 from tests.helpers.small_run import small_data, small_recipe, small_spec
 
-pytestmark = [
+REAL = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+    pytest.mark.filterwarnings("default"),  # what CUDA's libraries say is shown, and stops no test
 ]
 CUDA, CPU = torch.device("cuda:0"), torch.device("cpu")
-SIZE = (32, 32)
 
 
-@pytest.fixture(autouse=True)
-def _precise() -> Iterator[None]:
-    with precision_set("float32"):
+@pytest.fixture(autouse=True, params=[pytest.param("cuda", marks=REAL), "pretended"])
+def _device(request: pytest.FixtureRequest) -> Iterator[None]:
+    there = pretended_cuda() if request.param == "pretended" else nullcontext()
+    with there, precision_set("float32"):
         yield
 
 
 @pytest.fixture
-def float64() -> Iterator[None]:
+def float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
     torch.set_default_dtype(torch.float64)
     try:
         yield
     finally:
         torch.set_default_dtype(torch.float32)
-
-
-class Moved(Noise):
-    """Noise on the GPU."""
-
-    def make(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        images, labels = super().make(images, labels)
-        return images.to(CUDA), labels.to(CUDA)
 
 
 def outcome(network: nn.Module, images: Tensor, place: torch.device) -> list[Tensor]:
@@ -102,8 +91,11 @@ def test_every_op_is_what_it_is_on_the_cpu(name: str) -> None:
         network = to_module(layer)
         initialise(network, 0)
         made.append(outcome(network.to(kind), images.to(kind), place))
+    # A gradient that is 0 in exact arithmetic, as before a norm, is rounding of the others' size.
+    rounding = 1e-5 * max(exact.abs().max().item() for exact in made[0])
     for exact, ours in zip(*made, strict=True):
-        torch.testing.assert_close(ours, exact, rtol=1e-3, atol=1e-3 * exact.abs().max().item())
+        atol = 1e-3 * exact.abs().max().item() + rounding
+        torch.testing.assert_close(ours, exact, rtol=1e-3, atol=atol)
 
 
 def test_batches_are_those_of_the_cpu_to_the_last_bit() -> None:
@@ -117,31 +109,36 @@ def test_batches_are_those_of_the_cpu_to_the_last_bit() -> None:
         assert torch.equal(labels, theirs.cpu())
 
 
-FUSENET = ("fusenet", "fuse.residual=true", "drop_path=0.2")
-GOOGLENET = ("googlenet",)  # with auxiliary heads
+# Rates that float32, in which a GPU reads them, holds exactly, and that change between two replays:
+# batch norm over few numbers makes much of a small difference.
+RATES: dict[str, object] = {
+    "lr": 2**-10,
+    "schedule": {"kind": "multistep", "milestones": [1], "gamma": 0.5},
+}
 
 
 def after(
-    runs: int,
-    place: torch.device,
-    capture: bool,
-    changes: dict[str, object],
-    table: tuple[str, ...] = FUSENET,
+    runs: int, place: torch.device, capture: bool, changes: dict[str, object]
 ) -> list[TrainingState]:
-    """Return the states of runs after two epochs of eight steps."""
-    name, *edits = table
-    spec = load_spec(name).edit(f"classes={CLASSES}", *edits)
-    same = {"batch_size": BATCH, "mixup": 0.3, "clip_norm": 1.0, "lr": 0.01, **changes}
+    """Return the states of runs after two epochs of six steps."""
+    spec = net(*MIXED, drop_path=0.2)
+    same = {"batch_size": BATCH, "mixup": 0.3, "clip_norm": 1.0, **RATES, **changes}
     recipes = [small_recipe(**{**same, "weight_decay": 1e-4 * run}) for run in range(runs)]
-    states = [TrainingState(spec, recipe, run, SIZE, place) for run, recipe in enumerate(recipes)]
-    noise = (Noise if place.type == "cpu" else Moved)(range(runs), SIZE, 8)
-    batches = cast("TrainBatches", noise)
-    steps = Steps(Stack(spec.layers(SIZE), states), batches)
+    teacher = build(spec, seed=9, size=MIXED_SIZE, fast=False).to(place).eval()
+    states = [
+        TrainingState(spec, recipe, run, MIXED_SIZE, place, teacher=teacher.requires_grad_(False))
+        for run, recipe in enumerate(recipes)
+    ]
+    for group in (group for state in states for group in state.optimizer.param_groups):
+        if "capturable" in group and place == CUDA:  # as on a real one, also where it is pretended
+            group |= {"capturable": True, "foreach": not group.get("fused")}
+    batches = cast("TrainBatches", Noise(range(runs), MIXED_SIZE, 6))
+    steps = Steps(Stack(spec.layers(MIXED_SIZE), states), batches)
     if not capture:
         steps.captured.refused = "compared with"
     for _ in range(2):
         train_epoch(steps, [SilentProgress()] * runs)
-    assert steps.captured.is_captured is (capture and place.type == "cuda"), steps.captured.refused
+    assert steps.captured.is_captured is (capture and place == CUDA), steps.captured.refused
     steps.close()
     return states
 
@@ -161,44 +158,37 @@ def check_equal(mine: list[TrainingState], theirs: list[TrainingState]) -> None:
             assert torch.equal(generator.get_state(), other.streams[name].get_state()), name
 
 
-PLAIN: dict[str, object] = {"momentum": None, "nesterov": None, "lr": 1e-3}
-OPTIMIZERS: list[dict[str, object]] = [
+PLAIN: dict[str, object] = {"momentum": None, "nesterov": None}
+ADAPTIVE = ("rmsprop", "adam", "adamw", "adamax")
+TAUGHT: dict[str, object] = {"teacher": {"run": "0" * 16, "weight": 0.6}}
+CHANGES: list[dict[str, object]] = [
+    {"ema": 0.9, "orthonormal": 0.1, **TAUGHT},
     {},
     {"ema": 0.9},
-    *({**PLAIN, "optimizer": name} for name in ("adam", "adamw", "adamax", "rmsprop")),
+    {"orthonormal": 0.1},
+    TAUGHT,
+    *({**PLAIN, "optimizer": name} for name in ADAPTIVE),
 ]
+SHORT = {0, 5}  # the rest takes too long where all are pretended
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("changes", OPTIMIZERS, ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(changes, marks=() if number in SHORT else pytest.mark.slow, id=str(changes))
+        for number, changes in enumerate(CHANGES)
+    ],
+)
 def test_captured_steps_are_the_eager_ones(changes: dict[str, object]) -> None:
     check_equal(after(2, CUDA, True, changes), after(2, CUDA, False, changes))
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("table", [FUSENET, GOOGLENET], ids=lambda table: table[0])
-def test_stacked_runs_on_the_gpu_are_those_of_the_cpu(table: tuple[str, ...]) -> None:
-    changes: dict[str, object] = {"ema": 0.9, "lr": 1e-3}
-    check_equal(after(3, CUDA, True, changes, table), after(3, CPU, False, changes, table))
-
-
-@pytest.mark.parametrize(("precision", "is_rounded"), [("float32", False), ("tf32", True)])
-def test_float32_is_rounded_to_tf32_where_that_is_asked_for(
-    precision: str, is_rounded: bool
-) -> None:
-    """TF32 keeps 10 bits of a product's factors, float32 has 23."""
-    if torch.cuda.get_device_capability(CUDA) < (8, 0):
-        pytest.skip("this device has no TF32")
-    numbers = stream(0, "tf32")
-    a, b = (torch.randn(256, 256, generator=numbers) for _ in range(2))
-    images, kernels = (torch.randn(shape, generator=numbers)
-                       for shape in ((4, 64, 16, 16), (64, 64, 3, 3)))  # fmt: skip
-    with precision_set(precision):
-        ours = (a.to(CUDA) @ b.to(CUDA), nn.functional.conv2d(images.to(CUDA), kernels.to(CUDA)))
-    exact = (a.double() @ b.double(), nn.functional.conv2d(images.double(), kernels.double()))
-    for mine, right in zip(ours, exact, strict=True):
-        error = (mine.cpu().double() - right).norm() / right.norm()
-        assert (error > 1e-5).item() is is_rounded
+@pytest.mark.parametrize("runs", [1, 3])
+def test_runs_on_the_gpu_are_those_of_the_cpu(runs: int) -> None:
+    changes: dict[str, object] = {"ema": 0.9}
+    check_equal(after(runs, CUDA, True, changes), after(runs, CPU, False, changes))
 
 
 @pytest.mark.parametrize("runs", [1, 3])
@@ -247,29 +237,6 @@ def test_a_step_that_diverges_is_the_cpus(tmp_path: Path) -> None:
     assert failures[0].step == failures[1].step
 
 
-MOST_KERNELS = 900  # of an eager step of the baseline; a reading of its operators expects 700
-
-
-def test_a_step_takes_no_more_kernels_than_it_was_read_to() -> None:
-    state = TrainingState(load_spec("fusenet"), load_recipe("standard"), 0,
-                          SIZE, CUDA)  # fmt: skip
-    stack = Stack(load_spec("fusenet").layers(SIZE), [state])
-    images = torch.randn(128, 3, *SIZE, device=CUDA).to(memory_format=torch.channels_last)
-    labels = torch.zeros(128, dtype=torch.int64, device=CUDA)
-
-    def step() -> None:
-        (((_, logits),),) = stack.logits([images])
-        stack.backward([nn.functional.cross_entropy(logits, labels)])
-        state.optimizer.step()
-
-    step()
-    with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as seen:
-        step()
-        torch.cuda.synchronize()
-    kernels = [event for event in seen.events() or () if event.device_type.name == "CUDA"]
-    assert 0 < len(kernels) <= MOST_KERNELS
-
-
 @pytest.mark.parametrize("changes", [{}, {"ema": 0.9, "mixup": 0.3, "clip_norm": 1.0}], ids=str)
 @pytest.mark.parametrize("runs", [1, 3])
 def test_a_captured_step_waits_for_nothing(runs: int, changes: dict[str, object]) -> None:
@@ -299,7 +266,10 @@ class Stopping(SilentProgress):
             raise StoppedError
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "adamax", "rmsprop"])
+@pytest.mark.parametrize(
+    "optimizer",
+    ["sgd", *(pytest.param(name, marks=pytest.mark.slow) for name in ADAPTIVE)],
+)
 @pytest.mark.parametrize("first", ["cpu", "cuda:0"])
 def test_a_run_goes_on_from_either_device(tmp_path: Path, first: str, optimizer: str) -> None:
     changes: dict[str, object] = {"lr": 1e-3, "ema": 0.9}
@@ -354,92 +324,6 @@ def test_a_memory_that_is_full_is_told_as_such(tmp_path: Path) -> None:
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert told[-1]["kind"] == "memory"
-
-
-@pytest.mark.parametrize("name", ["fusenet", "mobilenet_v3_small", "resnet20"])
-def test_the_peak_of_a_step_is_what_was_predicted(name: str) -> None:
-    """Within 10 %: what the allocator handed out; the library's workspaces are not foreseen."""
-    spec, recipe = load_spec(name), load_recipe("standard")
-    predicted = training_memory(spec, SIZE, 128, "sgd").total
-    state = TrainingState(spec, recipe, 0, SIZE, CUDA)
-    images = torch.randn(128, 3, *SIZE, device=CUDA).to(memory_format=torch.channels_last)
-    labels = torch.zeros(128, dtype=torch.int64, device=CUDA)
-    before = torch.cuda.memory_allocated() - sum(
-        tensor.nbytes for tensor in (*state.network.state_dict().values(), images)
-    )
-    for _ in range(2):  # the first makes the optimizer's state
-        state.optimizer.zero_grad()
-        torch.cuda.reset_peak_memory_stats()
-        loss = nn.functional.cross_entropy(state.network(images), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        state.optimizer.step()
-    peak = torch.cuda.max_memory_allocated() - before
-    assert peak == pytest.approx(predicted, rel=0.1)
-
-
-@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="fewer than two CUDA devices")
-def test_a_run_on_the_second_gpu_leaves_the_first_alone(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    code = (
-        "import sys, torch; from fuseablate.engines import worker;"
-        "from tests.helpers.engine_contract import small_job; from pathlib import Path;"
-        "orders = type('O', (), {'is_to_stop': lambda self, number: False})();"
-        "progress = worker.ParentProgress(lambda message: None, 1, orders);"
-        "worker.train_job(small_job(Path(sys.argv[1]), 0), 'cuda:1', progress);"
-        "worker.free_memory('cuda:1');"
-        "sys.exit(torch.cuda.memory_reserved(0) > 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
-    assert done.returncode == 0
-
-
-def has_context(device: int = 0) -> bool:
-    """Whether this process has a context on a device, which takes some 500 MB there."""
-    library = ctypes.CDLL("libcuda.so.1")
-    assert library.cuInit(0) == 0
-    flags, active = ctypes.c_uint(), ctypes.c_int()
-    assert (
-        library.cuDevicePrimaryCtxGetState(device, ctypes.byref(flags), ctypes.byref(active)) == 0
-    )
-    return bool(active.value)
-
-
-def study_in_a_process(root: Path) -> bool:
-    """Train a run by an engine with stacks; return whether the parent then has a context."""
-    workers = stacking_workers(Workers(("cuda:0",), 1, threads=1), None)
-    engine = LocalEngine(workers, retries=0, log=root / "log")
-    try:
-        engine.submit(small_job(root, 0))
-        until_ended(engine, small_job(root, 0).key)
-    finally:
-        engine.close()
-    return has_context()
-
-
-def test_the_parent_of_workers_has_no_context(tmp_path: Path) -> None:
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
-        assert fresh.submit(study_in_a_process, tmp_path).result() is False
-
-
-def test_a_killed_worker_frees_its_memory(tmp_path: Path) -> None:
-    engine = LocalEngine(Workers(("cuda:0",), 1, threads=1), retries=0, log=tmp_path / "log")
-    before, _ = torch.cuda.mem_get_info(CUDA)
-    try:
-        job = small_job(tmp_path, 0, epochs=1000)
-        engine.submit(job)
-        until(engine, "epoch", job.key)
-        during, _ = torch.cuda.mem_get_info(CUDA)
-        (pid,) = engine.pids.values()
-        os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and torch.cuda.mem_get_info(CUDA)[0] < before - 2**26:
-            time.sleep(0.1)
-    finally:
-        engine.close()
-    assert during < before - 2**26
-    assert torch.cuda.mem_get_info(CUDA)[0] >= before - 2**26
 
 
 def test_weights_of_the_gpu_load_on_the_cpu(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from fuseablate.training.epoch import DivergedError, Trained, train_epoch
 from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState
 from fuseablate.training.steps import Steps
+from tests.helpers.mixed_net import MIXED, net
 from tests.helpers.noise import BATCH, CLASSES, Noise
 from tests.helpers.op_rows import NEEDED
 from tests.helpers.small_run import small_recipe
@@ -82,29 +83,6 @@ def check(spec: Spec, size: Size, steps: int, recipes: Sequence[Recipe] = ()) ->
                 torch.testing.assert_close(tensor, tensors[name], **EQUAL, msg=f"{run} {name}")
         for name, generator in state.streams.items():
             assert torch.equal(generator.get_state(), alone.streams[name].get_state()), name
-
-
-def net(*rows: dict[str, Any], **keys: object) -> Spec:
-    """Return a table of a first convolution, the rows, pooling and a classifier with dropout."""
-    first = {"op": "conv", "kernel": 3, "norm": "batch", "out": 16, "nl": "hswish", "stride": 1}
-    last = {"op": "conv", "kernel": 1, "out": "classes", "form": "conv", "dropout": True}
-    table = [first, *rows, {"op": "pool"}, last]
-    numbered = [{"id": str(number), **row} for number, row in enumerate(table, 1)]
-    return Spec.from_dict(
-        {"name": "net", "input": [12, 12], "classes": CLASSES, "dropout": 0.3, "rows": numbered}
-        | keys
-    )
-
-
-MIXED = [
-    {"op": "fuse", "kernel": 3, "exp": 24, "out": 16, "se": True, "nl": "relu", "residual": True},
-    {"op": "fuse", "kernel": 5, "exp": 24, "out": 24, "se": False, "nl": "hswish", "stride": 2,
-     "variant": "half"},
-    {"op": "shift", "kernel": 3, "exp": 30, "out": 24, "se": False, "nl": "relu", "residual": True},
-    {"op": "aux", "weight": 0.3, "out": 8},
-    {"op": "basic", "out": 32, "stride": 2},
-    {"op": "mbconv", "kernel": 3, "exp": 40, "out": 32, "se": True, "nl": "swish"},
-]  # fmt: skip
 
 
 def test_runs_of_many_layers_follow_their_own_trajectories() -> None:
