@@ -59,7 +59,7 @@ def trained(
 ) -> tuple[list[TrainingState], Epochs]:
     """Return the states of runs, whose numbers are their seeds, after an epoch as one network."""
     states = [TrainingState(spec, recipes[run], run, size, CPU) for run in runs]
-    batches = cast("TrainBatches", Noise(runs, size, steps))
+    batches = cast("TrainBatches", Noise(runs, size, steps, recipes[0].batch_size))
     stack = Stack(spec.layers(size), states)
     return states, train_epoch(Steps(stack, batches), [SilentProgress()] * len(runs))
 
@@ -242,6 +242,14 @@ def smallest(spec: Spec) -> Size | None:
     return None
 
 
+# Batch norm over six images on 1x1 maps blows rounding up, in a run alone as well: a regnet_x_400mf
+# alone, begun an ulp aside, is 2.7 off itself after five steps, and 1e-10 with 24 images.
+DEEP = {
+    "regnet_x_400mf", "regnet_x_800mf", "regnet_x_3_2gf", "regnet_y_400mf", "regnet_y_1_6gf",
+    "resnet50",
+}  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(shipped_specs()))
 def test_every_table_of_the_catalogue(name: str) -> None:
@@ -249,7 +257,7 @@ def test_every_table_of_the_catalogue(name: str) -> None:
     size = smallest(spec)
     if size is None:
         pytest.skip("over 100 M MACs at its smallest input")
-    # Batch norm over six images on 1x1 maps blows rounding up, in a run alone as well: at a hundred
-    # times the rate the half ShuffleNetV2, begun an ulp aside, is 3e-6 off itself after five steps.
-    # Two runs, as AlexNet's take 3 GB each: one with MixUp, one with smoothing and clipping.
-    check(spec, size, 5, three(lr=1e-4)[1:])
+    # At a hundred times the rate ShuffleNetV2, too, is no longer itself. Two runs, as AlexNet's
+    # take 3 GB each: one with MixUp, one with smoothing and clipping.
+    batch = 24 if name in DEEP else BATCH
+    check(spec, size, 5, three(lr=1e-4, batch_size=batch)[1:])
