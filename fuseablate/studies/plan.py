@@ -12,13 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fuseablate.cost import measure, training_memory
+from fuseablate.cost import inference_memory, measure, training_memory
 from fuseablate.data import load_data
 from fuseablate.data.parts import Data
 from fuseablate.engines import Job
 from fuseablate.errors import InputError
 from fuseablate.layers import Cost
 from fuseablate.plugins import plugin_sources
+from fuseablate.recipes import Recipe
 from fuseablate.runs import Manifest, Record, Store, run_digests, teacher_of
 from fuseablate.seeds import SeedPlan
 from fuseablate.spec import Size, Spec
@@ -177,9 +178,27 @@ class Plan:
             runs=str(store.root.absolute()),
             threads=threads,
             tested=run.tested,
-            memory=_step_memory(spec, size, recipe.batch_size, recipe.optimizer),
+            memory=_step_memory(
+                spec, size, recipe.batch_size, recipe.optimizer, averaged=recipe.ema is not None
+            )
+            + self._teacher_memory(recipe, store),
             plugins=plugin_sources(),
         )
+
+    def _teacher_memory(self, recipe: Recipe, store: Store) -> int:
+        """Return the bytes of a run's teacher: its weights, and what it makes of a batch.
+
+        It works while the run's own maps wait for the backward pass.
+        """
+        try:
+            record = teacher_of(store, recipe, self.data)
+        except InputError:
+            return 0  # the worker says why
+        if record is None:
+            return 0
+        size, batch = self.data.image_size, recipe.batch_size
+        taught = inference_memory(Spec.from_dict(record.spec), size, batch)
+        return taught.weights + taught.work
 
     def check_teachers(self, store: Store) -> None:
         """Refuse a run to come whose recipe names a teacher that cannot teach it."""
@@ -242,9 +261,10 @@ def make_plan(study: Study, root: Path | str | None) -> Plan:
 
 
 @lru_cache(maxsize=1024)  # the seeds of so many variants, however they take turns
-def _step_memory(spec: Spec, size: Size, batch: int, optimizer: str) -> int:
-    """Return the bytes that a training step takes at most."""
-    return training_memory(spec, size, batch, optimizer).total
+def _step_memory(spec: Spec, size: Size, batch: int, optimizer: str, *, averaged: bool) -> int:
+    """Return the bytes that a training step takes at most; an average is a second network."""
+    step = training_memory(spec, size, batch, optimizer)
+    return step.total + (step.weights if averaged else 0)
 
 
 def _planned(
