@@ -8,6 +8,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     from fuseablate.cost.roofline import roofline
     from fuseablate.network.profile import measured_rates
     from fuseablate.recipes import Recipe
-    from fuseablate.training.benchmark import timed
+    from fuseablate.training.benchmark import checkpoint_times, timed
     from fuseablate.training.environment import (
         choose_device,
         describe,
@@ -115,6 +116,7 @@ def run(args: argparse.Namespace) -> int:
             speeds = timed(loops, steps=args.steps, turns=args.turns, device=device, tell=tell)
             with precision_set("float32"):
                 rates = measured_rates(str(device))
+            saved = checkpoint_times(spec, data, recipe, device)
         finally:
             for loop in loops:
                 loop.close()
@@ -122,6 +124,7 @@ def run(args: argparse.Namespace) -> int:
     image = (3, *data.image_size)
     least = PASSES * roofline(spec.layers(data.image_size), image, rates, args.batch_size) / 1e9
     floor = args.batch_size / least
+    run_images = recipe.epochs * (len(data.train) // args.batch_size * args.batch_size)
     if args.json:
         print(
             json.dumps(
@@ -135,6 +138,8 @@ def run(args: argparse.Namespace) -> int:
                         loop.title: values for loop, values in zip(loops, speeds, strict=True)
                     },
                     "floor": {"images_per_second": floor, **rates.model_dump()},
+                    "run": {"epochs": recipe.epochs, "images": run_images},
+                    "checkpoint": saved._asdict(),
                 },
                 indent=1,
             )
@@ -147,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
     )
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Images/s")
-    for name in ("min", "median", "max", "times plain", "min", "max"):
+    for name in ("min", "median", "max", "times plain", "min", "max", "runs/hour"):
         table.add_column(name, justify="right")
     for loop, values in zip(loops, speeds, strict=True):
         ratios = [ours / plain for ours, plain in zip(values, speeds[0], strict=True)]
@@ -156,12 +161,16 @@ def run(args: argparse.Namespace) -> int:
             loop.title,
             *(f"{value:,.0f}" for value in spread(values)),
             *(f"{value:.2f}" for value in (ratio, least_ratio, most_ratio)),
+            f"{3600 * statistics.median(values) / run_images:,.3g}",
         )
     table.add_row("floor", "", f"{floor:,.0f}", style="dim")
     out.print(table)
     out.print(
         f"Floor: {PASSES} forward passes, layer by layer, at {rates.gmacs:,.0f} GMACs/s or "
-        f"{rates.gigabytes:,.0f} GB/s ({rates.source}).",
+        f"{rates.gigabytes:,.0f} GB/s ({rates.source}). A run: {recipe.epochs} epochs. Its "
+        f"checkpoint: {saved.size / 1e6:,.1f} MB, on the disk after "
+        f"{1000 * statistics.median(saved.written):,.1f} ms, of which training waits "
+        f"{1000 * statistics.median(saved.waited):,.1f}.",
         style="dim",
     )
     return 0
@@ -173,6 +182,7 @@ def _loops(
     """Begin the loops that are compared, one after another; the first is the plain one."""
     from fuseablate.training.benchmark import OurLoop, ProcessesLoop
     from fuseablate.training.environment import has_reduced_precision
+    from fuseablate.training.layouts import LAYOUTS, LayoutLoop
     from fuseablate.training.plain import PlainLoop, TunedLoop
 
     yield PlainLoop(spec, data, recipe, device)
@@ -184,6 +194,9 @@ def _loops(
     if has_reduced_precision(device):
         for precision in ("tf32", "bf16"):
             yield OurLoop(spec, data, recipe.replace(precision=precision), device, stack)
+        for precision, layout in product(("float32", "tf32", "bf16"), LAYOUTS):
+            own = recipe.replace(precision=precision)
+            yield LayoutLoop(spec, data, own, device, layout)
 
 
 def _told(text: str) -> None:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from fuseablate.data.batches import TrainBatches
 from fuseablate.data.parts import Data, Part
 from fuseablate.recipes import Recipe
+from fuseablate.runs import NEWEST, RunFolder
 from fuseablate.spec import Spec
+from fuseablate.training import checkpoint
 from fuseablate.training.environment import precision_set
 from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState
@@ -170,3 +174,36 @@ def timed(
             if turn >= 0:
                 measured.append(steps * loop.images / (time.perf_counter() - started))
     return speeds
+
+
+class CheckpointTimes(NamedTuple):
+    """Seconds of a run's checkpoints, each time, and their size in bytes."""
+
+    waited: list[float]
+    """Until the run goes on."""
+    written: list[float]
+    """Until it is on the disk."""
+    size: int
+
+
+def checkpoint_times(
+    spec: Spec, data: Data, recipe: Recipe, device: torch.device, times: int = 5
+) -> CheckpointTimes:
+    """Return how long checkpoints of a run take, in a folder that is gone afterwards."""
+    state = TrainingState(spec, recipe, 0, data.image_size, device)
+    for parameter in state.network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    state.optimizer.step()  # makes its state
+    waited, written = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        writer = checkpoint.Writer(device)
+        for _ in range(times):
+            finish(device)
+            started = time.perf_counter()
+            saved = writer.save(RunFolder(Path(folder)), "0" * 64, state.to_dict())
+            waited.append(time.perf_counter() - started)
+            saved.result()
+            written.append(time.perf_counter() - started)
+        writer.close()
+        size = (Path(folder) / NEWEST).stat().st_size
+    return CheckpointTimes(waited, written, size)

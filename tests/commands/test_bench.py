@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fuseablate.commands.program import main
+from fuseablate.cost import measure
 from fuseablate.spec.spec import to_toml
 from tests.helpers.small_run import small_spec
 
@@ -35,6 +36,11 @@ def test_each_loop_is_measured_in_each_turn(
     # A network of so few MACs is limited by memory: its floor lies above what any loop reaches.
     assert floor["images_per_second"] > max(max(all) for all in told["images_per_second"].values())
     assert floor["gmacs"] > 0
+    kept = told["checkpoint"]
+    for waited, written in zip(kept["waited"], kept["written"], strict=True):
+        assert 0 < waited <= written
+    # A weight and its momentum, float32, and what a zip file says of each tensor.
+    assert kept["size"] > 2 * 4 * measure(small_spec().edit("classes=8")).params
 
 
 def test_a_batch_larger_than_the_data_is_refused(

@@ -37,6 +37,7 @@ from fuseablate.training.captured import WARM_UP
 from fuseablate.training.environment import check_precision, precision_set
 from fuseablate.training.epoch import train_epoch
 from fuseablate.training.evaluate import Evaluation
+from fuseablate.training.layouts import LAYOUTS, LayoutLoop
 from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState
 from fuseablate.training.steps import Steps
@@ -258,6 +259,14 @@ def test_a_captured_step_waits_for_nothing(runs: int, changes: dict[str, object]
     finally:
         torch.cuda.set_sync_debug_mode("default")
     steps.close()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
+def test_a_benchmark_captures_each_layout_and_precision(layout: str, precision: str) -> None:
+    loop = LayoutLoop(small_spec(), small_data(), small_recipe(precision=precision), CUDA, layout)
+    loop.run(WARM_UP + 2)
+    assert loop.captured.is_captured, loop.captured.refused
 
 
 class Stopping(SilentProgress):
