@@ -75,7 +75,7 @@ def checked(model: type[TableType], table: Mapping[str, object], place: str = ""
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        problem = InputError(_one_line(error.errors()[0], table))
+        problem = InputError(_one_line(error.errors()[0], table, in_toml=True))
         raise (problem.within(place) if place else problem) from None
 
 
@@ -161,7 +161,7 @@ _RULES = {
 }
 
 
-def _one_line(error: ErrorDetails, table: Mapping[str, object]) -> str:
+def _one_line(error: ErrorDetails, table: Mapping[str, object], *, in_toml: bool = False) -> str:
     """Say one of pydantic's errors as `key = value: rule`."""
     key, value = _locate(error, table)
     if error["type"] == "missing":
@@ -180,7 +180,7 @@ def _one_line(error: ErrorDetails, table: Mapping[str, object]) -> str:
         return str(unknown(key, value, re.findall(r"'([^']*)'", str(context["expected"]))))
     elif error["type"] in ("list_type", "tuple_type"):
         rule = "must be a list"
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and in_toml:
             rule += "; each entry begins with [[" + re.sub(r"\[\d+\]", "", key) + "]]"
     elif error["type"] in ("too_short", "too_long"):
         least, most = context.get("min_length"), context.get("max_length")
@@ -219,7 +219,7 @@ def _as_toml(value: object) -> str:
         return f'"{value}"'
     if isinstance(value, Mapping):
         pairs = ", ".join(f"{key} = {_as_toml(entry)}" for key, entry in value.items())
-        return f"{{ {pairs} }}"
+        return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_as_toml, value))}]"
     return str(value)

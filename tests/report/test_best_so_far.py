@@ -153,10 +153,13 @@ def test_the_page_draws_the_curves() -> None:
     page = written("html", FOUND)
     drawing = re.search(r'<svg class="plot steps".*?</svg>', page, re.DOTALL)
     assert drawing
-    paths = ElementTree.fromstring(drawing[0]).findall("./g/path")
+    svg = ElementTree.fromstring(drawing[0])
+    paths, lines = svg.findall("./g/path"), svg.findall("./line")
     assert len(paths) == 2
     assert all(path.attrib["d"].count("V") == 3 for path in paths)
     # The best of all lies at the top of the axes, the lowest at their foot.
-    assert paths[0].attrib["d"].startswith("M56.0,220.0")
-    assert paths[0].attrib["d"].endswith("H708.0V24.0")
+    heights = sorted(float(line.attrib["y1"]) for line in lines)
+    left, right = lines[0].attrib["x1"], lines[0].attrib["x2"]
+    assert paths[0].attrib["d"].startswith(f"M{float(left):.1f},{heights[-1]:.1f}")
+    assert paths[0].attrib["d"].endswith(f"H{float(right):.1f}V{heights[0]:.1f}")
     assert "<td>39.33</td>" in page
