@@ -205,9 +205,11 @@ def _price(variant: ComparedVariant, reference: ComparedVariant) -> str:
     changes = []
     for kind in map(COSTS.__getitem__, SUMMARY):
         mine, base = (side.cost(kind.name) for side in (variant, reference))
-        if mine is not None and base is not None and mine != base:
-            amount = f"{change(mine, base).lstrip('+-')} of the {kind.unit}"
-            changes.append(("saves" if mine < base else "adds", amount))
+        if mine is None or base is None:
+            continue
+        percent = change(mine, base).lstrip("+-")
+        if percent not in ("=", "0.0 %"):
+            changes.append(("saves" if mine < base else "adds", f"{percent} of the {kind.unit}"))
     if not changes:
         return ", at the same cost," if variant.params is not None else ""
     if len(changes) == 2 and changes[0][0] == changes[1][0]:

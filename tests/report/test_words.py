@@ -167,3 +167,16 @@ def test_the_order_of_deltas_is_that_of_what_is_shown() -> None:
         "whole",
         "part",
     ]
+
+
+@pytest.mark.parametrize(
+    ("costs", "said"),
+    [
+        ((BASE[0], BASE[1] + 100), ", at the same cost, loses"),
+        ((BASE[0] - 100, BASE[1] // 2), " saves 50.0 % of the MACs, and loses"),
+    ],
+)
+def test_a_cost_that_rounds_to_no_change_is_not_said(costs: tuple[int, int], said: str) -> None:
+    """Of 4,123,392 MACs 100 are 0.002 %."""
+    far = planned("wide", "scale.width=x1.3", costs, 0.301, 0.302, 0.303)
+    assert f"wide{said}" in section_of(comparison("one-factor", REFERENCE, far)).conclusion
