@@ -104,6 +104,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_nothing_of_the_library_prints(tmp_path: Path) -> None:
     """Nor do the libraries beneath it, nor a study's workers."""
     (tmp_path / "script.py").write_text(EVERY_FUNCTION)

@@ -62,6 +62,7 @@ def check_whole(runs: Path, whole: Path) -> None:
         check_weights(Store(whole).folder(digest), Store(runs).folder(digest))
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_a_study_in_one_line_and_it_goes_on_later(
     study: Path, whole: Path, tmp_path: Path
 ) -> None:
