@@ -39,7 +39,10 @@ class Fields:
                     checked = rule.check(value)
                 except InputError as error:
                     raise error.within(name) from None
-                if isinstance(value, str) and checked != value:  # another word for the same
+                # Another word for the same, or 1 for 1.0: the two are equal, and what is remembered
+                # of a row must not depend on which of them came first.
+                whole = isinstance(checked, float) and isinstance(value, int)
+                if whole or (isinstance(value, str) and checked != value):
                     object.__setattr__(self, name, checked)
 
     @classmethod

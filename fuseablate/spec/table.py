@@ -68,7 +68,7 @@ class Table:
         for side in self.input:
             check_key("input", Int(), side)
         for key, rule in SPEC_RULES.items():
-            check_key(key, rule, getattr(self, key))
+            object.__setattr__(self, key, check_key(key, rule, getattr(self, key)))
         if not self.rows:
             raise InputError("a spec needs at least one row")
         check_ids(self.rows)

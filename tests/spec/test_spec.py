@@ -12,6 +12,7 @@ import pytest
 from fuseablate import InputError, load_spec
 from fuseablate.spec.catalog import shipped_specs
 from fuseablate.spec.spec import Spec, to_toml
+from fuseablate.spec.table import inferred_row
 
 HEAD = 'title = "a title"\ninput = 32\nclasses = 10\n'
 STEM = '[[rows]]\nop = "conv"\nkernel = 3\nout = 8\nnorm = "batch"\nnl = "relu"\nstride = 2\n'
@@ -215,6 +216,22 @@ def digest(folder: Path, text: str) -> str:
 def test_the_same_network_has_the_same_digest(old: str, new: str, tmp_path: Path) -> None:
     assert SMALL.count(old) == 1
     assert digest(tmp_path, SMALL.replace(old, new)) == digest(tmp_path, SMALL)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SMALL.replace("classes = 10", "classes = 10\nnorm_momentum = {}"),
+        SMALL.replace(BLOCK, '[[rows]]\nop = "convnext"\nscale = {}\n'),
+    ],
+)
+def test_1_and_1_0_are_the_same_number(text: str, tmp_path: Path) -> None:
+    # They are equal, so that what is remembered by the one would be given for the other.
+    digests = []
+    for number in ("1", "1.0"):
+        inferred_row.cache_clear()
+        digests.append(digest(tmp_path, text.format(number)))
+    assert digests[0] == digests[1]
 
 
 CHANGES = [
