@@ -56,6 +56,7 @@ def run_plugin(path: str, source: str, *, said: str = "") -> None:
     before = _LOADED.get(name)
     if before is not None and before.source == source:
         return
+    _LOADED.pop(name, None)  # its parts go, whether or not this source can be run
     for kind, part in before.parts if before else ():
         remove(kind, part)
     known = added()
@@ -76,6 +77,7 @@ def run_plugin(path: str, source: str, *, said: str = "") -> None:
     parts = tuple((kind, part) for kind, names in added().items() for part in names
                   if names[part] is not known[kind].get(part))  # fmt: skip
     if not parts:
+        _forget(name, known)
         raise InputError(f"{said}: registers nothing; it is to call fuseablate.register")
     _LOADED[name] = LoadedPlugin(path, source, parts)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fuseablate import InputError, load_plugin, register
+from fuseablate.ops import OPS
 
 OP = '''
 from dataclasses import dataclass
@@ -243,6 +244,18 @@ def test_a_broken_plug_in_is_one_line(folder: Path, source: str, message: str) -
     assert message in refused(folder, "cost", "resnet20", "--plugin", "mine.py")
     with pytest.raises(InputError, match=r"mine\.py"):
         load_plugin(folder / "mine.py")
+
+
+def test_a_file_that_was_mended_is_loaded_again(tmp_path: Path) -> None:
+    file = tmp_path / "mended.py"
+    for _ in range(2):
+        file.write_text(OP.replace('"cross"', '"mended"'))
+        load_plugin(file)
+        assert "mended" in OPS
+        file.write_text("1 / 0\n")
+        with pytest.raises(InputError, match="division by zero"):
+            load_plugin(file)
+        assert "mended" not in OPS
 
 
 def test_a_plug_in_that_is_not_there(folder: Path) -> None:

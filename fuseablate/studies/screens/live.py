@@ -89,7 +89,7 @@ class PlainView:
         self._said = time.monotonic()
 
     def update(self, status: StudyStatus) -> None:
-        """Print the state_counts once a minute."""
+        """Print the counts of the states once a minute."""
         if time.monotonic() - self._said >= PLAIN_EVERY:
             self._said = time.monotonic()
             print(state_counts(status), flush=True)
