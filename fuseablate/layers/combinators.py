@@ -291,6 +291,13 @@ def canonical(layer: Layer) -> str:
     return f"{layer.tag}({','.join(parts)})"
 
 
+def definitions(layer: Layer) -> Iterator[Any]:
+    """Yield what defines each layer of a tree: its class, or its activation in the table."""
+    yield ACTIVATIONS[layer.kind] if isinstance(layer, Act) else type(layer)
+    for _, child in getattr(layer, "children", ()):
+        yield from definitions(child)
+
+
 def contains(layer: Layer, *kinds: type[Layer]) -> bool:
     """Return whether a tree has a layer of these kinds anywhere."""
     if isinstance(layer, kinds):

@@ -7,13 +7,14 @@ a `Registry`. Without torch.
 
 from __future__ import annotations
 
-from fuseablate.plugins.content import content_of, plugin_of
+from fuseablate.plugins.content import content_of, file_of, plugin_of
 from fuseablate.plugins.files import load_named, load_plugin, plugin_sources, run_plugins
 from fuseablate.plugins.registry import Registry, register
 
 __all__ = [
     "Registry",
     "content_of",
+    "file_of",
     "load_named",
     "load_plugin",
     "plugin_of",

@@ -42,6 +42,12 @@ def plugin_of(part: Any) -> str:
     return Path(plugin.path).name if plugin else module.partition(".")[0]
 
 
+def file_of(part: Any) -> str:
+    """Return the path of the file that a part was loaded from, or "" where no file was."""
+    plugin = loaded_as(_home(part))
+    return plugin.path if plugin else ""
+
+
 def _home(part: Any) -> str:
     """Return the module that defines a part; "" for this package's own."""
     # A part that is data names its function by text, as in mine:load.

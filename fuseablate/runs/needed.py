@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from fuseablate.data import DATA_SETS
-from fuseablate.layers import ACTIVATIONS, Act, Layer
+from fuseablate.layers import definitions
 from fuseablate.plugins import plugin_of
 from fuseablate.recipes import Recipe, resolved
 from fuseablate.spec import Size, Spec
@@ -17,11 +16,5 @@ def plugins_needed(spec: Spec, recipe: Recipe, data_name: object, size: Size) ->
     parts: list[Any] = [*map(type, spec.rows), *map(resolved, recipe.parts().values())]
     if isinstance(data_name, str) and data_name in DATA_SETS:
         parts.append(DATA_SETS[data_name])
-    parts += _beneath(spec.layers(size))
+    parts += definitions(spec.layers(size))
     return tuple(sorted({name for part in parts if (name := plugin_of(part))}))
-
-
-def _beneath(layer: Layer) -> Iterator[Any]:
-    yield ACTIVATIONS[layer.kind] if isinstance(layer, Act) else type(layer)
-    for _, child in getattr(layer, "children", ()):
-        yield from _beneath(child)

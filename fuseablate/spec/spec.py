@@ -12,9 +12,11 @@ from typing import Any
 from fuseablate.errors import InputError, unknown
 from fuseablate.io.display import Displayed
 from fuseablate.io.escaping import data, plain
+from fuseablate.layers import definitions
 from fuseablate.ops import OPS
 from fuseablate.ops.fields import Int
 from fuseablate.ops.table import read_rows
+from fuseablate.plugins import file_of
 from fuseablate.spec.editor import Editor
 from fuseablate.spec.edits import Edit
 from fuseablate.spec.keys import SPEC_RULES, Size, check_key
@@ -203,12 +205,18 @@ def _why(entry: Any) -> Why:
 
 
 def to_toml(spec: Spec) -> str:
-    """Return the spec as a TOML file that `load_spec` reads back, with every field written out."""
+    """Return the spec as a TOML file that `load_spec` reads back, with every field written out.
+
+    The plug-ins that it needs stand there by their whole paths, so that it may lie anywhere.
+    """
     table = spec.to_dict()
     rows = table.pop("rows")
     for key in spec._history():
         del table[key]
     lines = [plain(f"# {spec.name} with {spec.label}")] if spec.edits else []
+    parts = (*map(type, spec.rows), *definitions(spec.layers()))
+    if files := sorted({file for part in parts if (file := file_of(part))}):
+        lines.append(f"plugins = {_toml(files)}")
     lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
     for form in spec.forms:
         lines += ["", f"[forms.{form.name}]", f"edits = {_toml(list(form.edits))}"]

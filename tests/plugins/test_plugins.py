@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,16 @@ def test_a_study_of_ones_own_parts_from_the_file_to_the_report(folder: Path) -> 
     assert said(folder, "report", "study", "--format", "csv") == table
     name = records[0]["digest"][:12]
     assert "mine.py" in refused(folder, "export", name, "--onnx", "net.onnx")
+
+
+def test_a_table_that_was_written_out_names_its_plug_ins(folder: Path) -> None:
+    written = said(folder, "show", "net.toml", "--toml", "--set", "cross.out=16")
+    assert tomllib.loads(written)["plugins"] == [str((folder / "mine.py").resolve())]
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "again.toml").write_text(written)
+    again = json.loads(said(folder, "show", "elsewhere/again.toml", "--json"))
+    edited = json.loads(said(folder, "show", "net.toml", "--set", "cross.out=16", "--json"))
+    assert again["rows"] == edited["rows"]
 
 
 def test_what_the_tree_expresses_changes_no_digest_and_what_it_does_not_does(folder: Path) -> None:
