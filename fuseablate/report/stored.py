@@ -18,6 +18,7 @@ from fuseablate.runs import (
     Store,
     ZeroCostScores,
     alike,
+    networks_of,
     record_named,
     select_runs,
 )
@@ -34,7 +35,7 @@ def comparisons_of(
     """
     predicting = dict(_predictor(store, name) for name in predictors)
     if predicting:
-        return [replace(study, predictors=predicting) for study in comparisons_of(store, names)]
+        return [_predicted(study, predicting) for study in comparisons_of(store, names)]
     folders = manifests(store)
     if not names:
         if records := store.records():
@@ -67,6 +68,21 @@ def _predictor(store: Store, name: str) -> tuple[str, Mapping[str, float]]:
     if not selected.studies:
         raise InputError(f"--predicted-by {name}: is a run, and must be a study")
     return predictor(Manifest.load(selected.studies[0]), store.readable)
+
+
+def _predicted(comparison: Comparison, predictors: Mapping[str, Mapping[str, float]]) -> Comparison:
+    """Return a comparison with its predictors, and what of them is too little to rank by."""
+    from fuseablate.stats import LEAST_RANKED
+
+    networks = set(networks_of(of.runs[0] for of in comparison.variants if of.runs))
+    notes = []
+    for name, reached in predictors.items():
+        if (both := len(networks & reached.keys())) < LEAST_RANKED:
+            notes.append(
+                f"{name} holds {both} of the networks here, too few to say how it ranks them: "
+                f"{LEAST_RANKED} are needed."
+            )
+    return replace(comparison, predictors=predictors, notes=(*comparison.notes, *notes))
 
 
 def all_comparisons(records: Sequence[Record], folders: Sequence[Path]) -> list[Comparison]:

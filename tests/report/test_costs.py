@@ -114,6 +114,15 @@ def test_another_study_ranks_the_networks_that_both_hold(
     assert said["low"] < expected < said["high"]
 
 
+def test_a_study_of_too_few_of_the_networks_is_said_to_rank_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # Both have the baseline and the network without SE, and se-iso the rescaled one, too.
+    assert main(["report", "se", "--runs", STORE, "--predicted-by", "se-iso"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "holds 2 of the networks here, too few to say how it ranks them: 5 are needed" in text
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
