@@ -16,9 +16,12 @@ import pytest
 from fuseablate.engines import Asked, Engine, Event, Job, process
 from fuseablate.engines.cluster import RayEngine, ray_workers
 from fuseablate.engines.cluster.workers import RayWorkers
+from fuseablate.plugins import files, load_plugin
+from fuseablate.plugins.registry import remove
 from fuseablate.runs.record import Record
 from fuseablate.runs.store import Store
 from fuseablate.runs.unfinished import newest_checkpoint
+from fuseablate.spec import Spec
 from tests.helpers.engine_contract import (
     DATA,
     EngineContract,
@@ -31,6 +34,7 @@ from tests.helpers.engine_contract import (
     until_ended,
 )
 from tests.helpers.ray_cluster import cluster
+from tests.helpers.small_run import small_spec
 
 pytest.importorskip("ray")
 
@@ -162,6 +166,28 @@ def test_a_teacher_travels_to_those_it_teaches(bench: RayBench, tmp_path: Path) 
         assert_same_run(there, here, job.key)
         assert cast("Record", Store(there).get(job.key)).teacher == record.teacher
     assert {path.name for path in there.iterdir()} == {path.name for path in here.iterdir()}
+
+
+def test_the_latency_of_an_op_of_ones_own_is_measured(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_LOADED", {})  # of this process, whose other tests go on without
+    (tmp_path / "mine.py").write_text(
+        "from fuseablate import register\n"
+        "from fuseablate.ops.conv import ConvRow\n"
+        "class Mine(ConvRow):\n"
+        "    op = 'mine'\n"
+        "register('ops', 'mine', Mine)\n"
+    )
+    load_plugin(tmp_path / "mine.py")
+    try:
+        table = small_spec().to_dict()
+        row = next(row for row in table["rows"] if row["op"] == "conv")
+        mine = {**table, "rows": [{**r, "op": "mine"} if r is row else r for r in table["rows"]]}
+        (latency,) = engine.latencies([Spec.from_dict(mine)], (16, 16))
+        assert latency > 0
+    finally:
+        remove("ops", "mine")
 
 
 def test_runs_share_the_gpus_that_ray_gives_out(

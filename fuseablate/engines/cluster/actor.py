@@ -27,6 +27,7 @@ from fuseablate.engines.cluster.parcel import Mail, Parcel, unpack
 from fuseablate.engines.latency import measured
 from fuseablate.engines.worker import ParentProgress
 from fuseablate.io.lock import LOCK, is_held, take
+from fuseablate.plugins import run_plugins
 from fuseablate.runs import Store
 from fuseablate.spec import Size, Spec
 
@@ -118,8 +119,11 @@ class Trainer:
         except Empty:
             return messages
 
-    def latencies(self, specs: list[Mapping[str, Any]], size: Size) -> list[float]:
-        """Return the milliseconds of an image in each network."""
+    def latencies(
+        self, specs: list[Mapping[str, Any]], size: Size, plugins: list[dict[str, str]]
+    ) -> list[float]:
+        """Return the milliseconds of an image in each network, which may be of those plug-ins."""
+        run_plugins(plugins)
         return measured([Spec.from_dict(spec) for spec in specs], size, self._device)
 
     def leave(self) -> Parcel | None:

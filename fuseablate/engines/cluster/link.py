@@ -16,6 +16,7 @@ from fuseablate.engines.cluster.actor import Needs, TrainRequest
 from fuseablate.engines.cluster.parcel import Parcel, packed, unpack
 from fuseablate.errors import InputError, UnreadableError
 from fuseablate.io.lock import LOCK, is_held
+from fuseablate.plugins import plugin_sources
 from fuseablate.runs import RunFolder, Store
 from fuseablate.spec import Size
 
@@ -116,7 +117,8 @@ class RayLink:
     def latencies(self, specs: list[Mapping[str, Any]], size: Size) -> list[float]:
         """Return the milliseconds of an image in each network; an `InputError` says why not."""
         try:
-            times: list[float] = self._ray.get(self._actor.latencies.remote(specs, size))
+            asked = self._actor.latencies.remote(specs, size, plugin_sources())
+            times: list[float] = self._ray.get(asked)
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except self._ray.exceptions.RayError as error:
