@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
     from fuseablate.cost.roofline import roofline
     from fuseablate.network.profile import measured_rates
+    from fuseablate.network.stacking import can_stack
     from fuseablate.recipes import Recipe
     from fuseablate.training.benchmark import checkpoint_times, timed
     from fuseablate.training.environment import (
@@ -103,10 +104,11 @@ def run(args: argparse.Namespace) -> int:
         epochs=200, batch_size=args.batch_size, optimizer="sgd", lr=0.01, momentum=0.9,
         nesterov=True, weight_decay=5e-4,
     )  # fmt: skip
-    stack = args.stack or STACKED.get(device.type, STACKED_ELSE)
-    processes = args.processes
-    if processes is None:
-        processes = usable_cores() if device.type == "cpu" else 4
+    # What cannot be stacked is trained run by run.
+    most = None if can_stack(spec.layers(data.image_size)) else 1
+    stack = most or args.stack or STACKED.get(device.type, STACKED_ELSE)
+    usual = usable_cores() if device.type == "cpu" else 4
+    processes = usual if args.processes is None else args.processes
     loops: list[Loop] = []
     with threads_set(args.threads) as threads:
         try:

@@ -18,6 +18,8 @@ import torch
 
 from fuseablate.data.batches import TrainBatches
 from fuseablate.data.parts import Data, Part
+from fuseablate.errors import InputError
+from fuseablate.plugins import plugin_sources, run_plugins
 from fuseablate.recipes import Recipe
 from fuseablate.runs import NEWEST, RunFolder
 from fuseablate.spec import Spec
@@ -97,16 +99,22 @@ class ProcessesLoop:
         self.images = processes * runs * recipe.batch_size
         context = multiprocessing.get_context("spawn")
         # What reads the test set may be no process's to be given, and is not read.
-        given = (spec.to_dict(), dataclasses.replace(data, read_test=_no_test), recipe, device)
+        shown = dataclasses.replace(data, read_test=_no_test)
+        given = (plugin_sources(), spec.to_dict(), shown, recipe, device)
         self._connections: list[Connection] = []
         self._processes = []
         for _ in range(processes):
             mine, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, given, runs), daemon=True)
             process.start()
+            theirs.close()  # else one that has died would be waited for
             self._connections.append(mine)
             self._processes.append(process)
-        self._await()
+        try:
+            self._await()
+        except InputError:
+            self.close()
+            raise
 
     def run(self, steps: int) -> None:
         """Have each take so many steps, and wait for all."""
@@ -115,8 +123,14 @@ class ProcessesLoop:
         self._await()
 
     def _await(self) -> None:
-        for connection in self._connections:
-            connection.recv()
+        for connection, process in zip(self._connections, self._processes, strict=True):
+            try:
+                wrong = connection.recv()
+            except (EOFError, ConnectionError):
+                process.join()
+                wrong = f"it was killed or crashed (exit code {process.exitcode})"
+            if wrong:
+                raise InputError(f"{self.title}: a process failed: {wrong}")
 
     def close(self) -> None:
         for process in self._processes:
@@ -128,19 +142,23 @@ def _no_test() -> Part:
     raise RuntimeError("a benchmark reads no test set")
 
 
-def _serve(
-    connection: Connection,
-    given: tuple[dict[str, Any], Data, Recipe, torch.device],
-    runs: int,
-) -> None:
-    torch.set_num_threads(1)
-    spec, data, recipe, device = given
-    loop = OurLoop(Spec.from_dict(spec), data, recipe, device, runs)
-    connection.send("ready")
-    while True:
-        loop.run(connection.recv())
-        finish(device)
-        connection.send("done")
+_Given = tuple[list[dict[str, str]], dict[str, Any], Data, Recipe, torch.device]
+
+
+def _serve(connection: Connection, given: _Given, runs: int) -> None:
+    """Take steps as they are asked for, and answer what went wrong: "" where nothing did."""
+    try:
+        torch.set_num_threads(1)
+        plugins, spec, data, recipe, device = given
+        run_plugins(plugins)
+        loop = OurLoop(Spec.from_dict(spec), data, recipe, device, runs)
+        connection.send("")
+        while True:
+            loop.run(connection.recv())
+            finish(device)
+            connection.send("")
+    except Exception as error:
+        connection.send(" ".join(f"{type(error).__name__}: {error}".split()))
 
 
 def finish(device: torch.device) -> None:

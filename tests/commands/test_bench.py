@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from fuseablate.commands.program import main
 from fuseablate.cost import measure
+from fuseablate.errors import InputError
 from fuseablate.spec.spec import to_toml
-from tests.helpers.small_run import small_spec
+from fuseablate.training.benchmark import ProcessesLoop
+from tests.helpers.small_run import small_data, small_recipe, small_spec
 
 LOOPS = ["plain loop", "tuned plain loop", "ours, alone", "ours, 2 stacked"]
 
@@ -57,3 +62,61 @@ def test_processes_are_measured_too(tmp_path: Path, capsys: pytest.CaptureFixtur
     for title in (*LOOPS, "ours, 2 processes, 1 thread each", "ours, 2 processes of 2 stacked"):
         assert title in shown
     assert "floor" in shown
+
+
+TWICE = """
+from dataclasses import dataclass
+from typing import ClassVar
+from fuseablate import register
+from fuseablate.layers import Cost
+from fuseablate.ops.shared import Normed
+
+@dataclass(frozen=True)
+class Twice:
+    tag: ClassVar[str] = "Twice"
+
+    def infer(self, shape):
+        return shape, Cost()
+
+    def module(self):
+        from torch import nn
+
+        class Doubled(nn.Module):
+            def forward(self, x):
+                return 2 * x
+
+        return Doubled()
+
+@dataclass(frozen=True, kw_only=True)
+class TwiceRow(Normed):
+    op: ClassVar[str] = "twice"
+    title: ClassVar[str] = "Twice"
+
+    def layers(self, shape, settings):
+        return Twice()
+
+register("ops", "twice", TwiceRow)
+"""
+
+
+@pytest.mark.slow
+def test_a_layer_of_ones_own_is_measured_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(TWICE)
+    (tmp_path / "own.toml").write_text(
+        'input = 16\nclasses = 8\nplugins = ["mine.py"]\nrows = [\n'
+        '{ op = "conv", kernel = 3, out = 8, stride = 2, norm = "batch", nl = "relu" },\n'
+        '{ op = "twice" },\n{ op = "pool" },\n'
+        '{ op = "conv", kernel = 1, out = "classes", form = "linear" },\n]\n'
+    )
+    few = ["--batch-size", "16", "--steps", "1", "--turns", "1", "--processes", "1", "--json"]
+    words = [sys.executable, "-m", "fuseablate", "bench", "own.toml", "--device", "cpu", *few]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    titles = [*LOOPS[:3], "ours, 1 processes, 1 thread each"]
+    assert list(json.loads(done.stdout)["images_per_second"]) == titles
+
+
+@pytest.mark.slow
+def test_a_process_that_fails_is_not_waited_for() -> None:
+    given = (small_spec(), small_data(), small_recipe(), torch.device("cuda:99"))
+    with pytest.raises(InputError, match=r"^ours, 1 processes, .*: a process failed: \w+: .+"):
+        ProcessesLoop(*given, processes=1, runs=1)
