@@ -265,3 +265,19 @@ def test_the_list_of_an_export_holds_the_sums_that_others_compute(
     shutil.rmtree(tmp_path / "runs")
     moved(capsys, "import", tmp_path / "out", "--runs", tmp_path / "runs")
     assert files(tmp_path / "runs").keys() == unpacked.keys()
+
+
+def test_a_study_of_many_runs_travels_and_a_record_that_is_none_does_not(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    put(Store(there), plain_record())
+    study = there / "studies" / "many-0011aabb"
+    study.mkdir(parents=True)
+    with (study / "status.json").open("wb") as file:
+        file.truncate(2**26 + 1)  # more than a record may have; all zeros, which take no room
+    moved(capsys, "import", there, "--runs", here)
+    assert (here / "studies" / study.name / "status.json").stat().st_size == 2**26 + 1
+    os.truncate(there / ID / "record.json", 2**26 + 1)
+    said = moved(capsys, "import", there, "--runs", tmp_path / "other", code=2)
+    assert f"{ID}/record.json: has 67,108,865 bytes, and the limit is 67,108,864" in said

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Annotated, Protocol
 
 from fuseablate.io.checked import only
+from fuseablate.io.reading import JSON_BYTES, RUNS_BYTES
 from fuseablate.runs.store import DIGITS, NEWEST, RECORD, WEIGHTS
 from fuseablate.runs.unfinished import DESCRIPTION
 
@@ -22,7 +23,6 @@ RUN_FILE = re.compile(
 )
 STUDY_FILE = re.compile(r"(studies/[^/.\0][^/\0]{0,199})/([A-Za-z0-9_-]+\.(?:json|log))")
 WORKERS_LOG = "workers.log"  # of this machine's processes; it stays
-SMALL_FILE = 1 << 26  # bytes that a JSON file or a log may have: it is read whole
 BLOCK = 1 << 20  # bytes copied at once
 
 
@@ -45,6 +45,13 @@ class Contents:
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
+
+
+def most_bytes(name: str) -> int | None:
+    """Return how many bytes a file may have, as its reader does; None: it is not read whole."""
+    if name == CONTENTS or STUDY_FILE.fullmatch(name):
+        return RUNS_BYTES
+    return JSON_BYTES if name.endswith(".json") else None
 
 
 def belongs(name: str) -> bool:

@@ -23,11 +23,11 @@ from fuseablate.runs.status import held
 from fuseablate.runs.store import DIGITS, NEWEST, PREVIOUS, RECORD, WEIGHTS, Store
 from fuseablate.runs.transfer.contents import (
     CONTENTS,
-    SMALL_FILE,
     Contents,
     FileEntry,
     Meter,
     Summed,
+    most_bytes,
 )
 from fuseablate.runs.transfer.source import Source, source_at
 from fuseablate.runs.unfinished import DESCRIPTION, newest_checkpoint, read_checkpoint
@@ -107,8 +107,8 @@ def _copy(path: Path, source: Source, staging: Path, meter: Meter) -> None:
     """Copy all files, and check them against the list of them; names and sizes come first."""
     files = dict(source.files)
     for name, size in files.items():
-        if name.endswith((".json", ".log")) and size > SMALL_FILE:
-            raise InputError(f"{path}: {name}: has {size:,} bytes, and the limit is {SMALL_FILE:,}")
+        if (most := most_bytes(name)) is not None and size > most:
+            raise InputError(f"{path}: {name}: has {size:,} bytes, and the limit is {most:,}")
     listed = _list(path, source)
     files.pop(CONTENTS, None)
     if listed is not None and set(listed) != set(files):
