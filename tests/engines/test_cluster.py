@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from fuseablate.engines import Asked, Engine, Event, Job, process
-from fuseablate.engines.cluster import RayEngine, ray_workers
+from fuseablate.engines.cluster import RayEngine, link, ray_workers
 from fuseablate.engines.cluster.workers import RayWorkers
 from fuseablate.plugins import files, load_plugin
 from fuseablate.plugins.registry import remove
@@ -134,6 +136,27 @@ def test_checkpoints_come_back_no_more_often_than_asked(bench: RayBench, tmp_pat
     assert checkpoint
     assert checkpoint.epochs >= 3
     assert not scratch.exists()
+
+
+def test_silent_workers_are_waited_for_together(
+    bench: RayBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "LEAVING_SECONDS", 0.5)
+    monkeypatch.setattr(link, "LEAST_SECONDS", 20.0)
+    engine = cast("RayEngine", bench.start(workers=2))
+    for seed in range(2):
+        engine.submit(small_job(tmp_path, seed, epochs=400))
+    while len(engine.pids) < 2:
+        engine.poll(0.1)
+    pids = list(engine.pids.values())
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    engine.close()
+    assert time.monotonic() - began < 15
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_run_store_that_all_nodes_reach_is_used_directly(bench: RayBench, tmp_path: Path) -> None:

@@ -130,7 +130,10 @@ class Trainer:
         """Return what the driver lacks of the run that is being trained; nothing comes after."""
         parcel = self._mail.last() if self._mail else None
         self._mail = None
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        for _ in range(10):  # the training may write a checkpoint there meanwhile
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            if not self._scratch.exists():
+                break
         return parcel
 
     def _watch(self, node: int) -> None:

@@ -21,7 +21,7 @@ from fuseablate.runs import RunFolder, Store
 from fuseablate.spec import Size
 
 LEAVING_SECONDS = 15.0  # from when all workers were told to leave
-LEAST_SECONDS = 1.0  # for each to send its checkpoint, however long the others took
+LEAST_SECONDS = 1.0  # for what an answer brings to arrive, however long the others took
 _ENDS = ("finished", "failed", "stopped", "refused", "held", "memory", "broken")
 
 
@@ -186,10 +186,12 @@ class RayLink:
         """Write what it sent when it was told to leave, end it, and return how it ended."""
         if self._leaving is not None:
             with suppress(self._ray.exceptions.RayError):
-                left = max(self._leaving_until - time.monotonic(), LEAST_SECONDS)
-                parcel = self._ray.get(self._leaving, timeout=left)
-                if parcel and self._held:
-                    unpack(parcel, self._held.folder)
+                left = max(self._leaving_until - time.monotonic(), 0)
+                # One that is silent costs nothing more then: of a broken link all are.
+                if self._ray.wait([self._leaving], timeout=left, fetch_local=False)[0]:
+                    parcel = self._ray.get(self._leaving, timeout=max(left, LEAST_SECONDS))
+                    if parcel and self._held:
+                        unpack(parcel, self._held.folder)
         self._leaving = None
         self.ended = True
         self._release()
