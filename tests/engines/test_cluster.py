@@ -145,7 +145,7 @@ def test_silent_workers_are_waited_for_together(
     monkeypatch.setattr(link, "LEAST_SECONDS", 20.0)
     engine = cast("RayEngine", bench.start(workers=2))
     for seed in range(2):
-        engine.submit(small_job(tmp_path, seed, epochs=400))
+        engine.submit(small_job(tmp_path, seed, epochs=100_000))
     while len(engine.pids) < 2:
         engine.poll(0.1)
     pids = list(engine.pids.values())

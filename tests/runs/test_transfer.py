@@ -119,7 +119,7 @@ def test_committed_records_are_imported_from_their_folder(tmp_path: Path, capsys
     assert "0 records, 0 weights, 0 checkpoints, 0 studies; 15 were here already" in again
     message = moved(capsys, "import", REPORTS, "--runs", tmp_path, code=2)
     assert "they lie one below, in" in message
-    assert str(REPORTS / "catalog") in message
+    assert str(REPORTS / "ablations") in message
 
 
 def test_a_study_goes_on_elsewhere_and_trains_nothing_twice(
