@@ -10,9 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-NAME_CHARACTERS = (
-    40  # characters of a name that its temporary one has: a name has at most 255 bytes
-)
+# Characters of a name that its temporary one has: a name has at most 255 bytes.
+NAME_CHARACTERS = 40
 
 
 def beside(path: Path) -> Path:

@@ -18,9 +18,8 @@ from scipy.special import chdtrc
 Scores = Mapping[str, Mapping[int, float]]  # of a variant, by seed
 DIFFERS = 0.01  # the level of the test for unequal variances
 ROUNDING = 1e-9  # a spread below it, in points, is that of floating point
-SHARED_PRECISION = (
-    0.75  # the least of a difference's precision that blocks may leave, seeds adding none
-)
+# The least of a difference's precision that blocks may leave, seeds adding none.
+SHARED_PRECISION = 0.75
 
 
 @dataclass(frozen=True)

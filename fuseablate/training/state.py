@@ -137,12 +137,8 @@ class TrainingState:
         return kept
 
 
-MACHINE_SETTINGS = {
-    "lr",
-    "fused",
-    "foreach",
-    "capturable",
-}  # settings that differ between machines, or change
+# Settings that differ between machines, or change.
+MACHINE_SETTINGS = {"lr", "fused", "foreach", "capturable"}
 
 
 def place_of(device: torch.device, *, stacked: bool = False) -> str:

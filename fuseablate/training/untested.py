@@ -17,9 +17,8 @@ from fuseablate.spec import Spec
 from fuseablate.training.environment import describe
 from fuseablate.training.evaluate import evaluate, evaluate_test
 
-NEAR_LOSS = (
-    0.01  # of the validation loss: devices differ by less, the weights of other runs by more
-)
+# Of the validation loss: devices differ by less, the weights of other runs by more.
+NEAR_LOSS = 0.01
 
 
 def add_test_score(

@@ -26,9 +26,8 @@ from fuseablate.report.screen.drawings import STYLES, interval_bar
 if TYPE_CHECKING:
     from fuseablate.stats import Delta
 
-REPORT_WIDE = (
-    110  # characters from which costs come with their changes, and intervals with their ends
-)
+# Characters from which costs come with their changes, and intervals with their ends.
+REPORT_WIDE = 110
 DRAWN = 130  # from which intervals are drawn as well
 VERY_WIDE = 150  # from which the validation accuracy has room
 

@@ -25,12 +25,8 @@ PLAN_COLUMNS = {  # their heads
     "change of macs": "change",
     "done": "Done",
 }
-PLAN_SPARE = (
-    "change of params",
-    "change of macs",
-    "params",
-    "macs",
-)  # what a narrow screen leaves out
+# What a narrow screen leaves out.
+PLAN_SPARE = ("change of params", "change of macs", "params", "macs")
 
 
 def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
