@@ -195,17 +195,16 @@ def predictor(
     Mean validation top-1 in percent, by network. No such run is an InputError.
     """
     digests = [digest for planned in manifest.variants for digest in planned.runs.values()]
-    runs = [run for digest in digests if (run := get(digest)) and run.val]
+    runs = [(run, run.val.top1) for digest in digests if (run := get(digest)) and run.val]
     if not runs:
         raise InputError(f"study {manifest.name}: no run of it has a validation accuracy")
     reached: dict[str, list[float]] = {}
-    for network, run in zip(networks_of(runs), runs, strict=True):
-        if run.val:
-            reached.setdefault(network, []).append(100 * run.val.top1)
-    lengths = sorted({run.recipe["epochs"] for run in runs})
-    epochs = " or ".join(map(str, lengths))
-    called = f"{manifest.name} ({epochs} {'epoch' if lengths == [1] else 'epochs'})"
-    return called, {network: fmean(values) for network, values in reached.items()}
+    for network, (_, top1) in zip(networks_of(run for run, _ in runs), runs, strict=True):
+        reached.setdefault(network, []).append(100 * top1)
+    lengths = sorted({run.recipe["epochs"] for run, _ in runs})
+    epochs = " or ".join(counted(length, "epoch") for length in lengths)
+    means = {network: fmean(values) for network, values in reached.items()}
+    return f"{manifest.name} ({epochs})", means
 
 
 def _of_planned(planned: PlannedVariant, get: Callable[[str], Record | None]) -> ComparedVariant:

@@ -42,7 +42,11 @@ def run_named(
     folders: of the runs that are meant; None: of all. studies: those that the name could have
     meant as well. An `InputError` says that there is none, with the nearest, or more than one.
     """
-    folders = run_folders(store) if folders is None else folders
+    if folders is None:
+        whole = store.root / name[:DIGITS]
+        if RUN_FOLDER.fullmatch(whole.name) and whole.is_dir():
+            return whole  # without a look at the others: a store may hold a hundred thousand
+        folders = run_folders(store)
     matches = [folder for folder in folders if name and folder.name.startswith(name[:DIGITS])]
     if len(matches) > 1:
         ids = ", ".join(folder.name for folder in matches[:MOST_NAMED])
