@@ -80,7 +80,7 @@ def bench(three_nodes: Any) -> RayBench:
     return RayBench(three_nodes.address)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")  # whose workers leave the nodes to the tests below
 def engine(bench: RayBench) -> Iterator[Engine]:
     engine = bench.start(workers=2)
     yield engine
