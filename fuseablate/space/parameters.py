@@ -59,6 +59,11 @@ class _Parameter(Schema):
             del table["recipe"]
         return table
 
+    @property
+    def recipe_fields(self) -> frozenset[str]:
+        """The fields of the recipe that its values change."""
+        return frozenset() if self.recipe is None else frozenset({self.recipe})
+
     @abstractmethod
     def values(self) -> Sequence[Value] | None:
         """Return all values, or None for a continuous range."""
@@ -169,15 +174,40 @@ class FloatRange(_Range):
         return (self.low, self.high)
 
 
+class Choice(Schema):
+    """What the name of a choice stands for."""
+
+    edits: Texts = ()
+    """Edits of the table, `ROWS.FIELD=VALUE`, all made at once."""
+    recipe: Mapping[str, Any] = {}
+    """Fields of the recipe that it changes, such as `{ lr = 0.1 }`."""
+
+    @model_validator(mode="after")
+    def _recipe_has_the_fields(self) -> Self:
+        for name in self.recipe:
+            if name not in RECIPE:
+                raise unknown("field", name, RECIPE).within("recipe")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, dump: SerializerFunctionWrapHandler) -> object:
+        return dump(self) if self.recipe else self.edits
+
+
+def _by_edits(choice: object) -> object:
+    return {"edits": choice} if isinstance(choice, list | tuple) else choice
+
+
 def _listed(choices: object) -> object:
     """Say what is wrong with choices; pydantic would speak of the first of the two forms."""
     if isinstance(choices, Mapping):
-        for name, edits in choices.items():
+        for name, choice in choices.items():
             fit_name(name)
-            if not isinstance(edits, list | tuple) or not all(isinstance(e, str) for e in edits):
+            listed = isinstance(choice, list | tuple) and all(isinstance(e, str) for e in choice)
+            if not listed and not isinstance(choice, Mapping | Choice):
                 raise ValueError(
-                    f"'{name}' must be a list of edits, such as [\"fuse.op=mbconv\"], "
-                    "or [] for the baseline"
+                    f"'{name}' must be a list of edits, such as [\"fuse.op=mbconv\"], [] for the "
+                    "baseline, or a table such as { recipe = { lr = 0.1 } }"
                 )
     elif isinstance(choices, list | tuple):
         for value in choices:
@@ -187,16 +217,20 @@ def _listed(choices: object) -> object:
     return choices
 
 
+_Choice = Annotated[Choice, BeforeValidator(_by_edits, json_schema_input_type=Texts | Choice)]
+
+
 class Categorical(_Parameter):
-    """One of some choices: values for the one `edit`, or a table of names, each with its edits."""
+    """One of some choices: values for one `edit` or field, or a table of what each name means."""
 
     kind: Literal["categorical"]
     """One of several choices."""
     choices: Annotated[
-        Annotated[tuple[Value, ...], Field(strict=False)] | Mapping[Name, Texts],
+        Mapping[Name, _Choice] | Annotated[tuple[Value, ...], Field(strict=False)],
         BeforeValidator(_listed),
     ]
-    """Values for `edit` or `recipe`, or a table of names, each with its list of edits."""
+    """Values for `edit` or `recipe`, or a table of names, each with its list of edits or, where it
+    changes the recipe, a table such as `{ recipe = { lr = 0.1 } }`."""
     edit: Text | None = None
     """The edit that a value is put into, for `{}`, as in `fuse.kernel={}`."""
 
@@ -216,10 +250,17 @@ class Categorical(_Parameter):
             raise ValueError(f"choices: needs two or more that differ, and has {has}")
         return self
 
+    @property
+    def recipe_fields(self) -> frozenset[str]:
+        """The fields of the recipe that its choices change."""
+        if isinstance(self.choices, Mapping):
+            return frozenset(name for value in self.choices for name in self.changes(value))
+        return super().recipe_fields
+
     def templates(self) -> tuple[str, ...]:
         """Return the edits of all choices."""
         if isinstance(self.choices, Mapping):
-            return tuple(edit for edits in self.choices.values() for edit in edits)
+            return tuple(edit for value in self.choices for edit in self.edits(value))
         return () if self.edit is None else (self.edit,)
 
     def values(self) -> Sequence[Value]:
@@ -230,8 +271,13 @@ class Categorical(_Parameter):
 
     def edits(self, value: Value) -> tuple[str, ...]:
         if isinstance(self.choices, Mapping):
-            return self.choices[str(value)]
+            return self.choices[str(value)].edits
         return super().edits(value)
+
+    def changes(self, value: Value) -> dict[str, Any]:
+        if isinstance(self.choices, Mapping):
+            return dict(self.choices[str(value)].recipe)
+        return super().changes(value)
 
 
 Parameter = Annotated[Categorical | IntRange | FloatRange, Field(discriminator="kind")]

@@ -126,8 +126,8 @@ def _without_recipe(parameters: Sequence[Parameter]) -> list[Parameter]:
 
     One that exists only under some value of the recipe's is an InputError.
     """
-    recipe = {entry.name: entry for entry in parameters if entry.recipe}
-    kept = [entry for entry in parameters if not entry.recipe]
+    recipe = [entry.name for entry in parameters if entry.recipe_fields and not entry.templates()]
+    kept = [entry for entry in parameters if entry.name not in recipe]
     for entry in kept:
         if bound := [name for name in entry.when if name in recipe]:
             raise InputError(

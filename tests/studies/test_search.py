@@ -177,10 +177,20 @@ def test_the_dry_run_of_a_search(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_time_of_a_search_counts_a_whole_front(tmp_path: Path) -> None:
-    """An epoch of the baseline took a second; a run has three."""
+@pytest.mark.parametrize(
+    ("lengths", "said", "longest"),
+    [
+        ("", "3 epochs", 3),
+        ('[[search.parameters]]\nname="e"\nrecipe="epochs"\nkind="int"\nlow=2\nhigh=7\n',
+         "2 to 7 epochs", 7),
+    ],
+)  # fmt: skip
+def test_the_time_of_a_search_counts_a_whole_front(
+    tmp_path: Path, lengths: str, said: str, longest: int
+) -> None:
+    """An epoch of the baseline took a second; a run has three, or as many as the longest trial."""
     more = 'n_trials = 4\nobjectives = ["accuracy", "macs"]\nfinalists = { seeds = [9] }'
-    plan = study_plan(tmp_path, f"{more}\ncompare_random = true")
+    plan = study_plan(tmp_path, f"{more}\ncompare_random = true", KERNELS + lengths)
     assert plan.study.search
     store = Store(tmp_path / "runs")
     job = plan.job(plan.runs[0], store, 1)
@@ -192,7 +202,9 @@ def test_the_time_of_a_search_counts_a_whole_front(tmp_path: Path) -> None:
     print_search_plan(plan, plan.study.search, store, 1, out)
     assert isinstance(out.file, io.StringIO)
     # 4 trials and 4 random ones of two seeds; at most 4 finalists and the baseline of one.
-    assert f"At most {duration((8 * 2 + 5) * 3)} on 1 worker" in out.file.getvalue()
+    text = out.file.getvalue()
+    assert f"At most {duration((8 * 2 + 5) * longest)} on 1 worker" in text
+    assert f"2 seeds each, {said}, pruning: none" in text
 
 
 def test_what_a_search_refuses(tmp_path: Path) -> None:

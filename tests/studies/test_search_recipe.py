@@ -44,6 +44,16 @@ high = 0.9
 step = 0.2
 when = { optimizer = "sgd" }
 """
+HOW = """
+[[search.parameters]]
+name = "how"
+kind = "categorical"
+[search.parameters.choices]
+as-is = []
+wide = ["3.out=48"]
+steps = { recipe = { lr = 0.2, schedule = { kind = "multistep", milestones = [0.5] } } }
+both = { edits = ["3.out=48"], recipe = { epochs = 2 } }
+"""
 STANDARD = load_recipe("standard").replace(epochs=3)
 
 
@@ -81,6 +91,44 @@ def test_a_value_changes_the_recipe_and_not_the_network(tmp_path: Path) -> None:
     assert size_of(space(tmp_path, OPTIMIZER, KERNELS)) == (3 + 1) * 9
 
 
+def test_a_named_choice_changes_several_fields_and_the_network(tmp_path: Path) -> None:
+    whole = space(tmp_path, HOW)
+    schedule = {"kind": "multistep", "milestones": [0.5]}
+    means: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
+        "as-is": ((), {}),
+        "wide": (("3.out=48",), {}),
+        "steps": ((), {"lr": 0.2, "schedule": schedule}),
+        "both": (("3.out=48",), {"epochs": 2}),
+    }
+    for name, (edits, changes) in means.items():
+        recipe = recipe_of(whole, {"how": name})
+        assert recipe is not None
+        assert recipe.to_dict() == STANDARD.replace(**changes).to_dict()
+        assert spec_of(whole, {"how": name}).edits == edits
+    (how,) = whole.parameters
+    assert how.recipe_fields == {"lr", "schedule", "epochs"}
+    # As it was always written where no recipe is changed: studies go by a digest of this.
+    lists = '[search.parameters.choices]\nas-is = []\nwide = ["3.out=48"]\n'
+    (listed,) = space(tmp_path, HOW.partition("[search.parameters.c")[0] + lists).parameters
+    assert listed.model_dump()["choices"] == {"as-is": (), "wide": ("3.out=48",)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("lr = 0.2", "rl = 0.2", "choices.steps: recipe: unknown field 'rl'; did you mean 'lr'?"),
+        ("lr = 0.2", "lr = -1", "parameter 'how': recipe: lr = -1: must be greater than 0"),
+        ("{ epochs = 2 }", "2", "choices.both.recipe = 2: must be a table"),
+        ("edits = [", "edit = [", "choices.both: unknown key 'edit'; did you mean 'edits'?"),
+        ("{ recipe = { lr", "0 # ", "choices: 'steps' must be a list of edits"),
+    ],
+)
+def test_a_choice_that_means_nothing_is_refused(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert said in refusal(tmp_path, HOW.replace(old, new))
+
+
 def test_one_network_with_two_recipes_is_two_trials(tmp_path: Path) -> None:
     whole = space(tmp_path, LR)
     size = (16, 16)
@@ -114,7 +162,8 @@ def test_what_a_recipe_refuses_is_said_before_the_search(
 
 def test_pruning_and_trials_of_several_lengths_do_not_go_together(tmp_path: Path) -> None:
     epochs = '[[search.parameters]]\nname="e"\nrecipe="epochs"\nkind="int"\nlow=2\nhigh=4\n'
-    assert "not of one length" in refusal(tmp_path, epochs.join(('prune = "median"\n', "")))
+    for lengths in (epochs, HOW):
+        assert "not of one length" in refusal(tmp_path, lengths.join(('prune = "median"\n', "")))
     assert size_of(space(tmp_path, epochs)) == 3
 
 

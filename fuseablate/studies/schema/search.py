@@ -125,7 +125,7 @@ class Search(Schema):
                 "finalists.best: with several objectives the finalists are the front; leave it out"
             )
         if self.prune != "none" and any(
-            parameter.recipe == "epochs" for parameter in self.parameters
+            "epochs" in parameter.recipe_fields for parameter in self.parameters
         ):
             raise ValueError(
                 f'prune = "{self.prune}": compares trials epoch by epoch, which are not of one '

@@ -217,7 +217,7 @@ class StudyFile(Schema):
                 f"tune.seeds: {min(both)} is a seed of the comparison too; recipes are chosen on "
                 f"seeds of their own, such as {max(every) + 1}"
             )
-        fields = {tuned.recipe for tuned in self.tune.parameters if tuned.recipe}
+        fields = {field for tuned in self.tune.parameters for field in tuned.recipe_fields}
         for factor in self.factors:
             for level in factor.levels:
                 if both_change := sorted(fields & level.recipe.keys()):

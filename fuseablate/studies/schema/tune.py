@@ -23,12 +23,12 @@ class Tune(Schema):
     @model_validator(mode="after")
     def _tunes_the_recipe(self) -> Self:
         for parameter in self.parameters:
-            if parameter.recipe is None:
+            if parameter.templates():
                 raise ValueError(
                     f"parameter '{parameter.name}': changes the network, and the recipe alone is "
                     'tuned; give recipe = "lr" or another field, or make a search of the study'
                 )
-            if parameter.recipe == "epochs":
+            if "epochs" in parameter.recipe_fields:
                 raise ValueError(
                     f"parameter '{parameter.name}': recipe = \"epochs\": all variants are trained "
                     "for the same epochs; tune another field"

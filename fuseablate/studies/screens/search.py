@@ -44,13 +44,14 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
         f"{refused['impossible'] / PREVIEW_SAMPLES:.1%} give no network; {admission.holds()}",
         soft_wrap=True,
     )
+    least, longest = _epochs(space)
     trials = min(search.n_trials or size or 0, size or search.n_trials or 0)
     seeds, fresh = len(plan.study.seeds.each), len(search.finalists.seeds)
     best = search.finalists.best
     who = f"the best {best}" if best else "the front"
     out.print(
         f"Trials: {trials:,} in all by {search.sampler}, {counted(seeds, 'seed')} each, "
-        f"{counted(plan.study.recipe.epochs, 'epoch')}, pruning: {search.prune}; "
+        f"{_length(least, longest)}, pruning: {search.prune}; "
         f"finalists: {who} and the baseline, {counted(fresh, 'fresh seed')} each",
         soft_wrap=True,
     )
@@ -62,13 +63,31 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     random = trials if search.compare_random else 0
     runs = [plan.runs[0]] * ((trials + random) * seeds + judged * fresh)
     seconds = plan.seconds_left(store.records(), runs)
+    most = longest / base.recipe.epochs / workers
     out.print(
-        f"At most {duration(seconds / workers)} on {counted(workers, 'worker')}, at the baseline's "
+        f"At most {duration(seconds * most)} on {counted(workers, 'worker')}, at the baseline's "
         "cost, as if nothing were done yet"
         if seconds is not None
         else "The time is unknown before the first run on these data",
         soft_wrap=True,
     )
+
+
+def _epochs(space: Space) -> tuple[int, int]:
+    """Return of how many epochs the shortest and the longest trial are."""
+    assert space.recipe
+    own = space.recipe.epochs
+    lengths = [
+        parameter.changes(value).get("epochs", own)
+        for parameter in space.parameters
+        if "epochs" in parameter.recipe_fields
+        for value in parameter.samples()
+    ] or [own]
+    return min(lengths), max(lengths)
+
+
+def _length(least: int, longest: int) -> str:
+    return counted(longest, "epoch") if least == longest else f"{least} to {longest} epochs"
 
 
 def sample(space: Space, admission: Admission, seed: int) -> Counter[Refusal]:
