@@ -80,7 +80,7 @@ class Variants:
     def count(self, texts: Sequence[str]) -> Counted | None:
         """Return the numbers of the spec with these edits, or None where they give no network.
 
-        They are those of `measure(spec.edit_sampled(texts), size)`; None stands for an
+        They are those of `measure(spec.edit_sampled(*texts), size)`; None stands for an
         `InputError` of either. Raise `InputError` for a text that is no edit.
         """
         edits = [Edit.parse(text) for text in texts]

@@ -49,7 +49,7 @@ def histogram(values: Sequence[float], most_allowed: float | None) -> list[Bin]:
 
 def table_edits(spec: Spec, table: CountedTable) -> tuple[str, ...]:
     """Return the edits that make a table of `spec`, without those that change nothing."""
-    return spec.edit_sampled(table.texts).edits[len(spec.edits) :]
+    return spec.edit_sampled(*table.texts).edits[len(spec.edits) :]
 
 
 def census_data(census: Census, spec: Spec, base: Costs, limits: Costs) -> dict[str, Any]:

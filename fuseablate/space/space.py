@@ -46,7 +46,7 @@ class Space:
                 for value in parameter.samples():
                     assumed = _with_parents(parameter, value, earlier)
                     some = [*earlier.values(), parameter]
-                    spec.edit_sampled(_edits(assumed, some))
+                    spec.edit_sampled(*_edits(assumed, some))
                     _changed(recipe, assumed, some)
             except InputError as error:
                 raise error.within(f"parameter '{parameter.name}'") from None
@@ -69,7 +69,7 @@ def spec_of(space: Space, params: Assignment) -> Spec:
     under this assignment. Raise `InputError` for a name or value outside the space, for a
     parameter without a value, and where the edits contradict each other or the table.
     """
-    return space.spec.edit_sampled(texts_of(space, params))
+    return space.spec.edit_sampled(*texts_of(space, params))
 
 
 def unchanging(space: Space) -> Assignment:
@@ -99,7 +99,7 @@ def _tried(space: Space, parameter: Parameter) -> Sequence[Value]:
 def _keeps(space: Space, parameter: Parameter, value: Value) -> bool:
     with suppress(InputError):  # a value that needs others beside it
         changes = parameter.changes(value)
-        return space.spec.edit_sampled(parameter.edits(value)).edits == space.spec.edits and (
+        return space.spec.edit_sampled(*parameter.edits(value)).edits == space.spec.edits and (
             space.recipe is None
             or changed(space.recipe, changes).to_dict() == space.recipe.to_dict()
         )

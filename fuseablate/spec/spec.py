@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping
+import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,7 @@ class Spec(Table, Displayed, view="fuseablate.show:print_spec"):
         """
         return self._edited(edits, scaled_later=scaled_later)
 
-    def edit_sampled(self, edits: Iterable[str]) -> Spec:
+    def edit_sampled(self, *edits: str) -> Spec:
         """Return the spec with those of the edits made that change something.
 
         `edit` refuses an edit that changes nothing, since a person who writes one has most likely
@@ -85,7 +86,13 @@ class Spec(Table, Displayed, view="fuseablate.show:print_spec"):
         """
         return self._edited(edits, idle=True)
 
-    def _edited(self, texts: Iterable[str], **how: bool) -> Spec:
+    def _edited(self, texts: tuple[str, ...], **how: bool) -> Spec:
+        for text in texts:
+            if not isinstance(text, str):  # a list, where nobody has mypy say so
+                raise InputError(
+                    f"edit {reprlib.repr(text)}: is not a text, such as 'fuse.kernel=5'; "
+                    "hand over those of a list as edit(*edits)"
+                )
         after, edited = Editor(self).edit(texts, **how)
         if not edited.edits:
             return self
@@ -113,7 +120,7 @@ class Spec(Table, Displayed, view="fuseablate.show:print_spec"):
         for form in self.forms:
             if form.name == name:
                 return dataclasses.replace(
-                    self.edit_sampled(form.edits),
+                    self.edit_sampled(*form.edits),
                     name=f"{self.name}:{name}",
                     forms=(),
                     edits=(),

@@ -131,7 +131,7 @@ def _applied(
     if len(others) > 1:
         raise InputError("both name a spec; keep one of them")
     spec = specs[others[0]].with_classes(base.spec.classes) if others else base.spec
-    spec = spec.edit_sampled([edit for level in chosen.values() for edit in level.edits])
+    spec = spec.edit_sampled(*[edit for level in chosen.values() for edit in level.edits])
     if spec.classes != base.spec.classes:
         raise InputError(f"edit 'classes={spec.classes}': the data decide; leave it out")
     spec.check_size(size)

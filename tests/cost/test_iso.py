@@ -75,7 +75,7 @@ def test_a_factor_too_near_one_changes_nothing() -> None:
 
 
 def test_combinations_leave_out_a_width_that_changes_nothing() -> None:
-    assert BASE.edit_sampled(["scale.width=x1.001", "all.se=false"]).edits == ("all.se=false",)
+    assert BASE.edit_sampled("scale.width=x1.001", "all.se=false").edits == ("all.se=false",)
 
 
 # --- Equal cost: the nearest among factors tried one by one, with the edit that users write ---

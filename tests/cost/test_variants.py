@@ -38,7 +38,7 @@ EDITS = (
 
 def slowly(spec: Spec, texts: list[str], size: Size | None) -> Cost | None:
     try:
-        return measure(spec.edit_sampled(texts), size)
+        return measure(spec.edit_sampled(*texts), size)
     except InputError:
         return None
 

@@ -147,7 +147,7 @@ def test_one_edit_gives_all_depthwise_filters_their_form() -> None:
     half = BASE.edit("all.depthwise=fuse_half")
     assert half.digest() == BASE.edit("fuse.variant=half").digest()
     # An edit of the op comes before, one of another field behind, in whatever order.
-    both = BASE.edit_sampled(["fuse.kernel=5", "3.op=mbconv", "all.depthwise=fuse_half"])
+    both = BASE.edit_sampled("fuse.kernel=5", "3.op=mbconv", "all.depthwise=fuse_half")
     assert {row.op for row in both.rows[1:12]} == {"fuse"}
     assert both.digest() == BASE.edit("fuse.kernel=5", "fuse.variant=half").digest()
 

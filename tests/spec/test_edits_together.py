@@ -118,7 +118,7 @@ def test_each_edit_must_change_a_layer_beside_the_others(edits: tuple[str, ...],
         assert said in refused(*order)
     # Combinations may hold it, and mean the others.
     rest = [edit for edit in edits if edit != idle]
-    assert BASE.edit_sampled(edits).digest() == (BASE.edit(*rest) if rest else BASE).digest()
+    assert BASE.edit_sampled(*edits).digest() == (BASE.edit(*rest) if rest else BASE).digest()
 
 
 def test_a_divisor_beside_a_scaled_width_is_no_idle_edit() -> None:

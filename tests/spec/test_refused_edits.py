@@ -76,6 +76,23 @@ def test_what_is_no_edit(edit: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "edit",
+    [["fuse.kernel=3"], ("fuse.kernel=3",), None, 3, BASE],
+    ids=lambda edit: type(edit).__name__,
+)
+@pytest.mark.parametrize("method", ["edit", "edit_sampled"])
+def test_edits_are_texts_each_by_itself(method: str, edit: object) -> None:
+    with pytest.raises(InputError, match=r"^edit [^\n]{1,80}: is not a text.* edit\(\*edits\)$"):
+        getattr(BASE, method)("all.se=false", edit)
+
+
+def test_all_that_take_edits_take_them_alike() -> None:
+    edits = ["fuse.kernel=3", "all.se=false"]
+    assert BASE.edit(*edits) == BASE.edit_sampled(*edits)
+    assert BASE.edit() is BASE.edit_sampled() is BASE
+
+
+@pytest.mark.parametrize(
     ("rows", "message"),
     [
         ("17", "'17' selects no row; rows go from 1 to 16"),

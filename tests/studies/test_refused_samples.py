@@ -80,7 +80,7 @@ def test_a_rare_affordable_part_of_a_finite_space_is_found_whole(
 
     def macs(first: int, second: int, width: int) -> int:
         edits = [f"2.kernel={first}", f"3.kernel={second}", f"3.exp={width}"]
-        return measure(base.edit_sampled(edits), (16, 16)).macs
+        return measure(base.edit_sampled(*edits), (16, 16)).macs
 
     most = macs(3, 3, 13)
     plan = study_plan(
