@@ -52,10 +52,30 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse what a command does not know in its own name, not in that of the program."""
-        known, left = super().parse_known_args(args, namespace)
+        words = sys.argv[1:] if args is None else list(args)
+        if words and (commands := _inner(self)):
+            self._check_first(words, commands)
+        known, left = super().parse_known_args(words, namespace)
         if left:
             self.error(f"unrecognized arguments: {' '.join(left)}")
         return known, left
+
+    def _check_first(self, words: Sequence[str], commands: Any) -> None:
+        """Refuse a flag of a command that stands before the command's name.
+
+        argparse would leave it out and take its value for the name of a command.
+        """
+        flag = words[0].partition("=")[0]
+        own = self._option_string_actions
+        if not flag.startswith("-") or any(name.startswith(flag) for name in own):
+            return
+        takers = [leaf.prog for leaf in _leaves(commands) if flag in leaf._option_string_actions]
+        if not takers:
+            self.error(f"unrecognized arguments: {flag}")
+        said = {*self.prog.split(), *words}
+        named = [prog for prog in takers if said.issuperset(prog.split())]
+        place = max(named, key=len, default=f"{self.prog} {commands.metavar}")
+        self.error(f"{flag}: a flag stands behind its command, as in {place} ... {flag}")
 
     def _nearest(self, message: str) -> str:
         """Return a hint at what a mistyped command, choice or flag may have meant."""
@@ -103,14 +123,19 @@ class LoadPlugin(argparse.Action):
         load_plugin(str(values))
 
 
+def _inner(parser: argparse.ArgumentParser) -> Any:
+    """Return what holds the commands within a command; None where there are none."""
+    return next((action for action in parser._actions if isinstance(action, SUBCOMMANDS)), None)
+
+
 def _leaves(commands: Any) -> Iterator[argparse.ArgumentParser]:
     """Yield the parsers of commands, or of the commands within them."""
     for parser in dict.fromkeys(commands.choices.values()):
-        inner = [action for action in parser._actions if isinstance(action, SUBCOMMANDS)]
-        if not inner:
+        inner = _inner(parser)
+        if inner is None:
             yield parser
-        for action in inner:
-            yield from _leaves(action)
+        else:
+            yield from _leaves(inner)
 
 
 @contextmanager

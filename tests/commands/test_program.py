@@ -71,6 +71,36 @@ COMPLETED = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("line", "behind"),
+    [
+        ("--plugin examples/mixconv.py show fusenet", "fuseablate show ... --plugin"),
+        ("--plugin=examples/mixconv.py runs list", "fuseablate runs list ... --plugin"),
+        ("-q study run se", "fuseablate study run ... -q"),
+        ("study --quiet run se", "fuseablate study run ... --quiet"),
+        ("--data runs train fusenet", "fuseablate train ... --data"),
+        ("--set all.se=false", "fuseablate COMMAND ... --set"),
+        ("runs --runs elsewhere", "fuseablate runs ACTION ... --runs"),
+    ],
+)
+def test_a_flag_before_its_command_is_told_its_place(
+    line: str, behind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(line.split())
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"a flag stands behind its command, as in {behind} (see " in said
+
+
+@pytest.mark.parametrize("word", ["--plugn", "-V"])
+def test_a_flag_of_no_command_is_refused_as_itself(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([word, "mine.py", "show"])
+    assert f"unrecognized arguments: {word} (see" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("line", "words"), COMPLETED)
 def test_a_shell_is_told_what_may_come_next(line: str, words: set[str], tmp_path: Path) -> None:
     """As shells without a spare stream ask: by the environment, and the answer in a file."""
