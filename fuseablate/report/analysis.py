@@ -12,7 +12,7 @@ from fuseablate.report.columns import ReportColumn
 from fuseablate.report.comparison import METRICS, ComparedVariant, Comparison
 from fuseablate.report.differences import AnalysedVariant, SectionStatistics, analyse_variants
 from fuseablate.report.options import ReportOptions
-from fuseablate.report.ranks import rank_correlations, rank_lines
+from fuseablate.report.ranks import rank_lines, ranks_of
 from fuseablate.report.words import conclusion, statistics_lines
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _section(
         matters=options.matters or comparison.matters, interval=options.interval
     )
     analysed, statistics = analyse_variants(comparison, variants, metric, asked)
-    ranks = rank_correlations(comparison, analysed)
+    ranks = ranks_of(comparison, analysed)
     rows = options.rows_of(analysed)
     return Section(
         equal_cost=variants == comparison.iso,
@@ -155,7 +155,7 @@ def _section(
             *statistics_lines(comparison, analysed, statistics),
             *rank_lines(comparison, ranks, metric, len(analysed)),
         ),
-        ranks=ranks,
+        ranks=ranks.correlations,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fuseablate.cost import cost_kind
 from fuseablate.io.terminal import counted
@@ -17,40 +17,49 @@ if TYPE_CHECKING:
 RANKED = ("params", "macs", "activations", "cycles", "traffic")  # costs that are always beside
 
 
-def rank_correlations(
-    comparison: Comparison, variants: Sequence[AnalysedVariant]
-) -> dict[str, RankCorrelation]:
-    """Return how each cost, score and other study ranks the variants, beside their mean accuracy.
+class Ranks(NamedTuple):
+    """How costs, scores and other studies rank variants, beside the variants' mean accuracy."""
 
-    Those that have a result and of which no run diverged; empty where they are too few to tell.
+    correlations: Mapping[str, RankCorrelation]
+    """By what ranks them; empty where the variants are too few to tell."""
+    too_few: Mapping[str, int]
+    """How many of the variants' networks each other study holds that holds too few to tell."""
+
+
+def ranks_of(comparison: Comparison, variants: Sequence[AnalysedVariant]) -> Ranks:
+    """Return how each cost, score and other study ranks the variants.
+
+    Those that have a result and of which no run diverged.
     """
     from fuseablate.stats import LEAST_RANKED, rank_correlation
 
+    if comparison.untested:
+        return Ranks({}, {})
     rows = [row for row in variants if row.mean is not None and not row.variant.diverged]
-    if len(rows) < LEAST_RANKED or comparison.untested:
-        return {}
-    means = [row.mean or 0.0 for row in rows]
+    # Results that were given have no runs, and nothing else names their networks.
+    networks = networks_of(row.variant.runs[0] for row in rows if row.variant.runs)
     ranked: dict[str, Sequence[float | None]] = {
         cost_kind(name).word: [row.variant.cost(name) for row in rows] for name in RANKED
     }
-    # Results that were given have no runs, and nothing else names their networks.
-    networks = networks_of(row.variant.runs[0] for row in rows if row.variant.runs)
     ranked |= _scores(comparison, networks)
-    judged = {
-        name: rank_correlation([value for value in values if value is not None], means)
-        for name, values in ranked.items()
-        if None not in values
+    ranked = {name: values for name, values in ranked.items() if None not in values}
+    ranked |= {
+        name: [reached.get(network) for network in networks]
+        for name, reached in comparison.predictors.items()
     }
-    for name, reached in comparison.predictors.items():
+    correlations, too_few = {}, {}
+    for name, values in ranked.items():
         pairs = [
-            (reached[network], mean)
-            for network, mean in zip(networks, means, strict=True)
-            if network in reached
+            (value, row.mean)
+            for value, row in zip(values, rows, strict=True)
+            if value is not None and row.mean is not None
         ]
         if len(pairs) >= LEAST_RANKED:
-            shared = "" if len(pairs) == len(rows) else f", {len(pairs)} of them"
-            judged[f"{name}{shared}"] = rank_correlation(*zip(*pairs, strict=True))
-    return {name: ranks for name, ranks in judged.items() if ranks}
+            some = "" if len(pairs) == len(rows) else f", {len(pairs)} of them"
+            correlations[f"{name}{some}"] = rank_correlation(*zip(*pairs, strict=True))
+        elif name in comparison.predictors:
+            too_few[name] = len(pairs)
+    return Ranks({name: ranks for name, ranks in correlations.items() if ranks}, too_few)
 
 
 def _scores(
@@ -63,25 +72,32 @@ def _scores(
     return {name: [values.get(network, {}).get(name) for network in networks] for name in names}
 
 
-def rank_lines(
-    comparison: Comparison, ranks: Mapping[str, RankCorrelation], metric: str, variants: int
-) -> list[str]:
-    """Return one line that says the rank correlations, with their intervals; none without any."""
-    if not ranks:
-        return []
+def rank_lines(comparison: Comparison, ranks: Ranks, metric: str, variants: int) -> list[str]:
+    """Return the lines that say the rank correlations, with their intervals, and what has none."""
+    from fuseablate.stats import LEAST_RANKED
+
+    few = [
+        f"{name} holds {shared} of the networks here, too few to say how it ranks them: "
+        f"{LEAST_RANKED} are needed."
+        for name, shared in ranks.too_few.items()
+    ]
+    if not ranks.correlations:
+        return few
     texts = [
         f"{name} {rank.value:+.2f}"
         + ("" if rank.low is None else f" [{rank.low:+.2f}, {rank.high:+.2f}]")
-        for name, rank in ranks.items()
+        for name, rank in ranks.correlations.items()
     ]
     scores = comparison.scores
     how = (
         f" Zero-cost scores are of untrained networks, seed {scores.seed}, "
         f"{counted(scores.batches, 'batch', 'batches')} of {scores.images} images."
-        if scores and any(name in ranks for of in scores.values.values() for name in of)
+        if scores
+        and any(name in ranks.correlations for of in scores.values.values() for name in of)
         else ""
     )
     return [
         f"Rank correlation (Spearman's, 95 % interval) with {metric.replace('_top', ' top-')} over "
-        f"{counted(variants, 'variant')}: {', '.join(texts)}.{how}"
+        f"{counted(variants, 'variant')}: {', '.join(texts)}.{how}",
+        *few,
     ]

@@ -18,7 +18,6 @@ from fuseablate.runs import (
     Store,
     ZeroCostScores,
     alike,
-    networks_of,
     record_named,
     select_runs,
 )
@@ -33,9 +32,9 @@ def comparisons_of(
 
     `predictors` are studies whose order of the networks is compared with theirs.
     """
-    predicting = dict(_predictor(store, name) for name in predictors)
-    if predicting:
-        return [_predicted(study, predicting) for study in comparisons_of(store, names)]
+    if predictors:
+        predicting = _predictors(store, predictors)
+        return [replace(study, predictors=predicting) for study in comparisons_of(store, names)]
     folders = manifests(store)
     if not names:
         if records := store.records():
@@ -53,36 +52,34 @@ def comparisons_of(
         else:
             run = record_named(store, name)
             runs[run.digest] = run
-    ambiguous = alike(study.title for study in studies.values())
-    titled = [
-        replace(study, title=f"{study.title} ({folder.name})")
-        if study.title in ambiguous
-        else study
-        for folder, study in studies.items()
-    ]
+    titles = _told_apart({folder: study.title for folder, study in studies.items()})
+    titled = [replace(study, title=titles[folder]) for folder, study in studies.items()]
     return [*titled, *of_records(list(runs.values()))]
 
 
-def _predictor(store: Store, name: str) -> tuple[str, Mapping[str, float]]:
-    selected = select_runs(store, [name])
-    if not selected.studies:
-        raise InputError(f"--predicted-by {name}: is a run, and must be a study")
-    return predictor(Manifest.load(selected.studies[0]), store.readable)
+def _predictors(store: Store, names: Sequence[str]) -> dict[str, Mapping[str, float]]:
+    """Return what the networks of studies reached, by what each of the studies is called."""
+    folders = []
+    for name in names:
+        selected = select_runs(store, [name])
+        if not selected.studies:
+            raise InputError(f"--predicted-by {name}: is a run, and must be a study")
+        folders.append(selected.studies[0])
+    reached = {
+        folder: predictor(Manifest.load(folder), store.readable)
+        for folder in dict.fromkeys(folders)
+    }
+    titles = _told_apart({folder: title for folder, (title, _) in reached.items()})
+    return {titles[folder]: means for folder, (_, means) in reached.items()}
 
 
-def _predicted(comparison: Comparison, predictors: Mapping[str, Mapping[str, float]]) -> Comparison:
-    """Return a comparison with its predictors, and what of them is too little to rank by."""
-    from fuseablate.stats import LEAST_RANKED
-
-    networks = set(networks_of(of.runs[0] for of in comparison.variants if of.runs))
-    notes = []
-    for name, reached in predictors.items():
-        if (both := len(networks & reached.keys())) < LEAST_RANKED:
-            notes.append(
-                f"{name} holds {both} of the networks here, too few to say how it ranks them: "
-                f"{LEAST_RANKED} are needed."
-            )
-    return replace(comparison, predictors=predictors, notes=(*comparison.notes, *notes))
+def _told_apart(titles: Mapping[Path, str]) -> dict[Path, str]:
+    """Return what studies are called, with the name of its folder where two are called alike."""
+    ambiguous = alike(titles.values())
+    return {
+        folder: f"{title} ({folder.name})" if title in ambiguous else title
+        for folder, title in titles.items()
+    }
 
 
 def all_comparisons(records: Sequence[Record], folders: Sequence[Path]) -> list[Comparison]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,40 @@ def test_another_study_ranks_the_networks_that_both_hold(
     said = table["rank_correlations"]["catalog (5 epochs)"]
     assert said["value"] == pytest.approx(expected)
     assert said["low"] < expected < said["high"]
+
+
+def test_two_studies_that_are_called_alike_both_rank_the_networks(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """One is of all three seeds, the other of the first alone: by scipy, from their records."""
+    store = shutil.copytree(Path(STORE).parent / "catalog", tmp_path / "runs")
+    (folder,) = (store / "studies").iterdir()
+    manifest = json.loads((folder / "study.json").read_text())
+    expected = []
+    for name, seeds in (("catalog-aaaaaaaa", "012"), ("catalog-bbbbbbbb", "0")):
+        means = []
+        for variant in manifest["variants"]:
+            variant["runs"] = {seed: variant["runs"][seed] for seed in seeds}
+            runs = [
+                json.loads((store / digest[:16] / "record.json").read_text())
+                for digest in variant["runs"].values()
+            ]
+            means.append(sum(run["val"]["top1"] for run in runs) / len(runs))
+        (store / "studies" / name).mkdir()
+        (store / "studies" / name / "study.json").write_text(json.dumps(manifest))
+        expected.append(means)
+    ask = [word for name in "ab" for word in ("--predicted-by", f"catalog-{8 * name}")]
+    assert main(["report", folder.name, "--runs", str(store), *ask, "--json"]) == 0
+    (table,) = json.loads(capsys.readouterr().out)
+    reached = [row["mean"] for row in table["variants"]]
+    for name, means in zip("ab", expected, strict=True):
+        said = table["rank_correlations"][f"catalog (5 epochs) (catalog-{8 * name})"]
+        assert said["value"] == pytest.approx(spearmanr(means, reached).statistic)
+    # Of one that is named twice there is but one.
+    twice = ["--predicted-by", folder.name, "--predicted-by", folder.name]
+    assert main(["report", folder.name, "--runs", str(store), *twice, "--json"]) == 0
+    (table,) = json.loads(capsys.readouterr().out)
+    assert "catalog (5 epochs)" in table["rank_correlations"]
 
 
 def test_a_study_of_too_few_of_the_networks_is_said_to_rank_nothing(
