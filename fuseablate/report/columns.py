@@ -287,5 +287,9 @@ def texts(columns: Sequence[ReportColumn[T]], row: T) -> list[str]:
 
 
 def typographic(text: str) -> str:
-    """Return the text of a cell with minus signs before its numbers."""
-    return re.sub(r"-(?=\d)", MINUS, text)
+    """Return a cell or a sentence with minus signs before its negative numbers.
+
+    What people read has them: a page, Markdown, LaTeX. A terminal, JSON and CSV, which are searched
+    and read by programs, keep the hyphen, and so do ranges, dates and edits.
+    """
+    return re.sub(r"(?<![^\s(\[])-(?=\d)", MINUS, text)

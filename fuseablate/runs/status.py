@@ -113,7 +113,7 @@ def held(folder: Path, study: str) -> Iterator[None]:
     """Hold a study's folder alone among all processes; the lock goes with the process.
 
     An InputError says that another process holds it, or what the system refused meanwhile, such
-    as a write to a full disk or to a read-only folder.
+    as a write to a full disk or to a read-only folder, and whether anything had begun.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,9 @@ def held(folder: Path, study: str) -> Iterator[None]:
     except BrokenPipeError:  # no fault of the folder: the reader of the output has left
         raise
     except OSError as error:
+        begun = os.access(folder / STATUS, os.F_OK)  # False where it may not be seen, too
+        kept = "what is done is kept, and the same command goes on from there"
         raise InputError(
             f"study {study}: {error.filename or folder}: {error.strerror or error}; "
-            "what is done is kept, and the same command goes on from there"
+            f"{kept if begun else 'nothing was begun'}"
         ) from None

@@ -131,6 +131,28 @@ def test_a_difference_of_nothing_has_no_minus() -> None:
         assert "-0.00 [" not in text.replace("\u2212", "-")
 
 
+@pytest.mark.parametrize(
+    ("form", "minus"),
+    [("markdown", "\u2212"), ("html", "\u2212"), ("latex", "$-$"), ("table", "-")],
+)
+def test_a_sentence_writes_negative_numbers_as_its_tables_do(form: str, minus: str) -> None:
+    """Five variants, whose MACs and accuracies have a rank correlation with an end below 0."""
+    ends = analyse(STUDIES["per_row"]).sections[0].ranks["MACs"]
+    assert ends.low is not None
+    noted = dataclasses.replace(STUDIES["per_row"], notes=("From -1 to 2-3 of 2026-01-02.",))
+    text = written(form, noted)
+    assert f"{minus}{-ends.low:.2f}" in text
+    assert f"{minus}3.00" in text  # of the table: what row 5 loses
+    assert f"From {minus}1 to 2-3 of 2026-01-02." in text  # neither a range nor a date has one
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_what_programs_read_has_hyphens_before_negative_numbers(form: str) -> None:
+    text = written(form, STUDIES["per_row"])
+    assert "-3.0" in text
+    assert "\u2212" not in text
+
+
 def test_one_epoch_is_no_epochs() -> None:
     assert "(2 epochs)" in STUDIES["one_factor"].recipe
     run = record(0, 0.5, recipe={"epochs": 1, "lr": 0.1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from optuna.trial import TrialState
 from fuseablate.commands.program import main
 from fuseablate.errors import InputError
 from fuseablate.io.lock import is_held
-from fuseablate.runs.status import held
+from fuseablate.runs.status import StudyStatus, held
 from fuseablate.runs.store import Store
 from fuseablate.studies.trials import Trials, open_storage, open_study
 from tests.helpers.disks import fill, tmpfs
@@ -101,7 +102,7 @@ def test_a_read_only_store_is_refused_in_one_line(
         assert run_here(study, disk) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "Read-only file system" in error
+    assert "Read-only file system; nothing was begun" in error
 
 
 def test_a_file_in_the_way_of_the_studies_is_refused_in_one_line(
@@ -112,7 +113,19 @@ def test_a_file_in_the_way_of_the_studies_is_refused_in_one_line(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert str(tmp_path / "studies") in error
+    assert "nothing was begun" in error
     assert (tmp_path / "studies").read_text() == "mine"
+
+
+def test_what_is_done_is_said_to_be_kept_once_a_study_has_begun(tmp_path: Path) -> None:
+    def refused() -> str:
+        with pytest.raises(InputError) as error, held(tmp_path, "se"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return str(error.value)
+
+    assert refused().endswith("No space left on device; nothing was begun")
+    StudyStatus(study="se", title="", pid=1, workers=1, lines=[]).save(tmp_path)
+    assert "No space left on device; what is done is kept, and" in refused()
 
 
 def test_a_file_in_the_way_of_a_run_costs_that_run_alone(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fuseablate.io.escaping import markdown, markdown_code
 from fuseablate.report.analysis import AnalysedComparison, Section
-from fuseablate.report.columns import EFFECT_COLUMNS, texts
+from fuseablate.report.columns import EFFECT_COLUMNS, texts, typographic
 from fuseablate.report.comparison import ComparedVariant
 from fuseablate.report.search_progress import (
     best_so_far,
@@ -83,18 +83,22 @@ def as_markdown(reports: Sequence[AnalysedComparison]) -> str:
                 f"### {markdown(_title(report, section))}",
                 markdown(f"{comparison.question} {comparison.setting}."),
                 _pipes(_variants(report, section)),
-                markdown(" ".join(filter(None, (*section.method, section.conclusion)))),
+                _prose(" ".join(filter(None, (*section.method, section.conclusion)))),
             ]
         if report.effects:
             if effects := _effects(report):
                 parts += ["**Effects**", _pipes(effects)]
-            parts.append(markdown(report.effects.note))
+            parts.append(_prose(report.effects.note))
         if comparison.notes:
-            parts.append("\n".join(f"- {markdown(note)}" for note in comparison.notes))
+            parts.append("\n".join(f"- {_prose(note)}" for note in comparison.notes))
         if comparison.search and (best := _best_so_far(comparison.search)):
             note = curves_note(best_so_far(comparison.search))
             parts += ["**Best validation top-1 so far (%)**", _pipes(best), note]
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
+
+
+def _prose(text: str) -> str:
+    return markdown(typographic(text))
 
 
 def _pipes(table: TextTable) -> str:

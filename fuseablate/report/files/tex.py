@@ -80,7 +80,10 @@ def _label(report: AnalysedComparison, number: int) -> str:
 
 def _variants(report: AnalysedComparison, section: Section, label: str) -> list[str]:
     title = f"{report.title}, at equal cost" if section.equal_cost else report.title
-    said = report.options.caption or f"{title}. {report.comparison.setting}. {section.conclusion}"
+    said = (
+        report.options.caption
+        or f"{title}. {report.comparison.setting}. {typographic(section.conclusion)}"
+    )
     best = max((row.mean for row in section.rows if row.mean is not None), default=None)
     columns = section.columns
 
@@ -145,6 +148,6 @@ def _float(
         r"\bottomrule",
         r"\end{tabularx}",
         *[rf"\par\smallskip {DAGGER} {ANY_SPREADS}; the others if they are alike."] * marked,
-        *(rf"\par\smallskip {latex(line)}" for line in beneath),
+        *(rf"\par\smallskip {latex(typographic(line))}" for line in beneath),
         r"\end{table}",
     ]
