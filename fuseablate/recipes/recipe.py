@@ -131,8 +131,9 @@ class Recipe(Schema):
     """The alpha of CutMix's Beta distribution; 0 pastes nothing."""
     orthonormal: Annotated[float, Field(ge=0)] = 0.0
     """The weight of BSConv-S's penalty, the Frobenius norm of W W^T - 1 of each linear 1x1
-    convolution to fewer channels that ends a block's branch (`project`), as in an inverted
-    bottleneck, or begins a `bsconv`; 0.1 as published."""
+    convolution, of one group and to no more channels than come in, that an op names `project` (at
+    a branch's end, as in an inverted bottleneck) or `subspace` (first in a `bsconv`); 0.1 as
+    published."""
     augment: Annotated[tuple[_Augmentation, ...], Field(strict=False)] = ()
     """Behind the crop and the flip, in this order, image by image."""
     teacher: (

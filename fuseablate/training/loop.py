@@ -193,7 +193,7 @@ def _check(spec: Spec, order: Order, data: Data) -> None:
     if recipe.orthonormal and not any(subspaces(spec.layers(data.image_size))):
         raise InputError(
             f"recipe {recipe.name}: orthonormal = {recipe.orthonormal}: {spec.name} has no linear "
-            "1x1 convolution that ends an inverted bottleneck or begins a bsconv; use 0"
+            "1x1 convolution to no more channels that an op names project or subspace; use 0"
         )
     Augmentations.of(recipe, data.image_size)
     if recipe.weight_decay and not takes_weight_decay(OPTIMIZER_CLASSES[recipe.optimizer]):

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from fuseablate.layers import Act, Children, Conv, Layer
 
-# What ops call the linear 1x1 convolution that a BSConv-S block begins with, or that an inverted
-# bottleneck ends in.
+# What ops call the linear 1x1 convolution that a BSConv-S block begins with, or that a block's
+# branch ends in. A digest holds these names, and so a run's digest says what it penalises.
 SUBSPACE = ("subspace", "project")
 
 
 def subspaces(layer: Layer, above: str = "") -> Iterator[str]:
-    """Yield the names of the weights, (C', C, 1, 1) each, that the penalty is of."""
+    """Yield the names of the weights, (C', C, 1, 1) with C' <= C each, that the penalty is of."""
     children: Children = getattr(layer, "children", ())
     for name, child in children:
         path = f"{above}{name}"

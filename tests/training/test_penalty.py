@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from fuseablate import InputError, build, load_spec
+from fuseablate.ops import OPS, Settings
+from fuseablate.ops.table import read_rows
 from fuseablate.runs import Record, Store
 from fuseablate.spec import Spec
 from fuseablate.training import SilentProgress, train
 from fuseablate.training.loop import Order, train_stack
 from fuseablate.training.penalty import penalty, subspaces
+from tests.helpers.op_rows import NEEDED
+from tests.helpers.paths import REPOSITORY
 from tests.helpers.small_run import small_data, small_recipe, small_spec
 
 
@@ -55,6 +61,62 @@ def test_the_first_factor_of_a_bsconv_is_penalised() -> None:
     spec = bsconv()
     (name,) = subspaces(spec.layers())
     assert tuple(build(spec).get_parameter(name).shape) == (2, 8, 1, 1)  # a quarter of 8
+
+
+ROWS: list[tuple[dict[str, Any], int, list[tuple[int, int]]]] = [
+    # A row, the channels that come in, and by hand what is penalised: (C', C).
+    ({"op": "fuse", "kernel": 3, "exp": 24, "out": 16}, 8, [(16, 48)]),
+    ({"op": "mbconv", "kernel": 3, "exp": 24, "out": 16}, 8, [(16, 24)]),
+    ({"op": "mbconv", "kernel": 3, "exp": 8, "out": 16}, 8, []),
+    ({"op": "shift", "kernel": 3, "exp": 24, "out": 16}, 8, [(16, 24)]),
+    ({"op": "convnext"}, 8, [(8, 32)]),
+    ({"op": "bottle", "inner": 32, "out": 16}, 8, [(16, 32)]),
+    ({"op": "bottle", "inner": 8, "out": 16}, 8, []),
+    ({"op": "preact", "inner": 32, "out": 16}, 8, [(16, 32)]),
+    ({"op": "inception_res", "b1": {"kernel": "1x1", "out": 8}}, 8, [(8, 8)]),
+    ({"op": "inception_res", "b1": {"kernel": "1x1", "out": 8}}, 16, []),
+    ({"op": "shuffle", "out": 16, "nl": "identity"}, 16, [(8, 8)]),
+    ({"op": "shuffle", "out": 16}, 16, []),
+    ({"op": "bsconv", "out": 16}, 8, [(2, 8)]),
+    ({"op": "bsconv", "out": 16, "subspace": 0}, 8, []),
+    ({"op": "conv", "kernel": 3, "out": 16, "spatial": "blueprint"}, 8, [(2, 8)]),
+]
+
+
+@pytest.mark.parametrize(("row", "channels", "expected"), ROWS)
+def test_the_ops_that_are_penalised(
+    row: dict[str, Any], channels: int, expected: list[tuple[int, int]]
+) -> None:
+    nl = {} if {"nl", "b1"} & row.keys() or row["op"] == "convnext" else {"nl": "relu"}
+    se = {"se": False} if "exp" in row else {}
+    first = {"id": "1", "op": "conv", "kernel": 1, "out": channels}
+    last = [{"id": "3", "op": "pool"}, {"id": "4", "op": "conv", "kernel": 1, "out": "classes"}]
+    rows = [first, {"id": "2", **row, **nl, **se}, *last]
+    spec = Spec.from_dict({"name": "it", "input": 8, "classes": 4, "rows": rows})
+    weights = {name: param.shape for name, param in build(spec).named_parameters()}
+    assert [tuple(weights[name]) for name in subspaces(spec.layers())] == [
+        (*shape, 1, 1) for shape in expected
+    ]
+
+
+def test_the_page_names_the_ops_that_are_penalised() -> None:
+    page = (REPOSITORY / "docs" / "reproductions.md").read_text("utf-8")
+    table = page.partition("| op | penalised |\n|---|---|\n")[2].partition("\n\n")[0]
+    named = {op for line in table.splitlines() for op in re.findall(r"`(\w+)`", line.split("|")[1])}
+    conv = "conv"  # stands for any op with spatial=blueprint
+    assert named == {row["op"] for row, _, shapes in ROWS if shapes} - {conv}
+
+
+def test_no_other_op_is_penalised() -> None:
+    listed = {row["op"] for row, _, shapes in ROWS if shapes}
+    for op, values in NEEDED.items():
+        (row,) = read_rows([{"id": "1", "op": op, **values}], OPS)
+        for channels in (8, 16, 24, 64):
+            try:
+                layers = row.layers((channels, 16, 16), Settings(4, 0.0))
+            except InputError:  # that op does not take so many
+                continue
+            assert op in listed or not any(subspaces(layers)), op
 
 
 def test_a_network_without_any_refuses_the_key(tmp_path: Path) -> None:
