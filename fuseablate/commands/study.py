@@ -36,6 +36,12 @@ def add(commands: Any) -> None:
     )
     complete_names(file, "studies")
     run.add_argument("--data-root", type=Path, metavar="DIR", help="where the data lie")
+    run.add_argument(
+        "--epochs",
+        type=whole_number(1),
+        metavar="N",
+        help="instead of the study's recipe's: a study of its own, NAME-Nep",
+    )
     run.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
     run.add_argument(
         "--workers", type=whole_number(1), metavar="W", help="worker processes on the CPU"
@@ -107,6 +113,11 @@ def start_study(args: argparse.Namespace) -> int:
     from fuseablate.tracking import resolve_mode
 
     study = load_study(args.file)
+    if args.epochs:
+        try:
+            study = study.with_epochs(args.epochs)
+        except InputError as error:
+            raise error.within(f"--epochs {args.epochs}") from None
     try:
         engine = chosen_engine(args.engine)
     except InputError as error:

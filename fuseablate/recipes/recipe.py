@@ -204,8 +204,9 @@ class Recipe(Schema):
         return {self.optimizer: OPTIMIZER_CLASSES[self.optimizer], **parts}
 
     def with_epochs(self, epochs: int) -> Recipe:
-        """Return the recipe at another length, with the length in its name."""
-        return changed(self, {"epochs": epochs})
+        """Return the recipe at another length, which stands in its name, and no other one."""
+        named = self.replace(name=re.sub(r" epochs=\d+\b", "", self.name))
+        return changed(named, {"epochs": epochs})
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:

@@ -6,7 +6,7 @@ The keys of the file are in `schema`; what a design makes of a study is in `desi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,18 @@ class Study(Displayed, view="fuseablate.studies.screens.study:print_study"):
         """
         _check_name(name, f"name '{name}'")
         return _study(dict(table), Path(folder) / name, name)
+
+    def with_epochs(self, epochs: int) -> Study:
+        """Return the study at another length, with the length in its name.
+
+        Levels, and parameters of a search, that set the epochs themselves keep theirs. Raise
+        `InputError` where the recipe refuses the length.
+        """
+        if epochs == self.recipe.epochs:
+            return self
+        name = f"{self.name}-{epochs}ep"
+        _check_name(name, f"name '{name}'")
+        return replace(self, name=name, recipe=self.recipe.with_epochs(epochs))
 
 
 def shipped_studies() -> dict[str, Path]:

@@ -113,6 +113,15 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     assert runs.exists() is lines
 
 
+def test_another_length_is_a_study_of_its_own(study: Path, tmp_path: Path, capsys: Capture) -> None:
+    dry = ["--dry-run", "--epochs"]
+    assert main([*run_arguments(study, tmp_path, 1), *dry, "7"]) == 0
+    assert "7 epochs each" in " ".join(capsys.readouterr().out.split())
+    steps = write_study(tmp_path, schedule='{ kind = "multistep", milestones = [2] }')
+    assert main([*run_arguments(steps, tmp_path, 1), *dry, "1"]) == 2
+    assert "--epochs 1: schedule.milestones = 2: " in capsys.readouterr().err
+
+
 def test_status_and_list_of_an_ended_study(copy: Path, capsys: Capture) -> None:
     (folder,) = studies(copy)
     for name in ([], ["tiny"], [folder.name]):

@@ -72,6 +72,16 @@ def test_a_recipe_with_changes_of_a_shipped_one_or_of_a_file(tmp_path: Path) -> 
     assert (recipe.optimizer, recipe.epochs, recipe.batch_size) == ("adam", 3, 16)
 
 
+def test_a_study_at_another_length(tmp_path: Path) -> None:
+    table = "[recipe]\nepochs = 10\nlr = 0.1\n"
+    study = loaded(tmp_path, ONE.replace("\n[[", "\n" + table + "\n[[", 1))
+    short = study.with_epochs(5)
+    assert (short.name, short.recipe.name) == ("mine-5ep", "standard lr=0.1 epochs=5")
+    assert short.recipe.to_dict() == {**study.recipe.to_dict(), "epochs": 5}
+    assert (short.factors, short.seeds, short.path) == (study.factors, study.seeds, study.path)
+    assert study.with_epochs(10) is study
+
+
 def test_another_optimizer_starts_from_its_own_defaults() -> None:
     base = load_recipe("standard").replace(momentum=0.9, nesterov=True)
     adamw = changed(base, {"optimizer": "adamw", "lr": 0.002})
