@@ -324,6 +324,8 @@ SHIPPED = {
     "optimizer": 4,
     "precision": 3,
     "quickstart": 4,
+    "ranks": 22,
+    "recipe": 1,
     "residual": 2,
     "se": 2,
     "se-form": 6,
@@ -333,8 +335,8 @@ SHIPPED = {
     "search": 1,
     "tuned": 2,
 }
-EPOCHS = {"anchor": 100, "catalog": 5, "precision": 50} | dict.fromkeys(
-    ("best", "hardware", "se", "se-iso", "se-form", "search"), 20
+EPOCHS = {"anchor": 100, "catalog": 5, "precision": 50, "ranks": 40, "recipe": 65} | dict.fromkeys(
+    ("hardware", "se", "se-iso", "se-form", "search"), 20
 )
 
 
@@ -362,10 +364,8 @@ def test_every_shipped_study_loads_expands_and_is_costed(name: str) -> None:
         assert cost.params > 0
         assert cost.macs > 0
     if name != "quickstart":
-        seeds = {"se": (0, 1, 2, 3, 4), "tuned": (0, 1, 2, 3, 4), "anchor": (0,), "best": (0,)}.get(
-            name, (0, 1, 2)
-        )
-        assert (study.data.name, study.seeds.each) == ("cifar100", seeds)
+        seeds = {"se": 5, "tuned": 5, "anchor": 1, "best": 1, "ranks": 1, "recipe": 1}.get(name, 3)
+        assert (study.data.name, study.seeds.each) == ("cifar100", tuple(range(seeds)))
         assert study.recipe.epochs == EPOCHS.get(name, 10)
 
 
