@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import re
-import subprocess
 import tomllib
-import unicodedata
-from html.parser import HTMLParser
-from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.commands.program import main
 from fuseablate.io import escaping
 from fuseablate.io.terminal import Screen
-from fuseablate.report import Comparison, ReportOptions, analyse
-from fuseablate.report.files import WRITERS
-from fuseablate.report.files.plot import draw_plot
-from fuseablate.report.screen import print_report
-from fuseablate.runs.status import StudyStatus
-from fuseablate.runs.store import Store
 from fuseablate.tracking.names import job_type
-from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, written
-from tests.helpers.comparisons import study as study_of
-from tests.helpers.programs import Needs
+from tests.helpers.hostile import HOSTILE, MARKDOWN, Page, inline, no_control
 
-HOSTILE = (
-    "\x1b[31m\x9b2J\a\x1b]8;;http://x\x1b\\ \u202elanoitnevnoc\u2066 \r\n\x00 \udc80\ufffe\x7f\x85"
-)
 MARKS = "=+-@|`*_[](){}<>&#$%~^\\\"'/:;!?., \n\t01é语😀"
 TEXTS = st.one_of(
     st.text(st.one_of(st.sampled_from(MARKS + HOSTILE), st.characters()), max_size=30),
@@ -48,13 +30,6 @@ TEXTS = st.one_of(
 ORDINARY = st.lists(
     st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8), max_size=5
 ).map(" ".join)
-
-
-def no_control(text: str, but: str = "") -> None:
-    bad = {c for c in text if unicodedata.category(c) in ("Cc", "Cs") or 0x202A <= ord(c) <= 0x202E
-           or 0x2066 <= ord(c) <= 0x2069}  # fmt: skip
-    assert not bad - set(but)
-    text.encode()
 
 
 @given(TEXTS)
@@ -74,25 +49,6 @@ def test_ordinary_text_is_unchanged(text: str) -> None:
     assert escaping.markdown_code(text) == (f"`{text}`" if text else "<code></code>")
 
 
-class Page(HTMLParser):
-    """The texts, the elements and the attributes of a page."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self.tags: list[str] = []
-        self.values: list[str] = []
-        self.feed(page)
-        self.close()
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.values += [value or "" for _, value in attrs]
-
-
 @given(TEXTS)
 def test_html_and_xml_hold_the_text_in_elements_and_attributes(text: str) -> None:
     written = f'<p title="{escaping.html(text)}">{escaping.html(text)}</p>'
@@ -103,19 +59,6 @@ def test_html_and_xml_hold_the_text_in_elements_and_attributes(text: str) -> Non
     element = ElementTree.fromstring(written)
     assert (element.text or "", element.get("title")) == (
         escaping.plain(text), escaping.plain(text))  # fmt: skip
-
-
-MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-
-
-def inline(source: str) -> list[tuple[str, str]]:
-    """Return what each inline part of Markdown says, with its element."""
-    tokens = MARKDOWN.parse(source)
-    return [
-        (before.tag, "".join(child.content for child in token.children or []))
-        for before, token in pairwise(tokens)
-        if token.type == "inline"
-    ]
 
 
 @given(TEXTS)
@@ -224,115 +167,6 @@ def test_what_looks_like_markup_is_shown(text: str) -> None:
 )
 def test_a_url_is_shown_without_its_passwords(url: str, shown: str) -> None:
     assert escaping.masked(url) == shown
-
-
-def odd() -> Comparison:
-    """Return a study whose every text is what nobody should write."""
-    made = comparison(
-        "one-factor",
-        planned(f"base{HOSTILE}", "", BASE, 0.40, 0.41, 0.405),
-        planned(f"=cmd{HOSTILE}|x", "a`b\\|c" + HOSTILE, LEAN, 0.35, 0.36, 0.355),
-        planned("[/b] $x_1$ <b>&", "@2.se=false", LEAN, 0.36, 0.37, 0.362),
-    )
-    return dataclasses.replace(
-        made, title=f"[/b] <i> $a$ {HOSTILE}", question=f"- why? {HOSTILE}", data=f"d{HOSTILE}",
-        recipe=f"r{HOSTILE}", notes=(f"note{HOSTILE}",),
-    )  # fmt: skip
-
-
-def test_a_report_of_hostile_names_is_well_formed_in_every_form(tmp_path: Path) -> None:
-    texts = {form: written(form, odd()) for form in WRITERS}
-    for text in texts.values():
-        no_control(text, but="\n")
-    lines = list(csv.reader(io.StringIO(texts["csv"])))
-    assert len(lines) == 4
-    assert len({len(line) for line in lines}) == 1
-    assert lines[2][1].startswith("'=cmd")
-    assert float(lines[2][lines[0].index("delta")]) < 0
-    cells = [tag for tag, _ in inline(texts["markdown"]) if tag in ("td", "th")]
-    assert len(cells) == 4 * 7
-    page = Page(texts["html"])
-    assert "i" not in page.tags
-    ends = re.search(r'type="application/json">(.*?)</script>', texts["html"])
-    assert ends
-    no_control("".join(point["label"] for point in json.loads(ends[1])[0]["points"]))
-    foreign = dataclasses.replace(odd(), title=f"核 😀 {HOSTILE}")
-    ElementTree.fromstring(written("plot", odd(), foreign))
-    assert draw_plot([analyse(foreign)], ".png")
-    out = Screen(file=io.StringIO(), width=132, record=True)
-    print_report([analyse(odd())], out)
-    assert isinstance(out.file, io.StringIO)
-    no_control(out.file.getvalue(), but="\n")
-    ElementTree.fromstring(out.export_svg(title=escaping.plain(HOSTILE), clear=False))
-
-
-def compiled(program: str, folder: Path, text: str) -> tuple[int, str]:
-    """Run a LaTeX program over a document; return its exit status and what it prints."""
-    (folder / "r.tex").write_text(text, encoding="utf-8")
-    command = [program, "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
-    return done.returncode, done.stdout.decode(errors="replace")
-
-
-@pytest.mark.parametrize("program", ["pdflatex", "lualatex"])
-@pytest.mark.parametrize("title", ["plain [x]", "Größe “q” \u2013", "ąčő Łódź"])
-def test_latex_of_latin_names_compiles(
-    program: str, title: str, tmp_path: Path, needs: Needs
-) -> None:
-    named = dataclasses.replace(STUDIES["one_factor"], title=title)
-    text = written("latex", odd(), named, options=ReportOptions(document=True))
-    assert title in text
-    status, printed = compiled(needs(program), tmp_path, text)
-    assert status == 0, printed[-2000:]
-    assert "Missing character" not in printed
-    assert (tmp_path / "r.pdf").stat().st_size > 1000
-
-
-def test_latex_of_other_scripts_shows_them_or_says_what_it_needs(
-    tmp_path: Path, needs: Needs
-) -> None:
-    named = dataclasses.replace(STUDIES["one_factor"], title="Größe Ядро")
-    text = written("latex", named, options=ReportOptions(document=True))
-    assert "Größe Ядро" in text
-    status, printed = compiled(needs("lualatex"), tmp_path, text)
-    assert status == 0, printed[-2000:]
-    assert "Missing character" not in printed
-    assert (tmp_path / "r.pdf").stat().st_size > 1000
-    status, printed = compiled(needs("pdflatex"), tmp_path, text)
-    assert status == 1
-    assert "LuaTeX or XeTeX is required to compile this document." in printed
-
-
-def test_studies_of_hostile_titles_are_listed_and_reported(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    hostile = HOSTILE.replace("\udc80", "")  # half a pair is refused when it is read
-    manifest, records = study_of(
-        "one-factor",
-        planned("baseline", "", BASE, 0.40, 0.41),
-        planned(f"a{hostile}", "[on/off]", LEAN, 0.35, 0.36),
-    )
-    for digest, run in records.items():
-        with Store(tmp_path).open(digest) as folder:
-            folder.write("record.json", run.to_json())
-    for at, title in enumerate(("Kernel [/b] size", "Gate [on/off]", f"Odd {hostile}")):
-        where = tmp_path / "studies" / f"s{at}-01234567"
-        where.mkdir(parents=True)
-        StudyStatus(f"s{at}", title, 1, 1, []).save(where)
-        dataclasses.replace(manifest, name=f"s{at}", title=title).save(where)
-    assert main(["study", "list", "--runs", str(tmp_path)]) == 0
-    listed = capsys.readouterr().out
-    assert "Kernel [/b] size" in listed
-    assert "Gate [on/off]" in listed
-    no_control(listed, but="\n")
-    for name, title in (("s0", "Kernel [/b] size"), ("s1", "Gate [on/off]"), ("s2", "Odd ")):
-        for arguments in (["study", "status", name], ["report", name]):
-            assert main([*arguments, "--runs", str(tmp_path)]) == 0
-            printed = capsys.readouterr()
-            assert title in printed.out
-            no_control(printed.out + printed.err, but="\n")
-    assert main(["report", f"none{HOSTILE}", "--runs", str(tmp_path)]) == 2
-    no_control(capsys.readouterr().err, but="\n")
 
 
 def test_names_of_w_and_b_hold_no_control_character() -> None:
