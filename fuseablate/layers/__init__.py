@@ -16,15 +16,9 @@ from fuseablate.layers.combinators import (
     Residual,
     Seq,
     Split,
-    Step,
     Sum,
-    canonical,
-    contains,
-    definitions,
     named,
-    placed,
     seq,
-    walk,
 )
 from fuseablate.layers.fixed import (
     Act,
@@ -41,6 +35,7 @@ from fuseablate.layers.fixed import (
 )
 from fuseablate.layers.learned import ChannelConv, Conv, LayerNorm, LayerScale, Linear, Norm
 from fuseablate.layers.shapes import Cost, Layer, OwnLayer, Pair, Shape, as_map, numel
+from fuseablate.layers.trees import Step, canonical, contains, definitions, placed, walk
 
 __all__ = [
     "ACTIVATIONS",
