@@ -58,12 +58,6 @@ class Scheduler:
             room = (room + len(self._slots)) * self._stacking.most
         return max(0, room - sum(task.due <= time.monotonic() for task in self._waiting))
 
-    @property
-    def pids(self) -> dict[str, int]:
-        """The process ids of the workers that there are at the moment, by the worker's name."""
-        links = ((slot.name, slot.link) for slot in self._slots)
-        return {name: link.pid for name, link in links if link and link.pid}
-
     def submit(self, job: Job) -> None:
         """Take a job, and begin it where a worker is idle."""
         if job.key in self._tasks:

@@ -24,10 +24,6 @@ class Link(Protocol):
     def device(self) -> str:
         """Where it trains. Workers of the same device share its memory."""
 
-    @property
-    def pid(self) -> int | None:
-        """The process id on its machine; None before that is known."""
-
     def train(self, run: int, job: Job) -> None:
         """Have it train a job; `run` is the number of the try."""
 

@@ -37,6 +37,7 @@ from tests.helpers.engine_contract import (
 )
 from tests.helpers.ray_cluster import cluster
 from tests.helpers.small_run import small_spec
+from tests.helpers.trained_by import trained_by
 
 pytest.importorskip("ray")
 
@@ -44,8 +45,8 @@ pytest.importorskip("ray")
 class RayBench:
     killed = "was killed or crashed"
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, trained_by: dict[str, int]) -> None:
+        self.address, self.trained_by = address, trained_by
 
     def start(self, workers: int, retries: int = 2, threads: int = 1, **options: Any) -> Engine:
         asked = RayWorkers(
@@ -57,12 +58,6 @@ class RayBench:
             **{"checkpoint_seconds": 0, **options},
         )
         return RayEngine(asked, retries=retries, held_seconds=0.2)
-
-    def kill(self, engine: Engine, worker: str) -> None:
-        os.kill(cast("RayEngine", engine).pids[worker], signal.SIGKILL)
-
-    def workers(self, engine: Engine) -> list[str]:
-        return list(cast("RayEngine", engine).pids)
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +71,9 @@ def three_nodes() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def bench(three_nodes: Any) -> RayBench:
-    return RayBench(three_nodes.address)
+def bench(three_nodes: Any) -> Iterator[RayBench]:
+    with trained_by(link.RayLink) as pids:
+        yield RayBench(three_nodes.address, pids)
 
 
 @pytest.fixture(scope="class")  # whose workers leave the nodes to the tests below
@@ -123,13 +119,13 @@ def test_the_run_of_a_lost_node_goes_on_elsewhere(
 
 
 def test_checkpoints_come_back_no_more_often_than_asked(bench: RayBench, tmp_path: Path) -> None:
-    engine = cast("RayEngine", bench.start(workers=1, checkpoint_seconds=600))
+    engine = bench.start(workers=1, checkpoint_seconds=600)
     job = small_job(tmp_path, 0, epochs=400)
     folder = Store(tmp_path).folder(job.key)
     engine.submit(job)
     events_until(engine, lambda events: kinds(events, job.key).count("epoch") == 3)
     assert sorted(path.name for path in folder.iterdir()) == ["lock", "run.json"]
-    (pid,) = engine.pids.values()
+    pid = bench.trained_by[job.key]
     (scratch,) = Path(tempfile.gettempdir()).glob(f"fuseablate-worker-{pid}-*")
     engine.close()  # which brings the last one
     checkpoint = newest_checkpoint(folder)
@@ -143,12 +139,13 @@ def test_silent_workers_are_waited_for_together(
 ) -> None:
     monkeypatch.setattr(link, "LEAVING_SECONDS", 0.5)
     monkeypatch.setattr(link, "LEAST_SECONDS", 20.0)
-    engine = cast("RayEngine", bench.start(workers=2))
-    for seed in range(2):
-        engine.submit(small_job(tmp_path, seed, epochs=100_000))
-    while len(engine.pids) < 2:
+    engine = bench.start(workers=2)
+    jobs = [small_job(tmp_path, seed, epochs=100_000) for seed in range(2)]
+    for job in jobs:
+        engine.submit(job)
+    while not all(job.key in bench.trained_by for job in jobs):
         engine.poll(0.1)
-    pids = list(engine.pids.values())
+    pids = [bench.trained_by[job.key] for job in jobs]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()

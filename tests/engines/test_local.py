@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -28,6 +28,7 @@ from tests.helpers.engine_contract import (
 )
 from tests.helpers.paths import REPOSITORY
 from tests.helpers.processes import alive, reads_proc
+from tests.helpers.trained_by import trained_by
 
 
 def on(*devices: str, each: int = 1) -> Workers:
@@ -37,19 +38,17 @@ def on(*devices: str, each: int = 1) -> Workers:
 class LocalBench:
     killed = "SIGKILL"
 
+    def __init__(self, trained_by: dict[str, int]) -> None:
+        self.trained_by = trained_by
+
     def start(self, workers: int, retries: int = 2) -> Engine:
         return LocalEngine(on("cpu", each=workers), retries=retries, held_seconds=0.2)
 
-    def kill(self, engine: Engine, worker: str) -> None:
-        os.kill(cast("LocalEngine", engine).pids[worker], signal.SIGKILL)
-
-    def workers(self, engine: Engine) -> list[str]:
-        return list(cast("LocalEngine", engine).pids)
-
 
 @pytest.fixture(scope="module")
-def bench() -> LocalBench:
-    return LocalBench()
+def bench() -> Iterator[LocalBench]:
+    with trained_by(process.WorkerProcess) as pids:
+        yield LocalBench(pids)
 
 
 @pytest.fixture(scope="module")
@@ -117,14 +116,14 @@ class TestTries:
 
     @pytest.mark.parametrize(("device", "survives"), [("cpu", True), ("cuda:0", False)])
     def test_an_error_ends_a_worker_on_a_gpu_alone(
-        self, tmp_path: Path, device: str, survives: bool
+        self, bench: LocalBench, tmp_path: Path, device: str, survives: bool
     ) -> None:
         with closing(LocalEngine(on(device))) as engine:
             broken = [["tell", "broken", {"text": "x"}]]
             engine.submit(scripted_job(tmp_path, "a", broken, [["wait"], ["tell", "stopped"]]))
-            before = engine.pids
+            before = bench.trained_by["a"]
             until(engine, "retried", "a")
-            assert (engine.pids == before) is survives
+            assert (bench.trained_by["a"] == before) is survives
             engine.stop("a")
             until_ended(engine, "a")
 
@@ -172,16 +171,21 @@ class TestTries:
         assert event.kind == "finished"
         assert log.read_text().splitlines() == ["on out", "on err"]
 
-    def test_a_worker_that_dies_idle_is_replaced_in_silence(self, tmp_path: Path) -> None:
+    def test_a_worker_that_dies_idle_is_replaced_in_silence(
+        self, bench: LocalBench, tmp_path: Path
+    ) -> None:
         with closing(LocalEngine(on("cpu"))) as engine:
             engine.submit(scripted_job(tmp_path, "a", FINISHED))
             until_ended(engine, "a")
-            os.kill(engine.pids["cpu/0"], signal.SIGKILL)
+            dead = bench.trained_by["a"]
+            os.kill(dead, signal.SIGKILL)
             deadline = time.monotonic() + SECONDS
-            while engine.pids and time.monotonic() < deadline:
+            while alive(dead) and time.monotonic() < deadline:
                 assert engine.poll(0.1) == []
+            assert engine.poll(0.1) == []  # which hears of its end
             engine.submit(scripted_job(tmp_path, "b", FINISHED))
             assert kinds(until_ended(engine, "b"), "b") == ["finished"]
+            assert bench.trained_by["b"] != dead
 
 
 @pytest.mark.usefixtures("scripted")
@@ -226,14 +230,16 @@ def test_events_do_not_depend_on_how_the_bytes_arrive(
 
 
 @reads_proc
-def test_close_leaves_no_process_and_no_open_file(tmp_path: Path, scripted: None) -> None:
+def test_close_leaves_no_process_and_no_open_file(
+    bench: LocalBench, tmp_path: Path, scripted: None
+) -> None:
     descriptors = set(Path("/proc/self/fd").iterdir())
     engine = LocalEngine(on("cpu", each=2))
     for key in "ab":
         engine.submit(scripted_job(tmp_path, key, [epochs(1), ["wait"]]))
     events_until(engine, lambda events: len(events) == 2)
-    pids = engine.pids.values()
-    os.kill(next(iter(pids)), signal.SIGSTOP)  # one that does not listen
+    pids = [bench.trained_by[key] for key in "ab"]
+    os.kill(pids[0], signal.SIGSTOP)  # one that does not listen
     engine.close()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert set(Path("/proc/self/fd").iterdir()) == descriptors
@@ -241,12 +247,12 @@ def test_close_leaves_no_process_and_no_open_file(tmp_path: Path, scripted: None
         engine.submit(scripted_job(tmp_path, "c"))
 
 
-def test_ctrl_c_is_the_parents_alone(tmp_path: Path, scripted: None) -> None:
+def test_ctrl_c_is_the_parents_alone(bench: LocalBench, tmp_path: Path, scripted: None) -> None:
     with closing(LocalEngine(on("cpu"))) as engine:
         waits = [epochs(1), ["wait"], ["tell", "stopped"]]
         engine.submit(scripted_job(tmp_path, "a", waits))
         until(engine, "epoch", "a")
-        os.kill(engine.pids["cpu/0"], signal.SIGINT)
+        os.kill(bench.trained_by["a"], signal.SIGINT)
         assert engine.poll(0.3) == []
         engine.stop("a")
         assert until_ended(engine, "a")[-1].kind == "stopped"
@@ -258,6 +264,7 @@ PARENT = """
     from fuseablate.engines.local import LocalEngine
     from fuseablate.engines.workers import Workers
     from tests.helpers.engine_contract import small_job
+    from tests.helpers.processes import children_of
 
     if __name__ == "__main__":
         engine = LocalEngine(Workers(("cpu",), 2, 1))
@@ -266,11 +273,12 @@ PARENT = """
             pass
         # The second worker is still importing torch when the parent dies.
         engine.submit(small_job(Path(sys.argv[1]), 1, epochs=1000))
+        workers = children_of(os.getpid())
         # A child that holds all pipes open must not keep the workers alive.
         keeper = os.fork()
         if not keeper:
             time.sleep(600)
-        print(*engine.pids.values(), keeper, flush=True)
+        print(*workers, keeper, flush=True)
         time.sleep(600)
 """
 

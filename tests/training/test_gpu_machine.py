@@ -20,6 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from fuseablate.cost import training_memory
 from fuseablate.engines.local import LocalEngine
+from fuseablate.engines.process import WorkerProcess
 from fuseablate.engines.workers import Workers, stacking_workers
 from fuseablate.recipes.load import load_recipe
 from fuseablate.spec.catalog import load_spec
@@ -28,6 +29,7 @@ from fuseablate.training.environment import precision_set
 from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState
 from tests.helpers.engine_contract import small_job, until, until_ended
+from tests.helpers.trained_by import trained_by
 
 pytestmark = [
     pytest.mark.gpu,
@@ -159,11 +161,11 @@ def test_a_killed_worker_frees_its_memory(tmp_path: Path) -> None:
     before, _ = torch.cuda.mem_get_info(CUDA)
     try:
         job = small_job(tmp_path, 0, epochs=1000)
-        engine.submit(job)
+        with trained_by(WorkerProcess) as pids:
+            engine.submit(job)
         until(engine, "epoch", job.key)
         during, _ = torch.cuda.mem_get_info(CUDA)
-        (pid,) = engine.pids.values()
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pids[job.key], signal.SIGKILL)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and torch.cuda.mem_get_info(CUDA)[0] < before - 2**26:
             time.sleep(0.1)
