@@ -1,8 +1,8 @@
-"""What engines of workers share: jobs that wait, workers that train them, tries. Without torch.
+"""What engines of workers share: which worker trains which job, and what is heard. Without torch.
 
-Where the workers are, and how they are reached, is a `Workplace`'s to know. A worker that dies
-takes its own run's try with it, and nothing else. The run is tried again, by a fresh worker, from
-its last checkpoint.
+Where the workers are, and how they are reached, is a `Workplace`'s to know; which job is tried
+next, and whether once more, that of its `Tries`. A worker that dies takes its own run's try with
+it, and nothing else. The run is tried again, by a fresh worker, from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fuseablate.engines.base import Event, EventKind, Job
+from fuseablate.engines.base import Event, Job
 from fuseablate.engines.stacking import Stacking
-from fuseablate.engines.tries import Slot, Task
+from fuseablate.engines.tries import Slot, Task, Tries
 from fuseablate.engines.workplace import Workplace
 from fuseablate.io.terminal import counted
 from fuseablate.spec import Size, Spec
@@ -39,14 +39,11 @@ class Scheduler:
         held_seconds: float,
         stacking: Stacking | None = None,
     ) -> None:
-        self._place, self._retries, self._held_seconds = place, retries, held_seconds
+        self._place, self._tries = place, Tries(retries, held_seconds)
         self._stacking = stacking or Stacking()
         self._slots: list[Slot] = []
         self._removed = 0  # slots, for want of memory
         self._closed = False
-        self._tasks: dict[str, Task] = {}
-        self._waiting: list[Task] = []
-        self._events: list[Event] = []
         self._runs = itertools.count(1)
         self._make_slots()
 
@@ -56,35 +53,31 @@ class Scheduler:
         room = sum(not slot.tasks for slot in self._slots)
         if self._stacking.most > 1:  # for the next stack to be a full one when a worker is free
             room = (room + len(self._slots)) * self._stacking.most
-        return max(0, room - sum(task.due <= time.monotonic() for task in self._waiting))
+        return max(0, room - len(self._tries.due()))
 
     def submit(self, job: Job) -> None:
         """Take a job, and begin it where a worker is idle."""
-        if job.key in self._tasks:
+        if job.key in self._tries.tasks:
             raise ValueError(f"job {job.key}: is here already")
         if self._closed:
             raise ValueError("the engine is closed")
-        task = self._tasks[job.key] = Task(job)
-        self._waiting.append(task)
+        self._tries.add(job)
         if self._stacking.most == 1:  # else those that are submitted next may join it
             self._begin_waiting()
 
     def stop(self, key: str) -> None:
         """End a run after its current epoch, or at once where it is not being trained."""
-        task = self._tasks.get(key)
+        task = self._tries.tasks.get(key)
         if task is None:
             return
-        task.stopping = True
-        if task in self._waiting:
-            self._waiting.remove(task)
-            self._end(task, "", "stopped")
+        self._tries.stop(task)
         for slot in self._slots:
             if slot.tasks.get(key) is task and slot.link:
                 slot.link.stop(slot.numbers[key])
 
     def latencies(self, specs: Sequence[Spec], size: Size) -> list[float]:
         """Return the milliseconds an image on one device, measured beside idle workers."""
-        if self._tasks:
+        if self._tries.tasks:
             raise ValueError("latency is measured while no run is trained")
         return self._place.latencies(specs, size)
 
@@ -94,14 +87,14 @@ class Scheduler:
         while True:
             self._make_slots()
             self._begin_waiting()
+            soonest = min(deadline, self._tries.next_due())
+            for text in self._place.news():
+                self._tries.events.append(Event("said", "", "", text=text))
             now = time.monotonic()
-            soonest = min((deadline, *(task.due for task in self._waiting if task.due > now)))
-            self._events += [Event("said", "", "", text=text) for text in self._place.news()]
-            self._hear_workers(0 if self._events else max(0, soonest - now))
-            if self._events or time.monotonic() >= deadline:
+            self._hear_workers(0 if self._tries.events else max(0, soonest - now))
+            if self._tries.events or time.monotonic() >= deadline:
                 self._begin_waiting()
-                events, self._events = self._events, []
-                return events
+                return self._tries.told()
 
     def close(self) -> None:
         """End all workers at once; runs keep their last checkpoint."""
@@ -117,7 +110,8 @@ class Scheduler:
             for link in links:
                 link.kill()
             self._closed = True
-            self._slots, self._waiting, self._tasks, self._events = [], [], {}, []
+            self._slots = []
+            self._tries.forget()
             self._place.close()
 
     def _make_slots(self) -> None:
@@ -131,8 +125,7 @@ class Scheduler:
 
     def _begin_waiting(self) -> None:
         """Give waiting jobs that are due to idle workers, those already running first."""
-        now = time.monotonic()
-        due = [task for task in self._waiting if task.due <= now]
+        due = self._tries.due()
         idle = [slot for slot in self._slots if not slot.tasks]
         idle.sort(key=lambda slot: 2 if slot.link is None else not slot.link.ready)
         for place, slot in enumerate(idle):
@@ -148,7 +141,7 @@ class Scheduler:
             slot.tasks = {task.job.key: task for task in stack}
             slot.numbers = {task.job.key: next(self._runs) for task in stack}
             for task in stack:
-                self._waiting.remove(task)
+                self._tries.waiting.remove(task)
                 task.advanced = False
             (first, number), *_ = slot.numbers.items()
             others = tuple(task.job for task in stack[1:])
@@ -180,7 +173,7 @@ class Scheduler:
             tasks, name = list(slot.tasks.values()), slot.name
             how = self._discard(slot)
             for task in tasks:
-                self._failed(task, name, how)
+                self._tries.failed(task, name, how)
 
     def _hear(self, slot: Slot, message: Mapping[str, Any]) -> None:
         key, text = message.get("key"), message.get("text", "")
@@ -199,25 +192,25 @@ class Scheduler:
                 start = (
                     f"going on after epoch {done} of {epochs}" if done else counted(epochs, "epoch")
                 )
-                self._tell("started", task, slot.name, start)
+                self._tries.tell("started", task, slot.name, start)
             case "epoch":
                 curves = message["curves"]
                 task.reached(len(curves["lr"]))
-                self._tell("epoch", task, slot.name, curves=curves)
+                self._tries.tell("epoch", task, slot.name, curves=curves)
             case "said":
-                self._tell("said", task, slot.name, text)
+                self._tries.tell("said", task, slot.name, text)
             case "finished" | "failed" | "stopped" as kind:
                 del slot.tasks[task.job.key]
-                self._end(task, slot.name, kind)
+                self._tries.end(task, slot.name, kind)
             case "refused":
                 del slot.tasks[task.job.key]
-                self._end(task, slot.name, "lost", text)
+                self._tries.end(task, slot.name, "lost", text)
             case "held":
                 del slot.tasks[task.job.key]
-                self._hold(task, slot.name, text)
+                self._tries.hold(task, slot.name, text)
             case "broken":  # of this run alone: the others of its stack go on
                 del slot.tasks[task.job.key]
-                self._failed(task, slot.name, text)
+                self._tries.failed(task, slot.name, text)
             case kind:
                 raise AssertionError(f"a worker reports '{kind}'")
 
@@ -245,60 +238,17 @@ class Scheduler:
             runs = len(slot.numbers)
             self._stacking.halve(runs)
             fewer = f"{counted(self._stacking.most, 'run')} a network"
-            self._tell("said", tasks[0], name, f"{full} {runs}; from now on {fewer}")
+            self._tries.tell("said", tasks[0], name, f"{full} {runs}; from now on {fewer}")
         elif kind == "memory" and sharing > 1:
             self._slots.remove(slot)
             self._removed += 1
             fewer = f"{counted(sharing - 1, 'run')} at a time"
-            self._tell(
+            self._tries.tell(
                 "said", tasks[0], name, f"{full} {sharing} runs at a time; from now on {fewer}"
             )
         else:
             for task in tasks:
-                self._failed(task, name, text)
+                self._tries.failed(task, name, text)
             return
         for task in reversed(tasks):
-            self._again(task, name, text)
-
-    def _failed(self, task: Task, worker: str, text: str) -> None:
-        """Try a job again after a try that broke off, or give it up."""
-        task.failures += not task.advanced
-        if task.failures > self._retries and not task.stopping:
-            tries = counted(task.failures, "try", "tries")
-            text = f"given up after {tries} that reached no new checkpoint; the last one: {text}"
-            self._end(task, worker, "lost", text)
-        else:
-            self._again(task, worker, text)
-
-    def _hold(self, task: Task, worker: str, text: str) -> None:
-        """Let a job wait for the other process that trains it."""
-        if task.stopping:
-            self._end(task, worker, "stopped")
-            return
-        if not task.held:
-            task.held = True
-            self._tell("said", task, worker, f"{text}; waiting for it")
-        task.due = time.monotonic() + self._held_seconds
-        self._waiting.append(task)
-
-    def _again(self, task: Task, worker: str, text: str) -> None:
-        """Let a job be the next one that is tried, unless it is to stop anyway."""
-        if task.stopping:
-            self._end(task, worker, "stopped")
-            return
-        self._tell("retried", task, worker, text)
-        self._waiting.insert(0, task)
-
-    def _end(self, task: Task, worker: str, kind: EventKind, text: str = "") -> None:
-        del self._tasks[task.job.key]
-        self._tell(kind, task, worker, text)
-
-    def _tell(
-        self,
-        kind: EventKind,
-        task: Task,
-        worker: str,
-        text: str = "",
-        curves: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._events.append(Event(kind, task.job.key, worker, curves, text))
+            self._tries.again(task, name, text)
