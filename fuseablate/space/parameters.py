@@ -174,7 +174,7 @@ class FloatRange(_Range):
         return (self.low, self.high)
 
 
-class Choice(Schema):
+class Changes(Schema):
     """What the name of a choice stands for."""
 
     edits: Texts = ()
@@ -204,7 +204,7 @@ def _listed(choices: object) -> object:
         for name, choice in choices.items():
             fit_name(name)
             listed = isinstance(choice, list | tuple) and all(isinstance(e, str) for e in choice)
-            if not listed and not isinstance(choice, Mapping | Choice):
+            if not listed and not isinstance(choice, Mapping | Changes):
                 raise ValueError(
                     f"'{name}' must be a list of edits, such as [\"fuse.op=mbconv\"], [] for the "
                     "baseline, or a table such as { recipe = { lr = 0.1 } }"
@@ -217,7 +217,7 @@ def _listed(choices: object) -> object:
     return choices
 
 
-_Choice = Annotated[Choice, BeforeValidator(_by_edits, json_schema_input_type=Texts | Choice)]
+_Choice = Annotated[Changes, BeforeValidator(_by_edits, json_schema_input_type=Texts | Changes)]
 
 
 class Categorical(_Parameter):
