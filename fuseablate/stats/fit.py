@@ -59,6 +59,14 @@ def fit(scores: Scores, reference: str) -> Fit:
     return plain
 
 
+def blocks_keep(seeds: int, reference: int) -> bool:
+    """Return whether seeds are blocks where the reference has the seeds of each variant, and more.
+
+    Those that it has alone then tell nothing.
+    """
+    return 1 / seeds + 1 / reference >= (SHARED_PRECISION - ROUNDING) * 2 / seeds
+
+
 def _fit(values: np.ndarray, there: np.ndarray, *, blocked: bool) -> Fit | None:
     """Return the fit of scores (V, S); None where seeds as blocks would cost too much.
 

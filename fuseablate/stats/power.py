@@ -7,6 +7,7 @@ variant as of the reference; what a study could have seen is by the seeds that i
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from scipy.special import chdtri, ndtr
 
 from fuseablate.stats import dunnett, spreads
 from fuseablate.stats.deltas import Analysis, Basis
+from fuseablate.stats.fit import blocks_keep
 from fuseablate.stats.roots import crossing
 
 POWER = 0.8
@@ -148,9 +150,15 @@ def best_reference(seeds: int, comparisons: int) -> int:
     """Return the seeds of the reference that make a study's intervals narrowest for its runs.
 
     The square root of the number of comparisons times those of each variant (Dunnett 1955), to
-    the next whole number; at least as many as each has.
+    the next whole number; as many as each has where more would tell nothing.
     """
-    return max(seeds, round(seeds * math.sqrt(comparisons)))
+    best = max(seeds, round(seeds * math.sqrt(comparisons)))
+    return seeds if blocks_keep(seeds, best) else best
+
+
+def least_reference(seeds: int) -> int:
+    """Return the fewest seeds of the reference that tell more than those of each variant do."""
+    return next(most for most in itertools.count(seeds) if not blocks_keep(seeds, most))
 
 
 def narrowed(seeds: int, reference: int) -> float:
@@ -158,4 +166,6 @@ def narrowed(seeds: int, reference: int) -> float:
 
     Of the normal half-width, at one standard deviation: sqrt(1/n + 1/m) against sqrt(2/n).
     """
+    if blocks_keep(seeds, reference):
+        return 1.0
     return math.sqrt((1 / seeds + 1 / reference) / (2 / seeds))

@@ -19,7 +19,8 @@ from fuseablate.stats import (
     smallest,
     spreads,
 )
-from fuseablate.stats.power import best_reference, narrowed
+from fuseablate.stats.fit import fit
+from fuseablate.stats.power import best_reference, least_reference, narrowed
 from tests.helpers.scores import by_seed
 
 # The gains of the other are 1, 0, 1, 1 and -0.5: their variance is 0.5, half of it a run's.
@@ -281,4 +282,17 @@ def test_the_best_number_of_seeds_of_the_reference() -> None:
     # Dunnett 1955: the root of the number of comparisons. sqrt((1/3 + 1/9) / (2/3)) = sqrt(2/3).
     assert narrowed(3, 9) == pytest.approx(math.sqrt(2 / 3))
     assert narrowed(4, 4) == 1.0
-    assert [best_reference(3, comparisons) for comparisons in (9, 2, 1, 0)] == [9, 4, 3, 3]
+    assert [best_reference(3, comparisons) for comparisons in (9, 5, 1, 0)] == [9, 7, 3, 3]
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_what_the_references_own_seeds_gain_is_what_the_fit_makes_of_them(seeds: int) -> None:
+    def error(reference: int) -> float:
+        """Return the standard error of each difference where a run's deviation is 1."""
+        each = {name: by_seed(*range(seeds)) for name in "bcd"}
+        return float(np.sqrt(fit({"a": by_seed(*range(reference)), **each}, "a").shares.sum(1))[0])
+
+    gains = {more: error(more) / error(seeds) for more in range(seeds, 3 * seeds)}
+    assert {more: narrowed(seeds, more) for more in gains} == pytest.approx(gains)
+    assert min(more for more in gains if gains[more] < 0.99) == least_reference(seeds)
+    assert best_reference(seeds, 2) == seeds

@@ -122,18 +122,32 @@ def test_the_reference_may_have_more(tmp_path: Path) -> None:
     ("seeds", "levels", "said"),
     [
         ("[0, 1, 2]", 1, "Seeds: 3 of each variant"),
-        # Of four, twice as many: 1/3 + 1/6 = 1/2 against 2/3, whose root is 0.866.
+        # Twice as many, the root of four times: pairs of runs see three seeds as before.
+        ("[0, 1, 2]", 4, "Seeds: 3 of each variant"),
+        # Of seven, 2.65 times as many: 1/4 + 1/11 = 15/44 against 1/2, whose root is 0.826.
         (
-            "[0, 1, 2]",
-            4,
-            "Seeds: 3 of each variant; with 6 of the reference, 3 more runs, all intervals would "
-            "be about 13 % narrower: seeds = { each = 3, reference = 6 }",
+            "[0, 1, 2, 3]",
+            7,
+            "Seeds: 4 of each variant; with 11 of the reference, 7 more runs, all intervals would "
+            "be about 17 % narrower: seeds = { each = 4, reference = 11 }",
         ),
         (
-            "[7, 8, 9]",
+            "[6, 7, 8, 9]",
+            7,
+            "Seeds: 4 of each variant; with 11 of the reference, 7 more runs, all intervals would "
+            "be about 17 % narrower: seeds = { each = 4, reference = 11 }, which are 0 to 10",
+        ),
+        (
+            "{ each = 3, reference = 6 }",
             4,
-            "Seeds: 3 of each variant; with 6 of the reference, 3 more runs, all intervals would "
-            "be about 13 % narrower: seeds = { each = 3, reference = 6 }, which are 0 to 5",
+            "Seeds: 3 of each variant, 6 of the reference: runs are paired by seed, and those that "
+            "the reference has alone tell nothing; from 7 on they do",
+        ),
+        (
+            "{ each = 1, reference = 5 }",
+            4,
+            "Seeds: 1 of each variant, 5 of the reference: there is no interval of one seed, and "
+            "nothing is claimed",
         ),
         (
             "{ each = 3, reference = 9 }",
@@ -153,6 +167,7 @@ def test_what_a_dry_run_says_of_the_seeds(
     tmp_path: Path, seeds: str, levels: int, said: str
 ) -> None:
     edits = ["off: all.se=false", "k3: 3.kernel=3", "k7: 3.kernel=7", "wide: 2.exp=32"]
+    edits += ["slim: 2.exp=8", "k9: 3.kernel=9", "residual: all.residual=true"]
     body = 'design = "one-factor"\n' + factor("f", *edits[:levels])
     assert seeds_said(planned(tmp_path, seeds, body)) == said
 

@@ -12,7 +12,7 @@ from fuseablate.cost import cost_kind, nearness
 from fuseablate.io.terminal import Named, change, counted, duration, fitted, named_table, short
 from fuseablate.recipes import changes_of
 from fuseablate.runs import Store, beneath
-from fuseablate.stats.power import best_reference, narrowed
+from fuseablate.stats.power import best_reference, least_reference, narrowed
 from fuseablate.studies.looks import Due, runs_due
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.screens.search import print_search_plan
@@ -130,7 +130,7 @@ def _span(count: int, due: Due) -> str:
 
 def seeds_said(plan: Plan) -> str:
     """Say how many seeds there are, and what more of them for the reference gain, or would."""
-    seeds, others = plan.seeds, len(plan.design.variants) - 1
+    seeds, others = plan.seeds, plan.design.variants[1:]
     each, reference = len(seeds.each), len(seeds.reference)
     if seeds.looks:
         *first, last = map(str, seeds.looks.sizes)
@@ -138,19 +138,28 @@ def seeds_said(plan: Plan) -> str:
             f"Seeds: planned looks at {', '.join(first)} and {last}; after each, those variants "
             "that are still unclear and the reference are trained on"
         )
+    said = f"Seeds: {each} of each variant"
     if reference > each:
+        said += f", {reference} of the reference"
+    if each < 2:
+        return f"{said}: there is no interval of one seed, and nothing is claimed"
+    if each < reference < (least := least_reference(each)):
         return (
-            f"Seeds: {each} of each variant, {reference} of the reference: intervals are about "
-            f"{_narrower(each, reference)} narrower than with {each}"
+            f"{said}: runs are paired by seed, and those that the reference has alone tell "
+            f"nothing; from {least} on they do"
         )
-    best = best_reference(each, others)
+    if reference > each:
+        return f"{said}: intervals are about {_narrower(each, reference)} narrower than with {each}"
+    # Those at equal cost are compared by themselves.
+    rescaled = sum(variant.iso_of is not None for variant in others)
+    best = best_reference(each, max(rescaled, len(others) - rescaled))
     if best == each:
-        return f"Seeds: {each} of each variant"
+        return said
     more = counted(best - each, "more run")
     others_seeds = "" if seeds.each == tuple(range(each)) else f", which are 0 to {best - 1}"
     return (
-        f"Seeds: {each} of each variant; with {best} of the reference, {more}, all intervals would "
-        f"be about {_narrower(each, best)} narrower: "
+        f"{said}; with {best} of the reference, {more}, all intervals would be about "
+        f"{_narrower(each, best)} narrower: "
         f"seeds = {{ each = {each}, reference = {best} }}{others_seeds}"
     )
 
