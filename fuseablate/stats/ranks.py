@@ -15,7 +15,8 @@ class RankCorrelation(NamedTuple):
     value: float
     """Spearman's: 1 where the ranks are the same, -1 where they are reversed."""
     low: float | None
-    """Of the 95 % interval, for other pairs drawn as these were; None below `LEAST_RANKED`."""
+    """Of the 95 % interval, for other pairs drawn as these were; None below `LEAST_RANKED`, and
+    where the ranks agree without exception, which shows no error to make one of."""
     high: float | None
 
 
@@ -30,10 +31,8 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> RankCor
     if not spread:
         return None
     value = max(-1.0, min(1.0, sum(a * b for a, b in zip(x, y, strict=True)) / spread))
-    if len(x) < LEAST_RANKED:
+    if len(x) < LEAST_RANKED or abs(value) == 1:
         return RankCorrelation(value, None, None)
-    if abs(value) == 1:
-        return RankCorrelation(value, value, value)
     reach = float(ndtri(0.975)) * math.sqrt((1 + value**2 / 2) / (len(x) - 3))
     middle = math.atanh(value)
     return RankCorrelation(value, math.tanh(middle - reach), math.tanh(middle + reach))
