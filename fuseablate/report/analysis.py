@@ -153,7 +153,7 @@ def _section(
         conclusion=conclusion(rows, statistics, metric),
         method=(
             *statistics_lines(comparison, analysed, statistics),
-            *rank_lines(comparison, ranks, metric, len(analysed)),
+            *rank_lines(comparison, ranks, metric),
         ),
         ranks=ranks.correlations,
     )

@@ -20,6 +20,8 @@ RANKED = ("params", "macs", "activations", "cycles", "traffic")  # costs that ar
 class Ranks(NamedTuple):
     """How costs, scores and other studies rank variants, beside the variants' mean accuracy."""
 
+    variants: int
+    """How many are ranked."""
     correlations: Mapping[str, RankCorrelation]
     """By what ranks them; empty where the variants are too few to tell."""
     too_few: Mapping[str, int]
@@ -34,7 +36,7 @@ def ranks_of(comparison: Comparison, variants: Sequence[AnalysedVariant]) -> Ran
     from fuseablate.stats import LEAST_RANKED, rank_correlation
 
     if comparison.untested:
-        return Ranks({}, {})
+        return Ranks(0, {}, {})
     rows = [row for row in variants if row.mean is not None and not row.variant.diverged]
     # Results that were given have no runs, and nothing else names their networks.
     networks = networks_of(row.variant.runs[0] for row in rows if row.variant.runs)
@@ -59,7 +61,8 @@ def ranks_of(comparison: Comparison, variants: Sequence[AnalysedVariant]) -> Ran
             correlations[f"{name}{some}"] = rank_correlation(*zip(*pairs, strict=True))
         elif name in comparison.predictors:
             too_few[name] = len(pairs)
-    return Ranks({name: ranks for name, ranks in correlations.items() if ranks}, too_few)
+    judged = {name: ranks for name, ranks in correlations.items() if ranks}
+    return Ranks(len(rows), judged, too_few)
 
 
 def _scores(
@@ -72,7 +75,7 @@ def _scores(
     return {name: [values.get(network, {}).get(name) for network in networks] for name in names}
 
 
-def rank_lines(comparison: Comparison, ranks: Ranks, metric: str, variants: int) -> list[str]:
+def rank_lines(comparison: Comparison, ranks: Ranks, metric: str) -> list[str]:
     """Return the lines that say the rank correlations, with their intervals, and what has none."""
     from fuseablate.stats import LEAST_RANKED
 
@@ -98,6 +101,6 @@ def rank_lines(comparison: Comparison, ranks: Ranks, metric: str, variants: int)
     )
     return [
         f"Rank correlation (Spearman's, 95 % interval) with {metric.replace('_top', ' top-')} over "
-        f"{counted(variants, 'variant')}: {', '.join(texts)}.{how}",
+        f"{counted(ranks.variants, 'variant')}: {', '.join(texts)}.{how}",
         *few,
     ]

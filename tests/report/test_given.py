@@ -44,16 +44,18 @@ def results(tmp_path: Path) -> Path:
 
 def test_costs_rank_five_given_variants_and_more() -> None:
     """There are no runs, from which other reports know the networks."""
-    rows = [
+    rows: list[dict[str, str | int | None]] = [
         {"variant": name, "seed": seed, "score": 50 + 10 * place + seed, "macs": place + 1}
         for place, name in enumerate("abcde")
         for seed in (0, 1)
     ]
-    assert "with score over 5 variants: MACs +1.00" in compare(rows).text("markdown")
+    assert "with score over 5 variants: MACs +1.00." in compare(rows).text("markdown")
+    rows.append({"variant": "f", "seed": 0, "score": None, "macs": 9})  # has no place in the order
+    assert "with score over 5 variants: MACs +1.00." in compare(rows).text("markdown")
 
 
 def test_a_front_is_computed_once_for_all_its_variants(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [
+    rows: list[dict[str, str | int | None]] = [
         {"variant": str(at), "seed": 0, "score": 50 + at, "macs": 10 + at // 2} for at in range(8)
     ]
     report = compare(rows)
