@@ -84,12 +84,16 @@ def _variants(report: AnalysedComparison, section: Section, label: str) -> list[
         report.options.caption
         or f"{title}. {report.comparison.setting}. {typographic(section.conclusion)}"
     )
-    best = max((row.mean for row in section.rows if row.mean is not None), default=None)
+    # Of a variant of which a run diverged, the mean of the others says nothing.
+    whole = [row for row in section.rows if not row.variant.diverged]
+    best = max((row.mean for row in whole if row.mean is not None), default=None)
     columns = section.columns
 
     def cells(row: AnalysedVariant) -> list[str]:
         return [
-            rf"\textbf{{{text}}}" if column.name == "score" and row.mean == best and best else text
+            rf"\textbf{{{text}}}"
+            if column.name == "score" and best and row.mean == best and not row.variant.diverged
+            else text
             for column in columns
             for text in (_cell(column, row),)
         ]
