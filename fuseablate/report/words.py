@@ -201,17 +201,23 @@ def _range(needed: tuple[int, int]) -> str:
 
 
 def _price(variant: ComparedVariant, reference: ComparedVariant) -> str:
-    """Return what a variant saves or adds of params and MACs, in percent."""
-    changes = []
+    """Return what a variant saves or adds of params and MACs, in percent where there were some.
+
+    They cost the same only where both costs of both are known.
+    """
+    changes, unknown = [], False
     for kind in map(COSTS.__getitem__, SUMMARY):
         mine, base = (side.cost(kind.name) for side in (variant, reference))
         if mine is None or base is None:
+            unknown = True
             continue
         percent = change(mine, base).lstrip("+-")
-        if percent not in ("=", "0.0 %"):
+        if base == 0 != mine:
+            changes.append(("adds", kind.counted(mine)))
+        elif percent not in ("=", "0.0 %"):
             changes.append(("saves" if mine < base else "adds", f"{percent} of the {kind.unit}"))
     if not changes:
-        return ", at the same cost," if variant.params is not None else ""
+        return "" if unknown else ", at the same cost,"
     if len(changes) == 2 and changes[0][0] == changes[1][0]:
         return f" {changes[0][0]} {changes[0][1]} and {changes[1][1]}, and"
     return " " + ", ".join(f"{verb} {amount}" for verb, amount in changes) + ", and"

@@ -54,6 +54,22 @@ def test_costs_rank_five_given_variants_and_more() -> None:
     assert "with score over 5 variants: MACs +1.00." in compare(rows).text("markdown")
 
 
+@pytest.mark.parametrize(
+    ("base", "costs", "said"),
+    [
+        ({"params": 10, "macs": 0}, {"params": 10, "macs": 7}, "se adds 7 MACs, and gains"),
+        ({"params": 10, "macs": 5}, {"params": 10, "macs": 5}, "se, at the same cost, gains"),
+        ({}, {"params": 10, "macs": 5}, "se gains"),
+        ({"params": 10}, {"params": 10, "macs": 5}, "se gains"),
+    ],
+)
+def test_costs_are_compared_where_both_have_them(
+    base: dict[str, int], costs: dict[str, int], said: str
+) -> None:
+    rows = [row | (base if row["variant"] == "plain" else costs) for row in PAIR]
+    assert said in compare(rows).conclusion
+
+
 def test_a_front_is_computed_once_for_all_its_variants(monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[dict[str, str | int | None]] = [
         {"variant": str(at), "seed": 0, "score": 50 + at, "macs": 10 + at // 2} for at in range(8)
