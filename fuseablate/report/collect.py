@@ -37,9 +37,10 @@ def of_records(records: Sequence[Record]) -> list[Comparison]:
     Untested runs, such as a search's trials, are never in one group with tested ones; since nothing
     is claimed of them, they share one, the last, whatever their recipes. Else groups stand in the
     order in which they were begun, and in each the variants without edits come first, then the
-    others by the order of training.
+    others by the order of training. A run counts once, however often its record is among them;
+    two records of one run that differ are an InputError.
     """
-    groups: dict[str, dict[str, list[Record]]] = {}
+    networks: dict[str, dict[str, dict[str, Record]]] = {}  # a group's, and their runs by digest
     records = sorted(records, key=lambda record: record.untested)  # a stable sort
     for record, network in zip(records, networks_of(records), strict=True):
         data, recipe = (
@@ -48,13 +49,22 @@ def of_records(records: Sequence[Record]) -> list[Comparison]:
         )
         shared = f"{data} untested" if record.untested else f"{data} {recipe}"
         key = f"{network} {recipe}" if record.untested else network
-        groups.setdefault(shared, {}).setdefault(key, []).append(record)
-    firsts = [next(iter(group.values()))[0] for group in groups.values()]
+        runs = networks.setdefault(shared, {}).setdefault(key, {})
+        if runs.setdefault(record.digest, record) != record:
+            raise InputError(
+                f"run {record.digest[:SHORT_DIGITS]} ({_label(record, True)}, seed {record.seed}): "
+                "has two records, which differ; keep one of them"
+            )
+    groups = [
+        {network: tuple(runs.values()) for network, runs in group.items()}
+        for group in networks.values()
+    ]
+    firsts = [next(iter(group.values()))[0] for group in groups]
     data_texts = _told_apart([_data(run) for run in firsts], [run.data for run in firsts])
     recipes = _told_apart([_recipe(run) for run in firsts], [run.recipe for run in firsts])
     return [
         _of_group(group, text, recipe)
-        for group, text, recipe in zip(groups.values(), data_texts, recipes, strict=True)
+        for group, text, recipe in zip(groups, data_texts, recipes, strict=True)
     ]
 
 

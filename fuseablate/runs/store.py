@@ -152,12 +152,17 @@ class Store:
     def records(self) -> list[Record]:
         """Return all records that can be read, ordered by the time they ended.
 
-        A `SkippedWarning` names each of the others.
+        A `SkippedWarning` names each of the others, such as one in the copy of a run's folder.
         """
         records = []
         for path in entries(self.root):
             try:
-                records.append(read_record(path / RECORD))
+                record = read_record(path / RECORD)
+                if (own := self.folder(record.digest)) != path:
+                    raise InputError(
+                        f"{path / RECORD}: is the record of a run whose folder is {own.name}"
+                    )
+                records.append(record)
             except MissingError:  # a run that has not ended, or none at all
                 continue
             except InputError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fuseablate.commands.program import main
+from fuseablate.errors import InputError
 from fuseablate.io.terminal import Screen
 from fuseablate.report import analyse, of_records
 from fuseablate.report.columns import delta_cell, mean_sd
@@ -51,6 +52,15 @@ def test_two_labels_of_one_network_are_one_variant() -> None:
     other = dataclasses.replace(same, seed=6, label=spec.label, spec=spec.to_dict())
     (comparison,) = of_records([same, other])
     assert [len(variant.runs) for variant in comparison.variants] == [2]
+
+
+def test_a_run_counts_once() -> None:
+    """As where the records of two stores are put together, which hold some of the same runs."""
+    (comparison,) = of_records([*RECORDS, *RECORDS[2:]])
+    assert [variant.seeds for variant in comparison.variants] == [(0, 1, 2), (0, 1, 2)]
+    assert comparison == of_records(RECORDS)[0]
+    with pytest.raises(InputError, match=r"fusenet, seed 1\): has two records, which differ"):
+        of_records([*RECORDS, record(1, 0.43)])
 
 
 @pytest.mark.parametrize("width", [80, 140])

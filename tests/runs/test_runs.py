@@ -176,6 +176,16 @@ def test_a_record_of_another_run_in_the_folder_is_refused(tmp_path: Path) -> Non
         store.get("0123456789abcdef" + "0" * 48)
 
 
+def test_the_copy_of_a_runs_folder_is_not_a_run_of_the_store(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    path = put(store, plain_record())
+    copied = tmp_path / "kept"
+    copied.mkdir()
+    (copied / "record.json").write_text(path.read_text())
+    with pytest.warns(SkippedWarning, match=r"record of a run whose folder is 0123456789abcdef"):
+        assert store.records() == [plain_record()]
+
+
 def test_one_process_holds_a_run(tmp_path: Path) -> None:
     store = Store(tmp_path)
     message = "0123456789abcdef: another process is training this run"
