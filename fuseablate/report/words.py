@@ -119,8 +119,8 @@ def _near_chance(variants: Sequence[AnalysedVariant], metric: str) -> list[str]:
     for row in variants:
         if row.mean is None or not row.variant.runs:
             continue
-        chance = 100 * int(metric[-1]) / row.variant.runs[0].spec["classes"]
-        if row.mean < chance + NEAR_CHANCE * (100 - chance):
+        chance = min(100.0, 100 * int(metric[-1]) / row.variant.runs[0].spec["classes"])
+        if row.mean <= chance + NEAR_CHANCE * (100 - chance):
             near.setdefault(chance, []).append(row.variant.name)
     return [f"Near chance ({chance:.1f} %): {_names(names)}." for chance, names in near.items()]
 

@@ -70,6 +70,16 @@ def test_what_is_near_chance_is_said_to_be() -> None:
     assert "Near" not in section_of(comparison("one-factor", REFERENCE, more)).conclusion
 
 
+def test_five_guesses_are_always_right_about_four_classes() -> None:
+    run = record(0, 0.9)
+    assert run.test
+    few = dataclasses.replace(
+        run, spec={**run.spec, "classes": 4}, test=dataclasses.replace(run.test, top5=1.0)
+    )
+    (section,) = analyse(of_records([few])[0], ReportOptions(metric="test_top5")).sections
+    assert section.conclusion == "Near chance (100.0 %): fusenet."
+
+
 def test_a_verdict_names_what_it_rests_on_in_every_row() -> None:
     # Alike, 3.0 points are seen in noise of 0.6; each by its own variance at 3 seeds, they are not.
     off = planned("se=off", "all.se=false", LEAN, 0.381, 0.396, 0.377)
