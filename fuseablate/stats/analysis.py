@@ -79,7 +79,8 @@ def analyse_scores(
         sd=math.sqrt(fitted.pooled),
         df=fitted.df,
         own=dict(zip(table, np.sqrt(_variances(fitted)).tolist(), strict=True)),
-        seeds=int(fitted.counts.min()),
+        # Of two in blocks those that one side lacks tell nothing.
+        seeds=fitted.df + 1 if fitted.own is None else int(fitted.counts.min()),
         base=int(fitted.counts[0]),
         comparisons=count,
         level=level,

@@ -122,7 +122,7 @@ class Analysis:
     own: Mapping[str, float] | None = None
     """The standard deviation of each variant that is judged, as the robust intervals take it."""
     seeds: int = 1
-    """Of each variant, the fewest."""
+    """Of each variant, the fewest; of two in blocks those that both have."""
     base: int = 1
     """Seeds of the reference."""
     comparisons: int = 0

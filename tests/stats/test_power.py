@@ -268,6 +268,18 @@ def test_the_power_of_a_pair_that_is_one_of_four_comparisons() -> None:
     assert seen(analysis, size, 4, 6, limit) == pytest.approx(0.8, abs=0.012)
 
 
+def test_a_pair_sees_what_its_shared_seeds_see() -> None:
+    """The rest tells the paired t nothing: there are three pairs, not four seeds of each."""
+    shared = {"a": {1: 51.0, 2: 52.0, 3: 50.5}, "b": {1: 51.0, 2: 53.0, 3: 50.0}}
+    more = {"a": {0: 50.0, **shared["a"]}, "b": {**shared["b"], 4: 52.0}}
+    analysis = analyse_scores(more, "a")
+    assert analysis.blocked
+    for basis in BASES:
+        size = smallest(analyse_scores(shared, "a"), basis)
+        assert size
+        assert smallest(analysis, basis) == pytest.approx(size)
+
+
 @pytest.mark.parametrize("scores", [PAIR, THREE, WILD])
 def test_seeds_needed_are_the_same_in_another_unit(scores: Scores) -> None:
     doubled = {name: {s: 2 * score for s, score in mine.items()} for name, mine in scores.items()}
