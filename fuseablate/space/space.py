@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -164,7 +165,26 @@ def size_of(space: Space) -> int | None:
         linked = [group for group in groups if any(other.name in parameter.when for other in group)]
         apart = [group for group in groups if group not in linked]
         groups = [*apart, (*(other for group in linked for other in group), parameter)]
-    return prod(sum(1 for _ in _assignments(group)) for group in groups)
+    return prod(map(_count, groups))
+
+
+def _count(parameters: Sequence[Parameter]) -> int:
+    """Return the number of assignments; only the values that others depend on are listed."""
+    parents = {name for parameter in parameters for name in parameter.when}
+    counts: Counter[tuple[tuple[str, Value], ...]] = Counter({(): 1})
+    for parameter in parameters:
+        values = parameter.values() or ()
+        after: Counter[tuple[tuple[str, Value], ...]] = Counter()
+        for assumed, count in counts.items():
+            if not is_active(parameter, dict(assumed)):
+                after[assumed] += count
+            elif parameter.name in parents:
+                for value in values:
+                    after[*assumed, (parameter.name, value)] += count
+            else:
+                after[assumed] += count * len(values)
+        counts = after
+    return counts.total()
 
 
 def assignments(space: Space) -> Iterator[dict[str, Value]]:

@@ -24,9 +24,12 @@ from fuseablate.space.space import (
     spec_of,
     unchanging,
 )
+from fuseablate.spec.catalog import load_spec
 from fuseablate.spec.spec import Spec
 from fuseablate.studies.design import expand
 from fuseablate.studies.schema.search import Search
+from fuseablate.studies.study import load_study
+from tests.helpers.paths import STUDY_FILES
 from tests.helpers.study_file import SPEC, loaded
 
 Table = Mapping[str, object]
@@ -277,3 +280,13 @@ def test_values_as_edits_write_them() -> None:
     assert Categorical(
         name="a", kind="categorical", choices=(1, 2), edit="b.c={}"
     ).edits(2) == ("b.c=2",)  # fmt: skip
+
+
+def test_a_space_of_billions_is_sized_at_once() -> None:
+    search = load_study(STUDY_FILES / "best.toml").search
+    assert search
+    # map, width, divisor, stem, last, head, four depths, non-linearity
+    always = 5 * 25 * 2 * 7 * 4 * 4 * 4**4 * 3
+    # of an inverted block: filter, eleven kernels, exp, gate, residual; two other blocks
+    blocks = 4 * 3**11 * 5 * 4 * 2 + 2
+    assert size_of(Space.of(load_spec("fusenet"), search.parameters)) == always * blocks
