@@ -116,11 +116,11 @@ def _text(factor: int) -> str:
 
 def _counts(spec: Spec, factor: int) -> list[int | str]:
     """Return the channel counts of all rows in another width."""
-    return [
-        count
-        for row in spec.rows
-        for count in wider(row, channels_of(row), factor / ONE, spec.divisor).values()
-    ]
+    counts: list[int | str] = []
+    for row in spec.rows:
+        channels = channels_of(type(row), row.values())
+        counts += wider(row, channels, factor / ONE, spec.divisor).values()
+    return counts
 
 
 def _step(spec: Spec, factor: int, way: int) -> int:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from fuseablate.cost.costs import cost_kind
 from fuseablate.cost.kinds import Network
 from fuseablate.errors import InputError
-from fuseablate.layers import Cost, Residual, Shape, Sum, contains
-from fuseablate.ops import Settings
+from fuseablate.layers import Cost, Layer, Residual, Shape, Sum, contains
+from fuseablate.ops import Row, Settings
+from fuseablate.ops.row import ByChannels
 from fuseablate.spec import IMAGE_CHANNELS, SPEC_KEYS, Edit, Edited, Editor, KnownRow, Size, Spec
 
 COSTED_ROWS = 1_000_000  # rows at an input shape whose costs are remembered at most
@@ -74,6 +75,7 @@ class Variants:
         self._editor = Editor(spec)
         self._keys = {key: getattr(spec, key) for key in SPEC_KEYS}
         self._maps: list[_Maps] = []
+        self._images: dict[tuple[Size, int, float], int] = {}  # the maps that a network begins with
         self._numbers: dict[tuple[object, ...], int] = {}  # of the maps, by settings and shapes
         self._held = 0
 
@@ -92,10 +94,7 @@ class Variants:
     def _counted(self, edited: Edited) -> Counted | None:
         keys = {**self._keys, **edited.keys} if edited.keys else self._keys
         classes = keys["classes"]
-        # The other settings change no cost: norms' numbers, and what is dropped while training.
-        settings = Settings(classes, keys["dropout"])
-        sizes = dict.fromkeys((keys["input"], self._size or keys["input"]))
-        passed = self._infer(edited.rows, tuple(sizes), settings)
+        passed = self._infer(edited.rows.known, keys["input"], classes, keys["dropout"])
         if passed is None:
             return None
         end = self._maps[passed[-1].out].shapes[0]
@@ -111,20 +110,26 @@ class Variants:
             parts = [row.part for row in passed if row.part]
             others |= {kind.name: kind.total(parts) for kind in self._whole}
         return Counted(
-            hash((*keys.values(), *[known.hash for known in edited.rows])),
+            hash((*keys.values(), *edited.rows.ids, *[known.hash for known in edited.rows.known])),
             Cost.total([row.cost for row in passed]),
             others,
         )
 
     def _infer(
-        self, rows: Sequence[KnownRow], sizes: Sequence[Size], settings: Settings
+        self, rows: Sequence[KnownRow], own: Size, classes: int, dropout: float
     ) -> list[_Passed] | None:
         if self._held >= COSTED_ROWS:
             self._maps.clear()
             self._numbers.clear()
+            self._images.clear()
             self._held = 0
-        images = [(IMAGE_CHANNELS, *size) for size in sizes]
-        maps = self._maps[self._number(images, settings)]
+        if (own, classes, dropout) not in self._images:
+            # The other settings change no cost: norms' numbers, and what is dropped in training.
+            settings = Settings(classes, dropout)
+            sizes = dict.fromkeys((own, self._size or own))
+            images = [(IMAGE_CHANNELS, *size) for size in sizes]
+            self._images[own, classes, dropout] = self._number(images, settings)
+        maps = self._maps[self._images[own, classes, dropout]]
         every = []
         for known in rows:
             try:
@@ -147,15 +152,15 @@ class Variants:
         return self._numbers[key]
 
     def _pass(self, known: KnownRow, maps: _Maps) -> _Passed | None:
-        layers = []
-        inferred = []
+        row = known.row
         try:
-            for shape in maps.shapes:
-                layers.append(known.row.layers(shape, maps.settings))
-                inferred.append(layers[-1].infer(shape))
+            layers = _layers(row, maps)
+            inferred = [
+                layer.infer(shape) for layer, shape in zip(layers, maps.shapes, strict=True)
+            ]
         except InputError:
             return None
-        asked = getattr(known.row, "residual", True)  # looking for one takes longer than that
+        asked = getattr(row, "residual", True)  # looking for one takes longer than that
         cost = inferred[-1][1]
         part = Network(layers[-1], maps.shapes[-1], cost)
         return _Passed(
@@ -165,3 +170,12 @@ class Variants:
             tuple([kind.of(part) for kind in self._summed]),
             part if self._whole else None,
         )
+
+
+def _layers(row: Row, maps: _Maps) -> list[Layer]:
+    """Return the tree of a row at each of its inputs; where they may share one, it is made once."""
+    if type(row).layers is ByChannels.layers:
+        channels = {row.channels_in(shape) for shape in maps.shapes}
+        if len(channels) == 1:
+            return [row.layers(maps.shapes[0], maps.settings)] * len(maps.shapes)
+    return [row.layers(shape, maps.settings) for shape in maps.shapes]

@@ -25,7 +25,7 @@ from fuseablate.layers import (
 )
 from fuseablate.ops.fields import Bool, Channels, Choice, Int, field
 from fuseablate.ops.gates import WithSE
-from fuseablate.ops.row import Settings
+from fuseablate.ops.row import ByChannels, Settings
 from fuseablate.ops.shared import (
     NL,
     NL_OR_SAME,
@@ -34,7 +34,6 @@ from fuseablate.ops.shared import (
     conv_norm,
     residual,
     shared,
-    shared_conv,
 )
 from fuseablate.ops.spatial import FORM
 from fuseablate.ops.values import check_kernel, same_padding, width_of
@@ -50,7 +49,7 @@ INSTEAD = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class InvertedBottleneck(WithSE):
+class InvertedBottleneck(ByChannels, WithSE):
     """What `fuse` and `mbconv` share.
 
     1. 1x1 conv to `exp`, norm, NL (`expand=wider` leaves it out where exp equals in)
@@ -87,8 +86,7 @@ class InvertedBottleneck(WithSE):
         """Whether the shape permits a residual: stride 1, and as many channels in as out."""
         return self.stride == 1 and cin == self.out
 
-    def layers(self, shape: Shape, settings: Settings) -> Layer:
-        cin = self.channels_in(shape)
+    def tree(self, cin: int, settings: Settings) -> Layer:
         check_kernel((self.kernel, self.kernel), self.stride)
         exp = width_of(self.exp, cin)
         leave_out = self.expand == "wider" and exp == cin
@@ -96,12 +94,12 @@ class InvertedBottleneck(WithSE):
         gated = self.out if self.se_place == "after_project" else channels
         se = self.gate(gated, cin, settings)
         body = seq(
-            expand=None if leave_out else self.conv_norm(shared_conv(cin, exp), settings, self.nl),
+            expand=None if leave_out else self.shared_conv_norm(settings, cin, exp, nl=self.nl),
             depthwise=spatial,
             se=se if self.se_place == "before_nl" else None,
             act=act_layer(self.nl if self.nl2 == "same" else self.nl2),
             se_after=se if self.se_place == "after_nl" else None,
-            project=self.conv_norm(shared_conv(channels, self.out), settings),
+            project=self.shared_conv_norm(settings, channels, self.out),
             se_last=se if self.se_place == "after_project" else None,
         )
         joins = self.residual and self.residual_fits(cin)
@@ -120,8 +118,8 @@ class InvertedBottleneck(WithSE):
     ) -> Layer:
         """Return a depthwise convolution with its norm; it strides as the row does."""
         stride = stride or (self.stride, self.stride)
-        conv = shared_conv(channels, channels, kernel, stride, same_padding(kernel), channels)
-        return self.conv_norm(conv, settings)
+        conv = (channels, channels, kernel, stride, same_padding(kernel), channels)
+        return self.shared_conv_norm(settings, *conv)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,21 +17,20 @@ from fuseablate.layers import (
     Conv,
     Layer,
     Seq,
-    Shape,
     Sum,
     ZeroPadShortcut,
     named,
 )
 from fuseablate.ops.fields import Bool, Channels, Choice, Int, field
 from fuseablate.ops.gates import WithSE
-from fuseablate.ops.row import Settings
+from fuseablate.ops.row import ByChannels, Settings
 from fuseablate.ops.shared import NL, NORM, act_layer, drop_path, residual
 from fuseablate.ops.spatial import FORM, spatial_norm
 from fuseablate.ops.values import check_kernel, same_padding, width_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResidualBlock(WithSE):
+class ResidualBlock(ByChannels, WithSE):
     """What the residual blocks share; `residual=false` leaves the shortcut out altogether."""
 
     repeats: ClassVar[bool] = True
@@ -55,8 +54,7 @@ class ResidualBlock(WithSE):
     def body(self, cin: int, settings: Settings) -> Children:
         """Return the layers of the branch."""
 
-    def layers(self, shape: Shape, settings: Settings) -> Layer:
-        cin = self.channels_in(shape)
+    def tree(self, cin: int, settings: Settings) -> Layer:
         check_kernel((self.kernel, self.kernel), self.stride)
         after = named(act=act_layer(self.nl))
         return Seq((*self.joined(cin, settings), *after))
@@ -171,8 +169,7 @@ class Preact(Bottleneck):
     op: ClassVar[str] = "preact"
     title: ClassVar[str] = "Preact"
 
-    def layers(self, shape: Shape, settings: Settings) -> Layer:
-        cin = self.channels_in(shape)
+    def tree(self, cin: int, settings: Settings) -> Layer:
         check_kernel((self.kernel, self.kernel), self.stride)
         before = named(norm=self.norm_layer(cin, settings), act=act_layer(self.nl))
         if self.residual and self.keeps(cin):

@@ -74,6 +74,12 @@ class Fields:
 
     @classmethod
     @functools.cache
+    def scaling(cls) -> tuple[str, ...]:
+        """Return the names of the fields that a factor may scale, as it may channels."""
+        return tuple(name for name, rule in cls.rules().items() if rule.scales)
+
+    @classmethod
+    @functools.cache
     def defaults(cls) -> Mapping[str, Any]:
         """Return the default of each field that has one."""
         fields = dataclasses.fields(cls)
@@ -95,9 +101,12 @@ class Fields:
 
     def values(self) -> dict[str, Any]:
         """Return the fields that have a value, by name, in the table's order."""
+        own = self.__dict__  # of a frozen object: half of the time of `getattr`
+        if not self.parts():
+            return {name: own[name] for name in self._names() if own[name] is not None}
         values: dict[str, Any] = {}
         for name in self._names():
-            value = getattr(self, name)
+            value = own[name]
             if isinstance(value, Fields):
                 values |= {f"{name}.{inner}": entry for inner, entry in value.values().items()}
             elif value is not None:
@@ -156,6 +165,11 @@ class Fields:
         return own
 
 
+def base_of(id: str) -> str:
+    """Return the id of the table's row of which `id` is, or is a repeat: `5` for `5/2`."""
+    return id.partition("/")[0]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row(Fields):
     """A row of a spec's table."""
@@ -185,7 +199,10 @@ class Row(Fields):
 
     @abstractmethod
     def layers(self, shape: Shape, settings: Settings) -> Layer:
-        """Return the tree of layers that this row means for an input of `shape`."""
+        """Return the tree of layers that this row means for an input of `shape`.
+
+        It is the same wherever the row stands: it does not depend on the id.
+        """
 
     def kernel_text(self, shape: Shape) -> str:
         """Return the kernel as the table writes it, for an input of `shape`."""
@@ -209,14 +226,23 @@ class Row(Fields):
         except InputError as error:
             raise error.within(f"row {self.id}") from None
 
+    def at(self, id: str) -> Self:
+        """Return the row as it is in another place of a table."""
+        copied = self.replaced({})
+        object.__setattr__(copied, "id", id)
+        return copied
+
     def step(self, name: str, divisor: int) -> int:
-        """Return what a scaled channel count of the field is a multiple of."""
+        """Return what a scaled channel count of the field is a multiple of.
+
+        It depends on no field that scales.
+        """
         return divisor
 
     @property
     def base(self) -> str:
         """The id of the table's row that this is, or is a repeat of: `5` for row `5/2`."""
-        return self.id.partition("/")[0]
+        return base_of(self.id)
 
     @property
     def name(self) -> str:
@@ -231,3 +257,18 @@ class Row(Fields):
         except InputError as error:
             raise error.within(f"row {id}") from None
         return cls(id=id, **arguments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByChannels(Row):
+    """A row whose layers depend on the channels that come in, and not on the sides of the map.
+
+    So one tree serves at inputs of all sizes.
+    """
+
+    @abstractmethod
+    def tree(self, cin: int, settings: Settings) -> Layer:
+        """Return the tree of layers that this row means where `cin` channels come in."""
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        return self.tree(self.channels_in(shape), settings)

@@ -7,6 +7,7 @@ import functools
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from fuseablate.errors import InputError
 from fuseablate.layers import (
@@ -68,7 +69,6 @@ GROUPS = 32  # of group normalisation, as published (Wu and He, ECCV 2018)
 # thousand networks out of a few thousand parts, each of which infers its shapes and costs once.
 # Typed, since 1 and 1.0 are equal and differ in a digest.
 shared = functools.lru_cache(maxsize=100_000, typed=True)
-shared_conv = shared(Conv)
 
 
 @shared
@@ -110,6 +110,11 @@ class Normed(Row):
         eps, momentum = settings.norm_eps, settings.norm_momentum
         return conv_norm(conv, self.weight_std, self.norm, eps, momentum, nl=nl)
 
+    def shared_conv_norm(self, settings: Settings, *conv: Any, nl: str | None = None) -> Layer:
+        """Return `conv_norm` of a convolution of these fields, which is looked up by them."""
+        eps, momentum = settings.norm_eps, settings.norm_momentum
+        return _conv_norm_of(self.weight_std, self.norm, eps, momentum, nl, *conv)
+
 
 @shared
 def conv_norm(
@@ -127,6 +132,13 @@ def conv_norm(
         norm=_norm_layer(norm, conv.cout, eps, momentum),
         act=act_layer(nl),
     )
+
+
+@shared
+def _conv_norm_of(
+    standardised: bool, norm: str | None, eps: float, momentum: float, nl: str | None, *conv: Any
+) -> Layer:
+    return conv_norm(Conv(*conv), standardised, norm, eps, momentum, nl=nl)
 
 
 @shared

@@ -68,10 +68,8 @@ def repeated(row: Row, depth: int, after: int = 1) -> list[Row]:
     ]
 
 
-def deepened(group: list[Row], depth: int | None) -> list[Row]:
-    """Return a row and its repeats at another depth; None leaves them as they are."""
-    if depth is None:
-        return group
+def deepened(group: list[Row], depth: int) -> list[Row]:
+    """Return a row and its repeats at another depth."""
     return group[:depth] + repeated(group[-1], depth, after=len(group))
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from fuseablate.errors import InputError, NoChangeError, unknown
 from fuseablate.layers import Residual, Sum, contains
 from fuseablate.ops import OPS
+from fuseablate.ops.row import base_of
 from fuseablate.spec.edits import STRUCTURE, Edit
 from fuseablate.spec.keys import SPEC_KEYS, SPEC_RULES, Size, parse_size
-from fuseablate.spec.row_editor import RowEditor
-from fuseablate.spec.row_edits import KnownRow
+from fuseablate.spec.row_editor import EditedRows, RowEditor, Rows
 from fuseablate.spec.scaling import factors, resized
 from fuseablate.spec.table import Table
 
@@ -24,13 +24,28 @@ class Edited(NamedTuple):
 
     keys: Mapping[str, Any]
     """The spec's own keys that are set, and the input where it is scaled."""
-    rows: Sequence[KnownRow]
-    edits: tuple[Edit, ...]
-    """Those that were made."""
-    dropped: tuple[str, ...]
-    """Fields that a change of op did away with."""
-    residuals: tuple[tuple[Edit, frozenset[str]], ...]
-    """The edits that ask for residuals, each with the bases of the rows that it selects."""
+    rows: Rows
+    of_rows: EditedRows
+    """What edits of rows made of each."""
+    asked: Sequence[Edit]
+    unmade: Set[str]
+    """The texts of the other edits that are left out, as they change nothing."""
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """Those that were made."""
+        left_out = self.unmade | self.of_rows.idle()
+        return tuple([edit for edit in self.asked if edit.text not in left_out])
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Fields that a change of op did away with."""
+        return tuple([name for row in self.of_rows.edited for name in row.dropped])
+
+    @property
+    def residuals(self) -> tuple[tuple[Edit, frozenset[str]], ...]:
+        """The edits that ask for residuals, each with the bases of the rows that it selects."""
+        return self.of_rows.residuals
 
     def check_residuals(self, adds: Sequence[bool]) -> None:
         """Refuse a residual that no selected row can take; a row that cannot is passed over.
@@ -38,7 +53,8 @@ class Edited(NamedTuple):
         adds: whether each of the rows adds its input.
         """
         for edit, bases in self.residuals:
-            if not any(has and row.base in bases for row, has in zip(self.rows, adds, strict=True)):
+            ids = zip(self.rows.ids, adds, strict=True)
+            if not any(has and base_of(id) in bases for id, has in ids):
                 raise InputError(
                     f"edit '{edit.text}': no selected row can take a residual; "
                     "it needs stride 1 and as many channels in as out"
@@ -62,17 +78,18 @@ class Editor(Generic[T]):
         field on which no layer depends, none is left out, and each is refused unless `idle`.
         """
         edited = self.edited([Edit.parse(text) for text in texts], idle=idle)
-        if not edited.edits:
+        edits = edited.edits
+        if not edits:
             return self.table, edited
-        rows = tuple([known.row for known in edited.rows])
+        rows = tuple([known.row.at(id) for id, known in zip(*edited.rows, strict=True)])
         try:
             after = dataclasses.replace(self.table, rows=rows, **edited.keys)
         except InputError as error:
-            raise error.within(_named(edited.edits)) from None
+            raise error.within(_named(edits)) from None
         if edited.residuals:
             edited.check_residuals([contains(row.layer, Residual, Sum) for row in after.infer()])
         if not idle:
-            self._check_effect(after, [edit.text for edit in edited.edits], scaled_later)
+            self._check_effect(after, [edit.text for edit in edits], scaled_later)
         return after, edited
 
     def _check_effect(self, after: T, texts: Sequence[str], scaled_later: bool) -> None:
@@ -105,22 +122,15 @@ class Editor(Generic[T]):
         keys = self._keys(others, leave_out) if others else {}
         divisor: int = keys.get("divisor", self.table.divisor)
         edited = self._rows.edit(of_rows, divisor, idle=idle)
-        left_out |= edited.applied - edited.changed
         try:
-            rows = self._rows.made(edited.edited)
+            rows = self._rows.made(edited)
             if others:
                 rows = self._scaled(rows, keys, others, divisor, leave_out)
         except NoChangeError:
             raise  # it names its one edit already
         except InputError as error:
             raise error.within(_named(edits)) from None
-        return Edited(
-            keys,
-            rows,
-            tuple([edit for edit in edits if edit.text not in left_out]),
-            tuple([name for row in edited.edited for name in row.dropped]),
-            edited.residuals,
-        )
+        return Edited(keys, rows, edited, edits, left_out)
 
     def _keys(
         self, edits: Sequence[Edit], leave_out: Callable[[Edit, str], None]
@@ -154,12 +164,12 @@ class Editor(Generic[T]):
 
     def _scaled(
         self,
-        rows: list[KnownRow],
+        rows: Rows,
         keys: dict[str, Any],
         edits: Sequence[Edit],
         divisor: int,
         leave_out: Callable[[Edit, str], None],
-    ) -> list[KnownRow]:
+    ) -> Rows:
         """Return the rows with the whole network scaled where edits say so, and put in the size."""
         size: Size = keys.get("input", self.table.input)
         seen: set[str] = set()
@@ -176,7 +186,7 @@ class Editor(Generic[T]):
             if "width" in by:
                 after = self._rows.wider(after, by["width"], divisor)
             after_size = resized(size, by.get("resolution", 1))
-            if (after, after_size) == (rows, size):
+            if (after.known, after_size) == (rows.known, size):
                 stay = f": channels on the divisor {divisor} stay as they are"
                 leave_out(edit, stay if edit.field == "width" else "")
             rows, size = after, after_size

@@ -10,20 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fuseablate.errors import InputError, NoChangeError, unknown
 from fuseablate.ops import OPS, Row
+from fuseablate.ops.row import base_of
 from fuseablate.ops.table import deepened, depth_of
 from fuseablate.spec.edits import STRUCTURE, Edit, widest_first
-from fuseablate.spec.row_edits import EditedRow, KnownRow, edit_row
-from fuseablate.spec.scaling import channels_of, times_deeper, wider
+from fuseablate.spec.known_rows import KnownRow, KnownRows
+from fuseablate.spec.row_edits import EditedRow, Original, edit_row
+from fuseablate.spec.scaling import times_deeper
 
 MOST_ROWS = 1_000_000  # rows, and ways to make them, that are remembered at most
 MOST_PLANS = 1000
 MOST_FACTORS = 1000  # of the width
 
+_WHOLE = attrgetter("whole")
+
 Target = tuple[str | None, str]
+
+
+class Rows(NamedTuple):
+    """The rows of a table."""
+
+    ids: Sequence[str]
+    known: Sequence[KnownRow]
 
 
 class EditedRows(NamedTuple):
@@ -31,12 +42,15 @@ class EditedRows(NamedTuple):
 
     edited: Sequence[EditedRow]
     """One for each row of the table."""
-    applied: frozenset[str]
-    """The texts of the edits that mean a field of any row."""
-    changed: frozenset[str]
-    """The texts of those that changed one."""
     residuals: tuple[tuple[Edit, frozenset[str]], ...]
     """The edits that ask for residuals, each with the bases of the rows that it selects."""
+    groups: tuple[slice, ...]
+    """Of rows and their repeats that an edit of the depth selects."""
+
+    def idle(self) -> frozenset[str]:
+        """Return the texts of the edits that change no row."""
+        applied = frozenset[str]().union(*[row.applied for row in self.edited])
+        return applied.difference(*[row.changed for row in self.edited])
 
 
 class _Plan(NamedTuple):
@@ -48,6 +62,8 @@ class _Plan(NamedTuple):
     """What those set that name one id."""
     residuals: tuple[tuple[int, frozenset[str]], ...]
     """Of each edit of `residual` its place, and the bases of the rows that it selects."""
+    groups: tuple[slice, ...]
+    """Of rows and their repeats that an edit of the depth selects."""
     pick: tuple[Callable[[Sequence[str]], tuple[str, ...]], ...]
     """For each row of the table, what picks the edits that select it, the widest first."""
 
@@ -57,19 +73,16 @@ class RowEditor:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
-        self._depths = [depth_of(rows, row) for row in rows]
+        self._ids = [row.id for row in rows]
+        self._originals = [Original(row, depth_of(rows, row), row.values()) for row in rows]
         self._plans: dict[tuple[Target, ...], _Plan] = {}
-        self._groups = [
-            [place for place, _ in repeats]
-            for _, repeats in groupby(enumerate(rows), lambda numbered: numbered[1].base)
-        ]
+        self._groups = groups_of([row.id for row in rows])
         self._forget()
 
     def _forget(self) -> None:
         self._edited: dict[int, list[dict[tuple[str, ...], EditedRow]]] = {}  # by the divisor
-        self._known: dict[Row, KnownRow] = {}
-        self._deep: dict[tuple[KnownRow | int, ...], list[KnownRow]] = {}
-        self._channels: dict[tuple[Any, ...], KnownRow] = {}  # a row with other ones
+        self._known = KnownRows()
+        self._deep: dict[tuple[KnownRow | str | int, ...], Rows] = {}
         self._wide: dict[tuple[float, int], dict[KnownRow, KnownRow]] = {}  # by factor, divisor
         self._held = 0
 
@@ -79,21 +92,22 @@ class RowEditor:
         Raise `InputError` for an edit that cannot be made and, unless `idle`, for one that changes
         nothing.
         """
-        if self._held >= MOST_ROWS:
+        if self._held + len(self._known) >= MOST_ROWS:
             self._forget()
         plan = self._plan(edits)
         edited = self._edit_rows(plan, [edit.text for edit in edits], divisor)
-        applied = frozenset[str]().union(*[row.applied for row in edited])
-        changed = frozenset[str]().union(*[row.changed for row in edited])
-        needed = applied if idle else changed
-        if len(needed) < len(edits) or any(row.failure for row in edited):
+        refused = not idle
+        if not all(map(_WHOLE, edited)):
+            applied = frozenset[str]().union(*[row.applied for row in edited])
+            refused |= len(applied) < len(edits) or any(row.failure for row in edited)
+        if refused:
             self._refuse(plan, edits, edited, idle)
         residuals = [
             (edits[at], bases)
             for at, bases in plan.residuals
-            if edits[at].value == "true" and edits[at].text in changed
+            if edits[at].value == "true" and any(edits[at].text in row.changed for row in edited)
         ]
-        return EditedRows(edited, applied, changed, tuple(residuals))
+        return EditedRows(edited, tuple(residuals), plan.groups)
 
     def _plan(self, edits: Sequence[Edit]) -> _Plan:
         targets = tuple([edit.target for edit in edits])
@@ -102,6 +116,7 @@ class RowEditor:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
             order = [(edits.index(chosen.edit), chosen.places) for chosen in selections]
+            deep = {place for at, places in order if edits[at].field == "depth" for place in places}
             self._plans[targets] = _Plan(
                 tuple(order),
                 frozenset(chosen.edit.target for chosen in selections if chosen.explicit),
@@ -110,6 +125,7 @@ class RowEditor:
                     for at, places in order
                     if edits[at].field == "residual"
                 ),
+                tuple(group for group in self._groups if deep & {*range(group.start, group.stop)}),
                 tuple(
                     _picker([at for at, places in order if place in places])
                     for place in range(len(self._rows))
@@ -129,17 +145,10 @@ class RowEditor:
             except KeyError:
                 self._held += 1
                 edits = [(edit, edit.target in plan.explicit) for edit in map(Edit.parse, mine)]
-                row, depth = self._rows[place], self._depths[place]
-                edited = remembered[mine] = edit_row(row, depth, edits, divisor, self._know)
+                edited = edit_row(self._originals[place], edits, divisor, self._known.of)
+                remembered[mine] = edited
             edited_rows.append(edited)
         return edited_rows
-
-    def _know(self, row: Row) -> KnownRow:
-        known = self._known.get(row)
-        if known is None:
-            self._held += 1
-            known = self._known[row] = KnownRow(row)
-        return known
 
     def _refuse(
         self, plan: _Plan, edits: Sequence[Edit], rows: Sequence[EditedRow], idle: bool
@@ -194,64 +203,72 @@ class RowEditor:
             f"name one row by its id, as in {row.id}.{edit.field}={edit.value}"
         )
 
-    def made(self, edited_rows: Sequence[EditedRow]) -> list[KnownRow]:
+    def made(self, edited: EditedRows) -> Rows:
         """Return the rows, each as often as it is to stand in the table."""
-        rows = []
-        for edited in edited_rows:
-            if edited.row is None:
-                assert edited.failure is not None
-                raise InputError(str(edited.failure.error))
-            rows.append(edited.row)
-        if all(edited.depth is None for edited in edited_rows):
-            return rows
-        deep: list[KnownRow] = []
-        for places in self._groups:
-            group = [rows[place] for place in places]
-            deep += self._deepened(group, edited_rows[places[0]].depth)
-        return deep
+        ids = list(self._ids)
+        known = []
+        for row in edited.edited:
+            if row.row is None:
+                assert row.failure is not None
+                raise InputError(str(row.failure.error))
+            known.append(row.row)
+        for group in reversed(edited.groups):  # the last first, so that the others stay in place
+            rows = Rows(ids[group], known[group])
+            deep = self._deepened(rows, edited.edited[group.start].depth)
+            ids[group], known[group] = deep
+        return Rows(ids, known)
 
-    def _deepened(self, group: list[KnownRow], depth: int | None) -> list[KnownRow]:
+    def _deepened(self, rows: Rows, depth: int | None) -> Rows:
         if depth is None:
-            return group
-        key: tuple[KnownRow | int, ...] = (depth, *group)
+            return rows
+        key: tuple[KnownRow | str | int, ...] = (depth, *rows.ids, *rows.known)
         if key not in self._deep:
             self._held += 1
-            rows = deepened([known.row for known in group], depth)
-            self._deep[key] = [self._know(row) for row in rows]
+            group = [known.row.at(id) for id, known in zip(*rows, strict=True)]
+            deep = deepened(group, depth)
+            self._deep[key] = Rows([row.id for row in deep], list(map(self._known.of, deep)))
         return self._deep[key]
 
-    def deeper(self, rows: Sequence[KnownRow], factor: float) -> list[KnownRow]:
+    def deeper(self, rows: Rows, factor: float) -> Rows:
         """Return the rows with the depth of each that may repeat times a factor, rounded up."""
-        deep: list[KnownRow] = []
-        for _, repeats in groupby(rows, attrgetter("base")):
-            group = list(repeats)
-            repeated = group[0].row.repeats
-            deep += self._deepened(group, times_deeper(len(group), factor) if repeated else None)
-        return deep
+        ids: list[str] = []
+        known: list[KnownRow] = []
+        for group in groups_of(rows.ids):
+            repeats = Rows(rows.ids[group], rows.known[group])
+            if repeats.known[0].row.repeats:
+                repeats = self._deepened(repeats, times_deeper(len(repeats.ids), factor))
+            ids += repeats.ids
+            known += repeats.known
+        return Rows(ids, known)
 
-    def wider(self, rows: Sequence[KnownRow], factor: float, divisor: int) -> list[KnownRow]:
+    def wider(self, rows: Rows, factor: float, divisor: int) -> Rows:
         """Return the rows with their channels times a factor."""
         if len(self._wide) >= MOST_FACTORS:
             self._wide.clear()
         remembered = self._wide.setdefault((factor, divisor), {})
         wide = []
-        for known in rows:
+        for id, known in zip(*rows, strict=True):
             try:
                 wide.append(remembered[known])
             except KeyError:
                 self._held += 1
-                remembered[known] = self._wider(known, factor, divisor)
+                try:
+                    remembered[known] = self._known.wider(known, factor, divisor)
+                except InputError as error:
+                    raise error.within(f"row {id}") from None
                 wide.append(remembered[known])
-        return wide
+        return Rows(rows.ids, wide)
 
-    def _wider(self, known: KnownRow, factor: float, divisor: int) -> KnownRow:
-        if known.channels is None:
-            known.channels = channels_of(known.row)
-        channels = wider(known.row, known.channels, factor, divisor)
-        key = (known, *channels.values())
-        if key not in self._channels:
-            self._channels[key] = self._know(known.row.replaced(channels))
-        return self._channels[key]
+
+def groups_of(ids: Sequence[str]) -> list[slice]:
+    """Return where rows stand with their repeats."""
+    groups = []
+    start = 0
+    for _, repeats in groupby(ids, base_of):
+        stop = start + len(list(repeats))
+        groups.append(slice(start, stop))
+        start = stop
+    return groups
 
 
 def _picker(places: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from fuseablate.errors import InputError
 from fuseablate.ops import OPS, Row
 from fuseablate.spec.edits import STRUCTURE, Edit
+from fuseablate.spec.known_rows import KnownRow
+
+
+class Original(NamedTuple):
+    """A row before it is edited."""
+
+    row: Row
+    depth: int
+    """How often it stands in its table."""
+    values: Mapping[str, Any]
+    """Its own."""
 
 
 class EditFailure(NamedTuple):
@@ -20,22 +31,6 @@ class EditFailure(NamedTuple):
     """Whether it cannot even be said if that edit means a field of the row."""
 
 
-class KnownRow:
-    """A row that an editor has made; it makes no two that are equal, so that they go by identity.
-
-    The hash of a row itself is that of all its fields: reckoning it takes longer than looking up
-    what the row costs.
-    """
-
-    __slots__ = ("base", "channels", "hash", "row")
-
-    def __init__(self, row: Row) -> None:
-        self.row = row
-        self.base = row.base
-        self.hash = hash((row.op, row))
-        self.channels: dict[str, Any] | None = None  # where they were asked for
-
-
 class EditedRow(NamedTuple):
     """What edits make of a row. It depends on the row and on the edits that select it alone."""
 
@@ -46,6 +41,8 @@ class EditedRow(NamedTuple):
     """How often the row is to stand in its table, where an edit says so."""
     applied: frozenset[str]
     """The texts of those edits that mean a field of the row."""
+    whole: bool
+    """Whether that is all of them, and there is no failure."""
     changed: frozenset[str]
     """The texts of those that changed it."""
     dropped: tuple[str, ...]
@@ -54,27 +51,28 @@ class EditedRow(NamedTuple):
 
 
 def edit_row(
-    row: Row,
-    depth: int,
+    original: Original,
     edits: Iterable[tuple[Edit, bool]],
     divisor: int,
     know: Callable[[Row], KnownRow],
 ) -> EditedRow:
-    """Return what edits make of `row`, which stands `depth` times in its table.
+    """Return what edits make of a row.
 
     edits: those that select the row, in the order of `widest_first`, each with whether one id
     names its rows.
     """
-    fields = _Fields(row, depth, divisor)
+    fields = _Fields(original, divisor)
     applied, changed = [], []
     known, failure = None, None
     dropped: tuple[str, ...] = ()
     text: str | None = None
     selecting = False
+    whole = True
     try:
         for edit, explicit in edits:
             text, selecting = edit.text, True
             if not fields.has(edit, explicit):
+                whole = False
                 continue
             applied.append(text)
             selecting = False
@@ -85,17 +83,25 @@ def edit_row(
         known = know(made)
     except InputError as error:
         failure = EditFailure(error, text, selecting)
+        whole = False
     return EditedRow(
-        known, fields.op, fields.depth, frozenset(applied), frozenset(changed), dropped, failure
+        known,
+        fields.op,
+        fields.depth,
+        frozenset(applied),
+        whole,
+        frozenset(changed),
+        dropped,
+        failure,
     )
 
 
 class _Fields:
     """The fields of a row while edits are made; its structure (op, depth) changes at the end."""
 
-    def __init__(self, row: Row, depth: int, divisor: int) -> None:
+    def __init__(self, original: Original, divisor: int) -> None:
+        row, depth, self._before = original
         self._row, self._divisor = row, divisor
-        self._before = row.values()
         self._values = dict(self._before)
         self._structure: dict[str, Any] = {"op": row.op, "depth": depth}
         self._deepened = False
@@ -173,14 +179,18 @@ class _Fields:
 
     def row(self) -> tuple[Row, tuple[str, ...]]:
         """Return the row that the fields now mean, and those that fell away with a value."""
-        if self._values == self._before and self.op is type(self._row):
-            return self._row, ()
         rules = self.op.rules()
         usual = self._row.defaults()
+        values = self._values
+        same = self.op is type(self._row) and not self.op.parts()
+        if same:  # then only what was set needs to be looked at
+            values = {
+                name: value for name, value in values.items() if value != self._before.get(name)
+            }
         dropped = [
-            name
-            for name, value in self._values.items()
-            if name not in rules and value != usual.get(name)
+            name for name, value in values.items() if name not in rules and value != usual.get(name)
         ]
-        kept = {name: value for name, value in self._values.items() if name in rules}
+        kept = {name: value for name, value in values.items() if name in rules}
+        if same:
+            return self._row.replaced(kept), tuple(dropped)
         return self.op.from_values(self._row.id, kept), tuple(dropped)

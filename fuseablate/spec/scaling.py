@@ -59,18 +59,15 @@ def times_deeper(depth: int, factor: float) -> int:
     return DEPTH.check(math.ceil(round(depth * factor, 9)))
 
 
-def channels_of(row: Row) -> dict[str, Any]:
-    """Return the channel counts of a row that scale, by field; none of the classes' row.
+def channels_of(op: type[Row], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the channel counts that scale in a row of these values; none of the classes' row.
 
     Each is a number or, for several convolutions in turn, a text of numbers with commas between.
     """
-    values = row.values()
     if values.get("out") == "classes":
         return {}
     return {
-        name: values[name]
-        for name, rule in row.rules().items()
-        if rule.scales and name in values and not follows(values[name])
+        name: values[name] for name in op.scaling() if name in values and not follows(values[name])
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 import torch
@@ -15,9 +17,13 @@ from fuseablate.cost import variants as variants_module
 from fuseablate.cost.costs import measure
 from fuseablate.cost.variants import Variants
 from fuseablate.errors import InputError
-from fuseablate.layers import Cost
+from fuseablate.layers import Conv, Cost, Layer, Shape, seq
 from fuseablate.network.builder import build
 from fuseablate.network.check import count_macs
+from fuseablate.ops import Settings
+from fuseablate.ops.inverted import MBConv
+from fuseablate.plugins import register
+from fuseablate.plugins.registry import remove
 from fuseablate.spec import row_editor as row_editor_module
 from fuseablate.spec.catalog import load_spec
 from fuseablate.spec.keys import Size
@@ -93,6 +99,29 @@ def test_what_is_forgotten_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         texts = [f"3.exp={exp}", *(["2.kernel=5"] if exp % 2 else []), f"3.depth={exp % 3 + 1}"]
         counted = variants.count(texts)
         assert (counted and counted.cost) == slowly(BASE, texts, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndsInSides(MBConv):
+    """Reads the sides of the map, which the class that it extends does not."""
+
+    op: ClassVar[str] = "ends_in_sides"
+    title: ClassVar[str] = "Sides"
+
+    def layers(self, shape: Shape, settings: Settings) -> Layer:
+        more = Conv(self.out, self.out, bias=shape[1] > 4)
+        return seq(body=super().layers(shape, settings), more=more)
+
+
+def test_an_op_that_reads_the_sides_has_a_tree_for_each_size() -> None:
+    # Row 2 gets maps of 8 x 8 at the table's own size, and of 4 x 4 at the other.
+    register("ops", "ends_in_sides", EndsInSides)
+    try:
+        for size in (None, (8, 8)):
+            counted = Variants(BASE, size).count(["2.op=ends_in_sides"])
+            assert (counted and counted.cost) == slowly(BASE, ["2.op=ends_in_sides"], size)
+    finally:
+        remove("ops", "ends_in_sides")
 
 
 def test_a_text_that_is_no_edit_is_an_error() -> None:
