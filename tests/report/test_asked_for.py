@@ -37,6 +37,13 @@ def test_sort_filter_metric_and_runs() -> None:
 CHOSEN = ("verdict", "macs", "score")
 
 
+@pytest.mark.parametrize(("width", "rows"), [(1, 0), (10, 12), (20, 12)])
+def test_a_plot_without_room_is_cut_off(width: int, rows: int) -> None:
+    lines = shown(STUDIES["one_factor"], width, ReportOptions(cost="training_memory")).splitlines()
+    assert sum("┤" in line for line in lines) == rows
+    assert max(map(len, lines)) <= width
+
+
 @pytest.mark.parametrize("width", [80, 140])
 def test_chosen_columns_in_their_order_in_a_terminal(width: int) -> None:
     lines = shown(STUDIES["one_factor"], width, ReportOptions(columns=CHOSEN)).splitlines()

@@ -24,6 +24,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 STEPS = 40  # blocks of a sparkline
 HEIGHT = 12  # lines of the scatter plot
 LEFT = 7  # characters of its vertical axis
+LEAST_WIDE = 12  # characters of its horizontal axis; on a narrower screen it is cut off
 
 
 def interval_bar(delta: Delta, reach: float) -> Text:
@@ -102,7 +103,7 @@ def scatter(
         variant.key: letter.upper() if variant.key in front else letter
         for letter, (variant, _, _) in zip(ascii_lowercase, points, strict=False)
     }
-    columns = min(width, 100) - LEFT - 2
+    columns = max(min(width, 100) - LEFT - 2, LEAST_WIDE)
     across, up = _Scale([value for _, value, _ in points]), _Scale([mean for *_, mean in points])
     grid = [[" "] * columns for _ in range(HEIGHT)]
     for variant, value, mean in reversed(points):
@@ -118,7 +119,8 @@ def scatter(
         lines.append(text)
     lines.append(Text(f"{'':{LEFT}}└{'─' * columns}"))
     low, high = (cost.counted(max(end, 0)) for end in (across.low, across.high))
-    lines.append(Text(f"{'':{LEFT + 1}}{low}{high:>{columns - len(low)}}"))
+    room = max(columns - len(low), len(high) + 1)
+    lines.append(Text(f"{'':{LEFT + 1}}{low}{high:>{room}}"))
     legend = ", ".join(
         f"{letters[variant.key]} {variant.name}"
         f"{f' ({variant.diverged})' if variant.diverged else ''}"
