@@ -287,6 +287,6 @@ def test_a_space_of_billions_is_sized_at_once() -> None:
     assert search
     # map, width, divisor, stem, last, head, four depths, non-linearity
     always = 5 * 25 * 2 * 7 * 4 * 4 * 4**4 * 3
-    # of an inverted block: filter, eleven kernels, exp, gate, residual; two other blocks
-    blocks = 4 * 3**11 * 5 * 4 * 2 + 2
+    # of an inverted block: filter, two kernels, exp, gate, residual; two other blocks
+    blocks = 4 * 2 * 3 * 5 * 4 * 2 + 2
     assert size_of(Space.of(load_spec("fusenet"), search.parameters)) == always * blocks
