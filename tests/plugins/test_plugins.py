@@ -169,6 +169,7 @@ def refused(folder: Path, *words: str) -> str:
     return done.stderr.strip()
 
 
+@pytest.mark.slow
 def test_a_study_of_ones_own_parts_from_the_file_to_the_report(folder: Path) -> None:
     checked = said(folder, "show", "net.toml", "--check", "--set", "cross.wavy=true")
     # 8 x 3 x 12 and 12 x 3 x 12, two norms of 12, and 12 rates.
