@@ -14,7 +14,7 @@ from fuseablate.cost import limited, measure, spec_costs, summary
 from fuseablate.errors import InputError
 from fuseablate.io.display import Displayed
 from fuseablate.io.terminal import counted
-from fuseablate.space import Census, Parameter, Space, amount, take_census
+from fuseablate.space import Categorical, Census, Parameter, Space, amount, take_census
 from fuseablate.space.census_table import census_data, print_census
 from fuseablate.spec import Size, Spec, plain_size
 from fuseablate.studies.schema import limits_of
@@ -94,12 +94,13 @@ def explore(
         explored = Space.of(spec, costly)
     except InputError as error:
         raise error.within(called) from None
+    names = {entry.name for entry in costly}
     return Exploration(
         spec=spec,
         space=called,
         size=size,
         parameters=len(explored.parameters),
-        left_out=tuple(entry.name for entry in study.search.parameters if entry not in costly),
+        left_out=tuple(entry.name for entry in study.search.parameters if entry.name not in names),
         limits=limits,
         base=base,
         census=take_census(
@@ -124,7 +125,8 @@ def _most(name: str, most: float | str) -> float | Literal["baseline"]:
 def _without_recipe(parameters: Sequence[Parameter]) -> list[Parameter]:
     """Return the parameters of the network, the only ones that cost anything.
 
-    One that exists only under some value of the recipe's is an InputError.
+    Named choices that change the recipe, too, have their edits alone. One that exists only under
+    some value of the recipe's is an InputError.
     """
     recipe = [entry.name for entry in parameters if entry.recipe_fields and not entry.templates()]
     kept = [entry for entry in parameters if entry.name not in recipe]
@@ -139,7 +141,12 @@ def _without_recipe(parameters: Sequence[Parameter]) -> list[Parameter]:
             f"parameters: all are fields of the recipe ({', '.join(recipe)}), which cost nothing; "
             "there is nothing to explore"
         )
-    return kept
+    return [
+        entry.replace(choices={name: entry.edits(name) for name in entry.choices})
+        if isinstance(entry, Categorical) and entry.recipe_fields
+        else entry
+        for entry in kept
+    ]
 
 
 def print_exploration(explored: Exploration, out: Console) -> None:

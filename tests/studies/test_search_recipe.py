@@ -223,3 +223,15 @@ def test_explore_leaves_the_recipe_out_and_says_so(
     assert main(words) == 2
     assert "depends on 'optimizer'" in capsys.readouterr().err
     assert len(expand(loaded(tmp_path, table + LR), (16, 16), 4).variants) == 1
+
+
+def test_explore_counts_the_networks_of_choices_that_change_the_recipe(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, f'design = "search"\n[search]\nn_trials = 3\n{BEST}\n{HOW}')
+    assert main(["explore", str(tmp_path / "small.toml"), "--space", str(path)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Left out" not in said
+    # Of the four choices `as-is` and `steps` are the baseline's network, and the others another.
+    assert "Assignments 4, all of them looked at" in said
+    assert "Distinct tables 2 " in said
