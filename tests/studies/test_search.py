@@ -177,14 +177,19 @@ def test_the_dry_run_of_a_search(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+LENGTHS = '[[search.parameters]]\nname="e"\nrecipe="epochs"\nkind="int"\nlow=1\nhigh=2\n'
+PARENT = '[[search.parameters]]\nname="p"\nkind="categorical"\nchoices=[8, 16]\nedit="1.out={}"\n'
+
+
 @pytest.mark.parametrize(
     ("lengths", "said", "longest"),
     [
         ("", "3 epochs", 3),
-        ('[[search.parameters]]\nname="e"\nrecipe="epochs"\nkind="int"\nlow=2\nhigh=7\n',
-         "2 to 7 epochs", 7),
+        (LENGTHS.replace("high=2", "high=7"), "1 to 7 epochs", 7),
+        (LENGTHS, "1 to 2 epochs", 3),  # the baseline is a finalist at its own length
+        (f"{PARENT}{LENGTHS}when={{ p = 8 }}\n", "1 to 3 epochs", 3),
     ],
-)  # fmt: skip
+)
 def test_the_time_of_a_search_counts_a_whole_front(
     tmp_path: Path, lengths: str, said: str, longest: int
 ) -> None:

@@ -63,7 +63,8 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     random = trials if search.compare_random else 0
     runs = [plan.runs[0]] * ((trials + random) * seeds + judged * fresh)
     seconds = plan.seconds_left(store.records(), runs)
-    most = longest / base.recipe.epochs / workers
+    own = base.recipe.epochs  # the baseline is among the finalists
+    most = max(longest, own) / own / workers
     out.print(
         f"At most {duration(seconds * most)} on {counted(workers, 'worker')}, at the baseline's "
         "cost, as if nothing were done yet"
@@ -77,12 +78,12 @@ def _epochs(space: Space) -> tuple[int, int]:
     """Return of how many epochs the shortest and the longest trial are."""
     assert space.recipe
     own = space.recipe.epochs
+    setting = [entry for entry in space.parameters if "epochs" in entry.recipe_fields]
     lengths = [
-        parameter.changes(value).get("epochs", own)
-        for parameter in space.parameters
-        if "epochs" in parameter.recipe_fields
-        for value in parameter.samples()
-    ] or [own]
+        entry.changes(value).get("epochs", own) for entry in setting for value in entry.samples()
+    ]
+    if all(entry.when for entry in setting):  # a trial may have none of them
+        lengths.append(own)
     return min(lengths), max(lengths)
 
 
