@@ -40,7 +40,7 @@ class _Parameter(Schema):
     def _recipe_has_the_field(self) -> Self:
         if self.recipe is not None and self.recipe not in RECIPE:
             raise unknown("field", self.recipe, RECIPE).within("recipe")
-        if self.recipe is not None and self.each:
+        if self.recipe_fields and self.each:
             raise ValueError("each: a recipe has no rows; leave it out")
         return self
 

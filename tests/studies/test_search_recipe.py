@@ -121,6 +121,7 @@ def test_a_named_choice_changes_several_fields_and_the_network(tmp_path: Path) -
         ("{ epochs = 2 }", "2", "choices.both.recipe = 2: must be a table"),
         ("edits = [", "edit = [", "choices.both: unknown key 'edit'; did you mean 'edits'?"),
         ("{ recipe = { lr", "0 # ", "choices: 'steps' must be a list of edits"),
+        ('name = "how"', 'name = "how"\neach = "fuse"', "each: a recipe has no rows"),
     ],
 )
 def test_a_choice_that_means_nothing_is_refused(
