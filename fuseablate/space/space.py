@@ -248,9 +248,8 @@ def _edits(params: Assignment, parameters: Sequence[Parameter]) -> list[str]:
     return [edit for parameter in there for edit in parameter.edits(params[parameter.name])]
 
 
-def _changed(
-    recipe: Recipe | None, params: Assignment, parameters: Sequence[Parameter]
-) -> Recipe | None:
+def recipe_changes(params: Assignment, parameters: Sequence[Parameter]) -> dict[str, object]:
+    """Return what values change of the recipe; an InputError where two change one field."""
     changes: dict[str, object] = {}
     for parameter in parameters:
         if parameter.name in params:
@@ -261,6 +260,13 @@ def _changed(
                     "part them by 'when'"
                 )
             changes |= more
+    return changes
+
+
+def _changed(
+    recipe: Recipe | None, params: Assignment, parameters: Sequence[Parameter]
+) -> Recipe | None:
+    changes = recipe_changes(params, parameters)
     if recipe is None:
         assert not changes, "a space with fields of the recipe has a recipe"
         return None

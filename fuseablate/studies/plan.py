@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -244,9 +244,9 @@ def make_plan(study: Study, root: Path | str | None) -> Plan:
     place = str(where) if where else None
     source = {"name": study.data.name, "root": place, **study.data.options}
     design = expand(study, data.image_size, data.classes)
-    for variant in design.variants:
+    for recipe in (*(variant.recipe for variant in design.variants), *_sampled_batches(study)):
         try:
-            variant.recipe.check_images(len(data.train), data.title)
+            recipe.check_images(len(data.train), data.title)
         except InputError as error:
             raise error.within(str(study.path)) from None
     plan = Plan(study, design, data, source, ()).comparing(design)
@@ -258,6 +258,15 @@ def make_plan(study: Study, root: Path | str | None) -> Plan:
         return replace(plan, recipes=tried)
     except InputError as error:
         raise error.within(f"{study.path}: tune") from None
+
+
+def _sampled_batches(study: Study) -> Iterator[Recipe]:
+    """Yield the recipe with each batch size that a search or a tuning tries beforehand."""
+    varied = study.search or study.tune
+    for parameter in varied.parameters if varied else ():
+        for value in parameter.samples():
+            if size := parameter.changes(value).get("batch_size"):
+                yield study.recipe.replace(batch_size=size)
 
 
 @lru_cache(maxsize=1024)  # the seeds of so many variants, however they take turns

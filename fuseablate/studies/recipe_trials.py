@@ -14,7 +14,15 @@ from typing import Any
 
 from fuseablate.errors import InputError
 from fuseablate.recipes import Recipe, changed
-from fuseablate.space import Assignment, Parameter, Space, Value, is_active, value_at
+from fuseablate.space import (
+    Assignment,
+    Parameter,
+    Space,
+    Value,
+    is_active,
+    recipe_changes,
+    value_at,
+)
 from fuseablate.spec import Spec
 from fuseablate.studies.schema import Tune
 
@@ -43,13 +51,8 @@ def recipes_to_try(tune: Tune, spec: Spec, recipes: Sequence[Recipe]) -> tuple[R
         range(RECIPE_DRAWS * tune.n_trials), sequence(len(parameters)), strict=False
     ):
         params = _params(parameters, shares)
-        changes = {
-            key: value
-            for parameter in parameters
-            if parameter.name in params
-            for key, value in parameter.changes(params[parameter.name]).items()
-        }
         try:
+            changes = recipe_changes(params, parameters)
             for recipe in recipes:
                 changed(recipe, changes)
         except InputError as error:

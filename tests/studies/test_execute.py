@@ -105,6 +105,20 @@ def test_a_batch_larger_than_the_data_ends_the_plan(tmp_path: Path) -> None:
         make_plan(loaded(tmp_path, body + factor("se", "off: 2.se=false")), None)
 
 
+def test_a_batch_of_a_search_that_is_larger_than_the_data_ends_the_plan(tmp_path: Path) -> None:
+    body = """design = "search"
+[search]
+n_trials = 2
+finalists = { best = 1, seeds = [9] }
+[[search.parameters]]
+name = "b"
+kind = "categorical"
+choices = { small = [], large = { recipe = { batch_size = 361 } } }
+"""
+    with pytest.raises(InputError, match=r"mine\.toml: recipe .*: batch_size = 361: .* the 360"):
+        make_plan(loaded(tmp_path, body), None)
+
+
 def test_the_time_left_by_hand() -> None:
     # Left: 2 epochs of 10 s, 4 of the same variant (10 s), 4 of one not yet measured (the median
     # of 10 and 20 s: 15 s): 20 + 40 + 60 = 120 s, shared by two workers.

@@ -245,6 +245,13 @@ def test_a_level_may_not_change_what_is_tuned(tmp_path: Path) -> None:
         make(tmp_path, search + "[[" + parameter + TUNE)
 
 
+def test_two_tuned_parameters_do_not_change_one_field(tmp_path: Path) -> None:
+    """What the trial says of both would be true of one alone."""
+    twice = TUNE + TUNE[TUNE.index("[[tune") :].replace('"rate"', '"again"')
+    with pytest.raises(InputError, match=r"tune: .*'lr' is changed by another parameter too"):
+        make(tmp_path, DESIGN + twice)
+
+
 def test_another_tuning_is_another_study(tmp_path: Path) -> None:
     plain, tuned = make(tmp_path, DESIGN), make(tmp_path)
     assert len({plain.digest, tuned.digest, make(tmp_path).digest}) == 2
