@@ -202,18 +202,23 @@ def predictor(
 ) -> tuple[str, Mapping[str, float]]:
     """Return what a study is called that predicts another, and what its networks reached.
 
-    Mean validation top-1 in percent, by network. No such run is an InputError.
+    Mean validation top-1 in percent, by network, of those with one recipe. No such run is an
+    InputError.
     """
     digests = [digest for planned in manifest.variants for digest in planned.runs.values()]
     runs = [(run, run.val.top1) for digest in digests if (run := get(digest)) and run.val]
     if not runs:
         raise InputError(f"study {manifest.name}: no run of it has a validation accuracy")
     reached: dict[str, list[float]] = {}
-    for network, (_, top1) in zip(networks_of(run for run, _ in runs), runs, strict=True):
+    recipes: dict[str, Mapping[str, Any]] = {}
+    several: set[str] = set()
+    for network, (run, top1) in zip(networks_of(run for run, _ in runs), runs, strict=True):
         reached.setdefault(network, []).append(100 * top1)
+        if recipes.setdefault(network, run.recipe) != run.recipe:
+            several.add(network)
     lengths = sorted({run.recipe["epochs"] for run, _ in runs})
     epochs = " or ".join(counted(length, "epoch") for length in lengths)
-    means = {network: fmean(values) for network, values in reached.items()}
+    means = {network: fmean(reached[network]) for network in reached if network not in several}
     return f"{manifest.name} ({epochs})", means
 
 

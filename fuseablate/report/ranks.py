@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,8 +46,10 @@ def ranks_of(comparison: Comparison, variants: Sequence[AnalysedVariant]) -> Ran
     }
     ranked |= _scores(comparison, networks)
     ranked = {name: values for name, values in ranked.items() if None not in values}
+    # Another study tells networks apart, and not the recipes that a network has here.
+    once = {network for network, count in Counter(networks).items() if count == 1}
     ranked |= {
-        name: [reached.get(network) for network in networks]
+        name: [reached.get(network) if network in once else None for network in networks]
         for name, reached in comparison.predictors.items()
     }
     correlations, too_few = {}, {}
