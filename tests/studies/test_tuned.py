@@ -322,19 +322,16 @@ def has(store: Store, tested: bool) -> bool:
     return any(record.untested != tested for record in store.records())
 
 
-@pytest.mark.parametrize(
-    "moments",  # while recipes are tried, and while they are compared
-    [(False,), pytest.param((False, True), marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
 def test_a_tuned_study_that_is_killed_ends_as_one_that_is_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], moments: Sequence[bool]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = write_study(tmp_path, epochs=2)
     study.write_text(study.read_text() + TUNE.replace("n_trials = 4", "n_trials = 2"))
     whole, cut = Store(tmp_path / "whole"), Store(tmp_path / "cut")
     calm = start(*run_arguments(study, whole.root, 1), output=tmp_path / "calm.txt")
     assert exit_code(calm) == 0
-    for tested in moments:
+    for tested in (False, True):  # while recipes are tried, and while they are compared
         process = start(*run_arguments(study, cut.root, 1), output=tmp_path / "out.txt")
         assert wait_until(partial(has, cut, tested))
         assert process.pid
