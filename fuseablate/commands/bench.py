@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     from fuseablate.training.environment import (
         choose_device,
         describe,
+        onednn_products,
         precision_set,
         threads_set,
     )
@@ -116,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
                 loops.append(loop)  # those before one that fails are closed, too
             tell = (lambda text: None) if args.json else _told
             speeds = timed(loops, steps=args.steps, turns=args.turns, device=device, tell=tell)
-            with precision_set("float32"):
+            with precision_set("float32"), onednn_products():
                 rates = measured_rates(str(device))
             saved = checkpoint_times(spec, data, recipe, device)
         finally:

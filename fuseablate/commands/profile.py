@@ -72,10 +72,10 @@ def run(args: argparse.Namespace) -> int:
     # Read when torch is first imported; its profiler else says on stderr which devices it lacks.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from fuseablate.network.profile import profiled, trace
-    from fuseablate.training.environment import choose_device, threads_set
+    from fuseablate.training.environment import choose_device, onednn_products, threads_set
 
     device = str(choose_device(args.device))
-    with threads_set(args.threads):
+    with threads_set(args.threads), onednn_products():
         profile = profiled(
             spec,
             size,

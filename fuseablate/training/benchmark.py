@@ -24,7 +24,7 @@ from fuseablate.recipes import Recipe
 from fuseablate.runs import NEWEST, RunFolder
 from fuseablate.spec import Spec
 from fuseablate.training import checkpoint
-from fuseablate.training.environment import precision_set
+from fuseablate.training.environment import onednn_products, precision_set
 from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState
 from fuseablate.training.steps import Steps
@@ -69,7 +69,7 @@ class OurLoop:
 
     def run(self, steps: int) -> None:
         """Take so many steps, through one epoch after another."""
-        with precision_set(self._precision):
+        with precision_set(self._precision), onednn_products():
             for _ in range(steps):
                 if not self._left:
                     self._steps.begin()

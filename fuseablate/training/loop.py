@@ -19,6 +19,7 @@ from fuseablate.training.distillation import frozen_network
 from fuseablate.training.environment import (
     check_precision,
     choose_device,
+    onednn_products,
     precision_set,
     threads_set,
 )
@@ -91,7 +92,10 @@ def train_stack(
     if len(shared) > 1:
         raise ValueError("runs of one stack differ in batch size, precision or having an average")
     chosen = choose_device(device)
-    with threads_set(threads), precision_set("float32"), ExitStack() as folders:
+    with ExitStack() as folders:
+        folders.enter_context(threads_set(threads))
+        folders.enter_context(precision_set("float32"))
+        folders.enter_context(onednn_products())
         held = [folders.enter_context(ExitStack()) for _ in orders]
         for ended in _ends(spec, data, orders, held, store=store, device=chosen):
             held[ended.number].close()  # who hears of the end finds the run's folder free
