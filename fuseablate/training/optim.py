@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from inspect import signature
+from inspect import signature, unwrap
 from typing import Any
 
 import torch
@@ -17,6 +17,10 @@ from fuseablate.recipes import OPTIMIZER_CLASSES, OPTIMIZERS, Recipe, made, reso
 # their memory, so both must have the same strides; autograd gives gradients those of their
 # parameters.
 FUSED = {"sgd", "adam", "adamw"}
+
+# What torch hides from its compiler: the first call of any imports the compiler, which takes a
+# process over a second and 150 MB, and nothing here is compiled.
+_HIDDEN = ("add_param_group", "load_state_dict", "state_dict", "step", "zero_grad")
 
 
 def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
@@ -43,7 +47,7 @@ def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
             {"params": others, "weight_decay": 0.0},
         ]
     optimizer: torch.optim.Optimizer = made(
-        recipe.optimizer, part, groups, lr=recipe.lr, **settings
+        recipe.optimizer, _uncompiled(resolved(part)), groups, lr=recipe.lr, **settings
     )
     return optimizer
 
@@ -118,3 +122,12 @@ def counted_at_the_end(networks: Iterable[nn.Module], steps: int) -> Iterator[No
 
 def _tensors(network: nn.Module) -> list[torch.Tensor]:
     return [*network.parameters(), *network.buffers()]
+
+
+def _uncompiled(factory: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an optimizer of torch's that does without torch's compiler; any other as it is."""
+    if not (isinstance(factory, type) and factory.__module__.split(".")[:2] == ["torch", "optim"]):
+        return factory
+    methods = {name: unwrap(getattr(factory, name)) for name in _HIDDEN}
+    methods["step"] = torch.no_grad()(methods["step"])
+    return type(factory.__name__, (factory,), methods)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -94,6 +96,25 @@ def test_all_of_torchs_are_there_that_can_be() -> None:
         if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)
     }
     assert set(OPTIMIZER_CLASSES) == theirs - {"optimizer", "lbfgs", "sparseadam", "muon"}
+
+
+def test_none_of_them_waits_for_torchs_compiler() -> None:
+    """Which takes a process over a second to import."""
+    script = f"""
+import sys, torch
+from fuseablate.recipes import Recipe
+from fuseablate.training.optim import make_optimizer
+for name in {list(OPTIMIZER_CLASSES)}:
+    net = torch.nn.Linear(2, 2)
+    optimizer = make_optimizer(Recipe(epochs=1, batch_size=1, optimizer=name, lr=0.01), net)
+    optimizer.zero_grad()
+    net(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    optimizer.load_state_dict(optimizer.state_dict())
+print([name for name in ("torch._dynamo", "sympy", "triton") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert (done.stdout.decode(), done.stderr.decode()) == ("[]\n", "")
 
 
 def take_steps(net: nn.Module, optimizer: torch.optim.Optimizer, steps: int = 5) -> None:
