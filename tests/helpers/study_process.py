@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from fuseablate.io.cores import usable_cores
 from fuseablate.spec.spec import to_toml
+from tests.helpers.processes import forked
 from tests.helpers.small_run import CLASSES, small_spec
 
 CORES = 2
@@ -96,17 +96,10 @@ def start_study(
 def start(*arguments: object, output: Path, module: str | None = None) -> BaseProcess:
     """Start the command line in a process of its own; its prints are appended to `output`.
 
-    `module` takes the place of the workers' own. Workers are real processes. The command itself
-    is forked from a server that has imported torch once, so that it starts within milliseconds.
+    `module` takes the place of the workers' own. Workers are real processes.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["tests.helpers.small_run", "fuseablate.commands.study", "optuna"]
-    )
     texts = [str(argument) for argument in arguments]
-    process = context.Process(target=_command, args=(texts, output, module))
-    process.start()
-    return process
+    return forked(_command, texts, output, module)
 
 
 def exit_code(process: BaseProcess, seconds: float = 240) -> int | None:

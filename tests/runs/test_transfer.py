@@ -10,19 +10,20 @@ import signal
 import subprocess
 import sys
 import tarfile
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
 
 from fuseablate.commands.program import main
-from fuseablate.engines import local
+from fuseablate.engines.local import ThisMachine
 from fuseablate.runs.record import Curves
 from fuseablate.runs.store import Store
 from fuseablate.runs.unfinished import newest_checkpoint
 from fuseablate.training import train
+from tests.helpers.inline_workers import train_inline
 from tests.helpers.paths import REPORTS
+from tests.helpers.processes import forked
 from tests.helpers.records import DIGEST, plain_record, put
 from tests.helpers.small_run import Diary, small_data, small_recipe, small_spec, train_small
 from tests.helpers.study_process import run_arguments, write_study
@@ -48,9 +49,7 @@ def train_until(root: Path, epochs: int) -> None:
 
 def killed_after(root: Path, epochs: int) -> Path:
     """Return the folder of the small run, killed after so many epochs."""
-    context = get_context("forkserver")
-    process = context.Process(target=train_until, args=(root, epochs))
-    process.start()
+    process = forked(train_until, root, epochs)
     process.join()
     assert process.exitcode == -signal.SIGKILL
     (folder,) = (path for path in root.iterdir() if len(path.name) == 16)
@@ -125,6 +124,7 @@ def test_committed_records_are_imported_from_their_folder(tmp_path: Path, capsys
 def test_a_study_goes_on_elsewhere_and_trains_nothing_twice(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    train_inline(monkeypatch)
     study = write_study(tmp_path, seeds=[0], epochs=1)
     here, there = tmp_path / "here", tmp_path / "there"
     assert main(run_arguments(study, here, 1)) == 0
@@ -132,7 +132,7 @@ def test_a_study_goes_on_elsewhere_and_trains_nothing_twice(
     out = moved(capsys, "import", tmp_path / "x.tar", "--runs", there)
     assert "2 records, 0 weights, 0 checkpoints, 1 studies" in out
     with monkeypatch.context() as patch:
-        patch.setattr(local, "WorkerProcess", None)  # starting one would be an error
+        patch.setattr(ThisMachine, "start", None)  # starting a worker would be an error
         assert main(run_arguments(study, there, 1)) == 0
     # It has gone on there, and comes back: the journal there begins with the one here.
     moved(capsys, "export", "tiny", tmp_path / "back.tar", "--runs", there)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -15,6 +14,7 @@ import torch
 
 from fuseablate.runs.record import Record
 from fuseablate.runs.store import Store
+from tests.helpers.processes import forked
 from tests.helpers.small_run import Diary, train_small
 
 KILLS = 8
@@ -22,13 +22,7 @@ CHANGES = {"epochs": 12, "ema": 0.99}
 
 
 def start(root: Path, diary: Path) -> BaseProcess:
-    # A fork server imports torch once; each process of it is then a fresh one within
-    # milliseconds, so that many kills fit into a short test.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.helpers.small_run"])
-    process = context.Process(target=train_small, args=(root, diary), kwargs=CHANGES)
-    process.start()
-    return process
+    return forked(train_small, root, diary, **CHANGES)
 
 
 def wait_for_a_new_line(diary: Diary, lines: int, process: BaseProcess) -> None:
