@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fuseablate import build, measure
+from fuseablate import measure
+from fuseablate.network.builder import to_module
 from fuseablate.network.check import verify
 from fuseablate.network.pretrained import name_map
 from fuseablate.spec.spec import Spec
@@ -23,18 +24,19 @@ def randomise(network: nn.Module, seed: int = 0) -> None:
             continue
         noise = torch.randn(tensor.shape, generator=generator)
         if name.endswith("running_var"):
-            tensor.copy_(0.5 + noise.abs())
+            noise = 0.5 + noise.abs()
         elif tensor.dim() > 1:
-            tensor.copy_(noise * (2 / tensor[0].numel()) ** 0.5)
+            noise.mul_((2 / tensor[0].numel()) ** 0.5)
         elif name.endswith("weight"):
-            tensor.copy_(1 + 0.2 * noise)
+            noise = 1 + 0.2 * noise
         else:
-            tensor.copy_(0.2 * noise)
+            noise.mul_(0.2)
+        tensor.copy_(noise)
 
 
 def same_function(
     spec: Spec,
-    reference: nn.Module,
+    make: Callable[[], nn.Module],
     size: tuple[int, int],
     last: Iterable[str] = (),
     *,
@@ -42,13 +44,16 @@ def same_function(
 ) -> None:
     """Assert that table and reference compute the same in eval mode, to 1e-4 (relative).
 
-    In double precision, so that a difference is one of function and not of rounding. The
-    reference's weights are moved over; `last` is that of `fuseablate.network.pretrained`.
+    In double precision, so that a difference is one of function and not of rounding. Neither is
+    initialised: the reference's weights are drawn here, and then taken over. `last` is that of
+    `fuseablate.network.pretrained`.
     """
+    with torch.device("meta"):
+        reference, ours = make().double().eval(), to_module(spec.layers(size)).eval()
+    reference = reference.to_empty(device="cpu").requires_grad_(False)
     randomise(reference)
-    reference = reference.double().eval()
-    ours = build(spec, size=size).double().eval()
-    ours.load_state_dict(converted(ours, reference.state_dict(), last))
+    ours.load_state_dict(converted(ours, reference.state_dict(), last), assign=True)
+    ours.requires_grad_(False)
     generator = torch.Generator().manual_seed(1)
     images = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64)
     mine, theirs = images.clone().requires_grad_(), images.clone().requires_grad_()

@@ -31,7 +31,7 @@ def inception_v3(aux_logits: bool = True) -> nn.Module:
 
 def test_googlenet_is_torchvisions() -> None:
     spec, last = load_spec("googlenet"), Published.read("torchvision:googlenet").last
-    same_function(spec, googlenet(), (33, 40), last, gradients=True)
+    same_function(spec, googlenet, (33, 40), last, gradients=True)
     same_size(spec, googlenet)
     check_costs(spec, (32, 32))
     check_costs(load_spec("googlenet:cifar"), (32, 32))
@@ -41,12 +41,12 @@ def test_inception_v3_is_torchvisions() -> None:
     spec = load_spec("inception_v3")
     same_size(spec, inception_v3)
     # At the smallest size torchvision's own head has no map to pool, and does not run either.
-    same_function(spec.edit("aux.weight=0"), inception_v3(aux_logits=False), (75, 75))
+    same_function(spec.edit("aux.weight=0"), lambda: inception_v3(aux_logits=False), (75, 75))
 
 
 @pytest.mark.parametrize("name", ["inception_v4", "inception_resnet_v2"])
 def test_the_same_function_as_timms(name: str) -> None:
-    same_function(load_spec(name), timm.create_model(name), (75, 75))
+    same_function(load_spec(name), lambda: timm.create_model(name), (75, 75))
 
 
 @pytest.mark.parametrize("name", ["inception_v4", "inception_resnet_v2"])
@@ -247,7 +247,7 @@ def test_a_map_too_small_for_the_head_is_refused_in_training_only() -> None:
     assert at_203.macs < at_299.macs
     check_costs(spec, (203, 203))
     last = Published.read("torchvision:inception_v3").last
-    same_function(spec, inception_v3(), (203, 203), last)
+    same_function(spec, inception_v3, (203, 203), last)
     spec.check_trainable()
     with pytest.raises(InputError, match=r"row 14: training runs this head: kernel 5 .* 3x3 map"):
         spec.check_trainable((203, 203))

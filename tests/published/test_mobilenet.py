@@ -29,7 +29,7 @@ MAKERS: dict[str, Callable[[], nn.Module]] = {
 @pytest.mark.parametrize("name", list(MAKERS))
 def test_the_same_function_as_the_reference(name: str) -> None:
     gradients = name == "mobilenet_v3_small"
-    same_function(load_spec(name), MAKERS[name](), (40, 33), gradients=gradients)
+    same_function(load_spec(name), MAKERS[name], (40, 33), gradients=gradients)
 
 
 @pytest.mark.parametrize("name", list(MAKERS))

@@ -109,7 +109,7 @@ def operations(model: nn.Module) -> int:
 
 def test_the_same_function_as_the_module() -> None:
     spec = load_spec("mobilenet_v3_small_cifar_x0_35")
-    same_function(spec, network(0.35), (32, 32))
+    same_function(spec, lambda: network(0.35), (32, 32))
 
 
 @pytest.mark.parametrize(("name", "width"), NAMES.items())

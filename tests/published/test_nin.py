@@ -41,7 +41,7 @@ class NetworkInNetwork(nn.Sequential):
 
 
 def test_the_same_function_as_the_module() -> None:
-    same_function(load_spec("nin"), NetworkInNetwork(100), (18, 13), gradients=True)
+    same_function(load_spec("nin"), lambda: NetworkInNetwork(100), (18, 13), gradients=True)
     check_costs(load_spec("nin"), (32, 32))
 
 

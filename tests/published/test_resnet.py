@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,8 +16,8 @@ from tests.helpers.references import check_costs, same_function, same_size
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_the_same_function_as_torchvisions(name: str) -> None:
-    reference = torchvision.models.get_model(name)
-    same_function(load_spec(name), reference, (64, 48), gradients=name == "resnet18")
+    make = partial(torchvision.models.get_model, name)
+    same_function(load_spec(name), make, (64, 48), gradients=name == "resnet18")
     check_costs(load_spec(name), (33, 33))
 
 
@@ -77,8 +79,8 @@ class CifarResNet(nn.Module):
 
 @pytest.mark.parametrize(("name", "depth"), [("resnet20", 3), ("resnet_tutorial", 2)])
 def test_cifar_resnets_are_the_function_as_published(name: str, depth: int) -> None:
-    reference = CifarResNet(depth, projected=name == "resnet_tutorial")
-    same_function(load_spec(name), reference, (32, 32), gradients=True)
+    make = partial(CifarResNet, depth, projected=name == "resnet_tutorial")
+    same_function(load_spec(name), make, (32, 32), gradients=True)
     check_costs(load_spec(name))
 
 

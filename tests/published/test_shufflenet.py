@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torchvision
 from torchvision.models import convnext_tiny
@@ -16,8 +18,8 @@ SLOW = [pytest.param(width, marks=() if width == "x0_5" else pytest.mark.slow) f
 @pytest.mark.parametrize("width", SLOW)
 def test_the_same_function_as_torchvisions_shufflenet(width: str) -> None:
     name = f"shufflenet_v2_{width}"
-    network = torchvision.models.get_model(name, weights=None)
-    same_function(load_spec(name), network, (40, 33), gradients=width == "x0_5")
+    make = partial(torchvision.models.get_model, name, weights=None)
+    same_function(load_spec(name), make, (40, 33), gradients=width == "x0_5")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -29,7 +31,7 @@ def test_the_same_size_as_torchvisions_shufflenet(width: str) -> None:
 def test_convnext_is_torchvisions() -> None:
     spec = load_spec("convnext_tiny")
     same_size(spec, lambda: convnext_tiny(weights=None))
-    same_function(spec, convnext_tiny(weights=None), (64, 64), ("layer_scale",))
+    same_function(spec, partial(convnext_tiny, weights=None), (64, 64), ("layer_scale",))
 
 
 def test_the_published_params() -> None:
