@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable
 from difflib import get_close_matches
+from os import PathLike
 from typing import Self
 
 MOST_CHOICES = 24  # named in one line
@@ -31,6 +33,20 @@ class NoChangeError(InputError):
 
 class SkippedWarning(UserWarning):
     """A run's record could not be read and was left out; the message says why."""
+
+
+def check_kind(place: str, value: object, kind: type, reader: str, example: str) -> None:
+    """Refuse an argument of another kind than `reader` makes of a name, such as `example`."""
+    if not isinstance(value, kind):
+        name = str(value) if isinstance(value, str | PathLike) else example
+        rule = f"must be a {kind.__name__}, such as {reader}({name!r})"
+        raise InputError(f"{place} = {reprlib.repr(value)}: {rule}")
+
+
+def check_name(place: str, value: object) -> None:
+    """Refuse an argument that is neither a name nor a path."""
+    if not isinstance(value, str | PathLike):
+        raise InputError(f"{place} = {reprlib.repr(value)}: must be a name or a path")
 
 
 def unknown(what: str, value: object, choices: Iterable[str]) -> InputError:

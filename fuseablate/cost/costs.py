@@ -15,7 +15,7 @@ from fuseablate.cost.memory import inference_peak, training_peak
 from fuseablate.cost.roofline import Processor, roofline
 from fuseablate.cost.systolic import SystolicArray, cycles
 from fuseablate.cost.traffic import EnergyTable, energy, intensity, traffic
-from fuseablate.errors import InputError, unknown
+from fuseablate.errors import InputError, check_kind, unknown
 from fuseablate.layers import Cost
 from fuseablate.plugins import Registry
 from fuseablate.spec import Size, Spec
@@ -208,4 +208,5 @@ def measure(spec: Spec, size: Size | None = None) -> Cost:
     Params and MACs are those that fvcore counts on the built network (`network.check`). Raise
     `InputError` where the network cannot take images of that size.
     """
+    check_kind("spec", spec, Spec, "load_spec", "fusenet")
     return Cost.total(row.cost for row in spec.infer(size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from fuseablate.cost.costs import cost_kind, limited
-from fuseablate.errors import InputError, NoChangeError
+from fuseablate.errors import InputError, NoChangeError, check_kind
 from fuseablate.spec import Edit, Size, Spec
 from fuseablate.spec.scaling import WIDTH, channels_of, wider
 
@@ -28,6 +28,7 @@ def rescaled(spec: Spec, cost: str, target: Spec | float, size: Size | None = No
     divisor; `spec` itself where nothing comes nearer. Raise `InputError` where its width is scaled
     already, and for a cost that cannot be equalled.
     """
+    check_kind("spec", spec, Spec, "load_spec", "fusenet")
     kind = limited(cost)
     wanted = kind.total(target.infer(size)) if isinstance(target, Spec) else target
     for text in spec.edits:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseablate.data.sets import MEMORY_LIMIT, Request, Triple, check_val, data_set
-from fuseablate.errors import InputError
+from fuseablate.errors import InputError, check_name
 from fuseablate.plugins import content_of
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def load_data(
     Raise `InputError` for an unknown name or argument, for another `val`, and for whatever is wrong
     with the files.
     """
+    check_name("data set", name)
     dataset = data_set(name)
     root = Path(root) if root else dataset.root
     if root is None and dataset.needs_root:

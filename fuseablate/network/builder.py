@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from fuseablate import layers
+from fuseablate.errors import check_kind
 from fuseablate.layers import Layer, OwnLayer
 from fuseablate.network import modules
 from fuseablate.spec import Size, Spec
@@ -137,6 +138,7 @@ def build(spec: Spec, seed: int = 0, *, size: Size | None = None, fast: bool = F
     network will see, the table's own by default. `fast` takes the forms of modules that a CPU
     computes faster: the same parameters and the same function, equal to rounding.
     """
+    check_kind("spec", spec, Spec, "load_spec", "fusenet")
     network = to_module(spec.layers(size), FAST_MODULES if fast else PRIMITIVE_MODULES)
     initialise(network, seed)
     return network

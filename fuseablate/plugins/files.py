@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from fuseablate.errors import InputError
+from fuseablate.errors import InputError, check_name
 from fuseablate.io.reading import MIB, read_bytes
 from fuseablate.plugins.registry import added, remove
 
@@ -41,6 +41,7 @@ def load_plugin(path: str | Path) -> None:
 
     Raise `InputError` with the file, the line and what is wrong.
     """
+    check_name("plug-in", path)
     file = Path(path).expanduser()
     try:
         source = read_bytes(file, MIB).decode()

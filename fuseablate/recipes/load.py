@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from fuseablate.errors import InputError, unknown
+from fuseablate.errors import InputError, check_name, unknown
 from fuseablate.io.checked import checked
 from fuseablate.io.reading import read_toml
 from fuseablate.recipes.recipe import Recipe, changed
@@ -25,6 +25,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     by its name or by its path from the file's folder, it says only what it changes of that.
     Anything wrong is an InputError with the file, the key, the value and the rule.
     """
+    check_name("recipe", name_or_path)
     return _loaded(str(name_or_path), ())
 
 

@@ -185,6 +185,8 @@ def _rows(results: Any) -> list[Any]:
     if pandas and isinstance(results, pandas.DataFrame):
         plain = results.astype(object)
         return list(plain.where(results.notna(), None).to_dict("records"))
+    if not isinstance(results, Iterable):
+        raise InputError(f"results = {results!r}: must be records, rows or the path of a CSV file")
     return list(results)
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fuseablate.errors import InputError, SkippedWarning
+from fuseablate.errors import InputError, SkippedWarning, check_name
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.lock import LOCK, take
 from fuseablate.io.reading import MissingError, entries
@@ -111,6 +111,7 @@ class Store:
     root: Path
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
+        check_name("store", root)
         object.__setattr__(self, "root", Path(root))
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard, cast
 
 from torch import Tensor, nn
 
-from fuseablate.errors import InputError
+from fuseablate.errors import InputError, check_name
 from fuseablate.io.reading import MissingError
 from fuseablate.io.tensors import SpoiltError, load_tensors
 from fuseablate.network import build
@@ -43,6 +43,7 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     `build(spec).load_state_dict(load_weights(path))` puts it into the network. Nothing but
     tensors is read from the file. Raise `InputError` where it holds anything else.
     """
+    check_name("weights", path)
     state = _loaded(path)
     if not _is_state(state):
         raise InputError(f"{path}: holds no state dict, which has a tensor for each name")

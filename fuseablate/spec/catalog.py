@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fuseablate.errors import InputError, unknown
+from fuseablate.errors import InputError, check_name, unknown
 from fuseablate.io.reading import read_toml
 from fuseablate.plugins import load_named
 from fuseablate.spec.spec import Spec
@@ -33,6 +33,7 @@ def load_spec(name: str | Path) -> Spec:
     `NAME:FORM` is the spec in one of its forms. Raise `InputError` with the file, the row and
     the field where anything is wrong.
     """
+    check_name("spec", name)
     return _loaded(str(name), ())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fuseablate.errors import check_kind
 from fuseablate.io.display import Displayed
 from fuseablate.spec.keys import SPEC_KEYS, Size
 from fuseablate.spec.spec import Spec
@@ -64,6 +65,8 @@ def diff(before: Spec, after: Spec, size: Size | None = None) -> Difference:
     it follows there. The same network is one of the same layers, however its table is written.
     Raise `InputError` where a network cannot take images of that size.
     """
+    check_kind("before", before, Spec, "load_spec", "fusenet")
+    check_kind("after", after, Spec, "load_spec", "fusenet")
     sides = before.infer(size), after.infer(size)
     first, second = ({row.row.id: row for row in rows} for rows in sides)
     ids = list(first)

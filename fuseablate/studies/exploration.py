@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fuseablate.cost import limited, measure, spec_costs, summary
-from fuseablate.errors import InputError
+from fuseablate.errors import InputError, check_kind
 from fuseablate.io.display import Displayed
 from fuseablate.io.terminal import counted
 from fuseablate.space import Categorical, Census, Parameter, Space, amount, take_census
@@ -76,6 +76,7 @@ def explore(
     until then, which `census.interruption` tells. Raise `InputError` for a study without a space,
     an unknown cost, and where `spec` refuses a parameter.
     """
+    check_kind("spec", spec, Spec, "load_spec", "fusenet")
     called = str(space.path) if isinstance(space, Study) else str(space)
     study = space if isinstance(space, Study) else load_study(space)
     if study.search is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from fuseablate.engines import Asked, chosen_engine
-from fuseablate.errors import InputError, unknown
+from fuseablate.errors import InputError, check_kind, check_name, unknown
 from fuseablate.io.display import Displayed
 from fuseablate.report import Report, ReportOptions, of_study
 from fuseablate.report.differences import AnalysedVariant
@@ -114,7 +114,7 @@ def plan_study(
     `InputError` for bad input, as `run_study` does.
     """
     read = study if isinstance(study, Study) else load_study(study)
-    kept = store or Store.default()
+    kept = _kept(store)
     plan = make_plan(read, data_root)
     plan.check_teachers(kept)
     asked = Asked(workers=workers, threads=read.threads)
@@ -173,7 +173,7 @@ def run_study(
         shared_runs=shared_runs,
     )
     chosen = row.choose(asked)
-    kept = store or Store.default()
+    kept = _kept(store)
     plan = make_plan(read, data_root)
     result = execute(
         plan,
@@ -199,8 +199,9 @@ def load_result(
     `name` is that of the study, or of its folder; of several studies of one name, the one changed
     last is meant. Raise `InputError` where the store has none of that name.
     """
-    kept = store or Store.default()
-    folders = select_runs(kept, [name]).studies
+    kept = _kept(store)
+    check_name("study", name)
+    folders = select_runs(kept, [str(name)]).studies
     if not folders:
         known = [folder.name for folder in select_runs(kept, []).studies]
         raise unknown("study", name, known).within(str(kept.root))
@@ -228,6 +229,12 @@ def print_result(result: StudyResult, out: Console) -> None:
     """Print the report, and where the rest of the study lies."""
     print_report(result.report, out)
     out.print(f"Folder: {result.folder}", style="dim")
+
+
+def _kept(store: Store | None) -> Store:
+    kept = Store.default() if store is None else store
+    check_kind("store", kept, Store, "Store", "runs")
+    return kept
 
 
 class _Said:

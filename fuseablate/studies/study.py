@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fuseablate.errors import InputError, unknown
+from fuseablate.errors import InputError, check_name, unknown
 from fuseablate.io.checked import checked
 from fuseablate.io.display import Displayed
 from fuseablate.io.reading import read_toml
@@ -101,6 +101,7 @@ def load_study(name: str | Path) -> Study:
     Raise `InputError` with the file, the key, the value and the rule. Levels are tried on the
     spec by `design.expand`.
     """
+    check_name("study", name)
     path = Path(name)
     if path.suffix != ".toml" and not path.exists():
         shipped = shipped_studies()

@@ -10,7 +10,7 @@ import torch
 
 from fuseablate.data.augmentations import Augmentations
 from fuseablate.data.parts import Data
-from fuseablate.errors import InputError
+from fuseablate.errors import InputError, check_kind
 from fuseablate.network.stacking import can_stack
 from fuseablate.recipes import OPTIMIZER_CLASSES, Recipe, takes_weight_decay
 from fuseablate.runs import Record, Store, run_digest, teacher_cost, teacher_of
@@ -62,6 +62,10 @@ def train(
     before anything is written; a loss that is not finite is not an error but a record that says
     `failed`.
     """
+    check_kind("spec", spec, Spec, "load_spec", "fusenet")
+    check_kind("recipe", recipe, Recipe, "load_recipe", "standard")
+    check_kind("data", data, Data, "load_data", "cifar100")
+    check_kind("store", store, Store, "Store", "runs")
     order = Order(recipe, seed, progress or SilentProgress(), tested)
     (ended,) = train_stack(spec, data, [order], store=store, device=device, threads=threads)
     outcome = ended.outcome
