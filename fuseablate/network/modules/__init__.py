@@ -1,6 +1,7 @@
 """The torch modules of the layer algebra that torch itself does not have."""
 
-from fuseablate.network.modules.fast import DepthwiseConv2d, FastShift, PointwiseConv2d
+from fuseablate.network.modules.depthwise_conv import DepthwiseConv2d
+from fuseablate.network.modules.fast import FastShift, PointwiseConv2d
 from fuseablate.network.modules.joins import (
     AuxHead,
     Concat,

@@ -30,20 +30,6 @@ class PointwiseConv2d(nn.Conv2d):
         return y.permute(0, 3, 1, 2)
 
 
-class DepthwiseConv2d(nn.Conv2d):
-    """A same-padded depthwise convolution that on 1x1 maps reads the kernel's middle only.
-
-    All its other taps meet padding there. At 32x32 input the last rows of `fusenet` see such maps.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (N, C, H', W')."""
-        if x.shape[2:] != (1, 1):
-            return super().forward(x)
-        middle = self.weight[:, 0, self.kernel_size[0] // 2, self.kernel_size[1] // 2]
-        return x * middle.view(1, -1, 1, 1)
-
-
 class FastShift(Shift):
     """A shift that writes each number once, forwards and backwards.
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fuseablate.layers import Conv
+from fuseablate.network.modules.depthwise_conv import depthwise
 from fuseablate.network.modules.fast import shifted_runs
 from fuseablate.network.modules.joins import Sequential
 from fuseablate.network.modules.plain import standardised
@@ -79,9 +80,8 @@ class StackedConv2d(nn.Module):
         super().__init__()
         self.runs, self.conv = runs, conv
         self.is_pointwise = conv.kernel == (1, 1) and conv.padding == (0, 0)
-        # Without a bias a depthwise one whose map is 1x1 reads the kernel's middle only.
         same_padded = all(2 * p == k - 1 for p, k in zip(conv.padding, conv.kernel, strict=True))
-        self.is_scale = conv.groups == conv.cin == conv.cout and same_padded and not conv.bias
+        self.is_depthwise = conv.groups == conv.cin == conv.cout and same_padded and not conv.bias
         self.weight = _stacked(runs, conv.cout, conv.cin // conv.groups, *conv.kernel)
         self.bias = _stacked(runs, conv.cout) if conv.bias else None
 
@@ -92,9 +92,8 @@ class StackedConv2d(nn.Module):
             weight = standardised(weight)
         bias = None if self.bias is None else self.bias.flatten()
         channels, (down, right) = weight.shape[1], conv.stride
-        if self.is_scale and x.shape[2:] == (1, 1):
-            middle = weight[:, 0, weight.shape[2] // 2, weight.shape[3] // 2]
-            return x * middle.view(1, -1, 1, 1)
+        if self.is_depthwise:
+            return depthwise(x, weight, conv.stride)
         if self.is_pointwise and channels > 1:
             pixels = x[:, :, ::down, ::right].permute(0, 2, 3, 1)
             matrices = weight.view(runs * conv.groups, -1, channels)
