@@ -44,10 +44,10 @@ def _fast_conv(conv: layers.Conv) -> nn.Module:
     return _conv(conv)
 
 
-def _norm(norm: layers.Norm) -> nn.Module:
+def _norm(norm: layers.Norm, kind: type[nn.BatchNorm2d] = nn.BatchNorm2d) -> nn.Module:
     if norm.groups:
         return nn.GroupNorm(norm.groups, norm.channels, eps=norm.eps)
-    return nn.BatchNorm2d(norm.channels, eps=norm.eps, momentum=norm.momentum)
+    return kind(norm.channels, eps=norm.eps, momentum=norm.momentum)
 
 
 def _pool(pool: layers.Pool) -> nn.Module:
@@ -97,6 +97,7 @@ PRIMITIVE_MODULES: ModuleTable = {
 FAST_MODULES: ModuleTable = {
     **PRIMITIVE_MODULES,
     layers.Conv: _fast_conv,
+    layers.Norm: lambda norm: _norm(norm, modules.FastBatchNorm2d),
     layers.Shift: lambda shift: modules.FastShift(shift.kernel, shift.stride),
 }
 NamedModules = Iterable[tuple[str, nn.Module]]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fuseablate import build, load_spec
 from fuseablate.layers import Seq
 from fuseablate.network.builder import PRIMITIVE_MODULES, to_module
+from fuseablate.network.stacking import stacked
 from fuseablate.spec.spec import Spec
 
 
@@ -112,6 +116,35 @@ def test_fast_is_the_same_function(case: str, dtype: torch.dtype, spec: Spec) ->
         assert other is not None
         limit = tolerance * max(float(plain_grad.abs().max()), 1e-6)
         assert torch.allclose(plain_grad, other, rtol=10 * tolerance, atol=10 * limit)
+
+
+class _NormGradients(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Takes down how the gradients of batch norms lie in memory, and their inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.strides: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.ops.aten.native_batch_norm_backward.default:
+            self.strides.append((args[0].stride(), args[1].stride()))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_gradients_of_norms_lie_as_their_inputs(runs: int, spec: Spec) -> None:
+    # Where they do not, a batch norm goes backwards number by number.
+    form = torch.channels_last
+    networks = [build(spec, seed, fast=True).to(memory_format=form) for seed in range(runs)]
+    network = networks[0] if runs == 1 else stacked(spec.layers((32, 32)), networks)
+    images = torch.randn(4, 3 * runs, 32, 32).contiguous(memory_format=form)
+    loss = network(images).square().sum()
+    with _NormGradients() as seen:
+        loss.backward()
+    assert len(seen.strides) == 46
+    assert all(of_y == of_x for of_y, of_x in seen.strides)
 
 
 @pytest.mark.parametrize("fast", [False, True])

@@ -1,7 +1,7 @@
 """The torch modules of the layer algebra that torch itself does not have."""
 
 from fuseablate.network.modules.depthwise_conv import DepthwiseConv2d
-from fuseablate.network.modules.fast import FastShift, PointwiseConv2d
+from fuseablate.network.modules.fast import FastBatchNorm2d, FastShift, PointwiseConv2d
 from fuseablate.network.modules.joins import (
     AuxHead,
     Concat,
@@ -49,6 +49,7 @@ __all__ = [
     "DepthwiseConv2d",
     "DropPath",
     "Dropout",
+    "FastBatchNorm2d",
     "FastShift",
     "Gate",
     "LayerNorm2d",

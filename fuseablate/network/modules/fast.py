@@ -30,6 +30,34 @@ class PointwiseConv2d(nn.Conv2d):
         return y.permute(0, 3, 1, 2)
 
 
+class FastBatchNorm2d(nn.BatchNorm2d):
+    """A batch norm that is fast backwards, too: see `laid_as`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the input's shape."""
+        return laid_as(x, super().forward(x))
+
+
+def laid_as(x: Tensor, y: Tensor) -> Tensor:
+    """Return `y`, a norm's output, whose gradient is brought to the strides of the input `x`.
+
+    A batch norm on a CPU has a fast backward where both lie alike, and else goes number by number,
+    five times as slow: where the gradient is a slice of a concatenation's, or where the strides of
+    a 1x1 map, of which most do not matter, are others.
+    """
+    is_last = x.is_contiguous(memory_format=torch.channels_last)
+    if y.requires_grad and y.device.type == "cpu" and is_last:
+        strides = x.stride()
+
+        def hook(grad: Tensor) -> Tensor:
+            if grad.stride() == strides:
+                return grad
+            return grad.new_empty_strided(grad.shape, strides).copy_(grad)
+
+        y.register_hook(hook)  # type: ignore[no-untyped-call]
+    return y
+
+
 class FastShift(Shift):
     """A shift that writes each number once, forwards and backwards.
 

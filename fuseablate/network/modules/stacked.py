@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from fuseablate.layers import Conv
 from fuseablate.network.modules.depthwise_conv import depthwise
-from fuseablate.network.modules.fast import shifted_runs
+from fuseablate.network.modules.fast import laid_as, shifted_runs
 from fuseablate.network.modules.joins import Sequential
 from fuseablate.network.modules.plain import standardised
 from fuseablate.network.modules.random import Dropout, DropPath
@@ -138,7 +138,7 @@ class StackedBatchNorm2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the input's shape."""
-        return F.batch_norm(
+        y = F.batch_norm(
             x,
             self.running_mean.flatten(),
             self.running_var.flatten(),
@@ -148,6 +148,7 @@ class StackedBatchNorm2d(nn.Module):
             self.momentum,
             self.eps,
         )
+        return laid_as(x, y)
 
 
 class StackedGroupNorm(nn.Module):
