@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         explored = explore(
             spec,
             args.space,
-            budget=dict(args.budget) or None,
+            budget=limits(args.budget) or None,
             size=args.input,
             samples=args.samples or SAMPLES,
             seed=args.seed,
@@ -105,6 +106,18 @@ def budget(text: str) -> tuple[str, int | str]:
     except ValueError as error:
         raise InputError(f"{text}: {error}") from None
     return name, limit if isinstance(limit, int) else most
+
+
+def limits(budgets: Iterable[tuple[str, int | str]]) -> dict[str, int | str]:
+    """Return the limits by their costs; an `InputError` names the two of one cost."""
+    by_cost: dict[str, int | str] = {}
+    for name, most in budgets:
+        if name in by_cost:
+            raise InputError(
+                f"--budget: {name}={by_cost[name]} and {name}={most}: give one of them"
+            )
+        by_cost[name] = most
+    return by_cost
 
 
 class _Progress:

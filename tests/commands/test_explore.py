@@ -289,6 +289,10 @@ def test_nothing_within_the_budget_is_said(
         (["--budget", "params=0"], "params=0: must be at least 1"),
         (["--budget", "mac=3"], "did you mean 'macs'"),
         (["--budget", "macs"], "not of the form COST=N"),
+        (
+            ["--budget", "macs=3k", "--budget", "params=1", "--budget", "macs=baseline"],
+            "--budget: macs=3000 and macs=baseline: give one of them",
+        ),
         (["--samples", "0"], "'0' is not a whole number of at least 1"),
         (["--input", "x"], "'x' is not a size"),
     ],

@@ -85,15 +85,13 @@ def _variants(report: AnalysedComparison, section: Section, label: str) -> list[
         or f"{title}. {report.comparison.setting}. {typographic(section.conclusion)}"
     )
     # Of a variant of which a run diverged, the mean of the others says nothing.
-    whole = [row for row in section.rows if not row.variant.diverged]
-    best = max((row.mean for row in whole if row.mean is not None), default=None)
+    means = [None if row.variant.diverged else row.mean for row in section.rows]
+    best = max(filter(None, means), default=None)
     columns = section.columns
 
-    def cells(row: AnalysedVariant) -> list[str]:
+    def cells(row: AnalysedVariant, mean: float | None) -> list[str]:
         return [
-            rf"\textbf{{{text}}}"
-            if column.name == "score" and best and row.mean == best and not row.variant.diverged
-            else text
+            rf"\textbf{{{text}}}" if column.name == "score" and mean and mean == best else text
             for column in columns
             for text in (_cell(column, row),)
         ]
@@ -101,7 +99,10 @@ def _variants(report: AnalysedComparison, section: Section, label: str) -> list[
     return _float(
         ["Variant", *(_head(column, report.metric_title) for column in columns)],
         [column.left for column in columns],
-        [[_name(row.variant.name), *cells(row)] for row in section.rows],
+        [
+            [_name(row.variant.name), *cells(row, mean)]
+            for row, mean in zip(section.rows, means, strict=True)
+        ],
         rf"\caption{{{latex(said)}}}\label{{{label}}}",
         [*_edits(section), *section.method, *report.comparison.notes],
         marked=any(row.holds == ANY_SPREADS for row in section.rows),
