@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +92,20 @@ def test_the_parents_side_does_not_import_torch() -> None:
     modules = ", ".join(f"fuseablate.engines.{name}" for name in ("local", "workers", "worker"))
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+
+
+def test_a_worker_looks_for_garbage_among_what_it_makes_itself(tmp_path: Path) -> None:
+    code = """
+import gc, json, sys
+from fuseablate.engines import Job, worker
+progress = worker.ParentProgress(print, 1, worker.Orders)
+worker.train_job(Job.of(json.loads(sys.argv[1])), "cpu", progress)
+print(gc.isenabled(), gc.get_freeze_count() > len(gc.get_objects()), "torch" in sys.modules)
+"""
+    job = json.dumps(replace(small_job(tmp_path, 0), key="0" * 64).to_dict())
+    done = subprocess.run(
+        [sys.executable, "-c", code, job], capture_output=True, text=True, check=True
+    )
+    refused, last = done.stdout.splitlines()
+    assert "its content is that of the run" in refused
+    assert last == "True True True"
