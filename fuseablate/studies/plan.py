@@ -19,7 +19,7 @@ from fuseablate.engines import Job
 from fuseablate.errors import InputError
 from fuseablate.layers import Cost
 from fuseablate.plugins import plugin_sources
-from fuseablate.recipes import Recipe
+from fuseablate.recipes import Recipe, changed
 from fuseablate.runs import Manifest, Record, Store, run_digests, teacher_of
 from fuseablate.seeds import SeedPlan
 from fuseablate.spec import Size, Spec
@@ -202,10 +202,10 @@ class Plan:
 
     def check_teachers(self, store: Store) -> None:
         """Refuse a run to come whose recipe names a teacher that cannot teach it."""
-        for run in self.runs:
-            recipe = run.variant.recipe
-            if recipe.teacher is None or run.record(store):
-                continue
+        recipes = [run.variant.recipe for run in self.runs if not run.record(store)]
+        if not self.folder(store).exists():  # once begun it may have no more use for one
+            recipes += _sampled(self.study, "teacher")
+        for recipe in recipes:
             try:
                 teacher_of(store, recipe, self.data)
             except InputError as error:
@@ -244,7 +244,10 @@ def make_plan(study: Study, root: Path | str | None) -> Plan:
     place = str(where) if where else None
     source = {"name": study.data.name, "root": place, **study.data.options}
     design = expand(study, data.image_size, data.classes)
-    for recipe in (*(variant.recipe for variant in design.variants), *_sampled_batches(study)):
+    for recipe in (
+        *(variant.recipe for variant in design.variants),
+        *_sampled(study, "batch_size"),
+    ):
         try:
             recipe.check_images(len(data.train), data.title)
         except InputError as error:
@@ -260,13 +263,13 @@ def make_plan(study: Study, root: Path | str | None) -> Plan:
         raise error.within(f"{study.path}: tune") from None
 
 
-def _sampled_batches(study: Study) -> Iterator[Recipe]:
-    """Yield the recipe with each batch size that a search or a tuning tries beforehand."""
+def _sampled(study: Study, field: str) -> Iterator[Recipe]:
+    """Yield the recipe with each value of a field that a search or a tuning tries beforehand."""
     varied = study.search or study.tune
     for parameter in varied.parameters if varied else ():
         for value in parameter.samples():
-            if size := parameter.changes(value).get("batch_size"):
-                yield study.recipe.replace(batch_size=size)
+            if tried := parameter.changes(value).get(field):
+                yield changed(study.recipe, {field: tried})
 
 
 @lru_cache(maxsize=1024)  # the seeds of so many variants, however they take turns

@@ -186,20 +186,35 @@ def test_a_diverged_run_cannot_teach(store: Store) -> None:
     refused(store, taught(record), r"teacher.run = \w+: the run failed; name one that finished")
 
 
-def test_a_study_is_refused_before_its_first_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text("""
-title = "Mine"
-question = "What?"
-data = { name = "generated", classes = 4, train_images = 40, test_images = 2 }
-seeds = [0]
+ONE_FACTOR = """
 design = "one-factor"
 [[factors]]
 name = "teacher"
 levels = [{ name = "some", recipe = { teacher = "0123456789abcdef" } }]
-""")
+"""
+SEARCH = """
+design = "search"
+[search]
+n_trials = 2
+finalists = { best = 1, seeds = [9] }
+[[search.parameters]]
+name = "teacher"
+kind = "categorical"
+choices = { none = [], some = { recipe = { teacher = "0123456789abcdef" } } }
+"""
+
+
+@pytest.mark.parametrize("design", [ONE_FACTOR, SEARCH])
+def test_a_study_is_refused_before_its_first_run(
+    design: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"""
+title = "Mine"
+question = "What?"
+data = {{ name = "generated", classes = 4, train_images = 40, test_images = 2 }}
+seeds = [0]
+{design}""")
     runs = tmp_path / "runs"
     assert main(["study", "run", str(path), "--dry-run", "--runs", str(runs)]) == 2
     error = capsys.readouterr().err
