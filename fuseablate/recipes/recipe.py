@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -221,8 +222,21 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:
         fresh = {key: None for keys in OPTIMIZERS.values() for key in keys}
         fresh["optimizer_options"] = {}
-    label = " ".join(f"{key}={value}" for key, value in changes.items())
+    label = " ".join(f"{key}={_written(value)}" for key, value in changes.items())
     return recipe.replace(**{"name": f"{recipe.name} {label}", **fresh, **changes})
+
+
+def _written(value: Any) -> str:
+    """Return a value in words: tables and lists, such as a schedule, as TOML has them."""
+    return _toml(value) if isinstance(value, Mapping | list | tuple) else str(value)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {_toml(entry)}' for key, entry in value.items())} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def changes_of(recipe: Recipe, base: Recipe) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from fuseablate.errors import InputError
 from fuseablate.recipes.load import load_recipe, shipped_recipes
-from fuseablate.recipes.recipe import Recipe
+from fuseablate.recipes.recipe import Recipe, changed, changes_of
 from fuseablate.recipes.schedules import Cosine, MultiStep
 from fuseablate.training.schedule import learning_rate
 
@@ -262,3 +263,18 @@ def test_a_base_that_is_wrong_is_one_line_with_the_files(tmp_path: Path) -> None
     path.write_text('base = "standard"\nepoch = 3\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"mine\.toml: unknown key 'epoch'; did you mean 'epochs'"):
         load_recipe(path)
+
+
+def test_the_name_of_a_changed_recipe_reads_as_toml() -> None:
+    table = tomllib.loads(
+        'schedule = { kind = "multistep", milestones = [1, 2] }\n'
+        'augment = ["TrivialAugmentWide", { name = "RandomErasing", options = { p = 0.25 } }]\n'
+        "nesterov = true\nlr = 0.1\n"
+    )
+    quick = load_recipe("quick")
+    said = changes_of(changed(quick, table), quick)
+    assert said == (
+        'schedule={ kind = "multistep", milestones = [1, 2] } '
+        'augment=["TrivialAugmentWide", { name = "RandomErasing", options = { p = 0.25 } }] '
+        "nesterov=True lr=0.1"
+    )
