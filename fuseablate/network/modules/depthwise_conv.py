@@ -24,15 +24,15 @@ Pair = tuple[int, int]
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A same-padded depthwise convolution without a bias: `depthwise` as a module."""
+    """A same-padded depthwise convolution without a bias: `depthwise_conv` as a module."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, C, H', W')."""
         down, right = self.stride
-        return depthwise(x, self.weight, (down, right))
+        return depthwise_conv(x, self.weight, (down, right))
 
 
-def depthwise(x: Tensor, weight: Tensor, stride: Pair) -> Tensor:
+def depthwise_conv(x: Tensor, weight: Tensor, stride: Pair) -> Tensor:
     """Return (N, C, H', W') of (N, C, H, W), same-padded, by kernels (C, 1, kh, kw) of odd sides.
 
     All gradients equal those of torch's own convolution to rounding.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fuseablate.layers import Conv
-from fuseablate.network.modules.depthwise_conv import depthwise
+from fuseablate.network.modules.depthwise_conv import depthwise_conv
 from fuseablate.network.modules.fast import laid_as, shifted_runs
 from fuseablate.network.modules.joins import Sequential
 from fuseablate.network.modules.plain import standardised
@@ -93,7 +93,7 @@ class StackedConv2d(nn.Module):
         bias = None if self.bias is None else self.bias.flatten()
         channels, (down, right) = weight.shape[1], conv.stride
         if self.is_depthwise:
-            return depthwise(x, weight, conv.stride)
+            return depthwise_conv(x, weight, conv.stride)
         if self.is_pointwise and channels > 1:
             pixels = x[:, :, ::down, ::right].permute(0, 2, 3, 1)
             matrices = weight.view(runs * conv.groups, -1, channels)
