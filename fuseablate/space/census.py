@@ -162,7 +162,7 @@ def draw_assignments(space: Space, count: int, draw: random.Random) -> Iterator[
     for _ in range(count):
         params: dict[str, Value] = {}
         for parameter, listed in values:
-            if not is_active(parameter, params):
+            if parameter.when and not is_active(parameter, params):
                 continue
             params[parameter.name] = value_at(parameter, listed, draw.random())
         yield params

@@ -138,14 +138,16 @@ class RowEditor:
         if divisor not in self._edited:
             self._edited[divisor] = [{} for _ in self._rows]
         edited_rows = []
-        for place, remembered in enumerate(self._edited[divisor]):
-            mine = plan.pick[place](texts)
+        for original, pick, remembered in zip(
+            self._originals, plan.pick, self._edited[divisor], strict=True
+        ):
+            mine = pick(texts)
             try:
                 edited = remembered[mine]
             except KeyError:
                 self._held += 1
                 edits = [(edit, edit.target in plan.explicit) for edit in map(Edit.parse, mine)]
-                edited = edit_row(self._originals[place], edits, divisor, self._known.of)
+                edited = edit_row(original, edits, divisor, self._known.of)
                 remembered[mine] = edited
             edited_rows.append(edited)
         return edited_rows

@@ -32,6 +32,7 @@ def factor_of(value: str) -> float | None:
     return float(match[1]) if match else None
 
 
+@functools.lru_cache(maxsize=4096)
 def factors(field: str, value: str) -> Mapping[str, float]:
     """Return the factor of each dimension that `scale.<field>=<value>` names.
 
@@ -73,11 +74,9 @@ def channels_of(op: type[Row], values: Mapping[str, Any]) -> dict[str, Any]:
 
 def wider(row: Row, channels: Mapping[str, Any], factor: float, divisor: int) -> dict[str, Any]:
     """Return the channel counts of a row (`channels_of`) in another width."""
-    return {
-        name: with_each(count, functools.partial(_wide, factor, row.step(name, divisor)))
-        for name, count in channels.items()
-    }
+    return {name: _wide(count, factor, row.step(name, divisor)) for name, count in channels.items()}
 
 
-def _wide(factor: float, step: int, count: int) -> int:
-    return scaled(count * factor, step)
+@functools.lru_cache(maxsize=4096)  # many rows have few numbers of channels
+def _wide(count: Any, factor: float, step: int) -> Any:
+    return with_each(count, lambda channels: scaled(channels * factor, step))
