@@ -6,12 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
 from fuseablate.engines.base import Job
+from fuseablate.io.interpreter import python_like_this
 
 MODULE = "fuseablate.engines.worker"
 _PIECE = 1 << 16
@@ -30,19 +30,16 @@ class WorkerProcess:
 
         Without `log` they go to the standard error.
         """
-        # The worker imports what this process would, wherever it was started from; -P keeps a
-        # user's random.py in the current folder from standing in for Python's.
-        paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
-        command = [sys.executable, "-P", "-X", "faulthandler", "-m", MODULE]
+        python, environment = python_like_this()
         errors = log.open("ab") if log else None
         try:
             self._process = subprocess.Popen(
-                [*command, device, str(os.getpid())],
+                [*python, "-X", "faulthandler", "-m", MODULE, device, str(os.getpid())],
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, "PYTHONPATH": paths},
+                env=environment,
             )
         finally:
             if errors:
