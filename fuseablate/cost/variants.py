@@ -11,7 +11,17 @@ from fuseablate.errors import InputError
 from fuseablate.layers import Cost, Layer, Residual, Shape, Sum, contains
 from fuseablate.ops import Row, Settings
 from fuseablate.ops.row import ByChannels
-from fuseablate.spec import IMAGE_CHANNELS, SPEC_KEYS, Edit, Edited, Editor, KnownRow, Size, Spec
+from fuseablate.spec import (
+    IMAGE_CHANNELS,
+    SPEC_KEYS,
+    Edit,
+    Edited,
+    Editor,
+    KnownRow,
+    Size,
+    Spec,
+    steady_hash,
+)
 
 COSTED_ROWS = 1_000_000  # rows at an input shape whose costs are remembered at most
 
@@ -20,7 +30,7 @@ class Counted(NamedTuple):
     """A variant in numbers."""
 
     table: int
-    """Differs where the fields of rows or the spec's keys do."""
+    """Differs where the fields of rows or the spec's keys do; the same in every process."""
     cost: Cost
     """That of one image."""
     others: Mapping[str, float]
@@ -77,6 +87,7 @@ class Variants:
         self._maps: list[_Maps] = []
         self._images: dict[tuple[Size, int, float], int] = {}  # the maps that a network begins with
         self._numbers: dict[tuple[object, ...], int] = {}  # of the maps, by settings and shapes
+        self._heads: dict[tuple[object, ...], int] = {}  # hashes of keys and ids
         self._held = 0
 
     def count(self, texts: Sequence[str]) -> Counted | None:
@@ -109,8 +120,14 @@ class Variants:
         if self._whole:
             parts = [row.part for row in passed if row.part]
             others |= {kind.name: kind.total(parts) for kind in self._whole}
+        fields = (*keys.values(), *edited.rows.ids)
+        try:
+            head = self._heads[fields]
+        except KeyError:
+            self._held += 1
+            head = self._heads[fields] = steady_hash(fields)
         return Counted(
-            hash((*keys.values(), *edited.rows.ids, *[known.hash for known in edited.rows.known])),
+            hash((head, *[known.hash for known in edited.rows.known])),
             Cost.total([row.cost for row in passed]),
             others,
         )
@@ -122,6 +139,7 @@ class Variants:
             self._maps.clear()
             self._numbers.clear()
             self._images.clear()
+            self._heads.clear()
             self._held = 0
         if (own, classes, dropout) not in self._images:
             # The other settings change no cost: norms' numbers, and what is dropped in training.

@@ -11,7 +11,7 @@ from fuseablate.spec.difference import Change, Difference, RowDifference, change
 from fuseablate.spec.editor import Edited, Editor
 from fuseablate.spec.edits import Edit
 from fuseablate.spec.keys import IMAGE_CHANNELS, SPEC_KEYS, Size, parse_size, plain_size
-from fuseablate.spec.known_rows import KnownRow
+from fuseablate.spec.known_rows import KnownRow, steady_hash
 from fuseablate.spec.selectors import select
 from fuseablate.spec.spec import Spec, to_toml
 from fuseablate.spec.table import InferredRow
@@ -37,5 +37,6 @@ __all__ = [
     "plain_size",
     "select",
     "shipped_specs",
+    "steady_hash",
     "to_toml",
 ]

@@ -7,6 +7,7 @@ so of each only the channels are kept, and the row itself is made again where it
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from fuseablate.errors import InputError
@@ -14,6 +15,18 @@ from fuseablate.ops import Row
 from fuseablate.spec.scaling import channels_of, wider
 
 Widths = tuple[Any, ...]
+
+
+def steady_hash(value: object) -> int:
+    """Return a hash that is the same in every process; Python's own of a text is not.
+
+    value: a number, a text or None, or a tuple of such. Equal ones have the same hash.
+    """
+    if isinstance(value, int | float):
+        return hash(value)
+    if isinstance(value, tuple):
+        return hash(tuple(map(steady_hash, value)))
+    return int.from_bytes(hashlib.blake2b(repr(value).encode(), digest_size=7).digest())
 
 
 class _Kind:
@@ -38,7 +51,7 @@ class KnownRow:
 
     def __init__(self, kind: _Kind, channels: Widths) -> None:
         self.kind, self.channels = kind, channels
-        self.hash = hash((kind.hash, channels))
+        self.hash = hash((kind.hash, *map(steady_hash, channels)))
 
     @property
     def row(self) -> Row:
@@ -63,7 +76,7 @@ class KnownRows:
         others = [item for item in values.items() if item[0] not in channels]
         key = (row.op, *channels, *others)
         if key not in self._kinds:
-            self._kinds[key] = _Kind(row, tuple(channels), hash(key))
+            self._kinds[key] = _Kind(row, tuple(channels), steady_hash(key))
         return self._known(self._kinds[key], tuple(channels.values()))
 
     def wider(self, known: KnownRow, factor: float, divisor: int) -> KnownRow:
