@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from fuseablate.plugins.content import content_of, file_of, plugin_of
 from fuseablate.plugins.files import load_named, load_plugin, plugin_sources, run_plugins
-from fuseablate.plugins.registry import Registry, register
+from fuseablate.plugins.registry import Registry, added, register
 
 __all__ = [
     "Registry",
+    "added",
     "content_of",
     "file_of",
     "load_named",

@@ -7,7 +7,8 @@ assignment means, whether it may be trained (`Admission`), and what all of them 
 from __future__ import annotations
 
 from fuseablate.space.admission import Admission, Refusal
-from fuseablate.space.census import Census, draw_assignments, take_census
+from fuseablate.space.census import Census, take_census
+from fuseablate.space.counting import draw_assignments
 from fuseablate.space.fields import Amount, Name, Seeds, Text, Texts, Value, amount, fit_name
 from fuseablate.space.parameters import Categorical, IntRange, Parameter, value_at
 from fuseablate.space.space import (

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import gc
 import heapq
-import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
-from fuseablate.cost import SUMMARY, Variants, within
-from fuseablate.space.fields import Value
-from fuseablate.space.parameters import Parameter, value_at
-from fuseablate.space.space import Assignment, Space, assignments, is_active, size_of
+from fuseablate.cost import within
+from fuseablate.io.cores import usable_cores
+from fuseablate.space.counting import Counting, Writer, counted
+from fuseablate.space.space import Assignment, Space, size_of
 from fuseablate.spec import Size
 
 TELL_EVERY = 500  # assignments between two calls of `tell`
+SHARE = 10_000  # assignments that are worth a process
 
 
 @dataclass(frozen=True)
@@ -77,46 +77,42 @@ def take_census(
     """Look at every assignment of a space of at most `samples`, or draw so many of a larger one.
 
     `limits` are the most that a network may cost, by the name of the cost; `few` is how many of
-    the cheapest and of the largest are kept. Ctrl-C ends the census with what there is so far.
+    the cheapest and of the largest are kept. As many processes count as there are usable cores and
+    shares of the assignments, which changes no result. Ctrl-C ends the census with what there is
+    so far.
     """
     total = size_of(space)
     whole = total is not None and total <= samples
     census = Census(total, total if whole and total is not None else samples, seed)
-    every = assignments(space) if whole else draw_assignments(space, samples, random.Random(seed))
-    names = tuple(dict.fromkeys((*SUMMARY, *limits)))
-    write = _Writer(space)
+    counting = Counting(space, size, tuple(limits), None if whole else samples, seed)
+    processes = max(1, min(usable_cores(), census.planned // SHARE))
     tables: set[int] = set()
     low = _Best(few, -1)
     high = _Best(few, 1)
     try:
-        with _no_collector():
-            variants = Variants(space.spec, size, limits)
-            for number, params in enumerate(every):
-                texts = write(params)
-                counted = variants.count(texts)
+        with _no_collector(), closing(counted(counting, processes)) as counts:
+            for number, (params, count) in enumerate(counts):
                 census.seen += 1
                 if census.seen % TELL_EVERY == 0:
                     tell(census)
-                if counted is None:
+                if count is None:
                     continue
                 census.networks += 1
-                if counted.table in tables:
+                table, costs = count
+                if table in tables:
                     continue
-                tables.add(counted.table)
-                known = counted.costs
-                costs = {name: known[name] for name in names}
+                tables.add(table)
                 census.costs.append(costs)
                 if not within(costs, limits):
                     continue
                 census.within += 1
-                table = CountedTable(costs, number, tuple(texts))
-                low.offer(table)
-                high.offer(table)
-            del variants  # at once, before the collector looks through what it remembers
+                low.offer(costs, number, params)
+                high.offer(costs, number, params)
     except KeyboardInterrupt as stop:
         census.interruption = stop
     tell(census)
-    census.cheapest, census.largest = low.tables(), high.tables()
+    write = Writer(space)
+    census.cheapest, census.largest = low.tables(write), high.tables(write)
     return census
 
 
@@ -141,54 +137,19 @@ class _Best:
 
     def __init__(self, few: int, sign: int) -> None:
         self._few, self._sign = few, sign
-        self._heap: list[tuple[float, float, int, CountedTable]] = []  # the first goes next
+        self._heap: list[tuple[float, float, int, Mapping[str, float], Assignment]] = []
 
-    def offer(self, table: CountedTable) -> None:
-        macs, params = table.rank
-        entry = (self._sign * macs, self._sign * params, -table.number, table)
+    def offer(self, costs: Mapping[str, float], number: int, params: Assignment) -> None:
+        # The first goes next. No two numbers are equal, so that what follows is not compared.
+        entry = (self._sign * costs["macs"], self._sign * costs["params"], -number, costs, params)
         if len(self._heap) < self._few:
             heapq.heappush(self._heap, entry)
         else:
             heapq.heappushpop(self._heap, entry)
 
-    def tables(self) -> list[CountedTable]:
+    def tables(self, write: Writer) -> list[CountedTable]:
         """Return them, the best first."""
-        return [entry[-1] for entry in sorted(self._heap, reverse=True)]
-
-
-def draw_assignments(space: Space, count: int, draw: random.Random) -> Iterator[Assignment]:
-    """Yield so many assignments, each parameter drawn evenly from its values or on its scale."""
-    values = [(parameter, parameter.values()) for parameter in space.parameters]
-    for _ in range(count):
-        params: dict[str, Value] = {}
-        for parameter, listed in values:
-            if parameter.when and not is_active(parameter, params):
-                continue
-            params[parameter.name] = value_at(parameter, listed, draw.random())
-        yield params
-
-
-class _Writer:
-    """Writes assignments as edits; those of a parameter with listed values only once."""
-
-    def __init__(self, space: Space) -> None:
-        self._parameters = space.parameters
-        self._known: Mapping[str, dict[tuple[type, Value], tuple[str, ...]]] = {
-            entry.name: {} for entry in space.parameters if entry.values() is not None
-        }
-
-    def __call__(self, params: Assignment) -> list[str]:
-        texts: list[str] = []
-        for parameter in self._parameters:
-            if parameter.name in params:
-                texts += self._edits(parameter, params[parameter.name])
-        return texts
-
-    def _edits(self, parameter: Parameter, value: Value) -> tuple[str, ...]:
-        known = self._known.get(parameter.name)
-        if known is None:
-            return parameter.edits(value)
-        key = (type(value), value)  # true and 1 are equal, and written otherwise
-        if key not in known:
-            known[key] = parameter.edits(value)
-        return known[key]
+        return [
+            CountedTable(costs, -negative, tuple(write(params)))
+            for _, _, negative, costs, params in sorted(self._heap, reverse=True)
+        ]

@@ -72,7 +72,8 @@ def explore(
     names, to numbers, to `"4.2M"` or to `"baseline"`; None is the study's own. `size` (H, W) is by
     default that of the study's images. A space of up to `samples` assignments is listed whole; of
     a larger one so many are drawn, by `seed`. `top` is how many of the cheapest and of the largest
-    are kept; `progress` is called every few hundred assignments. Ctrl-C ends it with what was seen
+    are kept; `progress` is called every few hundred assignments. Many are counted by several
+    processes, on all usable cores, which changes no result. Ctrl-C ends it with what was seen
     until then, which `census.interruption` tells. Raise `InputError` for a study without a space,
     an unknown cost, and where `spec` refuses a parameter.
     """

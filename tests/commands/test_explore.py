@@ -18,8 +18,9 @@ import pytest
 from fuseablate.commands import explore as command
 from fuseablate.commands.program import main
 from fuseablate.space import census as module
-from fuseablate.space.census import Census, draw_assignments, take_census
+from fuseablate.space.census import Census, take_census
 from fuseablate.space.census_table import Bin, histogram, table_edits
+from fuseablate.space.counting import draw_assignments
 from fuseablate.space.parameters import FloatRange
 from fuseablate.space.space import Space
 from fuseablate.spec import load_spec
@@ -167,12 +168,16 @@ def test_values_are_drawn_evenly_on_their_scale(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("steps", "seconds"), [([], 25), ([0.125], 40), ([None], 80)], ids=["none", "nine", "any"]
+    ("steps", "seconds"), [([], 20), ([0.125], 30), ([None], 80)], ids=["none", "nine", "any"]
 )
 def test_a_hundred_thousand_variants_take_seconds(
     steps: list[float | None], seconds: float
 ) -> None:
-    """CPU seconds, with headroom for a busy machine; `steps` are those of `scale.width`."""
+    """`steps` are those of `scale.width`.
+
+    Seconds of the clock. The first two are to take at most 20 on two cores that do nothing else,
+    and took 9 and 17 there; what is over is headroom. One core, or a busy machine, takes longer.
+    """
     search = load_study(STUDY_FILES / "search.toml").search
     assert search
     widths = [
@@ -180,9 +185,9 @@ def test_a_hundred_thousand_variants_take_seconds(
         for step in steps
     ]
     space = Space.of(load_spec("fusenet"), [*search.parameters, *widths])
-    start = time.process_time()
+    start = time.monotonic()
     census = take_census(space, (32, 32), {"macs": 4_123_392}, samples=100_000, seed=0, few=3)
-    assert time.process_time() - start < seconds
+    assert time.monotonic() - start < seconds
     assert census.networks > 90_000
 
 
