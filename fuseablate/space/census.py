@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from fuseablate.cost import within
 from fuseablate.io.cores import usable_cores
-from fuseablate.space.counting import Counting, Writer, counted
+from fuseablate.space.counting import Counting, Writer, counted_assignments
 from fuseablate.space.space import Assignment, Space, size_of
 from fuseablate.spec import Size
 
@@ -90,7 +90,7 @@ def take_census(
     low = _Best(few, -1)
     high = _Best(few, 1)
     try:
-        with _no_collector(), closing(counted(counting, processes)) as counts:
+        with _no_collector(), closing(counted_assignments(counting, processes)) as counts:
             for number, (params, count) in enumerate(counts):
                 census.seen += 1
                 if census.seen % TELL_EVERY == 0:

@@ -29,7 +29,7 @@ from fuseablate.spec import Size
 
 BLOCK = 250  # assignments that a process counts at a time; a pipe holds what comes of a few blocks
 COUNTED_PARTS = ("ops", "activations", "costs")  # kinds of parts that a count depends on
-Count = tuple[int, Mapping[str, float]] | None
+CountedCosts = tuple[int, Mapping[str, float]] | None
 """What tells the table from others, and its costs by name; None where there is no network."""
 
 
@@ -58,7 +58,9 @@ class Counting:
             yield block
 
 
-def counted(counting: Counting, processes: int) -> Generator[tuple[Assignment, Count], None, None]:
+def counted_assignments(
+    counting: Counting, processes: int
+) -> Generator[tuple[Assignment, CountedCosts], None, None]:
     """Yield each assignment with its count.
 
     What was to be counted by another process that can't be started, can't import a part that was
@@ -100,11 +102,11 @@ class _Other:
             with cast("IO[bytes]", self._process.stdin) as pipe:
                 pipe.write(pickled)
 
-    def counts(self) -> list[Count] | None:
+    def counts(self) -> list[CountedCosts] | None:
         """Return those of its next block; None where there are none to come."""
         if self._process:
             with suppress(EOFError, pickle.UnpicklingError):  # it has died
-                counts: list[Count] = pickle.load(cast("IO[bytes]", self._process.stdout))
+                counts: list[CountedCosts] = pickle.load(cast("IO[bytes]", self._process.stdout))
                 return counts
             self.end()
         return None
@@ -143,7 +145,7 @@ class _Counter:
         self._write = Writer(counting.space)
         self._variants = Variants(counting.space.spec, counting.size, counting.limits)
 
-    def count(self, params: Assignment) -> Count:
+    def count(self, params: Assignment) -> CountedCosts:
         counted = self._variants.count(self._write(params))
         if counted is None:
             return None
