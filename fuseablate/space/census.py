@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 from fuseablate.cost import within
 from fuseablate.io.cores import usable_cores
-from fuseablate.space.counting import Counting, Writer, counted_assignments
+from fuseablate.space.counting import Counting, EditWriter, counted_assignments
 from fuseablate.space.space import Assignment, Space, size_of
 from fuseablate.spec import Size
 
 TELL_EVERY = 500  # assignments between two calls of `tell`
-SHARE = 10_000  # assignments that are worth a process
+WORTH_A_PROCESS = 10_000  # assignments that are worth a process
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def take_census(
     whole = total is not None and total <= samples
     census = Census(total, total if whole and total is not None else samples, seed)
     counting = Counting(space, size, tuple(limits), None if whole else samples, seed)
-    processes = max(1, min(usable_cores(), census.planned // SHARE))
+    processes = max(1, min(usable_cores(), census.planned // WORTH_A_PROCESS))
     tables: set[int] = set()
     low = _Best(few, -1)
     high = _Best(few, 1)
@@ -111,7 +111,7 @@ def take_census(
     except KeyboardInterrupt as stop:
         census.interruption = stop
     tell(census)
-    write = Writer(space)
+    write = EditWriter(space)
     census.cheapest, census.largest = low.tables(write), high.tables(write)
     return census
 
@@ -147,7 +147,7 @@ class _Best:
         else:
             heapq.heappushpop(self._heap, entry)
 
-    def tables(self, write: Writer) -> list[CountedTable]:
+    def tables(self, write: EditWriter) -> list[CountedTable]:
         """Return them, the best first."""
         return [
             CountedTable(costs, -negative, tuple(write(params)))

@@ -27,7 +27,9 @@ from fuseablate.space.parameters import Parameter, value_at
 from fuseablate.space.space import Assignment, Space, assignments, is_active
 from fuseablate.spec import Size
 
-BLOCK = 250  # assignments that a process counts at a time; a pipe holds what comes of a few blocks
+COUNTED_AT_ONCE = (
+    250  # assignments that a process counts at a time; a pipe holds what comes of a few blocks
+)
 COUNTED_PARTS = ("ops", "activations", "costs")  # kinds of parts that a count depends on
 CountedCosts = tuple[int, Mapping[str, float]] | None
 """What tells the table from others, and its costs by name; None where there is no network."""
@@ -71,7 +73,7 @@ def counted_assignments(
     try:
         for turn in range(1, processes):
             others.append(_Other(counting, turn, processes))
-        for number, block in enumerate(counting.blocks(BLOCK)):
+        for number, block in enumerate(counting.blocks(COUNTED_AT_ONCE)):
             turn = number % processes
             counts = others[turn - 1].counts() if turn else None
             for at, params in enumerate(block):
@@ -90,7 +92,7 @@ class _Other:
             python, environment = python_like_this()
             known = added()
             parts = {kind: known[kind] for kind in COUNTED_PARTS}
-            given = [plugin_sources(), parts, (counting, turn, processes, BLOCK)]
+            given = [plugin_sources(), parts, (counting, turn, processes, COUNTED_AT_ONCE)]
             pickled = b"".join(map(pickle.dumps, given))
             self._process = subprocess.Popen(
                 [*python, "-c", f"from {__name__} import main; main()"],
@@ -142,7 +144,7 @@ class _Counter:
 
     def __init__(self, counting: Counting) -> None:
         self._names = tuple(dict.fromkeys((*SUMMARY, *counting.limits)))
-        self._write = Writer(counting.space)
+        self._write = EditWriter(counting.space)
         self._variants = Variants(counting.space.spec, counting.size, counting.limits)
 
     def count(self, params: Assignment) -> CountedCosts:
@@ -165,7 +167,7 @@ def draw_assignments(space: Space, count: int, draw: random.Random) -> Iterator[
         yield params
 
 
-class Writer:
+class EditWriter:
     """Writes assignments as edits; those of a parameter with listed values only once."""
 
     def __init__(self, space: Space) -> None:

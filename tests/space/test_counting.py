@@ -61,8 +61,8 @@ register("ops", "twin", Twin)
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A few assignments are worth a process, whose hashes of texts are not those of this one."""
-    monkeypatch.setattr(module, "SHARE", 10)
-    monkeypatch.setattr(counting, "BLOCK", 5)
+    monkeypatch.setattr(module, "WORTH_A_PROCESS", 10)
+    monkeypatch.setattr(counting, "COUNTED_AT_ONCE", 5)
     monkeypatch.setattr(module, "TELL_EVERY", 20)
     monkeypatch.setenv("PYTHONHASHSEED", "1")
     yield
@@ -112,7 +112,7 @@ def test_one_two_and_three_processes_take_the_same_census(taken: Taken) -> None:
 
 
 def test_a_small_census_starts_no_process(taken: Taken, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SHARE", SEEN)
+    monkeypatch.setattr(module, "WORTH_A_PROCESS", SEEN)
     taken.by(2)
     assert taken.others == []
 
