@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -84,13 +85,16 @@ class Taken:
     ) -> Census:
         self._monkeypatch.setattr(module, "usable_cores", lambda: processes)
         self.others = []
+        others = self.others
 
-        def tell(census: Census) -> None:
-            self.others = self.others or children_of(os.getpid())
-            told(census)
+        class Noted(subprocess.Popen[bytes]):
+            def __init__(self, *args: Any, **named: Any) -> None:
+                super().__init__(*args, **named)
+                others.append(self.pid)
 
+        self._monkeypatch.setattr(subprocess, "Popen", Noted)
         limits = {"macs": 47_168.0}
-        return take_census(self.space, (16, 16), limits, samples=samples, seed=0, few=3, tell=tell)
+        return take_census(self.space, (16, 16), limits, samples=samples, seed=0, few=3, tell=told)
 
 
 @pytest.fixture
