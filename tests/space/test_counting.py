@@ -66,8 +66,9 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(counting, "COUNTED_AT_ONCE", 5)
     monkeypatch.setattr(module, "TELL_EVERY", 20)
     monkeypatch.setenv("PYTHONHASHSEED", "1")
+    before = set(children_of(os.getpid()))  # a server that tests fork their processes from
     yield
-    assert children_of(os.getpid()) == []
+    assert set(children_of(os.getpid())) <= before
 
 
 class Taken:
