@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fuseablate.commands.arguments import add_edits, add_input, edited_spec, whole_number
 from fuseablate.commands.completion import complete_names
 from fuseablate.cost import Processor, Profile
+from fuseablate.io.escaping import toml
 from fuseablate.io.terminal import LINE_EVERY, console, duration
 from fuseablate.runs import check_output, write_output
 from fuseablate.show import draw_roofline, print_profile
@@ -136,7 +137,4 @@ def profile_data(spec: Spec, size: Size, profile: Profile) -> dict[str, Any]:
 
 
 def as_toml(machine: Processor) -> str:
-    return "".join(
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
-        for key, value in machine.model_dump().items()
-    )
+    return "".join(f"{key} = {toml(value)}\n" for key, value in machine.model_dump().items())

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from fuseablate.errors import InputError, unknown
+from fuseablate.io.escaping import toml
 from fuseablate.io.field_docs import field_docs
 from fuseablate.io.reading import JSON_BYTES, parse_json, read_bytes
 
@@ -188,7 +189,7 @@ def _one_line(error: ErrorDetails, table: Mapping[str, object], *, in_toml: bool
         rule = f"has {context['actual_length']} entries, and must have {bound}"
     else:
         rule = _RULES.get(error["type"]) or error["msg"].replace("Input should", "must", 1)
-    return f"{key} = {_as_toml(value)}: {rule}"
+    return f"{key} = {toml(value)}: {rule}"
 
 
 def _locate(error: ErrorDetails, table: Mapping[str, object]) -> tuple[str, object]:
@@ -210,16 +211,3 @@ def _locate(error: ErrorDetails, table: Mapping[str, object]) -> tuple[str, obje
         elif last and error["type"] == "missing":
             parts.append(f"[{part}]" if isinstance(part, int) else f".{part}")
     return "".join(parts).removeprefix("."), here
-
-
-def _as_toml(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, Mapping):
-        pairs = ", ".join(f"{key} = {_as_toml(entry)}" for key, entry in value.items())
-        return f"{{ {pairs} }}" if pairs else "{}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_as_toml, value))}]"
-    return str(value)

@@ -6,7 +6,9 @@ itself through the function of its kind; a terminal does so by itself (`fuseabla
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from html import escape
 
 # Breaks of lines and columns, which become a space each.
@@ -54,6 +56,19 @@ def masked(url: str) -> str:
 def data(text: str) -> str:
     """Return JSON or TOML with its control characters as escapes, which read back as they were."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def toml(value: object) -> str:
+    """Return a value as TOML has it, on one line: a text, a number, a list, an inline table."""
+    if isinstance(value, str | bool):
+        # JSON's texts are TOML's as well, but for a bare DEL.
+        return data(json.dumps(value, ensure_ascii=False))
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{key} = {toml(entry)}" for key, entry in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml, value))}]"
+    return str(value)
 
 
 def html(text: str) -> str:

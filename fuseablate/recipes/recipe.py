@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -11,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from fuseablate.errors import InputError, unknown
 from fuseablate.io.checked import Schema
+from fuseablate.io.escaping import toml
 from fuseablate.recipes.parts import (
     AUGMENTATIONS,
     OPTIMIZER_CLASSES,
@@ -228,15 +228,7 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 def _written(value: Any) -> str:
     """Return a value in words: tables and lists, such as a schedule, as TOML has them."""
-    return _toml(value) if isinstance(value, Mapping | list | tuple) else str(value)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{key} = {_toml(entry)}' for key, entry in value.items())} }}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+    return toml(value) if isinstance(value, Mapping | list | tuple) else str(value)
 
 
 def changes_of(recipe: Recipe, base: Recipe) -> str:

@@ -29,11 +29,6 @@ class CountedTable:
     texts: tuple[str, ...]
     """The edits of that assignment, with those that change nothing."""
 
-    @property
-    def rank(self) -> tuple[float, float]:
-        """What orders tables by their cost."""
-        return self.costs["macs"], self.costs["params"]
-
 
 @dataclass
 class Census:

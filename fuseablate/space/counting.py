@@ -27,9 +27,7 @@ from fuseablate.space.parameters import Parameter, value_at
 from fuseablate.space.space import Assignment, Space, assignments, is_active
 from fuseablate.spec import Size
 
-COUNTED_AT_ONCE = (
-    250  # assignments that a process counts at a time; a pipe holds what comes of a few blocks
-)
+COUNTED_AT_ONCE = 250  # assignments of a block; a pipe holds what comes of a few blocks
 COUNTED_PARTS = ("ops", "activations", "costs")  # kinds of parts that a count depends on
 CountedCosts = tuple[int, Mapping[str, float]] | None
 """What tells the table from others, and its costs by name; None where there is no network."""

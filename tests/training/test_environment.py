@@ -102,20 +102,24 @@ def test_products_within_the_block_are_float32s_to_its_rounding() -> None:
     assert place.fp32_precision == before
 
 
+@pytest.mark.parametrize("rounds", [True, False])
 def test_a_cpu_that_would_round_its_products_is_left_as_it_is(
-    monkeypatch: pytest.MonkeyPatch,
+    rounds: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = MKLDNN.matmul
     before = place.fp32_precision
+    assert before != "bf16"
     asked = []
 
     def rounded(product: torch.Tensor, exact: torch.Tensor) -> bool:
         asked.append(place.fp32_precision)
-        return len(product) < 100  # kernels for AMX may leave a small product to others
+        # Kernels for AMX may leave a small product to others.
+        return not rounds or len(product) < 100
 
     monkeypatch.setattr(torch, "equal", rounded)
     with onednn_products():
-        assert place.fp32_precision == before
+        assert place.fp32_precision == (before if rounds else "bf16")
+    assert place.fp32_precision == before
     assert asked == ["bf16", "bf16"]
 
 
