@@ -74,9 +74,22 @@ class Editor(Generic[T]):
         """Return the table with all edits made, at once, and what they were; see `Spec.edit`.
 
         An edit that changes nothing is refused or, where `idle`, left out: it is judged when the
-        wider ones have been made, and without it the others do what they do. Of those that change a
-        field on which no layer depends, none is left out, and each is refused unless `idle`.
+        wider ones have been made, and without it the others do what they do. `scaled_later`: a
+        divisor stays that says something only once the width is changed.
         """
+        made = list(texts)
+        after, edited = self._made(made, idle=idle)
+        while text := self._without_effect(
+            after, [edit.text for edit in edited.edits], scaled_later
+        ):
+            if not idle:
+                raise NoChangeError(f"edit '{text}': changes nothing: no layer depends on it here")
+            made.remove(text)
+            after, edited = self._made(made, idle=True)
+        return after, edited
+
+    def _made(self, texts: Iterable[str], *, idle: bool) -> tuple[T, Edited]:
+        """Return the table with all edits made that say something new to a row or a key."""
         edited = self.edited([Edit.parse(text) for text in texts], idle=idle)
         edits = edited.edits
         if not edits:
@@ -88,22 +101,21 @@ class Editor(Generic[T]):
             raise error.within(_named(edits)) from None
         if edited.residuals:
             edited.check_residuals([contains(row.layer, Residual, Sum) for row in after.infer()])
-        if not idle:
-            self._check_effect(after, [edit.text for edit in edits], scaled_later)
         return after, edited
 
-    def _check_effect(self, after: T, texts: Sequence[str], scaled_later: bool) -> None:
-        """Refuse an edit without which the others make the same network."""
+    def _without_effect(self, after: T, texts: Sequence[str], scaled_later: bool) -> str | None:
+        """Return the first edit without which the others make the same network."""
         layers = after.layers()
         for at, text in enumerate(texts):
             if scaled_later and Edit.parse(text).field == "divisor":
                 continue
             try:
-                without, _ = self.edit([*texts[:at], *texts[at + 1 :]], idle=True)
+                without, _ = self._made([*texts[:at], *texts[at + 1 :]], idle=True)
             except InputError:  # the others cannot be made without it
                 continue
             if without.input == after.input and without.layers() == layers:
-                raise NoChangeError(f"edit '{text}': changes nothing: no layer depends on it here")
+                return text
+        return None
 
     def edited(self, edits: Sequence[Edit], *, idle: bool) -> Edited:
         """Return what edits make of the table's keys and rows; see `edit`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import reprlib
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 from fuseablate.errors import InputError, unknown
 from fuseablate.io.display import Displayed
-from fuseablate.io.escaping import data, plain
+from fuseablate.io.escaping import plain, toml
 from fuseablate.layers import definitions
 from fuseablate.ops import OPS
 from fuseablate.ops.fields import Int
@@ -76,15 +75,15 @@ class Spec(Table, Displayed, view="fuseablate.show:print_spec"):
         """
         return self._edited(edits, scaled_later=scaled_later)
 
-    def edit_sampled(self, *edits: str) -> Spec:
-        """Return the spec with those of the edits made that change something.
+    def edit_sampled(self, *edits: str, scaled_later: bool = False) -> Spec:
+        """Return the spec with those of the edits made that change the network.
 
         `edit` refuses an edit that changes nothing, since a person who writes one has most likely
         slipped. Combinations of levels and sampled values hold such edits rightly: row 5 set to
-        the kernel that it has. Whether an edit changes anything depends on the wider ones beside
-        it, so each is judged among all the others. Raise `InputError` for any other fault.
+        the kernel that it has, or a stem whose channels a width rounds to the same. Each is judged
+        among all the others. scaled_later is `edit`'s. Raise `InputError` for any other fault.
         """
-        return self._edited(edits, idle=True)
+        return self._edited(edits, idle=True, scaled_later=scaled_later)
 
     def _edited(self, texts: tuple[str, ...], **how: bool) -> Spec:
         for text in texts:
@@ -223,17 +222,12 @@ def to_toml(spec: Spec) -> str:
     lines = [plain(f"# {spec.name} with {spec.label}")] if spec.edits else []
     parts = (*map(type, spec.rows), *definitions(spec.layers()))
     if files := sorted({file for part in parts if (file := file_of(part))}):
-        lines.append(f"plugins = {_toml(files)}")
-    lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+        lines.append(f"plugins = {toml(files)}")
+    lines += [f"{key} = {toml(value)}" for key, value in table.items()]
     for form in spec.forms:
-        lines += ["", f"[forms.{form.name}]", f"edits = {_toml(list(form.edits))}"]
+        lines += ["", f"[forms.{form.name}]", f"edits = {toml(list(form.edits))}"]
     for why in () if spec.edits else spec.why:
-        lines += ["", "[[why]]", *(f"{key} = {_toml(value)}" for key, value in vars(why).items())]
+        lines += ["", "[[why]]", *(f"{key} = {toml(value)}" for key, value in vars(why).items())]
     for row in rows:
-        lines += ["", "[[rows]]", *(f"{key} = {_toml(value)}" for key, value in row.items())]
+        lines += ["", "[[rows]]", *(f"{key} = {toml(value)}" for key, value in row.items())]
     return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    # JSON's texts, numbers, booleans and flat lists are TOML's as well, but for a bare DEL.
-    return data(json.dumps(value, ensure_ascii=False))

@@ -117,21 +117,22 @@ def _variant(base: Variant, combination: Combination, study: Study, size: Size) 
         f: combination.levels[f].name if f in combination.levels else BASELINE for f in factors
     }
     try:
-        spec, recipe = _applied(base, combination.levels, study.specs, size)
+        spec, recipe = _applied(base, combination.levels, study, size)
     except InputError as error:
-        raise _blamed(base, combination.levels, study.specs, size) or error from None
+        raise _blamed(base, combination.levels, study, size) or error from None
     return Variant((combination.name,), (levels,), spec, recipe)
 
 
 def _applied(
-    base: Variant, chosen: Mapping[str, Level], specs: Mapping[str, Spec], size: Size
+    base: Variant, chosen: Mapping[str, Level], study: Study, size: Size
 ) -> tuple[Spec, Recipe]:
     """Return the baseline's spec and recipe with the levels of the factors chosen."""
     others = [level.spec for level in chosen.values() if level.spec]
     if len(others) > 1:
         raise InputError("both name a spec; keep one of them")
-    spec = specs[others[0]].with_classes(base.spec.classes) if others else base.spec
-    spec = spec.edit_sampled(*[edit for level in chosen.values() for edit in level.edits])
+    spec = study.specs[others[0]].with_classes(base.spec.classes) if others else base.spec
+    edits = [edit for level in chosen.values() for edit in level.edits]
+    spec = spec.edit_sampled(*edits, scaled_later=study.iso is not None)
     if spec.classes != base.spec.classes:
         raise InputError(f"edit 'classes={spec.classes}': the data decide; leave it out")
     spec.check_size(size)
@@ -148,7 +149,7 @@ def _applied(
 
 
 def _blamed(
-    base: Variant, chosen: Mapping[str, Level], specs: Mapping[str, Spec], size: Size
+    base: Variant, chosen: Mapping[str, Level], study: Study, size: Size
 ) -> InputError | None:
     """Return the error of the fewest levels that fail, naming them.
 
@@ -158,7 +159,7 @@ def _blamed(
     for count in range(1, len(chosen) + 1):
         for few in combinations(chosen.items(), count):
             try:
-                _applied(base, dict(few), specs, size)
+                _applied(base, dict(few), study, size)
             except InputError as error:
                 names = " and ".join(f"{factor}={level.name}" for factor, level in few)
                 what = "level" if count == 1 else "levels that do not go together:"

@@ -118,7 +118,33 @@ def test_each_edit_must_change_a_layer_beside_the_others(edits: tuple[str, ...],
         assert said in refused(*order)
     # Combinations may hold it, and mean the others.
     rest = [edit for edit in edits if edit != idle]
-    assert BASE.edit_sampled(*edits).digest() == (BASE.edit(*rest) if rest else BASE).digest()
+    assert BASE.edit_sampled(*edits) == (BASE.edit(*rest) if rest else BASE)
+
+
+# Row 1 has 16 channels: 8 in half the width, where 20 are 10, and so 16.
+@pytest.mark.parametrize(
+    ("edits", "kept"),
+    [
+        (("1.out=20", "scale.width=x0.5"), ("1.out=20", "scale.width=x0.5")),
+        (("1.out=20", "scale.width=x0.3"), ("scale.width=x0.3",)),  # 4.8 and 6: 8 each
+        (("divisor=4", "1.out=20", "scale.width=x0.3"), ("divisor=4", "scale.width=x0.3")),
+        (("5.se_kind=eca", "5.se=false", "1.out=17"), ("5.se=false", "1.out=17")),
+        (("5.se_kind=eca", "5.se_bias=true", "5.se=false"), ("5.se=false",)),
+    ],
+)
+def test_sampled_edits_are_those_that_a_person_could_write(
+    edits: tuple[str, ...], kept: tuple[str, ...]
+) -> None:
+    """Each that is left has an effect beside the others, so that `edit` takes them all."""
+    assert BASE.edit_sampled(*edits).edits == kept
+    assert BASE.edit_sampled(*edits) == BASE.edit(*kept)
+
+
+def test_a_divisor_is_kept_where_a_width_comes_later() -> None:
+    assert BASE.edit_sampled("divisor=4") is BASE
+    later = BASE.edit_sampled("divisor=4", scaled_later=True)
+    assert later == BASE.edit("divisor=4", scaled_later=True)
+    assert later.divisor == 4
 
 
 def test_a_divisor_beside_a_scaled_width_is_no_idle_edit() -> None:

@@ -110,9 +110,37 @@ def test_a_search_that_is_killed_goes_on_as_it_would_have(tmp_path: Path, table:
         trial.values for trial in whole.trials.all()
     ]
     assert [run.digest for run in ended.runs] == [run.digest for run in whole.runs]
+    assert [run.variant.spec for run in ended.runs] == [run.variant.spec for run in whole.runs]
     for name in ("over budget", "repeated", "impossible"):
         counts = [sum(t.user_attrs.get(name, 0) for t in e.trials.all()) for e in (ended, whole)]
         assert counts[0] == counts[1]
+
+
+def test_a_search_goes_on_from_edits_that_a_width_rounds_away(tmp_path: Path) -> None:
+    """Row 1 has 8 channels, and 8 in a width of x0.3, as 12 and 20 have; in x0.6 12 are 8, too."""
+    stem_and_width = """
+[[search.parameters]]
+name = "stem"
+kind = "categorical"
+choices = [12, 20]
+edit = "1.out={}"
+
+[[search.parameters]]
+name = "width"
+kind = "categorical"
+choices = ["x0.3", "x0.6"]
+edit = "scale.width={}"
+"""
+    plan = study_plan(tmp_path, f'sampler = "grid"\nn_trials = 4\n{BEST}', stem_and_width)
+    for stop in (1, 4):
+        with pytest.raises(KeyboardInterrupt):
+            search(plan, tmp_path, untied, stop_after=stop)
+    trials = search(plan, tmp_path, untied).trials.all()
+    # All other rows have 16 channels: 8 in x0.3, and 16 in x0.6.
+    assert {trial.user_attrs["edits"] for trial in trials} == {
+        "", "scale.width=x0.3", "1.out=20 scale.width=x0.6"
+    }  # fmt: skip
+    assert len(trials) == 3
 
 
 def test_all_slots_are_used_and_no_trial_is_doubled(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ class SearchWork:
         attributes = earlier.user_attrs
         base = self._space.spec
         # The edits that had an effect: to find them anew takes many times as long.
-        spec = base.edit(*attributes["edits"].split()[len(base.edits) :])
+        spec = base.edit_sampled(*attributes["edits"].split()[len(base.edits) :])
         self._admission.remember(earlier.params, attributes[NETWORK])
         variant = self._variant(earlier.number, earlier.params, spec)
         trial = self._added(earlier.number, variant)
