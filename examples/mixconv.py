@@ -15,9 +15,8 @@ from typing import ClassVar
 from fuseablate import InputError, register
 from fuseablate.layers import Children, Conv, Layer, Shape, Split, seq
 from fuseablate.ops import Settings
-from fuseablate.ops.fields import Int, field
+from fuseablate.ops.fields import Int, field, same_padding
 from fuseablate.ops.shared import NL, NORM, Normed
-from fuseablate.ops.values import same_padding
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,20 +20,25 @@ from fuseablate.layers.combinators import (
     named,
     seq,
 )
-from fuseablate.layers.fixed import (
+from fuseablate.layers.primitives import (
     Act,
+    ChannelConv,
     ChannelShuffle,
+    Conv,
     Dropout,
     DropPath,
     Flatten,
     GlobalPool,
+    LayerNorm,
+    LayerScale,
+    Linear,
+    Norm,
     Pad,
     Pool,
     Scale,
     Shift,
     ZeroPadShortcut,
 )
-from fuseablate.layers.learned import ChannelConv, Conv, LayerNorm, LayerScale, Linear, Norm
 from fuseablate.layers.shapes import Cost, Layer, OwnLayer, Pair, Shape, as_map, numel
 from fuseablate.layers.trees import Step, canonical, contains, definitions, placed, walk
 

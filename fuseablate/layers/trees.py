@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from fuseablate.layers.activations import ACTIVATIONS
 from fuseablate.layers.combinators import AuxHead, Children, Concat, CoordinateGate, Split, Sum
-from fuseablate.layers.fixed import Act
+from fuseablate.layers.primitives import Act
 from fuseablate.layers.shapes import Layer, Shape
 from fuseablate.plugins import content_of
 

@@ -20,11 +20,10 @@ from fuseablate.layers import (
     numel,
     seq,
 )
-from fuseablate.ops.fields import PROBABILITY, Float, Int, Kernel, Listed, field
+from fuseablate.ops.fields import PROBABILITY, Float, Int, Kernel, Listed, chain, field, sides
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import NL, NORM, Normed, act_layer
 from fuseablate.ops.spatial import FORM, spatial_norm
-from fuseablate.ops.values import chain, sides
 
 
 @dataclass(frozen=True, kw_only=True)

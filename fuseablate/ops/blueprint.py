@@ -12,10 +12,9 @@ from typing import ClassVar
 
 from fuseablate.layers import Conv, Layer, Shape, seq
 from fuseablate.ops.depthwise import WithDepthwise, depthwise
-from fuseablate.ops.fields import Bool, Float, Int, field
+from fuseablate.ops.fields import Bool, Float, Int, check_kernel, field
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import NL, NORM, act_layer
-from fuseablate.ops.values import check_kernel
 
 
 @dataclass(frozen=True, kw_only=True)

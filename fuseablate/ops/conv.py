@@ -18,12 +18,21 @@ from fuseablate.layers import (
     named,
     numel,
 )
-from fuseablate.ops.fields import Bool, Channels, Choice, Int, Kernel, Padding, field
-from fuseablate.ops.gates import WithSE
+from fuseablate.ops.fields import (
+    Bool,
+    Channels,
+    Choice,
+    Int,
+    Kernel,
+    Padding,
+    check_kernel,
+    field,
+    padding_of,
+    sides,
+)
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, act_layer
+from fuseablate.ops.shared import NL, NORM, WithSE, act_layer
 from fuseablate.ops.spatial import DEPTHWISE, FORM, spatial
-from fuseablate.ops.values import check_kernel, padding_of, sides
 
 
 @dataclass(frozen=True, kw_only=True)

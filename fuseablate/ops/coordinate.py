@@ -7,9 +7,17 @@ from typing import ClassVar
 
 from fuseablate.layers import Layer, Shape
 from fuseablate.ops.fields import Bool, Int, field
-from fuseablate.ops.gates import LEAST, REDUCTION, SIGMOID, coordinate_attention
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import GATES, NL, NORM, Normed
+from fuseablate.ops.shared import (
+    GATES,
+    LEAST,
+    NL,
+    NORM,
+    REDUCTION,
+    SIGMOID,
+    Normed,
+    coordinate_attention,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

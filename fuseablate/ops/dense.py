@@ -21,12 +21,10 @@ from fuseablate.layers import (
     Shape,
     named,
 )
-from fuseablate.ops.fields import Bool, Float, Int, field
-from fuseablate.ops.gates import WithSE
+from fuseablate.ops.fields import Bool, Float, Int, check_kernel, field, same_padding
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, act_layer, drop_path
+from fuseablate.ops.shared import NL, NORM, WithSE, act_layer, drop_path
 from fuseablate.ops.spatial import FORM, spatial
-from fuseablate.ops.values import check_kernel, same_padding
 
 
 @dataclass(frozen=True, kw_only=True)

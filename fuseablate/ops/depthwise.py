@@ -9,11 +9,10 @@ from typing import Any
 
 from fuseablate.errors import InputError
 from fuseablate.layers import Concat, Conv, Layer, Pair, Split, named, seq
-from fuseablate.ops.fields import Choice, field
+from fuseablate.ops.fields import Choice, field, same_padding
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import Normed
 from fuseablate.ops.spatial import DEPTHWISE
-from fuseablate.ops.values import same_padding
 
 
 @dataclass(frozen=True, kw_only=True)

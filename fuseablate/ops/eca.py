@@ -7,9 +7,8 @@ from typing import ClassVar
 
 from fuseablate.layers import Layer, Shape
 from fuseablate.ops.fields import Int, field
-from fuseablate.ops.gates import SIGMOID, channel_attention, reach
 from fuseablate.ops.row import Row, Settings
-from fuseablate.ops.shared import GATES
+from fuseablate.ops.shared import GATES, SIGMOID, channel_attention, reach
 
 
 @dataclass(frozen=True, kw_only=True)

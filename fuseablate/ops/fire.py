@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fuseablate.layers import Concat, Conv, Layer, Seq, Shape, named
-from fuseablate.ops.fields import Bool, Int, field
-from fuseablate.ops.gates import WithSE
+from fuseablate.ops.fields import Bool, Int, check_kernel, field, same_padding
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, residual
+from fuseablate.ops.shared import NL, NORM, WithSE, residual
 from fuseablate.ops.spatial import FORM, spatial_norm
-from fuseablate.ops.values import check_kernel, same_padding
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,9 @@ from typing import ClassVar
 from fuseablate.errors import InputError
 from fuseablate.layers import Concat, Conv, Layer, Seq, Shape, named, seq
 from fuseablate.ops.depthwise import WithDepthwise, depthwise
-from fuseablate.ops.fields import Int, field
+from fuseablate.ops.fields import Int, check_kernel, field, same_padding
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import NL, NORM, act_layer
-from fuseablate.ops.values import check_kernel, same_padding
 
 
 @dataclass(frozen=True, kw_only=True)

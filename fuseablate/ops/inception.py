@@ -25,12 +25,24 @@ from fuseablate.layers import (
     Shape,
     named,
 )
-from fuseablate.ops.fields import Bool, Choice, Float, Int, Kernel, Listed, field, part
-from fuseablate.ops.gates import WithSE
+from fuseablate.ops.fields import (
+    Bool,
+    Choice,
+    Float,
+    Int,
+    Kernel,
+    Listed,
+    chain,
+    check_kernel,
+    field,
+    listed,
+    padding_of,
+    part,
+    sides,
+)
 from fuseablate.ops.row import Fields, Settings
-from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, act_layer, residual
+from fuseablate.ops.shared import NL, NL_OR_SAME, NORM, WithSE, act_layer, residual
 from fuseablate.ops.spatial import FORM, spatial_norm
-from fuseablate.ops.values import chain, check_kernel, listed, padding_of, sides
 
 Place = tuple[int, str]  # the stride and the padding of a step
 WITHIN: Place = (1, "same")

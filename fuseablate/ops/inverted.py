@@ -23,20 +23,28 @@ from fuseablate.layers import (
     Split,
     seq,
 )
-from fuseablate.ops.fields import Bool, Channels, Choice, Int, field
-from fuseablate.ops.gates import WithSE
+from fuseablate.ops.fields import (
+    Bool,
+    Channels,
+    Choice,
+    Int,
+    check_kernel,
+    field,
+    same_padding,
+    width_of,
+)
 from fuseablate.ops.row import ByChannels, Settings
 from fuseablate.ops.shared import (
     NL,
     NL_OR_SAME,
     NORM,
+    WithSE,
     act_layer,
     conv_norm,
     residual,
     shared,
 )
 from fuseablate.ops.spatial import FORM
-from fuseablate.ops.values import check_kernel, same_padding, width_of
 
 # What says the same as a form of the filter between two 1x1s.
 INSTEAD = {

@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fuseablate.layers import Conv, Dropout, Layer, Seq, Shape, named
-from fuseablate.ops.fields import Bool, Int, Listed, Padding, field
-from fuseablate.ops.gates import WithSE
+from fuseablate.ops.fields import (
+    Bool,
+    Int,
+    Listed,
+    Padding,
+    check_kernel,
+    field,
+    listed,
+    padding_of,
+)
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM
+from fuseablate.ops.shared import NL, NORM, WithSE
 from fuseablate.ops.spatial import FORM, spatial_norm
-from fuseablate.ops.values import check_kernel, listed, padding_of
 
 
 @dataclass(frozen=True, kw_only=True)

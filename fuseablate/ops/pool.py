@@ -8,9 +8,8 @@ from typing import ClassVar
 
 from fuseablate.layers import GlobalPool, Layer, Pad, Pool, Shape, seq
 from fuseablate.ops.fields import Bool, Int, field
-from fuseablate.ops.gates import WithSE
 from fuseablate.ops.row import Row, Settings
-from fuseablate.ops.shared import NL, act_layer
+from fuseablate.ops.shared import NL, WithSE, act_layer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fuseablate.errors import InputError
-from fuseablate.ops.fields import Float, Int, field
+from fuseablate.ops.fields import Float, Int, field, scaled
 from fuseablate.ops.row import Fields
-from fuseablate.ops.values import scaled
 
 WIDTHS = 8  # the generated widths are multiples of this
 

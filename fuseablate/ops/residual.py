@@ -21,12 +21,19 @@ from fuseablate.layers import (
     ZeroPadShortcut,
     named,
 )
-from fuseablate.ops.fields import Bool, Channels, Choice, Int, field
-from fuseablate.ops.gates import WithSE
+from fuseablate.ops.fields import (
+    Bool,
+    Channels,
+    Choice,
+    Int,
+    check_kernel,
+    field,
+    same_padding,
+    width_of,
+)
 from fuseablate.ops.row import ByChannels, Settings
-from fuseablate.ops.shared import NL, NORM, act_layer, drop_path, residual
+from fuseablate.ops.shared import NL, NORM, WithSE, act_layer, drop_path, residual
 from fuseablate.ops.spatial import FORM, spatial_norm
-from fuseablate.ops.values import check_kernel, same_padding, width_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Self
 
 from fuseablate.errors import InputError, unknown
 from fuseablate.layers import Layer, Shape, as_map
-from fuseablate.ops.fields import Rule
-from fuseablate.ops.values import sides
+from fuseablate.ops.fields import Rule, sides
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from typing import ClassVar
 from fuseablate.errors import InputError
 from fuseablate.layers import ChannelShuffle, Concat, Conv, Layer, Seq, Shape, Split, named, seq
 from fuseablate.ops.depthwise import WithDepthwise, depthwise
-from fuseablate.ops.fields import Bool, Int, field
+from fuseablate.ops.fields import Bool, Int, check_kernel, field
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import NL, NORM
-from fuseablate.ops.values import check_kernel
 
 
 @dataclass(frozen=True, kw_only=True)

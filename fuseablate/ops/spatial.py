@@ -6,10 +6,9 @@ import dataclasses
 
 from fuseablate.errors import InputError
 from fuseablate.layers import Children, Concat, Conv, Layer, Pair, Seq, Shift, Split, named, seq
-from fuseablate.ops.fields import Choice
+from fuseablate.ops.fields import Choice, same_padding
 from fuseablate.ops.row import Settings
 from fuseablate.ops.shared import Normed, act_layer
-from fuseablate.ops.values import same_padding
 
 FORMS = ("dense", "factorised", "depthwise", "separable", "fuse", "fuse_half", "shift", "blueprint")
 FORM = Choice(FORMS)

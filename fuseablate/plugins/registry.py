@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fuseablate.errors import InputError, unknown
@@ -28,7 +31,7 @@ _ADDED: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
 _TABLES: dict[str, Registry[Any]] = {}
 
 
-class Registry(Mapping[str, T]):
+class Registry(ChainMap[str, T]):
     """The parts of one kind by their names: a literal table, and behind it what is added.
 
     An added part comes from `register` or from an entry point `fuseablate.KIND`, which is imported
@@ -39,33 +42,23 @@ class Registry(Mapping[str, T]):
         self, kind: str, shipped: Mapping[str, T], check: Callable[[str, T], None] | None = None
     ) -> None:
         """`check` raises an `InputError` for a name and a part that do not fit the table."""
-        self._kind, self._shipped, self._check = kind, shipped, check
+        self._kind, self._check = kind, check
+        tables = (MappingProxyType(shipped), _ADDED[kind], _EntryPoints(kind, self._imported))
+        super().__init__(*tables)  # type: ignore[arg-type]  # what ships cannot be set
         _TABLES[kind] = self
 
-    def __getitem__(self, name: str) -> T:
-        if name in self._shipped:
-            return self._shipped[name]
-        added = _ADDED[self._kind]
-        if name not in added:
-            added[name] = self._imported(_points(self._kind)[name])
-        part: T = added[name]
-        return part
-
     def __iter__(self) -> Iterator[str]:
-        yield from dict.fromkeys((*self._shipped, *_ADDED[self._kind], *_points(self._kind)))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+        yield from dict.fromkeys(chain(*self.maps))  # those that ship first
 
     @property
     def shipped(self) -> tuple[str, ...]:
         """The names of the literal table; no package is looked into."""
-        return tuple(self._shipped)
+        return tuple(self.maps[0])
 
     def check(self, name: str, part: Any) -> None:
         """Raise an `InputError` where a name is a shipped part's, or the part is of no use."""
         what = KINDS[self._kind]
-        if name in self._shipped:
+        if name in self.maps[0]:
             raise InputError(f"{what} '{name}' ships with fuseablate; give yours another name")
         if self._check:
             try:
@@ -84,6 +77,24 @@ class Registry(Mapping[str, T]):
             )
             raise InputError(f"plug-in {package}: {point.value}: {why}") from None
         return part
+
+
+class _EntryPoints(Mapping[str, T]):
+    """The parts of one kind that installed packages add."""
+
+    def __init__(self, kind: str, imported: Callable[[EntryPoint], T]) -> None:
+        self._kind, self._imported = kind, imported
+
+    def __getitem__(self, name: str) -> T:
+        part = self._imported(_points(self._kind)[name])
+        _ADDED[self._kind][name] = part  # where it is found from now on
+        return part
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_points(self._kind))
+
+    def __len__(self) -> int:
+        return len(_points(self._kind))
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 
 from fuseablate.layers import Cost, Residual, Sum, contains
 from fuseablate.ops import Row
-from fuseablate.ops.values import chain
+from fuseablate.ops.fields import chain
 from fuseablate.spec import InferredRow
 
 NORMS = {"batch": "BN", "group": "GN", "layer": "LN"}

@@ -20,8 +20,8 @@ from fuseablate.layers import (
     Sum,
     contains,
 )
-from fuseablate.ops.gates import GATE_TITLES
 from fuseablate.ops.pool import PoolRow, WindowPool
+from fuseablate.ops.shared import GATE_TITLES
 from fuseablate.show.blocks import COMPUTES, Graph, draw, flat
 from fuseablate.show.lines import NORMS, TableLine
 from fuseablate.spec import Spec

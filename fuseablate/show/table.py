@@ -12,8 +12,8 @@ from rich.text import Text
 from fuseablate.cost import SUMMARY, CostKind, cost_kind
 from fuseablate.io.terminal import fitted, size_text
 from fuseablate.layers import ACTIVATIONS, Cost
-from fuseablate.ops.gates import GATE_TITLES
 from fuseablate.ops.pool import WindowPool
+from fuseablate.ops.shared import GATE_TITLES
 from fuseablate.show.lines import NORMS, TableLine, folded, notes
 from fuseablate.spec import Size, Spec
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from fuseablate.spec.catalog import form_edits, load_spec, shipped_specs
 from fuseablate.spec.difference import Change, Difference, RowDifference, changes, diff
 from fuseablate.spec.editor import Edited, Editor
-from fuseablate.spec.edits import Edit
+from fuseablate.spec.edits import Edit, select
 from fuseablate.spec.keys import IMAGE_CHANNELS, SPEC_KEYS, Size, parse_size, plain_size
-from fuseablate.spec.known_rows import KnownRow, steady_hash
-from fuseablate.spec.selectors import select
+from fuseablate.spec.scaling import KnownRow, steady_hash
 from fuseablate.spec.spec import Spec, to_toml
 from fuseablate.spec.table import InferredRow
 

@@ -70,7 +70,8 @@ def _load(name: str, inside: tuple[Path, ...]) -> Spec:
     elif inside and not path.is_absolute():
         path = inside[-1].parent / path
     table = read_toml(path)
-    load_named(table.pop("plugins", []), path)
+    if "plugins" in table:
+        load_named(table.pop("plugins"), path)
     try:
         if path.resolve() in inside:
             raise InputError("base: the tables are each other's base")

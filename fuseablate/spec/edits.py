@@ -1,4 +1,4 @@
-"""Edits as they are written: `ROWS.FIELD=VALUE`, and which of them comes first.
+"""Edits as they are written, `ROWS.FIELD=VALUE`: what each selects, and which comes first.
 
 ROWS is `all`, an op (`fuse`), an id (`12`, and `5/2` for one repeat), a range (`5-12`), or an op
 within a range (`fuse@5-12`). FIELD is a field of the row, or `op`, `depth` or `depthwise` (the
@@ -14,16 +14,15 @@ import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from fuseablate.errors import InputError
+from fuseablate.errors import InputError, unknown
 from fuseablate.ops import OPS, Row
-from fuseablate.ops.fields import Choice, Int, Rule
+from fuseablate.ops.fields import Choice, Int, Rule, follows, scaled, with_each
 from fuseablate.ops.spatial import DEPTHWISE
 from fuseablate.ops.table import DEPTH
-from fuseablate.ops.values import follows, scaled, with_each
 from fuseablate.spec.scaling import SCALE, factor_of
-from fuseablate.spec.selectors import select
 
 # What belongs to a row as a whole, and is set as its fields are.
 STRUCTURE: dict[str, Rule] = {
@@ -122,3 +121,52 @@ def _turn(selection: Selection) -> tuple[int, int]:
     field = selection.edit.field
     first = OF_OP.index(field) if field in OF_OP else len(OF_OP)
     return first, -len(selection.places)
+
+
+def select(table: Sequence[Row], rows: str) -> list[Row]:
+    """Return the rows that a selector names; raise `InputError` where there are none."""
+    if rows == "all":
+        return list(table)
+    op, at, ids = rows.rpartition("@")
+    if not at:
+        return [row for row in table if row.op == ids] or _in_range(table, ids)
+    if op not in OPS:
+        raise unknown("op", op, OPS)
+    chosen = [row for row in _in_range(table, ids) if row.op == op]
+    if not chosen:
+        raise InputError(f"rows {ids} have no row of op '{op}'")
+    return chosen
+
+
+def _none(table: Sequence[Row], bases: Sequence[str], ids: str) -> InputError:
+    base, slash, _ = ids.partition("/")
+    if slash and base in bases:
+        repeats = sum(row.base == base for row in table)
+        return InputError(f"'{ids}' selects no row; row {base} stands {repeats} times")
+    if ids in OPS:
+        return InputError(f"the spec has no row of op '{ids}'")
+    ops = dict.fromkeys(row.op for row in table)
+    near = get_close_matches(ids.lower(), ["all", *ops], 1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return InputError(
+        f"'{ids}' selects no row; {hint}rows go from {bases[0]} to {bases[-1]}, and their ops are "
+        f"{', '.join(ops)}"
+    )
+
+
+def _in_range(table: Sequence[Row], ids: str) -> list[Row]:
+    bases = list(dict.fromkeys(row.base for row in table))
+    if ids in bases:
+        return [row for row in table if row.base == ids]
+    exact = [row for row in table if row.id == ids.removesuffix("/1")]
+    if exact:
+        return exact
+    first, dash, last = ids.partition("-")
+    for end in (first, last) if dash else (ids,):
+        if end not in bases:
+            raise _none(table, bases, ids)
+    start, stop = bases.index(first), bases.index(last)
+    if start > stop:
+        raise InputError(f"range '{ids}' runs backwards; write {last}-{first}")
+    chosen = set(bases[start : stop + 1])
+    return [row for row in table if row.base in chosen]

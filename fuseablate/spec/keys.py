@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from fuseablate.errors import InputError
-from fuseablate.ops.fields import PROBABILITY, FieldValue, Float, Int, Rule
+from fuseablate.ops.fields import PROBABILITY, Float, Int, Rule
 
 IMAGE_CHANNELS = 3
 Size = tuple[int, int]  # height and width
@@ -20,14 +20,6 @@ SPEC_RULES: Mapping[str, Rule] = {
     "norm_momentum": Float(1e-4, 1),
 }
 SPEC_KEYS = (*SPEC_RULES, "input")
-
-
-def check_key(key: str, rule: Rule, value: object) -> FieldValue:
-    """Return a value as the rule of its key has it, or raise an `InputError`."""
-    try:
-        return rule.check(value)
-    except InputError as error:
-        raise error.within(key) from None
 
 
 def plain_size(size: Size) -> int | list[int]:

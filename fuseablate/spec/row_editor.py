@@ -17,9 +17,8 @@ from fuseablate.ops import OPS, Row
 from fuseablate.ops.row import base_of
 from fuseablate.ops.table import deepened, depth_of
 from fuseablate.spec.edits import STRUCTURE, Edit, widest_first
-from fuseablate.spec.known_rows import KnownRow, KnownRows
 from fuseablate.spec.row_edits import EditedRow, Original, edit_row
-from fuseablate.spec.scaling import times_deeper
+from fuseablate.spec.scaling import KnownRow, KnownRows, times_deeper
 
 MOST_ROWS = 1_000_000  # rows, and ways to make them, that are remembered at most
 MOST_PLANS = 1000

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fuseablate.errors import InputError
 from fuseablate.ops import OPS, Row
 from fuseablate.spec.edits import STRUCTURE, Edit
-from fuseablate.spec.known_rows import KnownRow
+from fuseablate.spec.scaling import KnownRow
 
 
 class Original(NamedTuple):

@@ -14,12 +14,11 @@ from fuseablate.io.display import Displayed
 from fuseablate.io.escaping import plain, toml
 from fuseablate.layers import definitions
 from fuseablate.ops import OPS
-from fuseablate.ops.fields import Int
 from fuseablate.ops.table import read_rows
 from fuseablate.plugins import file_of
 from fuseablate.spec.editor import Editor
 from fuseablate.spec.edits import Edit
-from fuseablate.spec.keys import SPEC_RULES, Size, check_key
+from fuseablate.spec.keys import SPEC_RULES, Size
 from fuseablate.spec.scaling import SCALE
 from fuseablate.spec.table import Table
 
@@ -178,8 +177,6 @@ def _size(value: Any) -> Size:
     sides = value if isinstance(value, list | tuple) else [value, value]
     if len(sides) != 2:
         raise InputError(f"input: {value!r} is not a size; write 224 or [224, 224]")
-    for side in sides:
-        check_key("input", Int(), side)
     return sides[0], sides[1]
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from fuseablate.errors import InputError
 from fuseablate.layers import AuxHead, Cost, Flatten, Layer, Seq, Shape, canonical
 from fuseablate.ops import Row, Settings
-from fuseablate.ops.fields import Int
+from fuseablate.ops.fields import FieldValue, Int, Rule
 from fuseablate.ops.table import check_ids
-from fuseablate.spec.keys import IMAGE_CHANNELS, SPEC_RULES, Size, check_key
+from fuseablate.spec.keys import IMAGE_CHANNELS, SPEC_RULES, Size
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Table:
     def __post_init__(self) -> None:
         """Check the table by inferring its shapes at its own input size."""
         for side in self.input:
-            check_key("input", Int(), side)
+            _checked("input", Int(), side)
         for key, rule in SPEC_RULES.items():
-            object.__setattr__(self, key, check_key(key, rule, getattr(self, key)))
+            object.__setattr__(self, key, _checked(key, rule, getattr(self, key)))
         if not self.rows:
             raise InputError("a spec needs at least one row")
         check_ids(self.rows)
@@ -131,3 +131,10 @@ class Table:
         Tables that mean the same network have the same digest, however they are written.
         """
         return hashlib.sha256(canonical(self.layers(size)).encode()).hexdigest()
+
+
+def _checked(key: str, rule: Rule, value: object) -> FieldValue:
+    try:
+        return rule.check(value)
+    except InputError as error:
+        raise error.within(key) from None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseablate import measure
-from fuseablate.ops.values import scaled
+from fuseablate.ops.fields import scaled
 from fuseablate.spec.spec import Spec, to_toml
 from tests.helpers.edited import BASE, FUSE, cells, changed, refused
 
