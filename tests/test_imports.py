@@ -99,6 +99,13 @@ def test_the_page_of_the_design_lists_the_parts_in_their_order() -> None:
     assert re.findall(r"`(\w+)/?`", " ".join(rows)) == FLOW
 
 
+def test_the_readme_lists_the_folders_in_their_order() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in readme.splitlines() if line.startswith("| `")]
+    folders = [name for name in FLOW if (PACKAGE / name).is_dir()]
+    assert re.findall(r"`(\w+)/`", " ".join(rows)) == folders
+
+
 @pytest.mark.parametrize("name", [n for n in MODULES if n.split(".")[0] in NO_TORCH])
 def test_modules_without_torch_import_none(name: str) -> None:
     if name in TORCH_MODULES:
