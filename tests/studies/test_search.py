@@ -70,6 +70,29 @@ def test_a_sampler_that_learns_draws_no_more_trials_at_once_than_there_are_worke
     assert len(engine.trained) == 5 * 2 + 2
 
 
+@pytest.mark.parametrize(
+    ("table", "least", "most"),
+    [
+        ("n_trials = 4", 11, 11),  # 4 x 2, the 2 best on a fresh seed, and the baseline on it
+        ("n_trials = 50", 21, 21),  # the space holds nine
+        ("n_trials = 4\ncompare_random = true", 11 + 2, 11 + 4 * 2),  # some are trained already
+        ("n_trials = 4\nfirst_seed_only = true", 7, 11),
+    ],
+)
+def test_a_status_says_how_many_runs_there_may_come_to_be(
+    tmp_path: Path, table: str, least: int, most: int
+) -> None:
+    plan = study_plan(tmp_path, f"{table}\n{BEST}")
+    driver = driver_of(plan, tmp_path / "runs", InstantEngine(untied))
+    counts: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver.view, "update", lambda s: counts.append(len(s.lines) + s.possible))
+        carry_out(driver, open_storage(None, driver.folder))
+    counts = counts[counts.index(most) :]  # before the first trial is drawn nobody knows
+    assert counts == sorted(counts, reverse=True)
+    assert least <= counts[-1] == len(driver.status.lines)
+
+
 def test_the_total_counts_over_restarts_and_a_finished_search_trains_nothing(
     tmp_path: Path,
 ) -> None:

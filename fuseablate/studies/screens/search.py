@@ -14,7 +14,7 @@ from fuseablate.runs import Store
 from fuseablate.space import Admission, Refusal, Space, size_of
 from fuseablate.studies.plan import Plan
 from fuseablate.studies.schema import Search
-from fuseablate.studies.search import random_assignment, seed_of
+from fuseablate.studies.search import most_trials, random_assignment, seed_of
 
 PREVIEW_SAMPLES = 1000
 
@@ -45,7 +45,7 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
         soft_wrap=True,
     )
     least, longest = _epochs(space)
-    trials = min(search.n_trials or size or 0, size or search.n_trials or 0)
+    trials = most_trials(search, space)
     seeds, fresh = len(plan.study.seeds.each), len(search.finalists.seeds)
     best = search.finalists.best
     who = f"the best {best}" if best else "the front"

@@ -8,6 +8,7 @@ are due, `pruning` which trial goes on, `summary` what is told of all of them.
 from __future__ import annotations
 
 from fuseablate.studies.search.sampler import random_assignment, seed_of
+from fuseablate.studies.search.scheduler import most_trials
 from fuseablate.studies.search.search import run_search
 
-__all__ = ["random_assignment", "run_search", "seed_of"]
+__all__ = ["most_trials", "random_assignment", "run_search", "seed_of"]

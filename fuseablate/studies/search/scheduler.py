@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from fuseablate.cost import spec_costs
 from fuseablate.recipes import changes_of
 from fuseablate.runs import Record, RunState
-from fuseablate.space import Admission, Assignment, Space, recipe_of
+from fuseablate.space import Admission, Assignment, Space, recipe_of, size_of
 from fuseablate.spec import Spec
 from fuseablate.studies.design import Variant, levels_of
 from fuseablate.studies.driver import Driver
@@ -30,6 +30,12 @@ TOP1 = "val top-1"  # the user attribute with that of each seed, None if NaN; no
 CURVE = "curve"  # the user attribute with the curve of a first seed that was pruned
 NETWORK = "network"
 CHANGES = "changes"  # the user attribute with what a trial changes of the recipe, in words
+
+
+def most_trials(search: Search, space: Space) -> int:
+    """Return how many trials a search has, or may have in a finite space."""
+    size = size_of(space)
+    return min(search.n_trials or size or 0, size or search.n_trials or 0)
 
 
 def seeds_of(trial: FrozenTrial) -> int:
@@ -70,6 +76,8 @@ class SearchWork:
         self._driver, self._search, self._space, self.trials = driver, search, space, trials
         self._plan: Plan = driver.plan
         self._called = called
+        self._total = most_trials(search, space)
+        self.after = 0  # how many runs may be asked for when the search has ended
         base = self._plan.design.reference
         self._size = size = self._plan.data.image_size
         limits = search.limits(base.spec, size)
@@ -103,7 +111,17 @@ class SearchWork:
                 self._sample(min(1, self._room()))
             elif self._driver.idle:
                 self._sample(self._room())
+        self._driver.status.possible = self.possible + self.after
         return self._queue.popleft() if self._queue else None
+
+    @property
+    def possible(self) -> int:
+        """How many runs may yet be asked for: of trials to begin, and of first seeds' others."""
+        begun, seeds = len(self.trials), len(self._plan.study.seeds.each)
+        trials = 0 if self._over else max(0, self._total - begun)
+        active = [self._by_run[digest] for digest in self._driver.active if digest in self._by_run]
+        firsts = [trial for trial in active if self._staged and not trial.top1]
+        return (trials + len(firsts)) * seeds - len(firsts)
 
     def _room(self) -> int:
         """Return how many trials may begin now.
@@ -181,7 +199,10 @@ class SearchWork:
             **spec_costs(variant.spec, self._search.cost_objectives, self._size),
         }
         self.trials.start(variant.name, proposal.params, attributes, proposal.system)
-        self._queue += self._added(number, variant).runs[: 1 if self._staged else None]
+        runs = self._added(number, variant).runs[: 1 if self._staged else None]
+        self._queue += runs
+        for run in runs:  # they are waiting from now on
+            self._driver.status_of(run)
 
     def _resumed(self, earlier: FrozenTrial) -> Sequence[PlannedRun]:
         """Take in a trial of an earlier process, and return its runs that are to be looked at."""

@@ -42,8 +42,11 @@ def run_search(driver: Driver, search: Search, storage: BaseStorage) -> Outcome:
         # before it comes to them.
         drawn = search.replace(sampler="random", compare_random=False)
         random = _opened(driver, drawn, storage, f"{name}-random", called="random trial")
+    others = random.possible if random else 0
+    work.after = (search.finalists.best or 0) * len(search.finalists.seeds) + others
     driver.run(work)
     runs = _finalists(driver, search, work)
+    driver.expect(runs, possible=others)
     judged = Trials(open_study(f"{name}-finalists", storage), _distributions(driver, search))
     params = _params(work, runs, unchanging(_space(driver, search)))
     driver.run(FixedWork(plan, driver.store, judged, runs, params=params))
