@@ -9,12 +9,23 @@ from __future__ import annotations
 from fuseablate.space.admission import Admission, Refusal
 from fuseablate.space.census import Census, take_census
 from fuseablate.space.counting import draw_assignments
-from fuseablate.space.fields import Amount, Name, Seeds, Text, Texts, Value, amount, fit_name
+from fuseablate.space.fields import (
+    Amount,
+    Name,
+    Scalar,
+    Seeds,
+    Text,
+    Texts,
+    Value,
+    amount,
+    fit_name,
+)
 from fuseablate.space.parameters import Categorical, IntRange, Parameter, value_at
 from fuseablate.space.space import (
     Assignment,
     Space,
     assignments,
+    check_point,
     is_active,
     recipe_changes,
     recipe_of,
@@ -32,6 +43,7 @@ __all__ = [
     "Name",
     "Parameter",
     "Refusal",
+    "Scalar",
     "Seeds",
     "Space",
     "Text",
@@ -39,6 +51,7 @@ __all__ = [
     "Value",
     "amount",
     "assignments",
+    "check_point",
     "draw_assignments",
     "fit_name",
     "is_active",

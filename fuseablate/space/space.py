@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 
+from fuseablate.cost import cost_kind
 from fuseablate.errors import InputError, unknown
 from fuseablate.recipes import Recipe, changed
 from fuseablate.space.fields import Value
@@ -73,19 +74,55 @@ def spec_of(space: Space, params: Assignment) -> Spec:
     return space.spec.edit_sampled(*texts_of(space, params))
 
 
-def unchanging(space: Space) -> Assignment:
-    """Return the values under which the baseline stays what it is.
+def unchanging(space: Space, given: Assignment | None = None) -> Assignment:
+    """Return the values under which the baseline stays what it is, but for those `given`.
 
     A parameter of which no value does so has none. Of a continuous range, x1 and the recipe's own
     value are tried.
     """
     params: dict[str, Value] = {}
     for parameter in space.parameters:
-        tried = _tried(space, parameter) if is_active(parameter, params) else ()
-        kept = (value for value in tried if _keeps(space, parameter, value))
+        if not is_active(parameter, params):
+            continue
+        if given and parameter.name in given:
+            params[parameter.name] = given[parameter.name]
+            continue
+        kept = (value for value in _tried(space, parameter) if _keeps(space, parameter, value))
         if (value := next(kept, None)) is not None:
             params[parameter.name] = value
     return params
+
+
+def check_point(space: Space, given: Assignment, size: Size, limits: Mapping[str, float]) -> None:
+    """Refuse values that no sampler could draw, or that mean nothing to be trained.
+
+    given: some of an assignment's values; the others are `unchanging`. limits: the most that its
+    network may cost on images of `size` (H, W), by the names of costs.
+    """
+    params = unchanging(space, given)
+    by_name = {parameter.name: parameter for parameter in space.parameters}
+    for name, value in given.items():
+        if name not in by_name:
+            raise unknown("parameter", name, by_name)
+        if name not in params:
+            needed = " and ".join(f"{key} = {as_text(v)}" for key, v in by_name[name].when.items())
+            raise InputError(f"parameter '{name}': there only when {needed}")
+        _in_range(by_name[name], value)
+        values = by_name[name].values()
+        if (
+            isinstance(value, int | float)
+            and values
+            and not any(
+                isinstance(other, int | float) and abs(other - value) < 1e-9 for other in values
+            )
+        ):
+            raise unknown(f"value of '{name}'", as_text(value), map(as_text, values))
+    rows = spec_of(space, params).infer(size)
+    recipe_of(space, params)
+    for name, limit in limits.items():
+        kind = cost_kind(name)
+        if (cost := kind.total(rows)) > limit:
+            raise InputError(f"costs {kind.exact(cost)}, and the budget is {kind.exact(limit)}")
 
 
 def _tried(space: Space, parameter: Parameter) -> Sequence[Value]:

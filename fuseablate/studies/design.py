@@ -15,7 +15,7 @@ from fuseablate.cost import cost_kind, rescaled
 from fuseablate.errors import InputError
 from fuseablate.recipes import Recipe, changed, changes_of
 from fuseablate.runs import BASELINE
-from fuseablate.space import Assignment, Parameter, Space
+from fuseablate.space import Assignment, Parameter, Space, check_point
 from fuseablate.spec import Size, Spec
 from fuseablate.studies.combinations import BY_FACTORS, Combination, fractional_factorial, per_row
 from fuseablate.studies.schema import Level
@@ -90,7 +90,12 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
     left_out: list[str] = []
     notes: list[str] = []
     if study.search:
-        Space.of(base.spec, study.search.parameters, base.recipe)
+        space = Space.of(base.spec, study.search.parameters, base.recipe)
+        for place, point in enumerate(study.search.points_to_evaluate):
+            try:
+                check_point(space, point, size, study.search.limits(base.spec, size))
+            except InputError as error:
+                raise error.within(f"search.points_to_evaluate[{place}]") from None
         chosen = [Combination(BASELINE, {})]
     elif study.rows and study.edit:
         chosen, left_out = per_row(base.spec, study.rows, study.edit, size)

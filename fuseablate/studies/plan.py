@@ -27,7 +27,7 @@ from fuseablate.studies.design import Design, Variant, expand
 from fuseablate.studies.recipe_trials import RecipeTrial, recipes_to_try
 from fuseablate.studies.study import Study
 
-_NOT_SAMPLED = {"n_trials", "finalists", "compare_random"}  # keys of a search
+_NOT_SAMPLED = {"n_trials", "finalists", "compare_random", "points_to_evaluate"}  # keys of a search
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,9 @@ class Plan:
         """What names the study: its variants, whatever their seeds, and what they are compared to.
 
         That of a search: the baseline, the seeds of a trial and all that decides what it samples.
-        A search with more trials, with more finalists, or with random trials beside it, is the
-        same one. That of a tuned study: its variants before the tuning, and what it tries.
+        A search with more trials, with more points of one's own or finalists, or with random trials
+        beside it, is the same one. That of a tuned study: its variants before the tuning, and what
+        it tries.
         """
         variants = self.design.variants
         return self._named_by(run.digest for run in self.planned(variants, (0,)))

@@ -213,7 +213,8 @@ def test_latency_is_measured_once_a_network_while_no_run_is_trained(tmp_path: Pa
 
 
 def test_the_dry_run_of_a_search(tmp_path: Path) -> None:
-    plan = study_plan(tmp_path, f'n_trials = 40\nbudget = {{ macs = "baseline" }}\n{BEST}')
+    table = f'n_trials = 40\nbudget = {{ macs = "baseline" }}\npoints_to_evaluate = [{{}}]\n{BEST}'
+    plan = study_plan(tmp_path, table)
     assert plan.study.search
     out = Screen(file=io.StringIO(), width=200)
     print_search_plan(plan, plan.study.search, Store(tmp_path / "runs"), 2, out)
@@ -223,6 +224,7 @@ def test_the_dry_run_of_a_search(tmp_path: Path) -> None:
     # Three of the nine are affordable; four standard errors of 1,000 draws are 6 %.
     share = float(text.split("1,000 samples ")[1].split("%")[0])
     assert share == pytest.approx(100 / 3, abs=6)
+    assert "Tried before anything is sampled: 1 point of the study's file" in text
     assert "Trials: 9 in all by tpe, 2 seeds each, 3 epochs" in text
     assert "finalists: the best 2 and the baseline, 1 fresh seed each" in text
     assert not (tmp_path / "runs").exists()

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, m
 from fuseablate.cost import COSTS, cost_kind, limited
 from fuseablate.errors import unknown
 from fuseablate.io.checked import Schema
-from fuseablate.space import Amount, Parameter, Seeds
+from fuseablate.space import Amount, Parameter, Scalar, Seeds
 from fuseablate.spec import Size, Spec
 
 
@@ -74,6 +74,9 @@ class Search(Schema):
     budget: Budget | None = None
     """The most that a variant may cost, by the names of costs, as in `{ macs = "4.2M" }` or
     `{ params = "baseline" }`; a sample over it is drawn again, untrained."""
+    points_to_evaluate: Annotated[tuple[Mapping[str, Scalar], ...], Field(strict=False)] = ()
+    """What is tried before anything is sampled, as in `[{}, { kernel = 5 }]`: values of parameters;
+    those that are not named keep the baseline as it is."""
     prune: Literal["none", "median", "hyperband"] = "none"
     """Whether a trial may end early, after epochs in which it is worse than others were."""
     first_seed_only: bool = False

@@ -47,6 +47,10 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     least, longest = _epochs(space)
     trials = most_trials(search, space)
     seeds, fresh = len(plan.study.seeds.each), len(search.finalists.seeds)
+    if points := len(search.points_to_evaluate):
+        out.print(
+            f"Tried before anything is sampled: {counted(points, 'point')} of the study's file"
+        )
     best = search.finalists.best
     who = f"the best {best}" if best else "the front"
     out.print(

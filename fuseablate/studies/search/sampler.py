@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import random
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +34,7 @@ from fuseablate.space import (
     draw_assignments,
     is_active,
     size_of,
+    unchanging,
 )
 from fuseablate.spec import Spec
 from fuseablate.studies.schema import Search
@@ -128,6 +129,7 @@ class Proposer:
         self._results = 0  # trials that TPE can learn from
         self._taught = 0  # refused samples that it has learned from
         self._list: Iterator[dict[str, Value]] | None = None  # what is left of the listed space
+        self._points = deque(unchanging(space, point) for point in search.points_to_evaluate)
         self._listed = max((trial.user_attrs.get(LISTED, 0) for trial in trials), default=0)
         for trial in trials:
             for params in trial.system_attrs.get(TAUGHT, ()):
@@ -138,27 +140,34 @@ class Proposer:
     def propose(self, number: int) -> Proposal:
         """Return what the trial of that number is to try, or raise `SpaceEndError`.
 
-        The sampler is asked first. Where it comes up with `MOST_REFUSED` samples in a row that may
-        not be trained, the space itself is gone through, so that a search ends only where the
-        space does, and not where its sampler is stuck.
+        Points of the user's own come first, then the sampler is asked. Where it comes up with
+        `MOST_REFUSED` samples in a row that may not be trained, the space itself is gone through,
+        so that a search ends only where the space does, and not where its sampler is stuck.
         """
         # A sampler of its own for each trial: its draws do not depend on how many were drawn
         # before it in this process, and so not on when the search was interrupted.
         seed = seed_of(self._name, number)
+        system: dict[str, Any] = {}
         if self._search.sampler == "nsga2":
             # The first ask of a generation sees the parents in another order than later asks do;
             # an ask that is thrown away makes this one a later ask in every process.
             self._memory.sampler = self._sampler(seed)
-            self._memory.tell(self._from_sampler()[1], state=TrialState.FAIL)
+            _, place = self._from_sampler()
+            system = self._system_of(place)
+            self._memory.tell(place, state=TrialState.FAIL)
         self._memory.sampler = self._sampler(seed)
         refused: Counter[str] = Counter()
         taught: list[dict[str, Value]] = []
-        system: dict[str, Any] = {}
+        while self._points:
+            point = self._points.popleft()
+            verdict = self._admission.admit(point)
+            if not isinstance(verdict, str):  # else it has been tried
+                self._numbers[number] = self._begun(point, system)
+                return self._proposal(point, verdict, refused, system, taught)
         if self._search.sampler != "grid":
             while refused.total() < MOST_REFUSED:
                 params, place = self._from_sampler()
-                # NSGA-II writes a trial's generation there, and reads it when it breeds.
-                system = dict(self._memory.get_trials(deepcopy=False)[place].system_attrs)
+                system = self._system_of(place)
                 verdict = self._admission.admit(params)
                 if not isinstance(verdict, str):
                     self._numbers[number] = place
@@ -172,14 +181,7 @@ class Proposer:
         for other in self._others(seed):
             verdict = self._admission.admit(other)
             if not isinstance(verdict, str):
-                self._numbers[number] = self._add(
-                    create_trial(
-                        state=TrialState.RUNNING,
-                        params=dict(other),
-                        distributions=self._distributions(other),
-                        system_attrs=system,
-                    )
-                )
+                self._numbers[number] = self._begun(other, system)
                 return self._proposal(other, verdict, refused, system, taught)
             refused[verdict] += 1
         raise SpaceEndError(f"{self._end(refused)}; {self._admission.holds()}")
@@ -192,6 +194,10 @@ class Proposer:
     def _from_sampler(self) -> tuple[dict[str, Value], int]:
         trial = self._memory.ask()
         return random_assignment(self._space, trial), trial.number
+
+    def _system_of(self, place: int) -> dict[str, Any]:
+        """Return where NSGA-II writes a trial's generation, and reads it when it breeds."""
+        return dict(self._memory.get_trials(deepcopy=False)[place].system_attrs)
 
     def _learns(self) -> bool:
         """Whether the sampler is to be told of a refused sample.
@@ -259,6 +265,17 @@ class Proposer:
             for parameter in self._space.parameters
             if parameter.name in params
         }
+
+    def _begun(self, params: Mapping[str, Value], system: Mapping[str, Any]) -> int:
+        """Return the place of a new trial of an assignment that the sampler did not draw."""
+        return self._add(
+            create_trial(
+                state=TrialState.RUNNING,
+                params=dict(params),
+                distributions=self._distributions(params),
+                system_attrs=dict(system),
+            )
+        )
 
     def _add(self, trial: FrozenTrial) -> int:
         values = trial.values if trial.state == TrialState.COMPLETE else None

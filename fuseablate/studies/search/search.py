@@ -40,7 +40,7 @@ def run_search(driver: Driver, search: Search, storage: BaseStorage) -> Outcome:
     if search.compare_random:
         # Opened first of all: the trials of an earlier start are the study's even if this one ends
         # before it comes to them.
-        drawn = search.replace(sampler="random", compare_random=False)
+        drawn = search.replace(sampler="random", compare_random=False, points_to_evaluate=())
         random = _opened(driver, drawn, storage, f"{name}-random", called="random trial")
     others = random.possible if random else 0
     work.after = (search.finalists.best or 0) * len(search.finalists.seeds) + others
