@@ -79,7 +79,7 @@ def execute(
         except KeyboardInterrupt:
             status = driver.status
             view.say(
-                f"stopped with {status.count('done', 'failed')} of {len(status.lines)} runs ended; "
+                f"stopped with {status.count('done', 'failed', 'pruned')} of {len(status.lines)} runs ended; "
                 "the same command goes on from here"
             )
             raise
