@@ -77,15 +77,13 @@ class Editor(Generic[T]):
         wider ones have been made, and without it the others do what they do. `scaled_later`: a
         divisor stays that says something only once the width is changed.
         """
-        made = list(texts)
-        after, edited = self._made(made, idle=idle)
-        while text := self._without_effect(
-            after, [edit.text for edit in edited.edits], scaled_later
-        ):
+        after, edited = self._made(texts, idle=idle)
+        while text := self._without_effect(after, edited, scaled_later):
             if not idle:
                 raise NoChangeError(f"edit '{text}': changes nothing: no layer depends on it here")
-            made.remove(text)
-            after, edited = self._made(made, idle=True)
+            # Of those that were made alone: one that was left out might say something without it.
+            rest = [edit.text for edit in edited.edits if edit.text != text]
+            after, edited = self._made(rest, idle=True)
         return after, edited
 
     def _made(self, texts: Iterable[str], *, idle: bool) -> tuple[T, Edited]:
@@ -103,9 +101,10 @@ class Editor(Generic[T]):
             edited.check_residuals([contains(row.layer, Residual, Sum) for row in after.infer()])
         return after, edited
 
-    def _without_effect(self, after: T, texts: Sequence[str], scaled_later: bool) -> str | None:
+    def _without_effect(self, after: T, edited: Edited, scaled_later: bool) -> str | None:
         """Return the first edit without which the others make the same network."""
         layers = after.layers()
+        texts = [edit.text for edit in edited.edits]
         for at, text in enumerate(texts):
             if scaled_later and Edit.parse(text).field == "divisor":
                 continue

@@ -128,6 +128,8 @@ def test_each_edit_must_change_a_layer_beside_the_others(edits: tuple[str, ...],
         (("1.out=20", "scale.width=x0.5"), ("1.out=20", "scale.width=x0.5")),
         (("1.out=20", "scale.width=x0.3"), ("scale.width=x0.3",)),  # 4.8 and 6: 8 each
         (("divisor=4", "1.out=20", "scale.width=x0.3"), ("divisor=4", "scale.width=x0.3")),
+        # x1 keeps 20 channels on the divisor 4, and so says nothing: on 8 it would make them 24.
+        (("scale.width=x1", "divisor=4", "1.out=20"), ("1.out=20",)),
         (("5.se_kind=eca", "5.se=false", "1.out=17"), ("5.se=false", "1.out=17")),
         (("5.se_kind=eca", "5.se_bias=true", "5.se=false"), ("5.se=false",)),
     ],
