@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,49 @@ def test_runs_that_diverge_or_are_lost(tmp_path: Path) -> None:
     assert by_kernels[5, 5].number == next(
         trial.number for trial in again.trials.all() if trial.params == by_kernels[5, 5].params
     )
+
+
+def test_no_seed_of_a_trial_that_has_diverged_is_begun(tmp_path: Path) -> None:
+    """Where both kernels are 7 a seed after the first diverges: the others cannot save it."""
+    head = HEAD_3.replace("seeds = [0, 1]", "seeds = [0, 1, 2]")
+    table = 'sampler = "grid"\nfirst_seed_only = true\nfinalists = { best = 1, seeds = [9] }'
+    plan = study_plan(tmp_path, table, head=head)
+
+    def diverges(at: int) -> Callable[[Spec, int], Sequence[float | None]]:
+        return lambda spec, seed: (
+            [None] if kernels(spec) == [7, 7] and seed == at else rising(spec, seed)
+        )
+
+    ended = search(plan, tmp_path / "one", diverges(1))
+    spent = [
+        job.seed for job in ended.engine.trained if kernels(Spec.from_dict(job.spec)) == [7, 7]
+    ]
+    assert spent == [0, 1]
+    # Two at a time: the third is begun beside the second, and ends before it.
+    both = search(plan, tmp_path / "two", diverges(2), slots=2)
+    again = search(plan, tmp_path / "two", diverges(2))
+    assert again.engine.trained == []
+    assert again.status.count("failed") == both.status.count("failed") == 1
+    assert len(again.status.lines) == len(both.status.lines)
+
+
+def test_a_trial_that_has_ended_is_not_pruned_when_it_is_trained_again(tmp_path: Path) -> None:
+    """The first trial is the worst: it had nobody to be compared with, and its record is lost."""
+    table = 'sampler = "grid"\nn_trials = 8\nprune = "median"\n'
+    plan = study_plan(tmp_path, f"{table}finalists = {{ best = 1, seeds = [9] }}")
+    seen: dict[str, int] = {}
+
+    def better(spec: Spec, seed: int) -> list[float]:
+        number = seen.setdefault(spec.digest((16, 16)), len(seen))
+        return [number / 10 + epoch / 100 for epoch in range(3)]
+
+    ended = search(plan, tmp_path, better)
+    assert {trial.state for trial in ended.trials.all()} == {TrialState.COMPLETE}
+    (first,) = [run for run in ended.status.lines if (run.variant, run.seed) == ("trial 0", 0)]
+    shutil.rmtree(ended.store.folder(first.digest))
+    again = search(plan, tmp_path, better, slots=2)
+    assert [job.key for job in again.engine.trained] == [first.digest]
+    assert again.status.count("pruned") == 0
 
 
 def test_test_scores_play_no_role_before_the_final_report(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ class SearchWork:
     def epoch(self, run: PlannedRun, val_top1: Sequence[float]) -> bool:
         """Return whether a first seed is to be pruned."""
         trial = self._by_run[run.digest]
-        if self._pruning is None or run is not trial.runs[0]:
+        if self._pruning is None or trial.ended or run is not trial.runs[0]:
             return False
         trial.curve = val_top1
         return self._pruning.epoch(trial.number, val_top1)
@@ -224,6 +224,10 @@ class SearchWork:
             self.ended(trial.runs[0], "pruned", None)
             return ()
         trained = trial.runs[: seeds_of(earlier)]
+        if earlier.state == TrialState.FAIL and 1 < len(trained) < len(trial.runs):
+            # Those after the first were begun together, and have ended in any order.
+            more = [run for run in trial.runs[1:] if run.record(self._driver.store)]
+            return (trial.runs[0], *more)
         if earlier.values and len(trained) == len(trial.runs):
             self._full.append(self._signed(earlier.values))
         return trained
@@ -251,7 +255,10 @@ class SearchWork:
         if state == "pruned":
             self._finish(trial, TrialState.PRUNED, None, {CURVE: list(trial.curve)})
         elif len(values) < len(top1) and (self._staged or every_seed):
-            # A seed has diverged. Where all were begun at once, the others are awaited.
+            # A seed has diverged. Where all were begun at once, the others are awaited; else those
+            # that wait are not begun.
+            waiting = [run for run in self._queue if self._by_run[run.digest] is not trial]
+            self._queue = deque(waiting)
             self._finish(trial, TrialState.FAIL, None, attributes)
         elif every_seed:
             result = self._values(trial, statistics.mean(values))
