@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -166,12 +167,14 @@ class FloatRange(_Range):
         """Return all values, or None for a continuous range."""
         if self.step is None:
             return None
-        count = int((self.high - self.low) / self.step + 1e-9) + 1
-        return [round(self.low + place * self.step, 10) for place in range(count)]
+        # Decimals as they are written, as Optuna reads them: sums of floats are not exact.
+        low, high, step = (Decimal(str(number)) for number in (self.low, self.high, self.step))
+        return [float(low + place * step) for place in range(int((high - low) // step) + 1)]
 
     def samples(self) -> Sequence[Value]:
         """Return the values that are tried before the search begins: the two ends."""
-        return (self.low, self.high)
+        values = self.values()
+        return (values[0], values[-1]) if values else (self.low, self.high)
 
 
 class Changes(Schema):
@@ -244,7 +247,7 @@ class Categorical(_Parameter):
                     )
         else:
             _check_place(self.edit, self.recipe)
-        texts = [as_text(value) for value in self.values()]
+        texts = [self.text(value) for value in self.values()]
         if len(set(texts)) < max(2, len(texts)):
             has = ", ".join(texts) or "none"
             raise ValueError(f"choices: needs two or more that differ, and has {has}")

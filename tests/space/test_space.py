@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
+import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.distributions import FloatDistribution
 
 from fuseablate.errors import InputError
 from fuseablate.io.checked import checked
 from fuseablate.space.fields import Value
-from fuseablate.space.parameters import Categorical, IntRange, Parameter, as_text
+from fuseablate.space.parameters import Categorical, FloatRange, IntRange, Parameter, as_text
 from fuseablate.space.space import (
     Space,
     assignments,
@@ -29,6 +31,7 @@ from fuseablate.spec.spec import Spec
 from fuseablate.studies.design import expand
 from fuseablate.studies.schema.search import Search
 from fuseablate.studies.study import load_study
+from fuseablate.studies.trials import distribution_of
 from tests.helpers.paths import STUDY_FILES
 from tests.helpers.study_file import SPEC, loaded
 
@@ -160,6 +163,40 @@ def test_sizes_by_hand() -> None:
     assert [params["width"] for params in assignments(tenths)] == [0.5, 0.6, 0.7, 0.8]
     # A sampler adds up steps: 0.1 + 7 * 0.1 is a rounding error above 0.8.
     assert edits_of(tenths, {"width": 0.1 + 7 * 0.1}) == edits_of(tenths, {"width": 0.8})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "step", "values"),
+    [
+        (0.2, 1.4, 0.4, [0.2, 0.6, 1.0, 1.4]),
+        (1e-12, 4e-12, 1e-12, [1e-12, 2e-12, 3e-12, 4e-12]),
+        (0.333333333333, 0.9, 0.25, [0.333333333333, 0.583333333333, 0.833333333333]),
+        (0.3, 0.4, 0.2, [0.3]),
+    ],
+)
+def test_steps_are_exact_and_what_a_sampler_draws(
+    low: float, high: float, step: float, values: list[float]
+) -> None:
+    """Optuna warns where the range is not a whole number of steps."""
+    table = {"name": "p", "kind": "float", "low": low, "high": high, "step": step, "edit": "p={}"}
+    parameter = checked(FloatRange, table)
+    assert parameter.values() == values
+    assert parameter.samples() == (values[0], values[-1])
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
+    distribution = distribution_of(parameter)
+    assert isinstance(distribution, FloatDistribution)
+    drawn = trial.suggest_float("p", low, distribution.high, step=distribution.step)
+    assert any(drawn == pytest.approx(value, rel=1e-9) for value in values)
+
+
+def test_small_numbers_of_the_recipe_differ() -> None:
+    choices = (0.00001, 0.00002)
+    decays = Categorical(name="a", kind="categorical", choices=choices, recipe="weight_decay")
+    assert [decays.changes(value) for value in decays.values()] == [
+        {"weight_decay": 0.00001}, {"weight_decay": 0.00002}
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"two or more that differ, and has 1e-05, 1e-05"):
+        decays.replace(choices=(0.00001, 0.0000100001))
 
 
 def test_a_large_space_is_counted_without_being_listed() -> None:
