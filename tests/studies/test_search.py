@@ -18,7 +18,9 @@ from fuseablate.io.terminal import Screen, duration
 from fuseablate.runs.store import RECORD, Store
 from fuseablate.spec.spec import Spec
 from fuseablate.studies.execute import carry_out
+from fuseablate.studies.plan import make_plan
 from fuseablate.studies.screens.search import print_search_plan
+from fuseablate.studies.study import load_study
 from fuseablate.studies.trials import open_storage
 from tests.helpers.instant_engine import InstantEngine, driver_of, write_record
 from tests.helpers.searches import (
@@ -164,6 +166,23 @@ edit = "scale.width={}"
         "", "scale.width=x0.3", "1.out=20 scale.width=x0.6"
     }  # fmt: skip
     assert len(trials) == 3
+
+
+def test_a_search_whose_table_has_changed_does_not_go_on(tmp_path: Path) -> None:
+    """Row 3 has no SE: with what it would be reduced by, the baseline stays what it is."""
+    gate = '[[search.parameters]]\nname = "se"\nkind = "categorical"\nedit = "3.se={}"\n'
+    table = f'sampler = "grid"\nn_trials = 3\n{BEST}'
+    plan = study_plan(tmp_path, table, f"{gate}choices = [true, false]\n")
+    ended = search(plan, tmp_path)
+    (trial,) = [t for t in ended.trials.all() if t.user_attrs["edits"]]
+    small = tmp_path / "small.toml"
+    row = 'id = "3"\nop = "fuse"\n'
+    small.write_text(small.read_text().replace(row, f"{row}se_reduction = 8\n"))
+    changed = make_plan(load_study(plan.study.path), None)
+    assert changed.digest == plan.digest
+    said = rf"mine.toml: trial {trial.number} \(3.se=true\) is not the network any more that was tr"
+    with pytest.raises(InputError, match=said):
+        search(changed, tmp_path)
 
 
 def test_all_slots_are_used_and_no_trial_is_doubled(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from fuseablate.cost import spec_costs
+from fuseablate.errors import InputError
 from fuseablate.recipes import changes_of
 from fuseablate.runs import Record, RunState
-from fuseablate.space import Admission, Assignment, Space, recipe_of, size_of
+from fuseablate.space import Admission, Assignment, Space, identity_of, recipe_of, size_of
 from fuseablate.spec import Spec
 from fuseablate.studies.design import Variant, levels_of
 from fuseablate.studies.driver import Driver
@@ -210,6 +211,13 @@ class SearchWork:
         base = self._space.spec
         # The edits that had an effect: to find them anew takes many times as long.
         spec = base.edit_sampled(*attributes["edits"].split()[len(base.edits) :])
+        if identity_of(self._space, earlier.params, spec, self._size) != attributes[NETWORK]:
+            raise InputError(
+                f"{self._plan.study.path}: {self._called} {earlier.number} "
+                f"({attributes['edits'] or 'no edits'}) is not the network any more that was "
+                "trained: the table or a plug-in has changed since; take the change back, or "
+                "search anew under another name of the file"
+            )
         self._admission.remember(earlier.params, attributes[NETWORK])
         variant = self._variant(earlier.number, earlier.params, spec)
         trial = self._added(earlier.number, variant)
