@@ -5,6 +5,7 @@ A `dense` row with `depth = n` is a dense block of n layers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -106,7 +107,7 @@ class Transition(WithSE):
         if not out:
             raise InputError(
                 f"a compression of {self.compression} leaves none of {cin} channels; "
-                f"use at least {1 / cin:.2g}"
+                f"use at least {math.ceil(100 / cin) / 100}"
             )
         window = (self.pool, self.pool)
         return Seq(

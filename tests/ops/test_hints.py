@@ -25,6 +25,47 @@ from fuseablate import InputError, load_spec
         # The window of 3 with a padding of 1, as it stands in the table.
         ("resnet18", "2.padding=2", "window of 3; use at most 1", "3.out=48"),
         ("resnet18", "3/2.depth=3", "use 3.depth", "3.depth=3"),
+        # 0.14 of 7 channels is less than one of them.
+        (
+            "densenet_bc_100_12",
+            "1.out=6 2.growth=1 2.depth=1 3.compression=0.1",
+            "leaves none of 7 channels; use at least 0.15",
+            "1.out=6 2.growth=1 2.depth=1 3.compression=0.15",
+        ),
+        # 13 as it stands in the table, on maps of 224 / 32.
+        (
+            "fusenet",
+            "13.form=linear 13.out=512",
+            "the map is 7x7 and the kernel 1; use form=conv",
+            "13.out=512",
+        ),
+        (
+            "fusenet",
+            "15.form=linear",
+            "ends in a linear layer; use form=linear here too",
+            "15.form=linear 16.form=linear",
+        ),
+        ("fusenet", "1.kernel=3x", "write 3 or, height first, 1x7", "1.kernel=1x7"),
+        (
+            "fusenet",
+            "1.out=24 1.groups=3 1.kernel=1 1.weight_std=true",
+            "depthwise 1x1 has one; use a larger kernel",
+            "1.out=24 1.groups=3 1.weight_std=true",
+        ),
+        ("fusenet", "1.spatial=fuse 1.groups=3", "of its own; use groups=1", "1.spatial=fuse"),
+        ("fusenet", "1.spatial=fuse_half", "3 is odd; use spatial=fuse", "1.spatial=fuse"),
+        (
+            "fusenet",
+            "1.spatial=depthwise",
+            "makes 3 channels to as many or a multiple, not to 16; use spatial=separable",
+            "1.spatial=separable",
+        ),
+        (
+            "resnet18",
+            "all.shortcut=pad 3.out=63",
+            "cannot make 63 of 64; use shortcut=project",
+            "3.out=63",
+        ),
     ],
 )
 def test_a_hint_is_right(name: str, edits: str, said: str, mended: str) -> None:
