@@ -142,7 +142,8 @@ def _none(table: Sequence[Row], bases: Sequence[str], ids: str) -> InputError:
     base, slash, _ = ids.partition("/")
     if slash and base in bases:
         repeats = sum(row.base == base for row in table)
-        return InputError(f"'{ids}' selects no row; row {base} stands {repeats} times")
+        times = f"{repeats} times" if repeats > 1 else "once"
+        return InputError(f"'{ids}' selects no row; row {base} stands {times}")
     if ids in OPS:
         return InputError(f"the spec has no row of op '{ids}'")
     ops = dict.fromkeys(row.op for row in table)

@@ -155,6 +155,49 @@ def test_fields_and_cells_that_are_not_there(edit: str, message: str) -> None:
     assert message in refused(edit)
 
 
+@pytest.mark.parametrize(
+    ("edits", "said", "mended"),
+    [
+        ("fuse.kernel", "ROWS.FIELD=VALUE, such as fuse.kernel=5", "fuse.kernel=5"),
+        ("kernel=3", "is a field of rows; say which, as in all.kernel=3", "all.kernel=3"),
+        ("12-5.kernel=3", "'12-5' runs backwards; write 5-12", "5-12.kernel=3"),
+        (
+            "FUZE.kernel=7",
+            "did you mean 'fuse'? rows go from 1 to 16, and their ops are conv, fuse, pool",
+            "fuse.kernel=7",
+        ),
+        ("5/2.kernel=3", "'5/2' selects no row; row 5 stands once", "5.kernel=3"),
+        ("fuse.kernel=x2", "only channels (exp, out) can; write a value", "fuse.kernel=7"),
+        ("1.op=fuse 1.exp=x2", "no number of exp to scale; write a value", "1.op=fuse 1.exp=8"),
+        ("fuse.exp=x0", "scaled by 0; use a factor such as x0.5", "fuse.exp=x0.5"),
+        ("16.out=10", "one number for each class; write classes=10", "classes=10"),
+        ("input=32x", "write 224 or, height first, 224x160, each from 1 to 99999", "input=224x160"),
+        ("scale.width=24", "not a factor; write one, as in scale.width=x1.25", "scale.width=x1.25"),
+        ("scale.depth=1", "not a factor; write one, as in scale.depth=x1.25", "scale.depth=x1.25"),
+        (
+            "scale.phi=10.1",
+            "'10.1' is not a phi; write a number up to 10, such as 1",
+            "scale.phi=1",
+        ),
+        ("scale.phi=0", "'0' is not a phi; write a number up to 10, such as 1", "scale.phi=0.5"),
+        ("scale.phi=x1", "'x1' is not a phi; write a number up to 10, such as 1", "scale.phi=10"),
+        (
+            "fuse.kernel=7 2-12.kernel=5",
+            "conflict in row 2; keep one of them, or select fewer rows with one",
+            "fuse.kernel=7 3-12.kernel=5",
+        ),
+        (
+            "5.residual=true",
+            "can take a residual; it needs stride 1 and as many channels in as out",
+            "5.residual=true 5.stride=1 5.out=24",
+        ),
+    ],
+)
+def test_what_a_refusal_says_to_write_is_accepted(edits: str, said: str, mended: str) -> None:
+    assert refused(*edits.split()).endswith(said)
+    assert BASE.edit(*mended.split()).edits == tuple(mended.split())
+
+
 # --- Networks that cannot be ---
 
 
