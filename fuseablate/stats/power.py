@@ -66,7 +66,7 @@ Power = Callable[[float, int, int], float]  # of a difference, by seeds: of each
 
 def _power_of(analysis: Analysis, basis: Basis) -> Power | None:
     """Return the power of the basis's intervals; None where there are none."""
-    if not analysis.sd or not analysis.own:
+    if not analysis.own:
         return None
     if basis == "any spreads":
         return _robust(analysis)
