@@ -149,5 +149,8 @@ def test_the_record_of_a_run_that_has_ended(store: Store) -> None:
     assert record_named(store, "e" * 64) == ended
     with pytest.raises(InputError, match=rf"^run {store.root}/{IDS[3]}: has not ended$"):
         record_named(store, "cc")
-    with pytest.raises(InputError, match=r"has the digest e{64}, which is not e{16}f$"):
+    with pytest.raises(
+        InputError,
+        match=rf"^run {store.root}/e{{16}}: has the digest e{{64}}, which is not e{{16}}f$",
+    ):
         record_named(store, "e" * 16 + "f")
