@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 import re
@@ -15,6 +16,7 @@ from fuseablate.commands.program import main
 from fuseablate.cost.costs import measure
 from fuseablate.report import analyse, of_records, of_study
 from fuseablate.report.files import WRITERS
+from fuseablate.runs.identity import differing
 from fuseablate.runs.record import Record
 from fuseablate.runs.store import Store, content_digest
 from fuseablate.spec.spec import Spec
@@ -111,8 +113,11 @@ def test_one_network_under_two_names_is_one_variant() -> None:
 def test_a_table_of_another_version_is_reported_and_mixed_with_no_other() -> None:
     known = trained(A, 0, 0.4)
     op = {**known.spec, "rows": [{**row, "op": "gone"} for row in known.spec["rows"]]}
+    # What a table is called, and how it was written, is not what it is.
+    words = {"name": "b", "title": "B", "source": "b", "edits": ["1.out=8"], "dropped": ["1.out"]}
     gone = [
-        dataclasses.replace(known, spec=op, seed=seed, digest=f"{seed}" * 64) for seed in (1, 2)
+        dataclasses.replace(known, spec={**op, **more}, seed=seed, digest=f"{seed}" * 64)
+        for seed, more in ((1, {}), (2, words))
     ]
     # The same table, but the run's digest says that another network was trained.
     changed = dataclasses.replace(known, seed=3, digest="e" * 64)
@@ -140,6 +145,15 @@ def test_recipes_and_data_of_one_name_are_told_apart() -> None:
         assert "split" in written(form, *comparisons), form
     rows = list(csv.DictReader(io.StringIO(written("csv", *comparisons))))
     assert len({row["comparison"] for row in rows}) == 3
+
+
+def test_a_value_of_more_than_24_characters_is_told_by_its_digest() -> None:
+    tables = [
+        {"data": {"root": letter * length}, "epochs": 9}
+        for letter, length in (("a", 24), ("b", 25))
+    ]
+    digest = hashlib.sha256(b"b" * 25).hexdigest()[:8]
+    assert differing(tables) == [f"data.root={'a' * 24}", f"data.root={digest}"]
 
 
 def test_levels_whose_specs_have_one_name() -> None:
