@@ -77,9 +77,9 @@ def execute(
                 comparison = of_study(outcome.manifest, store.get)
                 tracker.tables({"comparison": run_table(comparison)}, lambda: _page(comparison))
         except KeyboardInterrupt:
-            status = driver.status
+            ended = driver.status.count("done", "failed", "pruned")
             view.say(
-                f"stopped with {status.count('done', 'failed', 'pruned')} of {len(status.lines)} runs ended; "
+                f"stopped with {ended} of {len(driver.status.lines)} runs ended; "
                 "the same command goes on from here"
             )
             raise
