@@ -71,7 +71,7 @@ def _listed(folder: Path, known: ListedStudy | None) -> ListedStudy:
     return ListedStudy(
         stamp,
         study.title,
-        study.count("done", "failed"),
+        study.settled,
         len(study.lines),
         study.possible,
         study.ended,

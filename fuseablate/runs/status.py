@@ -65,6 +65,11 @@ class StudyStatus:
         return sum(run.state in states for run in self.lines)
 
     @property
+    def settled(self) -> int:
+        """How many runs are not trained any more; those that were lost are, at the next start."""
+        return self.count("done", "failed", "pruned")
+
+    @property
     def ended(self) -> bool:
         """Whether no run is waiting or running."""
         return not self.count("waiting", "running")

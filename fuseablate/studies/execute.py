@@ -77,9 +77,8 @@ def execute(
                 comparison = of_study(outcome.manifest, store.get)
                 tracker.tables({"comparison": run_table(comparison)}, lambda: _page(comparison))
         except KeyboardInterrupt:
-            ended = driver.status.count("done", "failed", "pruned")
             view.say(
-                f"stopped with {ended} of {len(driver.status.lines)} runs ended; "
+                f"stopped with {driver.status.settled} of {len(driver.status.lines)} runs ended; "
                 "the same command goes on from here"
             )
             raise

@@ -13,10 +13,10 @@ from fuseablate.runs.store import Store
 
 
 def study(store: Store, name: str, done: int, waiting: int) -> Path:
-    """Write the status of a study; the last of the runs that are done has failed."""
+    """Write the status of a study; those that are done have not all gone well."""
     folder = store.root / "studies" / f"{name}-{0:08x}"
     folder.mkdir(parents=True, exist_ok=True)
-    states = ["done"] * (done - 1) + ["failed"] + ["waiting"] * waiting
+    states = (["failed", "pruned", "done"] * done)[:done] + ["waiting"] * waiting
     lines = [RunStatus("v", seed, f"{seed:064x}", 1) for seed in range(done + waiting)]
     for line, state in zip(lines, states, strict=True):
         line.state = state  # type: ignore[assignment]  # one of its words
