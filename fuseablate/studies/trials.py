@@ -125,6 +125,15 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
+def number_of(trial: FrozenTrial) -> int:
+    """Return the number in the name of a search's trial, "trial 3".
+
+    Optuna's own is another one where somebody else has made a trial of the same Optuna study.
+    """
+    name: str = trial.user_attrs[KEY]
+    return int(name.rpartition(" ")[2])
+
+
 def distribution_of(parameter: Parameter) -> BaseDistribution:
     if isinstance(parameter, Categorical):
         return CategoricalDistribution(list(parameter.values()))

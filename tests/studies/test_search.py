@@ -185,6 +185,25 @@ def test_a_search_whose_table_has_changed_does_not_go_on(tmp_path: Path) -> None
         search(changed, tmp_path)
 
 
+@pytest.mark.parametrize("objectives", ['["accuracy"]', '["accuracy", "macs"]'])
+def test_a_trial_that_somebody_else_has_made_is_none_of_the_searchs(
+    tmp_path: Path, objectives: str
+) -> None:
+    """Optuna gives it the number of the search's next one."""
+    best = "seeds = [9]" if "macs" in objectives else "best = 2, seeds = [9]"
+    table = f"objectives = {objectives}\nfinalists = {{ {best} }}"
+    alone = search(study_plan(tmp_path, f"n_trials = 5\n{table}"), tmp_path / "alone")
+    few = search(study_plan(tmp_path, f"n_trials = 3\n{table}"), tmp_path / "beside")
+    few.trials.study.tell(few.trials.study.ask(), state=TrialState.FAIL)
+    with pytest.raises(KeyboardInterrupt):
+        search(alone.plan, tmp_path / "beside", stop_after=3)
+    ended = search(alone.plan, tmp_path / "beside")
+    assert len(ended.trials.study.trials) == 6
+    assert ended.params == alone.params
+    assert ended.searched.trials == alone.searched.trials
+    assert [run.name for run in ended.runs] == [run.name for run in alone.runs]
+
+
 def test_all_slots_are_used_and_no_trial_is_doubled(tmp_path: Path) -> None:
     plan = study_plan(tmp_path, f"n_trials = 9\n{BEST}")
     ended = search(plan, tmp_path, slots=4)

@@ -38,7 +38,7 @@ from fuseablate.space import (
 )
 from fuseablate.spec import Spec
 from fuseablate.studies.schema import Search
-from fuseablate.studies.trials import directions_of, distribution_of
+from fuseablate.studies.trials import directions_of, distribution_of, number_of
 
 MOST_REFUSED = 50  # refused samples in a row until something else than the sampler is asked
 MOST_LISTED = 100_000  # assignments of a space that is listed and tried one by one
@@ -134,7 +134,7 @@ class Proposer:
         for trial in trials:
             for params in trial.system_attrs.get(TAUGHT, ()):
                 self._teach(params)
-            self._numbers[trial.number] = self._add(trial)
+            self._numbers[number_of(trial)] = self._add(trial)
             self._results += trial.state in _RESULTS
 
     def propose(self, number: int) -> Proposal:

@@ -25,7 +25,7 @@ from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.schema import Search
 from fuseablate.studies.search.pruning import Pruning
 from fuseablate.studies.search.sampler import LISTED, Proposal, Proposer, SpaceEndError
-from fuseablate.studies.trials import Trials
+from fuseablate.studies.trials import Trials, number_of
 
 TOP1 = "val top-1"  # the user attribute with that of each seed, None if NaN; not for a single one
 CURVE = "curve"  # the user attribute with the curve of a first seed that was pruned
@@ -207,20 +207,20 @@ class SearchWork:
 
     def _resumed(self, earlier: FrozenTrial) -> Sequence[PlannedRun]:
         """Take in a trial of an earlier process, and return its runs that are to be looked at."""
-        attributes = earlier.user_attrs
+        attributes, number = earlier.user_attrs, number_of(earlier)
         base = self._space.spec
         # The edits that had an effect: to find them anew takes many times as long.
         spec = base.edit_sampled(*attributes["edits"].split()[len(base.edits) :])
         if identity_of(self._space, earlier.params, spec, self._size) != attributes[NETWORK]:
             raise InputError(
-                f"{self._plan.study.path}: {self._called} {earlier.number} "
+                f"{self._plan.study.path}: {self._called} {number} "
                 f"({attributes['edits'] or 'no edits'}) is not the network any more that was "
                 "trained: the table or a plug-in has changed since; take the change back, or "
                 "search anew under another name of the file"
             )
         self._admission.remember(earlier.params, attributes[NETWORK])
-        variant = self._variant(earlier.number, earlier.params, spec)
-        trial = self._added(earlier.number, variant)
+        variant = self._variant(number, earlier.params, spec)
+        trial = self._added(number, variant)
         trial.ended = earlier.state.is_finished()
         if not trial.ended:
             return trial.runs[: 1 if self._staged else None]

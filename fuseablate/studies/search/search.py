@@ -21,7 +21,7 @@ from fuseablate.studies.plan import PlannedRun
 from fuseablate.studies.schema import Search
 from fuseablate.studies.search.scheduler import NETWORK, SearchWork, seeds_of
 from fuseablate.studies.search.summary import summary_of
-from fuseablate.studies.trials import Trials, distribution_of, open_study
+from fuseablate.studies.trials import KEY, Trials, distribution_of, number_of, open_study
 
 
 def run_search(driver: Driver, search: Search, storage: BaseStorage) -> Outcome:
@@ -83,7 +83,7 @@ def _params(
     work: SearchWork, runs: Sequence[PlannedRun], own: Assignment
 ) -> dict[str, Mapping[str, Any]]:
     """Return the parameters of each finalist by the name of its variant; `own` of the baseline."""
-    known = {f"trial {trial.number}": trial.params for trial in work.trials.all()}
+    known = {trial.user_attrs[KEY]: trial.params for trial in work.trials.all()}
     return {
         run.variant.name: next((known[name] for name in run.variant.names if name in known), own)
         for run in runs
@@ -101,16 +101,17 @@ def _finalists(driver: Driver, search: Search, work: SearchWork) -> tuple[Planne
     variants = [base]
     for trial in finalists(search, work.trials, len(plan.study.seeds.each)):
         if trial.user_attrs[NETWORK] == network:
-            variants[0] = replace(base, names=(*base.names, f"trial {trial.number}"))
+            variants[0] = replace(base, names=(*base.names, trial.user_attrs[KEY]))
         else:
-            variants.append(work.variant(trial.number))
+            variants.append(work.variant(number_of(trial)))
     return plan.planned(variants, search.finalists.seeds)
 
 
 def finalists(search: Search, trials: Trials, seeds: int) -> Sequence[FrozenTrial]:
     """Return the best trials, or those of the front, by the means over all of so many seeds."""
     if len(search.objectives) > 1:
-        front = trials.study.best_trials
+        own = {trial.number for trial in trials.all()}
+        front = [trial for trial in trials.study.best_trials if trial.number in own]
         return [trial for trial in front if seeds_of(trial) == seeds]
     complete = [
         trial

@@ -16,7 +16,7 @@ from fuseablate.space import Refusal
 from fuseablate.studies.plan import PlannedRun
 from fuseablate.studies.schema import Search
 from fuseablate.studies.search.scheduler import CHANGES, seeds_of
-from fuseablate.studies.trials import Trials
+from fuseablate.studies.trials import KEY, Trials, number_of
 
 LEAST_RATED = 20  # trials from which the importance of parameters says anything
 
@@ -39,7 +39,7 @@ def summary_of(
         sampler=search.sampler,
         objectives=search.objectives,
         seeds=seeds,
-        trials=tuple(_trial(trial, search, f"trial {trial.number}" in chosen) for trial in every),
+        trials=tuple(_trial(trial, search, trial.user_attrs[KEY] in chosen) for trial in every),
         refused={
             reason: sum(trial.user_attrs.get(reason, 0) for trial in every)
             for reason in get_args(Refusal)
@@ -53,7 +53,7 @@ def _trial(trial: FrozenTrial, search: Search, finalist: bool) -> Trial:
     place = search.objectives.index("accuracy")
     complete = trial.state == TrialState.COMPLETE
     return Trial(
-        number=trial.number,
+        number=number_of(trial),
         state=trial.state.name.lower(),
         seeds=seeds_of(trial),
         top1=100 * trial.values[place] if complete else None,
