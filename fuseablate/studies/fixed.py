@@ -18,7 +18,7 @@ from fuseablate.studies.driver import Driver
 from fuseablate.studies.looks import Undecided, runs_due
 from fuseablate.studies.manifest import Outcome, manifest_of
 from fuseablate.studies.plan import Plan, PlannedRun
-from fuseablate.studies.trials import SEEDS, TEST, VAL, Trials, open_study
+from fuseablate.studies.trials import OVER, SEEDS, TEST, VAL, Trials, open_study
 
 Runs = Sequence[PlannedRun]
 
@@ -77,7 +77,7 @@ class FixedWork:
         self._plan, self._store, self._trials = plan, store, trials
         self._together, self._params = together, params
         self._top1: dict[str, dict[int, float | None]] = {}  # by variant and seed
-        self._asked: dict[str, set[str]] = {}  # digests by variant
+        self._asked: dict[str, dict[str, int]] = {}  # the seeds of digests, by variant
         self._unsettled: set[str] = set()  # variants that a later look may give more runs
         self._waiting: deque[PlannedRun] = deque()
         self.add(runs)
@@ -91,9 +91,9 @@ class FixedWork:
         known = set().union(*self._asked.values())
         new = [run for run in runs if run.digest not in known]
         for run in new:
-            self._asked.setdefault(run.variant.name, set()).add(run.digest)
+            self._asked.setdefault(run.variant.name, {})[run.digest] = run.seed
         for name, variant in {run.variant.name: run.variant for run in new}.items():
-            seeds = len(self._asked[name])
+            seeds = self._asked[name].values()
             levels = variant.levels[0] if self._params is None else self._params[name]
             attributes = self._plan.attributes(variant)
             attributes |= {f"factor.{factor}": level for factor, level in levels.items()}
@@ -137,7 +137,11 @@ class FixedWork:
             name,
             TrialState.COMPLETE if values else TrialState.FAIL,
             [statistics.mean(values)] if values else None,
-            {SEEDS: f"{len(values)} of {len(top1)}", _accuracy(self._plan): values},
+            {
+                OVER: sorted(top1),
+                SEEDS: f"{len(values)} of {len(top1)}",
+                _accuracy(self._plan): values,
+            },
         )
 
 

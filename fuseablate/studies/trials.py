@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,7 @@ KEY = "variant"  # the user attribute that names a trial's variant
 FACTORS = "factors"  # the user attribute of a study with the levels of each factor
 VAL, TEST = "val top-1", "test top-1"  # what accuracies are called; costs are by their names
 SEEDS = "seeds"  # that of a trial that has ended: how many have a result, as in "2 of 3"
+OVER = "over seeds"  # which these are; trials of before it was written tell only how many
 Direction = Literal["maximize", "minimize"]
 
 
@@ -183,12 +184,12 @@ class Trials:
         params: Mapping[str, Any],
         attributes: Mapping[str, Any],
         system: Mapping[str, Any] | None = None,
-        seeds: int | None = None,
+        seeds: Collection[int] | None = None,
     ) -> None:
         """Have the variant's trial run: a trial that an earlier process left goes on.
 
         Parameters without a distribution are not Optuna's. `system` is what a sampler wants to
-        find with the trial again. `seeds` is how many it is over, where that may change.
+        find with the trial again. `seeds` are those that it is over, where they may change.
         """
         if variant in self._by_variant and not self._is_over_others(variant, seeds):
             return
@@ -204,10 +205,15 @@ class Trials:
         made = storage.create_new_trial(self.study._study_id, template_trial=trial)
         self._by_variant[variant] = storage.get_trial(made)
 
-    def _is_over_others(self, variant: str, seeds: int | None) -> bool:
-        """Whether the variant's trial has ended, over another number of seeds."""
-        said: str = self._by_variant[variant].user_attrs.get(SEEDS, "")
-        return bool(said) and seeds is not None and said.rpartition(" ")[2] != str(seeds)
+    def _is_over_others(self, variant: str, seeds: Collection[int] | None) -> bool:
+        """Whether the variant's trial has ended, over other seeds."""
+        trial = self._by_variant[variant]
+        if seeds is None or not trial.state.is_finished():
+            return False
+        if OVER in trial.user_attrs:
+            return set(trial.user_attrs[OVER]) != set(seeds)
+        said: str = trial.user_attrs.get(SEEDS, "")
+        return bool(said) and said.rpartition(" ")[2] != str(len(seeds))
 
     def finish(
         self,

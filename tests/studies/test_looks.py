@@ -289,6 +289,10 @@ def test_seeds_that_are_added_to_a_finished_study_are_another_trial(tmp_path: Pa
     assert filed("[0, 1]") == [two]
     assert filed("[0, 1, 2]") == [two, three]
     assert filed("[0, 1, 2]") == [two, three]
+    # As many, and others: of 0.599, 0.598 and 0.597.
+    others = ("baseline", "3 of 3", 0.598)
+    assert filed("[1, 2, 3]") == [two, three, others]
+    assert filed("[1, 2, 3]") == [two, three, others]
 
 
 def test_all_runs_are_reported_as_the_looks_were_planned(
