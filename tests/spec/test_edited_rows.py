@@ -110,9 +110,15 @@ def test_rows_of_a_deeper_spec_can_be_selected() -> None:
     assert changed_rows(deep, "5/1.kernel=7") == ["5"]
     assert changed_rows(deep, "5-6.kernel=7") == ["5", "5/2", "5/3", "6"]
     assert changed_rows(deep, "4-5.kernel=7") == ["4", "5", "5/2", "5/3"]
-    assert "'5/4' selects no row" in refused("5/4.kernel=7", spec=deep)
+    assert "'5/4' selects no row; row 5 stands 3 times" in refused("5/4.kernel=7", spec=deep)
     both = deep.edit("5.kernel=7", "5/2.kernel=3")
     assert [row.values()["kernel"] for row in both.rows[4:7]] == [7, 3, 7]
+
+
+def test_an_id_gives_a_repeat_what_the_table_does_not_show() -> None:
+    spec = load_spec("resnet50")  # whose blocks have no groups
+    assert changed_rows(spec, "3/2.group_width=32") == ["3/2"]
+    assert "selects no field" in refused("3-3.group_width=32", spec=spec)
 
 
 def changed_rows(spec: Spec, edit: str) -> list[str]:

@@ -102,6 +102,7 @@ def test_all_that_take_edits_take_them_alike() -> None:
         ("-5", "selects no row"),
         ("5-6-7", "selects no row"),
         ("5/2", "'5/2' selects no row"),
+        ("17/2", "'17/2' selects no row; rows go from 1 to 16, and their ops are conv, fuse, pool"),
         ("12-5", "runs backwards; write 5-12"),
         ("mbconv", "the spec has no row of op 'mbconv'"),
         ("fuze", "'fuze' selects no row"),
