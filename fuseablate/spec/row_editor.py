@@ -18,7 +18,7 @@ from fuseablate.ops.row import base_of
 from fuseablate.ops.table import deepened, depth_of
 from fuseablate.spec.edits import STRUCTURE, Edit, widest_first
 from fuseablate.spec.row_edits import EditedRow, Original, edit_row
-from fuseablate.spec.scaling import KnownRow, KnownRows, times_deeper
+from fuseablate.spec.scaling import KnownRow, KnownRows, factor_of, times_deeper
 
 MOST_ROWS = 1_000_000  # rows, and ways to make them, that are remembered at most
 MOST_PLANS = 1000
@@ -169,9 +169,10 @@ class RowEditor:
             for failure in failures:
                 raise failure.error.within(place)
             if not idle and not any(edit.text in row.changed for row in selected):
-                raise NoChangeError(
-                    f"{place}: changes nothing: {edit.field} is {edit.value} already"
-                )
+                scaled = factor_of(edit.value) is not None
+                stays = f"{edit.value} leaves {edit.field} as it is"
+                why = stays if scaled else f"{edit.field} is {edit.value} already"
+                raise NoChangeError(f"{place}: changes nothing: {why}")
 
     def _no_field(
         self, edit: Edit, places: Sequence[int], selected: Sequence[EditedRow]
