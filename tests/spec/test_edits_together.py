@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuseablate.spec.scaling import resized
 from tests.helpers.edited import BASE, cells, changed, refused
 
 
@@ -69,6 +70,13 @@ def test_a_narrower_edit_that_says_the_same_changes_nothing() -> None:
 
 def test_a_key_of_the_spec_is_set_once() -> None:
     assert "'classes' is set twice" in refused("classes=10", "classes=20")
+    assert "'scale.width' is set twice" in refused("scale.width=x2", "scale.phi=1")
+
+
+def test_a_resolution_scales_the_input_as_it_is_edited() -> None:
+    assert BASE.edit("scale.resolution=x0.5", "input=224x160").input == (112, 80)
+    assert BASE.edit("input=224x160", "scale.phi=1").input == (258, 184)  # by 1.15: 257.6
+    assert resized((9, 4), 0.1) == (1, 1)  # 0.9 and 0.4: no side is less than 1
 
 
 MEETING = ["all.nl=relu", "5-9.nl=elu", "13.nl=mish", "fuse.kernel=3", "1.op=fuse", "1.exp=8",
