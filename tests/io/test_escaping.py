@@ -123,12 +123,24 @@ def test_latex_has_no_character_that_is_special(text: str) -> None:
 
 
 @given(TEXTS)
-def test_json_and_toml_read_back_as_they_were(text: str) -> None:
+def test_json_reads_back_as_it_was(text: str) -> None:
     written = escaping.data(json.dumps(text, ensure_ascii=False))
     no_control(written)
     assert json.loads(written) == text
-    if text.isprintable():
-        assert tomllib.loads(f"a = {written}") == {"a": text}
+
+
+UNICODE = st.text(st.characters(exclude_categories=["Cs"]))  # TOML has no surrogates
+PLAIN = st.one_of(UNICODE, st.booleans(), st.integers(), st.floats(allow_nan=False))
+KEYS = st.text("abz_-09", min_size=1)
+
+
+@given(st.recursive(PLAIN, lambda values: st.lists(values) | st.dictionaries(KEYS, values)))
+@example(['\x7f\n"\\', {}, [], {"a": {"b-0": True}}])
+@settings(max_examples=50, deadline=None)
+def test_toml_reads_back_as_it_was_from_one_line(value: object) -> None:
+    written = escaping.toml(value)
+    no_control(written)
+    assert tomllib.loads(f"a = {written}") == {"a": value}
 
 
 @given(TEXTS, st.integers(20, 80))

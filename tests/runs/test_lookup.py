@@ -103,8 +103,8 @@ def test_a_study_is_named_with_its_digest_or_without_then_the_newest(tmp_path: P
     store = Store(tmp_path)
     for study in ("se-f6a509d9", "se-iso-ced5fd01"):
         shutil.copytree(REPORTS / "se" / "studies" / study, tmp_path / "studies" / study)
-    shutil.copytree(tmp_path / "studies" / "se-f6a509d9", tmp_path / "studies" / "se-00000000")
-    for at, study in enumerate(("se-f6a509d9", "se-iso-ced5fd01", "se-00000000")):
+    shutil.copytree(tmp_path / "studies" / "se-f6a509d9", tmp_path / "studies" / "se-ffffffff")
+    for at, study in enumerate(("se-f6a509d9", "se-iso-ced5fd01", "se-ffffffff")):
         os.utime(tmp_path / "studies" / study, (at, at))
     ids = runs_of_study(tmp_path / "studies" / "se-iso-ced5fd01")
     for run in sorted(ids)[:8]:
@@ -113,8 +113,8 @@ def test_a_study_is_named_with_its_digest_or_without_then_the_newest(tmp_path: P
         name: select_runs(store, [name]) for name in ("se", "se-f6a509d9", "se-iso", "x/se.toml")
     }
     assert {name: selection.studies[0].name for name, selection in named.items()} == {
-        "se": "se-00000000", "se-f6a509d9": "se-f6a509d9", "se-iso": "se-iso-ced5fd01",
-        "x/se.toml": "se-00000000",
+        "se": "se-ffffffff", "se-f6a509d9": "se-f6a509d9", "se-iso": "se-iso-ced5fd01",
+        "x/se.toml": "se-ffffffff",
     }  # fmt: skip
     # Those of its runs that are here, and no others.
     assert [folder.name for folder in named["se-iso"].runs] == sorted(ids)[:8]
