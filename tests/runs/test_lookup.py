@@ -83,6 +83,9 @@ def test_an_unknown_name_is_told_the_nearest(store: Store) -> None:
     assert "unknown run '0ab2" in str(single.value)
     assert "kernels" not in str(single.value)
     assert "unknown study or run ''" in refused(store, "")
+    (store.root / ("e" * 16)).mkdir()
+    assert refused(store, "f").endswith(", 2 more runs)")
+    (store.root / ("e" * 16)).rmdir()
     (store.root / IDS[3]).rmdir()  # three runs are named, and there are no more
     assert refused(store, "e").endswith(f"{IDS[0]})")
 
