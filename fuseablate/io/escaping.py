@@ -132,6 +132,6 @@ _LATEX = str.maketrans({
 
 def latex(text: str) -> str:
     """Return `text` for LaTeX, in UTF-8."""
-    line = plain(text).translate(_LATEX).replace("--", "-{}-")  # no dash
+    line = re.sub("-(?=-)", "-{}", plain(text).translate(_LATEX))  # no dash
     # At the start of a row these two would belong to the \\ that ends the one before.
     return f"{{}}{line}" if line.startswith(("[", "*")) else line

@@ -159,6 +159,16 @@ def test_a_verdict_and_when_it_holds(
     assert (delta.verdict, delta.holds) == (verdict, holds)
 
 
+@pytest.mark.parametrize(
+    ("seeds", "images", "limit"),
+    [(0.2, 0.1, "seeds"), (0.1, 0.2, "images"), (None, 0.1, None), (0.1, None, None)],
+)
+def test_the_larger_of_two_errors_is_the_limit(
+    seeds: float | None, images: float | None, limit: str | None
+) -> None:
+    assert Delta("b", 3, 1.0, seed_se=seeds, image_se=images).limit == limit
+
+
 def wrong_claims(spread: list[float], seeds: int, repetitions: int) -> float:
     """The share of studies with a robust claim where nothing differs, from the definitions."""
     rng = np.random.default_rng(seeds)
