@@ -130,14 +130,24 @@ def test_the_same_difference_at_every_seed_makes_no_claim(other: tuple[float, ..
     assert seeds_needed(analysis, 1.0, "any spreads") is None
 
 
-def test_no_result_is_said_so() -> None:
-    scores = {"none": {}, "some": by_seed(50, 51), "one": {0: 50.0}}
-    assert analyse_scores(scores, "none").why.startswith("The reference has no result")
-    assert analyse_scores({"some": scores["some"], "none": {}}, "some").method == "no result"
-    assert "of the reference" in analyse_scores(scores, "one").why
-    assert (
-        "of each variant" in analyse_scores({"some": scores["some"], "one": {0: 50.0}}, "some").why
-    )
+@pytest.mark.parametrize(
+    ("base", "other", "why"),
+    [
+        ((), (), "No run has a result, so that nothing can be compared."),
+        ((), (50, 51), "The reference has no result, so that nothing can be compared with it."),
+        ((50, 51), (), "No variant has a result that could be compared with the reference."),
+        ((50,), (50, 51), "One seed of the reference: differences may be seed noise, and no"),
+        ((50, 51), (50,), "One seed of each variant: differences may be seed noise, and no"),
+        ((50,), (50,), "One seed: differences may be seed noise, and no claim is made."),
+    ],
+)
+def test_where_nothing_is_judged_it_is_said_why(
+    base: tuple[float, ...], other: tuple[float, ...], why: str
+) -> None:
+    analysis = analyse_scores({"a": by_seed(*base), "b": by_seed(*other)}, "a")
+    assert analysis.method == ("one seed" if why.startswith("One seed") else "no result")
+    assert analysis.why.startswith(why)
+    assert analysis.deltas[0].verdict == "no claim"
 
 
 def test_the_error_of_the_images_is_that_of_a_paired_difference() -> None:
