@@ -209,7 +209,7 @@ class SearchWork:
         """Take in a trial of an earlier process, and return its runs that are to be looked at."""
         attributes, number = earlier.user_attrs, number_of(earlier)
         base = self._space.spec
-        # The edits that had an effect: to find them anew takes many times as long.
+        # As it was edited then, whatever of an assignment is left out today.
         spec = base.edit_sampled(*attributes["edits"].split()[len(base.edits) :])
         if identity_of(self._space, earlier.params, spec, self._size) != attributes[NETWORK]:
             raise InputError(
