@@ -314,11 +314,13 @@ def _changed(
 
 
 def _in_range(parameter: Parameter, value: Value) -> Value:
+    """Return a value as a storage gives it back: a float of a range that a whole number was of."""
     if isinstance(parameter, Categorical):
-        if value not in parameter.values():
-            known = map(as_text, parameter.values())
-            raise unknown(f"value of '{parameter.name}'", as_text(value), known)
-        return value
+        for own in parameter.values():
+            if own == value and isinstance(own, bool) is isinstance(value, bool):
+                return own
+        known = map(as_text, parameter.values())
+        raise unknown(f"value of '{parameter.name}'", as_text(value), known)
     low, high = parameter.low, parameter.high
     number = int if isinstance(parameter, IntRange) else (int, float)
     # Samplers step through floats by adding, so that the last may lie a rounding error outside.
@@ -328,4 +330,4 @@ def _in_range(parameter: Parameter, value: Value) -> Value:
         or not (low - 1e-9 <= value <= high + 1e-9)
     ):
         raise InputError(f"parameter '{parameter.name}': {value!r} is not from {low} to {high}")
-    return value
+    return float(value) if isinstance(parameter, FloatRange) else value

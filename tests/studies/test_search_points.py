@@ -130,3 +130,14 @@ def test_a_point_lies_on_the_steps_of_its_range(tmp_path: Path) -> None:
         else:
             with pytest.raises(InputError, match="unknown value of 'width' '25'"):
                 study_plan(tmp_path, table, stepped)
+
+
+def test_a_whole_number_is_a_point_of_a_range_of_floats(tmp_path: Path) -> None:
+    """Optuna's storage gives it back as a float, and the report says the same of both starts."""
+    rate = '[[search.parameters]]\nname = "rate"\nkind = "float"\nrecipe = "lr"\n'
+    table = f'sampler = "random"\nn_trials = 2\npoints_to_evaluate = [{{ rate = 1 }}]\n{BEST}'
+    plan = study_plan(tmp_path, table, f"{rate}low = 0.5\nhigh = 2.0\n")
+    first, again = (search(plan, tmp_path).outcome.manifest for _ in range(2))
+    assert first == again
+    assert first.search
+    assert first.search.trials[0].recipe == "lr=1.0"
