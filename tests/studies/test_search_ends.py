@@ -14,6 +14,7 @@ from fuseablate.io.terminal import Screen
 from fuseablate.report import analyse, of_records
 from fuseablate.report.screen import print_report
 from fuseablate.spec.spec import Spec
+from fuseablate.studies.search.pruning import Pruning
 from tests.helpers.searches import (
     BEST,
     HEAD_3,
@@ -107,6 +108,19 @@ def test_runs_that_diverge_or_are_lost(tmp_path: Path) -> None:
     assert by_kernels[5, 5].number == next(
         trial.number for trial in again.trials.all() if trial.params == by_kernels[5, 5].params
     )
+
+
+def test_a_run_that_tells_several_epochs_ends_by_any_of_them() -> None:
+    """So does one that goes on from a checkpoint which no process had judged any more."""
+    judged = []
+    for curves in ([[0.1], [0.1, 0.9]], [[0.1, 0.9]]):
+        pruning = Pruning("median", 3, "judge")
+        for number in range(5):
+            pruning.begin()
+            pruning.end(number, [0.5, 0.6, 0.7], TrialState.COMPLETE)
+        pruning.begin()
+        judged.append(any(pruning.epoch(5, curve) for curve in curves))
+    assert judged == [True, True]
 
 
 def test_no_seed_of_a_trial_that_has_diverged_is_begun(tmp_path: Path) -> None:

@@ -39,11 +39,14 @@ class Pruning:
         self._epochs_told.append(0)
 
     def epoch(self, number: int, val_top1: Sequence[float]) -> bool:
-        """Take note of the curve so far, and return whether the run is to end here."""
+        """Take note of the curve so far, and return whether the run is to end here.
+
+        It ends by any of the new epochs: a run that goes on from its checkpoint tells several.
+        """
         ends = False
         for epoch in range(self._epochs_told[number] + 1, len(val_top1) + 1):
             self._trials[number].report(val_top1[epoch - 1], epoch)
-            ends = self._trials[number].should_prune()
+            ends |= self._trials[number].should_prune()
         self._epochs_told[number] = max(self._epochs_told[number], len(val_top1))
         return ends and len(val_top1) < self._epochs
 
