@@ -13,7 +13,7 @@ from fuseablate.studies.combinations import aliases, fractional, fractional_fact
 from fuseablate.studies.design import Design, expand
 from fuseablate.studies.schema.study import Factor, Level
 from fuseablate.studies.study import load_study
-from tests.helpers.study_file import expanded, factor
+from tests.helpers.study_file import HEAD, expanded, factor, written
 
 SE = factor("se", "off: all.se=false")
 KERNEL = factor("kernel", "7: fuse.kernel=7")
@@ -317,3 +317,13 @@ def test_a_level_that_edits_the_size_of_the_datas_images_is_refused(
     with pytest.raises(InputError) as error:
         expanded(tmp_path, 'design = "one-factor"\n' + body)
     assert f"level f=d: edit '{edit}': the data's images are 16x16" in str(error.value)
+
+
+def test_a_baseline_that_cannot_be_trained_is_refused_without_a_level(tmp_path: Path) -> None:
+    """At 203x203 the head of row 14 sees 3x3, and its kernel is 5x5."""
+    head = HEAD.replace("small.toml", "inception_v3")
+    path = written(tmp_path, 'design = "one-factor"\n' + NL, head=head)
+    with pytest.raises(InputError) as error:
+        expand(load_study(path), (203, 203), 4)
+    assert str(error.value).startswith(f"{path}: row 14: training runs this head: kernel 5 ")
+    assert str(error.value).endswith(", or leave the head out with 14.weight=0")
