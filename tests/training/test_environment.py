@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ from fuseablate.training.environment import (
     precision_set,
     threads_set,
 )
+from tests.helpers.programs import Needs
 
 
 def as_if(monkeypatch: pytest.MonkeyPatch, cuda: int, mps: bool) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
     # The first GPU is of the generation before bf16 and TF32, the others of the first with both.
     monkeypatch.setattr(
-        torch.cuda, "get_device_capability", lambda device: (8, 0) if device.index else (7, 5)
+        torch.cuda, "get_device_capability", lambda device: (7, 5) if device.index == 0 else (8, 0)
     )
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
 
@@ -139,3 +141,15 @@ def test_the_description(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert described["python"] == platform.python_version()
     assert described["device"] == "cpu"
     assert described["threads"] == torch.get_num_threads()
+
+
+def test_the_description_has_the_revision_of_the_repository_around(
+    needs: Needs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    git = [needs("git"), "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.example"]
+    subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    revision = (tmp_path / ".git" / "refs" / "heads" / "main").read_text().strip()
+    assert describe(torch.device("cpu"))["git_revision"] == revision
