@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from tempfile import TemporaryFile
 from typing import IO, cast
 
 from fuseablate.cost import SUMMARY, Variants
@@ -86,21 +87,22 @@ class _Other:
 
     def __init__(self, counting: Counting, turn: int, processes: int) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        with suppress(Exception):  # a part that is no module's, or no room for a process
+        # Not by a pipe: closing that of a process that Ctrl-C has ended is an error of its own, in
+        # whose place Ctrl-C would be lost.
+        with suppress(Exception), TemporaryFile() as file:  # a part that is no module's, or no room
             python, environment = python_like_this()
             known = added()
             parts = {kind: known[kind] for kind in COUNTED_PARTS}
             given = [plugin_sources(), parts, (counting, turn, processes, COUNTED_AT_ONCE)]
-            pickled = b"".join(map(pickle.dumps, given))
+            file.write(b"".join(map(pickle.dumps, given)))
+            file.seek(0)
             self._process = subprocess.Popen(
                 [*python, "-c", f"from {__name__} import main; main()"],
                 env=environment,
-                stdin=subprocess.PIPE,
+                stdin=file,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
-            with cast("IO[bytes]", self._process.stdin) as pipe:
-                pipe.write(pickled)
 
     def counts(self) -> list[CountedCosts] | None:
         """Return those of its next block; None where there are none to come."""

@@ -176,6 +176,8 @@ def test_an_op_of_ones_own(known: str, tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_no_process_is_left(number: signal.Signals, code: int) -> None:
     program = (
+        # Which a job in the background may have been told to ignore.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from fuseablate.space import census; census.usable_cores = lambda: 2\n"
         "from fuseablate.commands import main\n"
         "raise SystemExit(main(['explore', 'fusenet', '--space', 'search']))"
