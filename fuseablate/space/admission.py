@@ -64,6 +64,12 @@ class Admission:
             return refusal
         self._refused[frozenset(params.items())] = "repeated"
         spec = spec_of(self._space, params)
+        try:
+            spec.check_trainable(self._size)
+        except InputError as error:
+            self._reason = str(error)
+            self._refused[frozenset(params.items())] = "impossible"
+            return "impossible"
         network = identity_of(self._space, params, spec, self._size)
         if network in self._networks:
             return "repeated"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fuseablate.spec.catalog import form_edits, load_spec, shipped_specs
 from fuseablate.spec.difference import Change, Difference, RowDifference, changes, diff
 from fuseablate.spec.editor import Edited, Editor
-from fuseablate.spec.edits import Edit, select
+from fuseablate.spec.edits import OF_IMAGES, Edit, select
 from fuseablate.spec.keys import IMAGE_CHANNELS, SPEC_KEYS, Size, parse_size, plain_size
 from fuseablate.spec.scaling import KnownRow, steady_hash
 from fuseablate.spec.spec import Spec, to_toml
@@ -17,6 +17,7 @@ from fuseablate.spec.table import InferredRow
 
 __all__ = [
     "IMAGE_CHANNELS",
+    "OF_IMAGES",
     "SPEC_KEYS",
     "Change",
     "Difference",

@@ -30,6 +30,8 @@ STRUCTURE: dict[str, Rule] = {
     "depth": Int(least=0, most=DEPTH.most),  # 0 leaves the row out
     "depthwise": Choice(tuple(DEPTHWISE)),
 }
+# Those that set the size of the images, which the data have.
+OF_IMAGES = ((None, "input"), (SCALE, "resolution"), (SCALE, "phi"))
 # Those that decide which op a row will have, and so which other fields it has.
 OF_OP = ("op", "depthwise")
 

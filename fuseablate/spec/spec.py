@@ -17,9 +17,8 @@ from fuseablate.ops import OPS
 from fuseablate.ops.table import read_rows
 from fuseablate.plugins import file_of
 from fuseablate.spec.editor import Editor
-from fuseablate.spec.edits import Edit
+from fuseablate.spec.edits import OF_IMAGES, Edit
 from fuseablate.spec.keys import SPEC_RULES, Size
-from fuseablate.spec.scaling import SCALE
 from fuseablate.spec.table import Table
 
 
@@ -105,8 +104,7 @@ class Spec(Table, Displayed, view="fuseablate.show:print_spec"):
         if self.input == size:
             return
         for edit in map(Edit.parse, self.edits):
-            what = (edit.rows, edit.field)
-            if what in ((None, "input"), (SCALE, "resolution"), (SCALE, "phi")):
+            if edit.target in OF_IMAGES:
                 rest = "; scale.depth and scale.width do the rest" if edit.field == "phi" else ""
                 raise InputError(
                     f"edit '{edit.text}': the data's images are {size[0]}x{size[1]}, and are taken "

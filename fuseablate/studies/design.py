@@ -16,7 +16,7 @@ from fuseablate.errors import InputError
 from fuseablate.recipes import Recipe, changed, changes_of
 from fuseablate.runs import BASELINE
 from fuseablate.space import Assignment, Parameter, Space, check_point
-from fuseablate.spec import Size, Spec
+from fuseablate.spec import OF_IMAGES, Edit, Size, Spec
 from fuseablate.studies.combinations import BY_FACTORS, Combination, fractional_factorial, per_row
 from fuseablate.studies.schema import Level
 from fuseablate.studies.study import Study
@@ -91,6 +91,11 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
     notes: list[str] = []
     if study.search:
         space = Space.of(base.spec, study.search.parameters, base.recipe)
+        for parameter in space.parameters:
+            for text in parameter.templates():
+                if Edit.parse(text).target in (*OF_IMAGES, (None, "classes")):
+                    edit = f"parameter '{parameter.name}': edit '{text}'"
+                    raise InputError(f"{edit}: the data decide; leave it out")
         for place, point in enumerate(study.search.points_to_evaluate):
             try:
                 check_point(space, point, size, study.search.limits(base.spec, size))

@@ -15,6 +15,7 @@ from optuna.distributions import FloatDistribution
 
 from fuseablate.errors import InputError
 from fuseablate.io.checked import checked
+from fuseablate.space.admission import Admission
 from fuseablate.space.fields import Value
 from fuseablate.space.parameters import Categorical, FloatRange, IntRange, Parameter, as_text
 from fuseablate.space.space import (
@@ -308,6 +309,37 @@ edit = "3.kernel={}"
     study = loaded(tmp_path, body.replace("high = 8", "high = 7\nstep = 2"))
     design = expand(study, (16, 16), 4)
     assert [variant.names for variant in design.variants] == [("baseline",)]
+
+
+@pytest.mark.parametrize("edit", ["classes={}", "input={}", "scale.resolution=x{}", "scale.phi={}"])
+def test_what_the_data_decide_is_no_parameter_of_a_search(tmp_path: Path, edit: str) -> None:
+    body = f"""
+design = "search"
+[search]
+n_trials = 2
+finalists = {{ best = 1, seeds = [9] }}
+[[search.parameters]]
+name = "p"
+kind = "categorical"
+choices = [2, 8]
+edit = "{edit}"
+"""
+    with pytest.raises(InputError) as error:
+        expand(loaded(tmp_path, body), (16, 16))
+    assert "mine.toml: parameter 'p': " in str(error.value)
+    assert f"edit '{edit}': the data decide; leave it out" in str(error.value)
+
+
+def test_what_cannot_be_trained_is_not_admitted() -> None:
+    """At 203x203 the head of row 14 sees 3x3, and its kernel is 5x5."""
+    weight = checked(
+        Categorical,
+        {"name": "head", "kind": "categorical", "choices": [0, 0.5], "edit": "14.weight={}"},
+        place="here",
+    )
+    admission = Admission(Space.of(load_spec("inception_v3"), [weight]), (203, 203), {})
+    assert admission.admit({"head": 0.5}) == "impossible"
+    assert not isinstance(admission.admit({"head": 0}), str)
 
 
 def test_values_as_edits_write_them() -> None:
