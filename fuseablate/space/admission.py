@@ -46,9 +46,7 @@ class Admission:
                 spec_of(self._space, params).digest(self._size)  # raises, and says why
             recipe_of(self._space, params)
         except InputError as error:
-            self._reason = str(error)
-            self._refused[key] = "impossible"
-            return "impossible"
+            return self._impossible(params, error)
         assert counted is not None
         costs = counted.costs
         self._note(costs)
@@ -67,14 +65,17 @@ class Admission:
         try:
             spec.check_trainable(self._size)
         except InputError as error:
-            self._reason = str(error)
-            self._refused[frozenset(params.items())] = "impossible"
-            return "impossible"
+            return self._impossible(params, error)
         network = identity_of(self._space, params, spec, self._size)
         if network in self._networks:
             return "repeated"
         self._networks.add(network)
         return spec, network
+
+    def _impossible(self, params: Assignment, error: InputError) -> Refusal:
+        self._reason = str(error)
+        self._refused[frozenset(params.items())] = "impossible"
+        return "impossible"
 
     def holds(self) -> str:
         """Say what the space was found to hold, as far as it was looked at."""

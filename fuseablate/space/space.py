@@ -117,7 +117,9 @@ def check_point(space: Space, given: Assignment, size: Size, limits: Mapping[str
             )
         ):
             raise unknown(f"value of '{name}'", as_text(value), map(as_text, values))
-    rows = spec_of(space, params).infer(size)
+    spec = spec_of(space, params)
+    spec.check_trainable(size)
+    rows = spec.infer(size)
     recipe_of(space, params)
     for name, limit in limits.items():
         kind = cost_kind(name)

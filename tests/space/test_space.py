@@ -21,6 +21,7 @@ from fuseablate.space.parameters import Categorical, FloatRange, IntRange, Param
 from fuseablate.space.space import (
     Space,
     assignments,
+    check_point,
     edits_of,
     is_active,
     size_of,
@@ -337,7 +338,10 @@ def test_what_cannot_be_trained_is_not_admitted() -> None:
         {"name": "head", "kind": "categorical", "choices": [0, 0.5], "edit": "14.weight={}"},
         place="here",
     )
-    admission = Admission(Space.of(load_spec("inception_v3"), [weight]), (203, 203), {})
+    heads = Space.of(load_spec("inception_v3"), [weight])
+    with pytest.raises(InputError, match="row 14: training runs this head"):
+        check_point(heads, {"head": 0.5}, (203, 203), {})
+    admission = Admission(heads, (203, 203), {})
     assert admission.admit({"head": 0.5}) == "impossible"
     assert not isinstance(admission.admit({"head": 0}), str)
 
