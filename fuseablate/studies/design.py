@@ -18,7 +18,7 @@ from fuseablate.runs import BASELINE
 from fuseablate.space import Assignment, Parameter, Space, check_point
 from fuseablate.spec import OF_IMAGES, Edit, Size, Spec
 from fuseablate.studies.combinations import BY_FACTORS, Combination, fractional_factorial, per_row
-from fuseablate.studies.schema import Level
+from fuseablate.studies.schema import Level, Search
 from fuseablate.studies.study import Study
 
 
@@ -90,17 +90,7 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
     left_out: list[str] = []
     notes: list[str] = []
     if study.search:
-        space = Space.of(base.spec, study.search.parameters, base.recipe)
-        for parameter in space.parameters:
-            for text in parameter.templates():
-                if Edit.parse(text).target in (*OF_IMAGES, (None, "classes")):
-                    edit = f"parameter '{parameter.name}': edit '{text}'"
-                    raise InputError(f"{edit}: the data decide; leave it out")
-        for place, point in enumerate(study.search.points_to_evaluate):
-            try:
-                check_point(space, point, size, study.search.limits(base.spec, size))
-            except InputError as error:
-                raise error.within(f"search.points_to_evaluate[{place}]") from None
+        _check_search(study.search, base, size)
         chosen = [Combination(BASELINE, {})]
     elif study.rows and study.edit:
         chosen, left_out = per_row(base.spec, study.rows, study.edit, size)
@@ -113,6 +103,21 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
         variants, nearest = _with_iso(variants, study.iso, size)
         notes += nearest
     return Design(variants[0], variants, tuple(left_out), tuple(notes))
+
+
+def _check_search(search: Search, base: Variant, size: Size) -> None:
+    """Refuse a space, or points of it, that no sample could be trained of."""
+    space = Space.of(base.spec, search.parameters, base.recipe)
+    for parameter in space.parameters:
+        for text in parameter.templates():
+            if Edit.parse(text).target in (*OF_IMAGES, (None, "classes")):
+                edit = f"parameter '{parameter.name}': edit '{text}'"
+                raise InputError(f"{edit}: the data decide; leave it out")
+    for place, point in enumerate(search.points_to_evaluate):
+        try:
+            check_point(space, point, size, search.limits(base.spec, size))
+        except InputError as error:
+            raise error.within(f"search.points_to_evaluate[{place}]") from None
 
 
 def levels_of(parameters: Sequence[Parameter], params: Assignment) -> dict[str, str]:
