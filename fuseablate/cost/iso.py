@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from fuseablate.cost.costs import cost_kind, limited
+from fuseablate.cost.costs import cost_kind, limited, spec_costs, within
 from fuseablate.errors import InputError, NoChangeError, check_kind
 from fuseablate.spec import Edit, Size, Spec
 from fuseablate.spec.scaling import WIDTH, channels_of, wider
@@ -19,31 +19,38 @@ ONE = 10_000
 STEPS_AROUND = 6
 
 
-def rescaled(spec: Spec, cost: str, target: Spec | float, size: Size | None = None) -> Spec:
+def rescaled(
+    spec: Spec,
+    cost: str,
+    target: Spec | float,
+    size: Size | None = None,
+    limits: Mapping[str, float] | None = None,
+) -> Spec:
     """Return `spec` with its width scaled so that it costs as near `target` as it can.
 
     `cost` is its name, such as macs or cycles@systolic64; `target` a number of it, or a spec that
     costs as much. The cost is that of one image of `size` (H, W), the table's own by default. All
     rows but the classifier's are scaled by one factor (edit `scale.width`), channels on the
-    divisor; `spec` itself where nothing comes nearer. Raise `InputError` where its width is scaled
-    already, and for a cost that cannot be equalled.
+    divisor; `spec` itself where nothing comes nearer. limits: the most of costs by their names; a
+    width within them comes before a nearer one that is not. Raise `InputError` where the width is
+    scaled already, and for a cost that cannot be equalled.
     """
     check_kind("spec", spec, Spec, "load_spec", "fusenet")
     kind = limited(cost)
     wanted = kind.total(target.infer(size)) if isinstance(target, Spec) else target
     for text in spec.edits:
-        edit = Edit.parse(text)
-        if (edit.rows, edit.field) == WIDTH:
+        if Edit.parse(text).target == WIDTH:
             raise InputError(
                 f"edit '{text}': the width is solved for equal {kind.word}; leave the edit out"
             )
-    best = spec
     if not _counts(spec, ONE):
         return spec
-    for scaled in _near(spec, cost, wanted, size):
-        if _distance(scaled, cost, wanted, size) < _distance(best, cost, wanted, size):
-            best = scaled
-    return best
+
+    def rank(scaled: Spec) -> tuple[bool, float]:
+        costs = spec_costs(scaled, (cost, *(limits or {})), size)
+        return not within(costs, limits or {}), abs(costs[cost] - wanted)
+
+    return min((spec, *_near(spec, cost, wanted, size)), key=rank)
 
 
 def nearness(spec: Spec, what: str, target: float, size: Size | None = None) -> str:
@@ -58,10 +65,6 @@ def nearness(spec: Spec, what: str, target: float, size: Size | None = None) -> 
 
 def _cost(spec: Spec, what: str, size: Size | None) -> float:
     return cost_kind(what).total(spec.infer(size))
-
-
-def _distance(spec: Spec, what: str, target: float, size: Size | None) -> float:
-    return abs(_cost(spec, what, size) - target)
 
 
 def _near(spec: Spec, what: str, target: float, size: Size | None) -> Iterator[Spec]:

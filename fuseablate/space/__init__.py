@@ -23,6 +23,7 @@ from fuseablate.space.fields import (
 from fuseablate.space.parameters import Categorical, IntRange, Parameter, value_at
 from fuseablate.space.space import (
     Assignment,
+    Equal,
     Space,
     assignments,
     check_point,
@@ -40,6 +41,7 @@ __all__ = [
     "Assignment",
     "Categorical",
     "Census",
+    "Equal",
     "IntRange",
     "Name",
     "Parameter",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Literal, TypeAlias
 
-from fuseablate.cost import Variants, cost_kind, within
+from fuseablate.cost import Variants, cost_kind, spec_costs, within
 from fuseablate.errors import InputError
 from fuseablate.space.space import Assignment, Space, identity_of, recipe_of, spec_of, texts_of
 from fuseablate.spec import Size, Spec
@@ -36,7 +36,10 @@ class Admission:
         self._networks.add(network)
 
     def refuses(self, params: Assignment) -> Refusal | None:
-        """Return why an assignment can't be trained, by what was remembered and by cost alone."""
+        """Return why an assignment can't be trained, by what was remembered and by cost alone.
+
+        Where networks are rescaled to equal cost, what they cost is looked at in `admit` alone.
+        """
         key = frozenset(params.items())
         if key in self._refused:
             return self._refused[key]
@@ -48,12 +51,7 @@ class Admission:
         except InputError as error:
             return self._impossible(params, error)
         assert counted is not None
-        costs = counted.costs
-        self._note(costs)
-        if within(costs, self.limits):
-            return None
-        self._refused[key] = "over budget"
-        return "over budget"
+        return None if self._space.equal else self._over_budget(params, counted.costs)
 
     def admit(self, params: Assignment) -> tuple[Spec, str] | Refusal:
         """Return the network that is to be trained, with its identity, or why there is none."""
@@ -66,11 +64,22 @@ class Admission:
             spec.check_trainable(self._size)
         except InputError as error:
             return self._impossible(params, error)
+        if self._space.equal:
+            costs = spec_costs(spec, ("macs", *self.limits), self._size)
+            if over := self._over_budget(params, costs):
+                return over
         network = identity_of(self._space, params, spec, self._size)
         if network in self._networks:
             return "repeated"
         self._networks.add(network)
         return spec, network
+
+    def _over_budget(self, params: Assignment, costs: Mapping[str, float]) -> Refusal | None:
+        self._note(costs)
+        if within(costs, self.limits):
+            return None
+        self._refused[frozenset(params.items())] = "over budget"
+        return "over budget"
 
     def _impossible(self, params: Assignment, error: InputError) -> Refusal:
         self._reason = str(error)

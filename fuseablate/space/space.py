@@ -10,14 +10,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 
-from fuseablate.cost import cost_kind
+from fuseablate.cost import cost_kind, rescaled
 from fuseablate.errors import InputError, unknown
 from fuseablate.recipes import Recipe, changed
 from fuseablate.space.fields import Value
 from fuseablate.space.parameters import Categorical, FloatRange, IntRange, Parameter, as_text
-from fuseablate.spec import Size, Spec, select
+from fuseablate.spec import Edit, Size, Spec, select
+from fuseablate.spec.scaling import WIDTH
 
 Assignment = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Equal:
+    """What the width of each network of a space is solved for: the baseline's cost."""
+
+    cost: str
+    """Its name, such as macs."""
+    size: Size
+    """Of an image (height, width)."""
+    limits: Mapping[str, float]
+    """The most of this and other costs, by their names: a width within them is preferred."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +42,32 @@ class Space:
     """Parents stand before those that depend on them."""
     recipe: Recipe | None = None
     """The baseline's; it may be left out where no parameter is a field of it."""
+    equal: Equal | None = None
+    """Where given, networks are rescaled in width to equal cost."""
 
     @classmethod
-    def of(cls, spec: Spec, parameters: Sequence[Parameter], recipe: Recipe | None = None) -> Space:
+    def of(
+        cls,
+        spec: Spec,
+        parameters: Sequence[Parameter],
+        recipe: Recipe | None = None,
+        equal: Equal | None = None,
+    ) -> Space:
         """Return the space that the parameters of a study file mean for `spec` and `recipe`.
 
         Each value is tried alone: what `spec` or `recipe` refuses is an `InputError` here, and not
         after an hour of searching. The inner values of a range are not tried.
         """
         expanded = tuple(part for entry in parameters for part in _for_rows(spec, entry))
-        space = cls(spec, expanded, recipe)
+        space = cls(spec, expanded, recipe, equal)
         earlier: dict[str, Parameter] = {}
         for parameter in space.parameters:
             try:
                 if parameter.name in earlier:
                     raise InputError("appears twice; a parameter's name must be its own")
                 _check_when(parameter, earlier)
+                if equal:
+                    _check_width_is_free(parameter, equal)
                 for value in parameter.samples():
                     assumed = _with_parents(parameter, value, earlier)
                     some = [*earlier.values(), parameter]
@@ -71,7 +94,11 @@ def spec_of(space: Space, params: Assignment) -> Spec:
     under this assignment. Raise `InputError` for a name or value outside the space, for a
     parameter without a value, and where the edits contradict each other or the table.
     """
-    return space.spec.edit_sampled(*texts_of(space, params))
+    equal, texts = space.equal, texts_of(space, params)
+    if equal is None:
+        return space.spec.edit_sampled(*texts)
+    spec = space.spec.edit_sampled(*texts, scaled_later=True)
+    return rescaled(spec, equal.cost, space.spec, equal.size, equal.limits)
 
 
 def unchanging(space: Space, given: Assignment | None = None) -> Assignment:
@@ -271,6 +298,15 @@ def _check_when(parameter: Parameter, earlier: Mapping[str, Parameter]) -> None:
             raise InputError(f"when: '{name}' is a float; depend on a categorical or an int")
         if not any(other == value and type(other) is type(value) for other in values):
             raise unknown(f"value of '{name}'", as_text(value), map(as_text, values)).within("when")
+
+
+def _check_width_is_free(parameter: Parameter, equal: Equal) -> None:
+    for text in parameter.templates():
+        if Edit.parse(text).target == WIDTH:
+            raise InputError(
+                f"edit '{text}': the width is solved for equal {cost_kind(equal.cost).word}; "
+                "leave it out"
+            )
 
 
 def _with_parents(

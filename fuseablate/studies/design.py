@@ -15,7 +15,7 @@ from fuseablate.cost import cost_kind, rescaled
 from fuseablate.errors import InputError
 from fuseablate.recipes import Recipe, changed, changes_of
 from fuseablate.runs import BASELINE
-from fuseablate.space import Assignment, Parameter, Space, check_point
+from fuseablate.space import Assignment, Equal, Parameter, Space, check_point
 from fuseablate.spec import OF_IMAGES, Edit, Size, Spec
 from fuseablate.studies.combinations import BY_FACTORS, Combination, fractional_factorial, per_row
 from fuseablate.studies.schema import Level, Search
@@ -90,7 +90,7 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
     left_out: list[str] = []
     notes: list[str] = []
     if study.search:
-        _check_search(study.search, base, size)
+        _check_search(study, study.search, base, size)
         chosen = [Combination(BASELINE, {})]
     elif study.rows and study.edit:
         chosen, left_out = per_row(base.spec, study.rows, study.edit, size)
@@ -99,15 +99,21 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
     else:
         chosen = BY_FACTORS[study.design](study.factors)
     variants = _distinct([_variant(base, combination, study, size) for combination in chosen], size)
-    if study.iso:
+    if study.iso and not study.search:
         variants, nearest = _with_iso(variants, study.iso, size)
         notes += nearest
     return Design(variants[0], variants, tuple(left_out), tuple(notes))
 
 
-def _check_search(search: Search, base: Variant, size: Size) -> None:
+def space_of(study: Study, search: Search, base: Variant, size: Size) -> Space:
+    """Return the space of the study's `search` around `base`, on images of `size` (H, W)."""
+    equal = Equal(study.iso, size, search.limits(base.spec, size)) if study.iso else None
+    return Space.of(base.spec, search.parameters, base.recipe, equal)
+
+
+def _check_search(study: Study, search: Search, base: Variant, size: Size) -> None:
     """Refuse a space, or points of it, that no sample could be trained of."""
-    space = Space.of(base.spec, search.parameters, base.recipe)
+    space = space_of(study, search, base, size)
     for parameter in space.parameters:
         for text in parameter.templates():
             if Edit.parse(text).target in (*OF_IMAGES, (None, "classes")):

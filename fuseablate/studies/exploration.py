@@ -36,6 +36,8 @@ class Exploration(Displayed, view="fuseablate.studies.exploration:print_explorat
     parameters: int
     left_out: tuple[str, ...]
     """Parameters of the recipe, which cost nothing."""
+    iso: str | None
+    """The cost that the study makes equal in all by their width; here they are as they were."""
     limits: Mapping[str, float]
     """The most that a network may cost, by the names of costs."""
     base: Mapping[str, float]
@@ -103,6 +105,7 @@ def explore(
         size=size,
         parameters=len(explored.parameters),
         left_out=tuple(entry.name for entry in study.search.parameters if entry.name not in names),
+        iso=study.iso,
         limits=limits,
         base=base,
         census=take_census(
@@ -164,5 +167,7 @@ def print_exploration(explored: Exploration, out: Console) -> None:
             f"Left out, as fields of the recipe cost nothing: {', '.join(explored.left_out)}",
             soft_wrap=True,
         )
+    if explored.iso:
+        out.print(f'As sampled: iso = "{explored.iso}" rescales them before they are trained')
     out.print(f"Baseline: {summary(measure(explored.spec, explored.size))}")
     print_census(explored.census, explored.spec, explored.base, explored.limits, out)

@@ -22,6 +22,7 @@ SHIPPED = {
     "optimizer": 4,
     "precision": 3,
     "quickstart": 4,
+    "maps": 3,
     "ranks": 22,
     "recipe": 1,
     "residual": 2,
@@ -33,9 +34,13 @@ SHIPPED = {
     "search": 1,
     "tuned": 2,
 }
-EPOCHS = {"anchor": 100, "catalog": 5, "precision": 50, "ranks": 40, "recipe": 65} | dict.fromkeys(
-    ("hardware", "se", "se-iso", "se-form", "search"), 20
+EPOCHS = (
+    {"anchor": 100, "best": 6, "catalog": 5, "precision": 50, "ranks": 40}
+    | dict.fromkeys(("hardware", "se", "se-iso", "se-form", "search"), 20)
+    | dict.fromkeys(("maps", "recipe"), 65)
 )
+
+ONE_SEED = ("anchor", "best", "maps", "ranks", "recipe")
 
 
 def test_these_studies_ship() -> None:
@@ -62,6 +67,6 @@ def test_every_shipped_study_loads_expands_and_is_costed(name: str) -> None:
         assert cost.params > 0
         assert cost.macs > 0
     if name != "quickstart":
-        seeds = {"se": 5, "tuned": 5, "anchor": 1, "best": 1, "ranks": 1, "recipe": 1}.get(name, 3)
-        assert (study.data.name, study.seeds.each) == ("cifar100", tuple(range(seeds)))
+        seeds = {"se": 5, "tuned": 5} | dict.fromkeys(ONE_SEED, 1)
+        assert (study.data.name, study.seeds.each) == ("cifar100", tuple(range(seeds.get(name, 3))))
         assert study.recipe.epochs == EPOCHS.get(name, 10)

@@ -144,7 +144,7 @@ class StudyFile(Schema):
     """The space of a `search`, and how it is searched."""
     iso: str | None = None
     """A cost, such as `macs` or `params`: each variant is also trained rescaled in width to the
-    baseline's."""
+    baseline's; each sample of a search is trained so alone."""
     tune: Tune | None = None
     """Tunes the recipe of each variant before they are compared."""
     matters: Annotated[float, Field(gt=0, le=100)] = MATTERS
@@ -168,9 +168,9 @@ class StudyFile(Schema):
                 raise ValueError(f'{key}: missing; design = "{self.design}" needs it')
             if key not in needed and getattr(self, key):
                 raise ValueError(f'{key}: design = "{self.design}" takes none; leave it out')
-        if self.search and self.iso:
+        if self.search and self.iso in self.search.objectives:
             raise ValueError(
-                f'iso = "{self.iso}": design = "search" takes none; bound the cost in [search]'
+                f'search.objectives: "{self.iso}" is what iso makes equal in all; leave out either'
             )
         _check_distinct("factors", [factor.name for factor in self.factors])
         if self.design in ("leave-one-out", "fractional"):

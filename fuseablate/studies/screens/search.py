@@ -12,6 +12,7 @@ from fuseablate.cost import cost_kind, summary
 from fuseablate.io.terminal import counted, duration
 from fuseablate.runs import Store
 from fuseablate.space import Admission, Refusal, Space, size_of
+from fuseablate.studies.design import space_of
 from fuseablate.studies.plan import Plan
 from fuseablate.studies.schema import Search
 from fuseablate.studies.search import most_trials, random_assignment, seed_of
@@ -24,7 +25,7 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     base = plan.design.reference
     cost = plan.cost(base)
-    space = Space.of(base.spec, search.parameters, base.recipe)
+    space = space_of(plan.study, search, base, plan.data.image_size)
     title = Text.assemble((plan.study.title, "bold"), f"  {plan.study.question}")
     out.print(title, soft_wrap=True)
     size = size_of(space)
@@ -38,12 +39,21 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     admission = Admission(space, plan.data.image_size, limits)
     refused = sample(space, admission, seed_of(plan.digest, "sample"))
     allowed = PREVIEW_SAMPLES - refused["over budget"] - refused["impossible"]
-    out.print(
-        f"Of {PREVIEW_SAMPLES:,} samples {allowed / PREVIEW_SAMPLES:.1%} can be trained: "
-        f"{refused['over budget'] / PREVIEW_SAMPLES:.1%} are over the budget, "
-        f"{refused['impossible'] / PREVIEW_SAMPLES:.1%} give no network; {admission.holds()}",
-        soft_wrap=True,
-    )
+    if plan.study.iso:
+        kind = cost_kind(plan.study.iso)
+        target = kind.exact(kind.total(base.spec.infer(plan.data.image_size)))
+        out.print(
+            f"Of {PREVIEW_SAMPLES:,} samples {allowed / PREVIEW_SAMPLES:.1%} give a network; each "
+            f"is trained in the width that comes nearest to {target}",
+            soft_wrap=True,
+        )
+    else:
+        out.print(
+            f"Of {PREVIEW_SAMPLES:,} samples {allowed / PREVIEW_SAMPLES:.1%} can be trained: "
+            f"{refused['over budget'] / PREVIEW_SAMPLES:.1%} are over the budget, "
+            f"{refused['impossible'] / PREVIEW_SAMPLES:.1%} give no network; {admission.holds()}",
+            soft_wrap=True,
+        )
     least, longest = _epochs(space)
     trials = most_trials(search, space)
     seeds, fresh = len(plan.study.seeds.each), len(search.finalists.seeds)
@@ -99,8 +109,8 @@ def sample(space: Space, admission: Admission, seed: int) -> Counter[Refusal]:
     """Return how many of `PREVIEW_SAMPLES` random assignments are refused, for each reason."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     refused: Counter[Refusal] = Counter()
-    # Networks need to be told apart only where there is no budget to speak of.
-    judge = admission.refuses if admission.limits else admission.admit
+    # Networks need to be told apart only where there is no cost to speak of.
+    judge = admission.refuses if admission.limits or space.equal else admission.admit
     for _ in range(PREVIEW_SAMPLES):
         verdict = judge(random_assignment(space, study.ask()))
         if isinstance(verdict, str):

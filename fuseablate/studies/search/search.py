@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from fuseablate.errors import InputError
 from fuseablate.runs import MANIFEST, Manifest
 from fuseablate.space import Assignment, Space, unchanging
+from fuseablate.studies.design import space_of
 from fuseablate.studies.driver import Driver
 from fuseablate.studies.fixed import FixedWork
 from fuseablate.studies.manifest import Outcome, manifest_of
@@ -70,8 +71,8 @@ def _opened(
 
 
 def _space(driver: Driver, search: Search) -> Space:
-    base = driver.plan.design.reference
-    return Space.of(base.spec, search.parameters, base.recipe)
+    plan = driver.plan
+    return space_of(plan.study, search, plan.design.reference, plan.data.image_size)
 
 
 def _distributions(driver: Driver, search: Search) -> dict[str, BaseDistribution]:
