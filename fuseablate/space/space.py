@@ -98,7 +98,8 @@ def spec_of(space: Space, params: Assignment) -> Spec:
     if equal is None:
         return space.spec.edit_sampled(*texts)
     spec = space.spec.edit_sampled(*texts, scaled_later=True)
-    return rescaled(spec, equal.cost, space.spec, equal.size, equal.limits)
+    fitted = rescaled(spec, equal.cost, space.spec, equal.size, equal.limits)
+    return space.spec.edit_sampled(*texts) if fitted is spec else fitted
 
 
 def unchanging(space: Space, given: Assignment | None = None) -> Assignment:
