@@ -94,12 +94,12 @@ def spec_of(space: Space, params: Assignment) -> Spec:
     under this assignment. Raise `InputError` for a name or value outside the space, for a
     parameter without a value, and where the edits contradict each other or the table.
     """
-    equal, texts = space.equal, texts_of(space, params)
-    if equal is None:
-        return space.spec.edit_sampled(*texts)
-    spec = space.spec.edit_sampled(*texts, scaled_later=True)
-    fitted = rescaled(spec, equal.cost, space.spec, equal.size, equal.limits)
-    return space.spec.edit_sampled(*texts) if fitted is spec else fitted
+    texts = texts_of(space, params)
+    if equal := space.equal:
+        spec = space.spec.edit_sampled(*texts, scaled_later=True)
+        fitted = rescaled(spec, equal.cost, space.spec, equal.size, equal.limits)
+        texts += fitted.edits[len(spec.edits) :]
+    return space.spec.edit_sampled(*texts)  # at once: in its width an edit may say nothing any more
 
 
 def unchanging(space: Space, given: Assignment | None = None) -> Assignment:
