@@ -355,11 +355,11 @@ def test_values_as_edits_write_them() -> None:
     ).edits(2) == ("b.c=2",)  # fmt: skip
 
 
-def test_a_space_of_a_billion_is_sized_at_once() -> None:
+def test_a_space_of_millions_is_sized_at_once() -> None:
     search = load_study(STUDY_FILES / "best.toml").search
     assert search
-    # map, divisor, stem, last, head, four depths, non-linearity
-    always = 6 * 2 * 7 * 4 * 4 * 4**4 * 3
+    # what is halved, divisor, stem, last, head, four depths, non-linearity
+    always = 5 * 2 * 7 * 4 * 4 * 4**4 * 3
     # of an inverted block: filter, two kernels, exp, gate, residual; two other blocks
     blocks = 4 * 2 * 3 * 5 * 4 * 2 + 2
     assert size_of(Space.of(load_spec("fusenet"), search.parameters)) == always * blocks

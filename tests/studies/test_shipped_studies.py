@@ -35,8 +35,8 @@ SHIPPED = {
     "tuned": 2,
 }
 EPOCHS = (
-    {"anchor": 100, "best": 6, "catalog": 5, "precision": 50, "ranks": 40}
-    | dict.fromkeys(("hardware", "se", "se-iso", "se-form", "search"), 20)
+    {"anchor": 100, "catalog": 5, "precision": 50, "ranks": 40}
+    | dict.fromkeys(("best", "hardware", "se", "se-iso", "se-form", "search"), 20)
     | dict.fromkeys(("maps", "recipe"), 65)
 )
 
