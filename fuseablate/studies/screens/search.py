@@ -62,7 +62,7 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
             f"Tried before anything is sampled: {counted(points, 'point')} of the study's file"
         )
     best = search.finalists.best
-    who = f"the best {best}" if best else "the front"
+    who = {None: "the front", 1: "the best"}.get(best, f"the best {best}")
     out.print(
         f"Trials: {trials:,} in all by {search.sampler}, {counted(seeds, 'seed')} each, "
         f"{_length(least, longest)}, pruning: {search.prune}; "
