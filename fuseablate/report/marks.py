@@ -1,4 +1,4 @@
-"""The colour and the mark of each variant: the same in the page and in plots."""
+"""The colour and the mark of each variant, and how long axes are: the same in all drawings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from colorsys import hls_to_rgb
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # By the names of matplotlib: circle, square, diamond, triangles, plus, star, cross.
 MARKS = "osD^vP*X"
+LEAST_SPAN = 0.1  # of an axis of costs, as a share of the largest: equal costs look it
 GOLDEN = 0.61803398875  # of a turn: hues that follow each other lie far apart
 # Relative luminances (WCAG) of the other colours by turns: each has a contrast of 3 or more to the
 # paper, white or dark.

@@ -15,6 +15,7 @@ from fuseablate.commands.program import main
 from fuseablate.report import Comparison, ReportOptions, analyse
 from fuseablate.report.files.plot import COLOURED, draw_plot
 from fuseablate.report.marks import COLOURS
+from fuseablate.report.screen.drawings import scatter
 from tests.helpers.comparisons import BASE, LEAN, STUDIES, comparison, planned, stored
 
 
@@ -70,6 +71,37 @@ def test_the_same_bytes_each_time(kind: str) -> None:
 def test_a_png_is_as_wide_as_a_column_at_300_dots_an_inch() -> None:
     with Image.open(io.BytesIO(plot(STUDIES["iso"], "macs", ".png"))) as image:
         assert image.width == 1020
+
+
+# 4.10M, 4.11M and 4.12M MACs: the study maps.
+NEAR = comparison(
+    "one-factor",
+    planned("baseline", "", BASE, 0.4457),
+    planned("2x2", "1.stride=1", (1_040_864, 4_102_144), 0.5986),
+    planned("4x4", "1-2.stride=1", (331_344, 4_111_072), 0.6162),
+)
+
+
+def test_costs_that_hardly_differ_look_it() -> None:
+    ticks = [text for text in texts(plot(NEAR, "macs")) if re.fullmatch(r"\d\.\d\dM", text)]
+    assert len(ticks) >= 4
+    assert len(set(ticks)) == len(ticks)
+    assert float(ticks[-1][:-1]) - float(ticks[0][:-1]) > 0.29
+    # In characters, too, the axis is a tenth of 4.12M long, of which they take a twentieth.
+    report = analyse(NEAR)
+    lines = [line.plain for line in scatter(report.plotted, report.cost, "Test top-1", 100)]
+    marks = [line.index(mark) for mark in "aBC" for line in lines[1:13] if mark in line]
+    assert len(marks) == 3
+    assert max(marks) - min(marks) in (4, 5)  # 21,248 / 412,339 of 90 steps
+    assert lines[14].split() == ["3.91M", "MACs", "4.32M", "MACs"]
+
+
+def test_no_text_is_cut_off_at_the_sides() -> None:
+    for compared in (NEAR, STUDIES["iso"]):
+        with Image.open(io.BytesIO(plot(compared, "macs", ".png"))) as image:
+            grey = image.convert("L")
+            sides = [(0, 0, 2, grey.height), (grey.width - 2, 0, grey.width, grey.height)]
+            assert all(grey.crop(side).getextrema() == (255, 255) for side in sides)
 
 
 def test_of_many_variants_the_front_and_the_reference_are_named() -> None:

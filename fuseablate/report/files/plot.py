@@ -17,10 +17,10 @@ from fuseablate.io.escaping import plain
 from fuseablate.io.terminal import short
 from fuseablate.report.analysis import AnalysedComparison, front_of
 from fuseablate.report.differences import AnalysedVariant
-from fuseablate.report.marks import colour_of, mark_of
+from fuseablate.report.marks import LEAST_SPAN, colour_of, mark_of
 
 WIDTH, HEIGHT = 3.4, 2.6  # inches: a column of a paper; of the legend, what its lines take
-LEFT, RIGHT, TOP, BELOW = 0.5, 0.1, 0.25, 0.5  # inches around the axes
+LEFT, RIGHT, TOP, BELOW = 0.56, 0.2, 0.25, 0.5  # inches around the axes
 LINE = 0.16  # inches of one line of the legend
 LETTERS = 54  # of one line of the legend
 STYLE: Any = {
@@ -128,6 +128,9 @@ def _panel(axes: Any, report: AnalysedComparison, rows: Sequence[AnalysedVariant
     axes.set_xlabel(cost.label)
     axes.set_ylabel(f"{report.metric_title} (%)")
     axes.margins(0.08)
+    low, high = axes.get_xlim()
+    if (short_of := LEAST_SPAN * high - (high - low)) > 0:
+        axes.set_xlim(low - short_of / 2, high + short_of / 2)
     if not cost.decimals:
         from matplotlib.ticker import FuncFormatter, MaxNLocator
 

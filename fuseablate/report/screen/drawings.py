@@ -11,6 +11,7 @@ from rich.text import Text
 from fuseablate.cost import CostKind
 from fuseablate.report.analysis import front_of
 from fuseablate.report.differences import AnalysedVariant
+from fuseablate.report.marks import LEAST_SPAN
 
 if TYPE_CHECKING:
     from fuseablate.stats import Delta
@@ -104,7 +105,8 @@ def scatter(
         for letter, (variant, _, _) in zip(ascii_lowercase, points, strict=False)
     }
     columns = max(min(width, 100) - LEFT - 2, LEAST_WIDE)
-    across, up = _Scale([value for _, value, _ in points]), _Scale([mean for *_, mean in points])
+    across = _Scale([value for _, value, _ in points], LEAST_SPAN)
+    up = _Scale([mean for *_, mean in points])
     grid = [[" "] * columns for _ in range(HEIGHT)]
     for variant, value, mean in reversed(points):
         line = HEIGHT - 1 - round(up.share(mean) * (HEIGHT - 1))
@@ -132,11 +134,12 @@ def scatter(
 
 
 class _Scale:
-    """An axis a little longer than its values."""
+    """An axis a little longer than its values; `least` is a share of the largest."""
 
-    def __init__(self, values: Sequence[float]) -> None:
+    def __init__(self, values: Sequence[float], least: float = 0) -> None:
         low, high = min(values), max(values)
-        margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+        short_of = least * abs(high) - (high - low)
+        margin = max(0.05 * (high - low), short_of / 2) or 0.05 * abs(high) or 1.0
         self.low, self.high = low - margin, high + margin
 
     def share(self, value: float) -> float:

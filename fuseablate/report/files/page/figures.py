@@ -13,7 +13,7 @@ from fuseablate.report.analysis import AnalysedComparison, front_of
 from fuseablate.report.columns import delta_cell, typographic
 from fuseablate.report.comparison import ComparedVariant
 from fuseablate.report.differences import AnalysedVariant
-from fuseablate.report.marks import COLOURS, colour_of
+from fuseablate.report.marks import COLOURS, LEAST_SPAN, colour_of
 from fuseablate.report.search_progress import (
     best_so_far,
     curve_title,
@@ -64,6 +64,7 @@ def script_data(report: AnalysedComparison) -> dict[str, Any]:
         "names": [plain(variant.name) for variant in report.comparison.variants],
         "texts": [text_of(variant) for variant in report.comparison.variants],
         "costs": {name: kind.label for name, kind in costs.items()},
+        "span": LEAST_SPAN,
         "measures": {name: measure.axis for name, measure in MEASURES.items()},
         "points": [_point(row, index[row.variant.key], costs) for row in report.plotted],
         "fronts": {

@@ -48,9 +48,10 @@ function short(value) {
   return String(Number(value.toPrecision(3)));
 }
 
-function reach(values) {
+function reach(values, least = 0) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const margin = 0.06 * (high - low) || 0.05 * Math.abs(high) || 1;
+  const shortOf = least * Math.abs(high) - (high - low);
+  const margin = Math.max(0.06 * (high - low), shortOf / 2) || 0.05 * Math.abs(high) || 1;
   return [low - margin, high + margin];
 }
 
@@ -128,7 +129,7 @@ function scatter(figure, data) {
     if (!known.length) return;
     const points = known.filter((point) => data.shown(point.index));
     const ys = known.flatMap((point) => [point.mean, point.low ?? point.mean, point.high ?? point.mean, ...Object.values(point.scores)]);
-    const { svg, x, y } = axes(host, reach(known.map((point) => point.costs[cost])), reach(ys), data.costs[cost], `${data.metric} (%)`, short);
+    const { svg, x, y } = axes(host, reach(known.map((point) => point.costs[cost]), data.span), reach(ys), data.costs[cost], `${data.metric} (%)`, short);
     const base = y(known[0].mean);
     svg.append(node("line", { class: "base", x1: LEFT, x2: svg.viewBox.baseVal.width - RIGHT, y1: base, y2: base }));
     svg.append(steps(known.filter((point) => data.fronts[cost].includes(point.index)).map((point) => [x(point.costs[cost]), y(point.mean)])));
@@ -233,7 +234,7 @@ const TRIAL = { finalist: 6, trial: 0, random: 0 }; // marks
 const kindOf = (trial) => (trial.finalist ? "finalist" : trial.random ? "random" : "trial");
 const trialTitle = (trial) => `${trial.random ? "random trial" : "trial"} ${trial.number}: ${trial.top1.toFixed(2)} %`;
 
-function trials(figure, { search, shownText }) {
+function trials(figure, { search, span, shownText }) {
   const host = figure.querySelector(".canvas");
   const { show, hide } = tipOf(figure);
   let cost = Object.keys(search.costs)[0];
@@ -241,7 +242,7 @@ function trials(figure, { search, shownText }) {
     hide();
     const known = search.trials.filter((trial) => trial.costs[cost] !== null);
     if (!known.length) return;
-    const { svg, x, y } = axes(host, reach(known.map((trial) => trial.costs[cost])), reach(known.map((trial) => trial.top1)), search.costs[cost], search.title, short);
+    const { svg, x, y } = axes(host, reach(known.map((trial) => trial.costs[cost]), span), reach(known.map((trial) => trial.top1)), search.costs[cost], search.title, short);
     svg.append(steps(known.filter((trial) => !trial.random && search.fronts[cost].includes(trial.number)).map((trial) => [x(trial.costs[cost]), y(trial.top1)])));
     for (const trial of known.filter((each) => shownText(`${trialTitle(each)} ${each.changes}`)).sort((a, b) => a.finalist - b.finalist)) {
       const mark = shape(TRIAL[kindOf(trial)], x(trial.costs[cost]), y(trial.top1), trial.finalist ? 7 : 4);
