@@ -59,8 +59,8 @@ class Admission:
         if refusal:
             return refusal
         self._refused[frozenset(params.items())] = "repeated"
-        spec = spec_of(self._space, params)
         try:
+            spec = spec_of(self._space, params)
             spec.check_trainable(self._size)
         except InputError as error:
             return self._impossible(params, error)

@@ -53,6 +53,7 @@ class Exploration(Displayed, view="fuseablate.studies.exploration:print_explorat
             "input": plain_size(self.size),
             "classes": self.spec.classes,
             "left_out": list(self.left_out),
+            "iso": self.iso,
             **census_data(self.census, self.spec, self.base, self.limits),
         }
 
