@@ -171,7 +171,8 @@ def accuracies() -> list[dict[str, Any]]:
                 record.seed: 100 * record.test.top1
                 for record in records
                 if what in ((record.label,) if store == "ablations" else (record.spec_name,))
-                and record.recipe["epochs"] == epochs and record.seed in seeds and record.test
+                and record.recipe_name == f"standard epochs={epochs}"
+                and record.seed in seeds and record.test
             }  # fmt: skip
             assert sorted(scores) == list(seeds), (store, form)
             lines.append({

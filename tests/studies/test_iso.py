@@ -80,18 +80,3 @@ def test_what_a_study_at_equal_cost_refuses(tmp_path: Path) -> None:
     body = 'design = "one-factor"\niso = "macs"\n' + factor("w", "x2: scale.width=x2")
     with pytest.raises(InputError, match=r'mine\.toml: iso = "macs": w=x2: edit .* leave the edit'):
         expanded(tmp_path, body)
-    body = """design = "search"
-iso = "macs"
-[search]
-objectives = ["accuracy"]
-sampler = "random"
-n_trials = 2
-finalists = { best = 1, seeds = [7, 8] }
-[[search.parameters]]
-name = "se"
-kind = "categorical"
-choices = [true, false]
-edit = "fuse.se={}"
-"""
-    with pytest.raises(InputError, match='iso = "macs": design = "search" takes none'):
-        expanded(tmp_path, body)
