@@ -23,7 +23,7 @@ from fuseablate.cost.costs import (
     summary,
     within,
 )
-from fuseablate.cost.iso import nearness, rescaled
+from fuseablate.cost.iso import check_width_is_free, nearness, rescaled
 from fuseablate.cost.kinds import CostKind
 from fuseablate.cost.memory import inference_memory, largest_batch, training_memory
 from fuseablate.cost.receptive_field import RowReceptiveField, receptive_fields
@@ -40,6 +40,7 @@ __all__ = [
     "RowReceptiveField",
     "TimedRow",
     "Variants",
+    "check_width_is_free",
     "computed",
     "cost_kind",
     "cost_kinds",

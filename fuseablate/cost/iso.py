@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from fuseablate.cost.costs import cost_kind, limited, spec_costs, within
 from fuseablate.errors import InputError, NoChangeError, check_kind
@@ -38,11 +38,7 @@ def rescaled(
     check_kind("spec", spec, Spec, "load_spec", "fusenet")
     kind = limited(cost)
     wanted = kind.total(target.infer(size)) if isinstance(target, Spec) else target
-    for text in spec.edits:
-        if Edit.parse(text).target == WIDTH:
-            raise InputError(
-                f"edit '{text}': the width is solved for equal {kind.word}; leave the edit out"
-            )
+    check_width_is_free(spec.edits, cost)
     if not _counts(spec, ONE):
         return spec
 
@@ -51,6 +47,16 @@ def rescaled(
         return not within(costs, limits or {}), abs(costs[cost] - wanted)
 
     return min((spec, *_near(spec, cost, wanted, size)), key=rank)
+
+
+def check_width_is_free(texts: Iterable[str], cost: str) -> None:
+    """Refuse an edit of the width, which is solved for equal `cost`."""
+    for text in texts:
+        if Edit.parse(text).target == WIDTH:
+            raise InputError(
+                f"edit '{text}': the width is solved for equal {cost_kind(cost).word}; leave the "
+                "edit out"
+            )
 
 
 def nearness(spec: Spec, what: str, target: float, size: Size | None = None) -> str:

@@ -10,13 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 
-from fuseablate.cost import cost_kind, rescaled
+from fuseablate.cost import check_width_is_free, cost_kind, rescaled
 from fuseablate.errors import InputError, unknown
 from fuseablate.recipes import Recipe, changed
 from fuseablate.space.fields import Value
 from fuseablate.space.parameters import Categorical, FloatRange, IntRange, Parameter, as_text
-from fuseablate.spec import Edit, Size, Spec, select
-from fuseablate.spec.scaling import WIDTH
+from fuseablate.spec import Size, Spec, select
 
 Assignment = Mapping[str, Value]
 
@@ -67,7 +66,7 @@ class Space:
                     raise InputError("appears twice; a parameter's name must be its own")
                 _check_when(parameter, earlier)
                 if equal:
-                    _check_width_is_free(parameter, equal)
+                    check_width_is_free(parameter.templates(), equal.cost)
                 for value in parameter.samples():
                     assumed = _with_parents(parameter, value, earlier)
                     some = [*earlier.values(), parameter]
@@ -299,15 +298,6 @@ def _check_when(parameter: Parameter, earlier: Mapping[str, Parameter]) -> None:
             raise InputError(f"when: '{name}' is a float; depend on a categorical or an int")
         if not any(other == value and type(other) is type(value) for other in values):
             raise unknown(f"value of '{name}'", as_text(value), map(as_text, values)).within("when")
-
-
-def _check_width_is_free(parameter: Parameter, equal: Equal) -> None:
-    for text in parameter.templates():
-        if Edit.parse(text).target == WIDTH:
-            raise InputError(
-                f"edit '{text}': the width is solved for equal {cost_kind(equal.cost).word}; "
-                "leave it out"
-            )
 
 
 def _with_parents(

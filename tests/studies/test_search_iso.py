@@ -79,8 +79,12 @@ def test_without_a_budget_the_nearest_width_may_cost_more(tmp_path: Path) -> Non
 
 
 def test_another_limit_narrows_further_or_refuses(tmp_path: Path) -> None:
-    """At equal MACs SE leaves fewer MACs for more params; the budget of those comes first."""
-    ended = ran(tmp_path, f'sampler = "grid"\nbudget = {{ macs = "baseline", params = {PARAMS} }}')
+    free = ran(tmp_path, f'sampler = "grid"\n{BUDGET}')
+    assert any(trial.user_attrs["params"] > PARAMS for trial in free.trials.all())
+    (tmp_path / "both").mkdir()
+    ended = ran(
+        tmp_path / "both", f'sampler = "grid"\nbudget = {{ macs = "baseline", params = {PARAMS} }}'
+    )
     for trial in ended.trials.all():
         assert trial.user_attrs["params"] <= PARAMS
         assert trial.user_attrs["macs"] <= MACS
@@ -117,7 +121,7 @@ half = ["2.kernel=5", "scale.width=x0.5"]
             "n_trials = 3",
             WIDTH,
             "parameter 'width': edit 'scale.width=x0.5': the width is solved for equal MACs; "
-            "leave it out",
+            "leave the edit out",
         ),
         (
             'n_trials = 3\nobjectives = ["accuracy", "macs"]',
