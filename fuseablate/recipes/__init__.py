@@ -5,13 +5,13 @@ In comes the name of a shipped recipe or a TOML file; out comes a frozen, checke
 
 from __future__ import annotations
 
+from fuseablate.recipes.fitting import check_trainable, subspaces
 from fuseablate.recipes.load import load_recipe
 from fuseablate.recipes.parts import (
     AUGMENTATIONS,
     OPTIMIZER_CLASSES,
     made,
     resolved,
-    takes_weight_decay,
 )
 from fuseablate.recipes.recipe import OPTIMIZERS, EarlyStop, Recipe, Teacher, changed, changes_of
 from fuseablate.recipes.schedules import Cosine, MultiStep, OneCycle, epochs_of
@@ -28,9 +28,10 @@ __all__ = [
     "Teacher",
     "changed",
     "changes_of",
+    "check_trainable",
     "epochs_of",
     "load_recipe",
     "made",
     "resolved",
-    "takes_weight_decay",
+    "subspaces",
 ]

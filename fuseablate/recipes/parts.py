@@ -67,7 +67,10 @@ def options_of(factory: Factory) -> tuple[str, ...]:
 
 
 def takes_weight_decay(factory: Factory) -> bool:
-    return "weight_decay" in inspect.signature(resolved(factory)).parameters
+    """Return whether an optimizer does."""
+    if isinstance(factory, str):  # torch's own: torch is not imported to look
+        return factory != "torch.optim:Rprop"
+    return "weight_decay" in inspect.signature(factory).parameters
 
 
 def check_options(name: str, factory: Factory, options: Mapping[str, Any]) -> None:

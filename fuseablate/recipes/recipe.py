@@ -17,6 +17,7 @@ from fuseablate.recipes.parts import (
     Factory,
     check_options,
     code_of,
+    takes_weight_decay,
 )
 from fuseablate.recipes.schedules import BelowOne, Cosine, Positive, Schedule, check_spans
 
@@ -176,6 +177,8 @@ class Recipe(Schema):
             if key in OPTIMIZERS.get(name, {}):
                 raise ValueError(f"optimizer_options.{key}: is a key of the recipe; write {key}")
         check_options(name, OPTIMIZER_CLASSES[name], self.optimizer_options)
+        if self.weight_decay and not takes_weight_decay(OPTIMIZER_CLASSES[name]):
+            raise ValueError(f"weight_decay = {self.weight_decay}: {name} takes none; use 0")
 
     def check_images(self, count: int, title: str) -> None:
         """Raise `InputError` where the `count` training images of a data set fill no batch."""

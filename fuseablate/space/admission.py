@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from fuseablate.cost import Variants, cost_kind, spec_costs, within
 from fuseablate.errors import InputError
+from fuseablate.recipes import check_trainable
 from fuseablate.space.space import Assignment, Space, identity_of, recipe_of, spec_of, texts_of
 from fuseablate.spec import Size, Spec
 
@@ -61,7 +62,7 @@ class Admission:
         self._refused[frozenset(params.items())] = "repeated"
         try:
             spec = spec_of(self._space, params)
-            spec.check_trainable(self._size)
+            check_trainable(spec, recipe_of(self._space, params), self._size)
         except InputError as error:
             return self._impossible(params, error)
         if self._space.equal:

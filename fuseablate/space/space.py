@@ -12,7 +12,7 @@ from math import prod
 
 from fuseablate.cost import check_width_is_free, cost_kind, rescaled
 from fuseablate.errors import InputError, unknown
-from fuseablate.recipes import Recipe, changed
+from fuseablate.recipes import Recipe, changed, check_trainable
 from fuseablate.space.fields import Value
 from fuseablate.space.parameters import Categorical, FloatRange, IntRange, Parameter, as_text
 from fuseablate.spec import Size, Spec, select
@@ -145,9 +145,8 @@ def check_point(space: Space, given: Assignment, size: Size, limits: Mapping[str
         ):
             raise unknown(f"value of '{name}'", as_text(value), map(as_text, values))
     spec = spec_of(space, params)
-    spec.check_trainable(size)
+    check_trainable(spec, recipe_of(space, params), size)
     rows = spec.infer(size)
-    recipe_of(space, params)
     for name, limit in limits.items():
         kind = cost_kind(name)
         if (cost := kind.total(rows)) > limit:

@@ -13,7 +13,7 @@ from typing import Any
 
 from fuseablate.cost import cost_kind, rescaled
 from fuseablate.errors import InputError
-from fuseablate.recipes import Recipe, changed, changes_of
+from fuseablate.recipes import Recipe, changed, changes_of, check_trainable
 from fuseablate.runs import BASELINE
 from fuseablate.space import Assignment, Equal, Parameter, Space, check_point
 from fuseablate.spec import OF_IMAGES, Edit, Size, Spec
@@ -157,16 +157,17 @@ def _applied(
     if spec.classes != base.spec.classes:
         raise InputError(f"edit 'classes={spec.classes}': the data decide; leave it out")
     spec.check_size(size)
-    spec.check_trainable(size)
     changes: dict[str, Any] = {}
     for level in chosen.values():
         if both := [key for key in level.recipe if key in changes]:
             raise InputError(f"both change '{both[0]}' of the recipe; keep one of them")
         changes |= level.recipe
     try:
-        return spec, changed(base.recipe, changes)
+        recipe = changed(base.recipe, changes)
     except InputError as error:
         raise error.within("recipe") from None
+    check_trainable(spec, recipe, size)
+    return spec, recipe
 
 
 def _blamed(

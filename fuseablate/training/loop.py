@@ -12,7 +12,7 @@ from fuseablate.data.augmentations import Augmentations
 from fuseablate.data.parts import Data
 from fuseablate.errors import InputError, check_kind
 from fuseablate.network.stacking import can_stack
-from fuseablate.recipes import OPTIMIZER_CLASSES, Recipe, takes_weight_decay
+from fuseablate.recipes import Recipe, check_trainable
 from fuseablate.runs import Record, Store, run_digest, teacher_cost, teacher_of
 from fuseablate.spec import Spec
 from fuseablate.training.distillation import frozen_network
@@ -23,7 +23,6 @@ from fuseablate.training.environment import (
     precision_set,
     threads_set,
 )
-from fuseablate.training.penalty import subspaces
 from fuseablate.training.progress import Progress, SilentProgress
 from fuseablate.training.run import UNFINISHED, Run
 from fuseablate.training.together import Ended, carried_out
@@ -196,16 +195,6 @@ def _check(spec: Spec, order: Order, data: Data) -> None:
             f"spec {spec.name}: has {spec.classes} classes, and {data.title} has {data.classes}; "
             f"edit it: classes={data.classes}"
         )
-    spec.check_trainable(data.image_size)
+    check_trainable(spec, recipe, data.image_size)
     recipe.check_images(len(data.train), data.title)
-    if recipe.orthonormal and not any(subspaces(spec.layers(data.image_size))):
-        raise InputError(
-            f"recipe {recipe.name}: orthonormal = {recipe.orthonormal}: {spec.name} has no linear "
-            "1x1 convolution to no more channels that an op names project or subspace; use 0"
-        )
     Augmentations.of(recipe, data.image_size)
-    if recipe.weight_decay and not takes_weight_decay(OPTIMIZER_CLASSES[recipe.optimizer]):
-        raise InputError(
-            f"recipe {recipe.name}: weight_decay = {recipe.weight_decay}: {recipe.optimizer} takes "
-            "none; use 0"
-        )

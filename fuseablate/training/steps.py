@@ -18,10 +18,11 @@ from fuseablate.data.batches import TrainBatches
 from fuseablate.layers import Layer
 from fuseablate.network import to_module
 from fuseablate.network.modules import Dropout
+from fuseablate.recipes import subspaces
 from fuseablate.training.captured import Captured
 from fuseablate.training.distillation import distilled
 from fuseablate.training.mixup import Targets, draw_mixing, draw_pasting, mixed, pasted
-from fuseablate.training.penalty import penalty, subspaces
+from fuseablate.training.penalty import penalty
 from fuseablate.training.schedule import learning_rate
 from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import tomllib
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from fuseablate.errors import InputError
 from fuseablate.recipes.load import load_recipe, shipped_recipes
+from fuseablate.recipes.parts import OPTIMIZER_CLASSES, resolved, takes_weight_decay
 from fuseablate.recipes.recipe import Recipe, changed, changes_of
 from fuseablate.recipes.schedules import Cosine, MultiStep
 from fuseablate.training.schedule import learning_rate
@@ -169,6 +171,10 @@ def test_every_shipped_recipe_may_be_cut_to_one_epoch() -> None:
         (("lr =", "nestrov = true\nlr ="), "unknown key 'nestrov'; did you mean 'nesterov'?"),
         (("lr =", "betas = [0.9, 0.99]\nlr ="), "betas: sgd takes none"),
         (("lr =", "nesterov = true\nlr ="), "nesterov = true: needs a momentum above 0"),
+        (
+            ('"sgd"', '"rprop"\nweight_decay = 0.1'),
+            "weight_decay = 0.1: rprop takes none; use 0",
+        ),
         (("lr =", "ema = 1\nlr ="), "ema = 1: must be less than 1"),
         (("lr =", "mixup = -1\nlr ="), "mixup = -1: must be greater than or equal to 0"),
         (("lr =", "schedule = 3\nlr ="), "schedule = 3: must be a table"),
@@ -278,3 +284,10 @@ def test_the_name_of_a_changed_recipe_reads_as_toml() -> None:
         'augment=["TrivialAugmentWide", { name = "RandomErasing", options = { p = 0.25 } }] '
         "nesterov=True lr=0.1"
     )
+
+
+@pytest.mark.parametrize("name", OPTIMIZER_CLASSES)
+def test_what_takes_weight_decay_is_known_without_torch(name: str) -> None:
+    factory = OPTIMIZER_CLASSES[name]
+    torchs = inspect.signature(resolved(factory)).parameters
+    assert takes_weight_decay(factory) == ("weight_decay" in torchs)

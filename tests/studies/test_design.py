@@ -327,3 +327,14 @@ def test_a_baseline_that_cannot_be_trained_is_refused_without_a_level(tmp_path: 
         expand(load_study(path), (203, 203), 4)
     assert str(error.value).startswith(f"{path}: row 14: training runs this head: kernel 5 ")
     assert str(error.value).endswith(", or leave the head out with 14.weight=0")
+
+
+def test_a_level_that_leaves_the_penalty_nothing_is_refused(tmp_path: Path) -> None:
+    """Neither convolution of a Ghost module is a linear one at the end of a branch."""
+    head = HEAD.replace("seeds", 'recipe = { base = "standard", orthonormal = 0.1 }\nseeds')
+    ghost = factor("op", "ghost: fuse.op=ghost fuse.kernel=1")
+    path = written(tmp_path, 'design = "one-factor"\n' + NL + ghost, head=head)
+    with pytest.raises(InputError) as error:
+        expand(load_study(path), (16, 16), 4)
+    assert str(error.value).startswith(f"{path}: level op=ghost: recipe standard orthonormal=0.1: ")
+    assert "orthonormal = 0.1: small has no linear 1x1 convolution" in str(error.value)

@@ -130,3 +130,26 @@ choices = { a = [], b = ["3.kernel=7"], c = ["3.kernel=7", "2.kernel=3"] }
     assert len(ended.trials) == 4  # b and c are one network
     assert sum(trial.user_attrs.get("repeated", 0) for trial in ended.trials.all()) in (0, 1, 2)
     assert len({trial.user_attrs["network"] for trial in ended.trials.all()}) == 4
+
+
+def test_a_network_that_the_recipe_cannot_train_is_drawn_again(tmp_path: Path) -> None:
+    """A Ghost module has nothing that the penalty could keep orthonormal."""
+    op = """
+[[search.parameters]]
+name = "op"
+kind = "categorical"
+choices = { fuse = [], ghost = ["fuse.op=ghost", "fuse.kernel=1"] }
+"""
+    penalised = '"standard", epochs = 3, orthonormal = 0.1'
+    head = HEAD_3.replace('"standard", epochs = 3', penalised)
+    plan = study_plan(tmp_path, f"n_trials = 6\n{BEST}", op + WIDTH, head)
+    ended = search(plan, tmp_path)
+    assert {params["op"] for params in ended.params} == {"fuse"}
+    assert sum(trial.user_attrs.get("impossible", 0) for trial in ended.trials.all()) > 0
+    with pytest.raises(InputError, match=r"points_to_evaluate\[0\]: recipe .*: orthonormal = 0.1"):
+        study_plan(
+            tmp_path,
+            f'n_trials = 6\npoints_to_evaluate = [{{ op = "ghost" }}]\n{BEST}',
+            op + WIDTH,
+            head,
+        )

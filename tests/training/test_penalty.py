@@ -13,11 +13,12 @@ import torch
 from fuseablate import InputError, build, load_spec
 from fuseablate.ops import OPS, Settings
 from fuseablate.ops.table import read_rows
+from fuseablate.recipes import subspaces
 from fuseablate.runs import Record, Store
 from fuseablate.spec import Spec
 from fuseablate.training import SilentProgress, train
 from fuseablate.training.loop import Order, train_stack
-from fuseablate.training.penalty import penalty, subspaces
+from fuseablate.training.penalty import penalty
 from tests.helpers.op_rows import NEEDED
 from tests.helpers.paths import REPOSITORY
 from tests.helpers.small_run import small_data, small_recipe, small_spec
