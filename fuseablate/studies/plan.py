@@ -253,6 +253,11 @@ def make_plan(study: Study, root: Path | str | None) -> Plan:
             recipe.check_images(len(data.train), data.title)
         except InputError as error:
             raise error.within(str(study.path)) from None
+    for variant in design.variants:
+        try:
+            variant.spec.check_batch(variant.recipe.batch_size, data.image_size)
+        except InputError as error:
+            raise error.within(f"{study.path}: {variant.name}") from None
     plan = Plan(study, design, data, source, ()).comparing(design)
     if study.tune is None:
         return plan

@@ -197,6 +197,7 @@ def _check(spec: Spec, order: Order, data: Data) -> None:
             f"edit it: classes={data.classes}"
         )
     spec.check_trainable(data.image_size)
+    spec.check_batch(recipe.batch_size, data.image_size)
     recipe.check_images(len(data.train), data.title)
     if recipe.orthonormal and not any(subspaces(spec.layers(data.image_size))):
         raise InputError(
