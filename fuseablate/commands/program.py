@@ -158,6 +158,8 @@ def skipped_said() -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # read when torch is first imported
+    if os.environ.get("COLUMNS") == "0":  # no width is known; rich would print nothing
+        del os.environ["COLUMNS"]
     prepare_streams()
     try:
         with signals_heard(), skipped_said():

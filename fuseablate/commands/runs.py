@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +85,7 @@ def _add_names(parser: argparse.ArgumentParser, default: str) -> None:
 
 def list_runs(args: argparse.Namespace) -> int:
     """Print a line a run; of very many those that changed last."""
-    from fuseablate.show.runs import runs_table
+    from fuseablate.show.runs import print_runs
 
     store = run_store(args.runs)
     listed = listed_runs(store, select_runs(store, args.what).runs)
@@ -95,7 +94,7 @@ def list_runs(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([vars(run) for run in runs], indent=2))
     elif runs:
-        console().print(runs_table(runs, time.time()), crop=False)
+        print_runs(runs, time.time(), console())
         if not args.newest and len(runs) < len(chosen):
             more = f"{len(chosen) - len(runs):,} more; --newest N lists as many, --json all"
             print(plain(f"{more}; names, studies and --status choose among them"))
@@ -188,6 +187,8 @@ def export(args: argparse.Namespace) -> int:
     from fuseablate.runs.transfer import export_runs
 
     store = run_store(args.runs)
+    if not args.what:
+        _check_no_name(args.file, store)
     chosen = select_runs(store, args.what)
     with _meter() as meter:
         done = export_runs(
@@ -205,6 +206,18 @@ def export(args: argparse.Namespace) -> int:
     return 1 if any(note.startswith("left out") for note in done.notes) else 0
 
 
+def _check_no_name(file: Path, store: Store) -> None:
+    """Refuse a run or a study whose file was forgotten: it would be a folder of the whole store."""
+    try:
+        select_runs(store, [str(file)])
+    except InputError:
+        return
+    raise InputError(
+        f"FILE {file}: is a run or a study of {store.root}; name the file, too: "
+        f"fuseablate runs export {file} {file}.tar"
+    )
+
+
 def import_(args: argparse.Namespace) -> int:
     """Import an export; 1 where a run or a study of it was left out."""
     from fuseablate.runs.transfer import import_runs
@@ -214,15 +227,13 @@ def import_(args: argparse.Namespace) -> int:
         done = import_runs(args.file, store, meter, keep=args.keep)
     for line in done.left:
         print(plain(line))
-    counts = {key: count for key, count in asdict(done).items() if key != "left"}
-    here = counts.pop("here")
-    print(
-        plain(
-            f"{store.root}: from {args.file} "
-            f"{', '.join(f'{count} {name}' for name, count in counts.items())}; "
-            f"{here} were here already, {len(done.left)} left out"
-        )
+    said = (
+        f"{store.root}: from {args.file} {counted(done.records, 'record')}, "
+        f"{done.weights} weights, {counted(done.checkpoints, 'checkpoint')}, "
+        f"{counted(done.studies, 'study', 'studies')}; "
+        f"{done.here} here already, {len(done.left)} left out"
     )
+    print(plain(said))
     return 1 if done.left else 0
 
 

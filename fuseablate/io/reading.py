@@ -100,7 +100,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file; an InputError names the file and the line."""
     content = read_bytes(path, TOML_BYTES)
     try:
-        table = tomllib.loads(content.decode())
+        table = tomllib.loads(content.decode().removeprefix("\ufeff"))  # editors put one there
         check_limits(table)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML: {error}") from None

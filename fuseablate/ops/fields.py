@@ -70,8 +70,10 @@ class Int:
 
     def read(self, text: str) -> int:
         # `int` also takes 1_0 and digits of any script, and no text of thousands of digits.
-        if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        if not re.fullmatch(r"-?[0-9]+", text):
             raise InputError(f"'{text}' is not a whole number, such as {max(self.least, 1)}")
+        if len(text) > 18:
+            raise InputError(f"'{text}' is too long; it must be {self.least} to {self.most}")
         return self.check(int(text))
 
     def schema(self) -> JsonSchema:

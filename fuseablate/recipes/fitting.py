@@ -17,7 +17,10 @@ SUBSPACE = ("subspace", "project")
 def check_trainable(spec: Spec, recipe: Recipe | None, size: Size) -> None:
     """Raise `InputError` where the recipe cannot train the network on images of `size` (H, W)."""
     spec.check_trainable(size)
-    if recipe and recipe.orthonormal and not any(subspaces(spec.layers(size))):
+    if recipe is None:
+        return
+    spec.check_batch(recipe.batch_size, size)
+    if recipe.orthonormal and not any(subspaces(spec.layers(size))):
         raise InputError(
             f"recipe {recipe.name}: orthonormal = {recipe.orthonormal}: {spec.name} has no linear "
             "1x1 convolution to no more channels that an op names project or subspace; use 0"

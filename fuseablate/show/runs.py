@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from fuseablate.io.terminal import duration
+from fuseablate.io.terminal import Named, duration, fitted
 from fuseablate.runs import Description, ListedRun, Record, Score, StoredRun
 
 UNITS = ("B", "kB", "MB", "GB")
+TEXTS = ("Network", "Recipe", "Data", "Status")  # columns whose cells may be folded
+SPARE = ("Size", "Val %", "Data", "Age", "Recipe")  # those that can be missed, the first the most
 
 
-def runs_table(runs: Iterable[ListedRun], now: float) -> Table:
-    """Return a table with a line for each run; `now` in seconds since 1970."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("Run", no_wrap=True)
-    for name in ("Network", "Recipe", "Data"):
-        table.add_column(name, overflow="fold")
-    table.add_column("Seed", justify="right")
-    table.add_column("Status")
-    for name in ("Val %", "Test %", "Size", "Age"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for run in runs:
-        network = " ".join(filter(None, (run.spec, run.edits)))
-        table.add_row(
-            run.id[:8],
-            *(text or "?" for text in (network, run.recipe, run.data)),
-            "?" if run.seed is None else str(run.seed),
-            status_text(run),
-            _percent(run.val_top1),
-            _percent(run.test_top1),
-            bytes_text(run.bytes),
-            age(max(0.0, now - run.changed)) if run.changed else "?",
-        )
-    return table
+def print_runs(runs: Iterable[ListedRun], now: float, out: Console) -> None:
+    """Print a table with a line for each run; `now` in seconds since 1970."""
+    lines = [_cells(run, now) for run in runs]
+
+    def make(names: Sequence[str], tight: int) -> Table:
+        table = Table(box=None, padding=(0, 1 if tight else 2, 0, 0), pad_edge=False)
+        for name in names:
+            if name in TEXTS:
+                table.add_column(name, overflow="fold")
+            else:
+                justify: JustifyMethod = "left" if name == "Run" else "right"
+                table.add_column(name, justify=justify, no_wrap=True)
+        for line in lines:
+            table.add_row(*map(line.__getitem__, names))
+        return table
+
+    table, left_out = fitted(make, list(lines[0]), SPARE, out)
+    out.print(table, crop=False)
+    if left_out:
+        out.print(f"No room here for {', '.join(left_out)}; --json has all.", style="dim")
+
+
+def _cells(run: ListedRun, now: float) -> dict[str, str | Named]:
+    """Return the line of a run, by the names of its columns."""
+    network = " ".join(filter(None, (run.spec, run.edits)))
+    return {
+        "Run": run.id[:8],
+        "Network": Named(network or "?"),
+        "Recipe": Named(run.recipe or "?"),
+        "Data": run.data or "?",
+        "Seed": "?" if run.seed is None else str(run.seed),
+        "Status": status_text(run),
+        "Val %": _percent(run.val_top1),
+        "Test %": _percent(run.test_top1),
+        "Size": bytes_text(run.bytes),
+        "Age": age(max(0.0, now - run.changed)) if run.changed else "?",
+    }
 
 
 def status_text(run: ListedRun | StoredRun) -> str:

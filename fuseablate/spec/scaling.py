@@ -49,7 +49,8 @@ def factors(field: str, value: str) -> Mapping[str, float]:
     """
     if field == "phi":
         if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]+)?", value) or not 0 < float(value) <= MOST_PHI:
-            raise InputError(f"'{value}' is not a phi; write a number up to {MOST_PHI}, such as 1")
+            rule = f"write a number above 0 and up to {MOST_PHI}, such as 1"
+            raise InputError(f"'{value}' is not a phi; {rule}")
         return {name: base ** float(value) for name, base in PHI.items()}
     if field not in DIMENSIONS:
         raise unknown("scaling", field, (*DIMENSIONS, "phi"))

@@ -19,7 +19,7 @@ from fuseablate.plugins import file_of
 from fuseablate.spec.editor import Editor
 from fuseablate.spec.edits import OF_IMAGES, Edit
 from fuseablate.spec.keys import SPEC_RULES, Size
-from fuseablate.spec.table import Table
+from fuseablate.spec.table import InferredRow, Table
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,15 @@ class Spec(Table, Displayed, view="fuseablate.show:print_spec"):
         """The edits as one text, with the fields that fell away; empty for the published table."""
         without = f" (without {', '.join(self.dropped)})" if self.dropped else ""
         return " ".join(self.edits) + without
+
+    def infer(self, size: Size | None = None) -> tuple[InferredRow, ...]:
+        """Return each row at input `size` (H, W); an `InputError` names the spec and the size."""
+        try:
+            return super().infer(size)
+        except InputError as error:
+            if size is None:  # the table itself is wrong, and who reads it says where it stands
+                raise
+            raise error.within(f"{self.name} at {size[0]}x{size[1]}") from None
 
     def edit(self, *edits: str, scaled_later: bool = False) -> Spec:
         """Return the spec with edits `ROWS.FIELD=VALUE` made; raise `InputError` for a bad one.

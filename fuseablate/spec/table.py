@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 
 from fuseablate.errors import InputError
-from fuseablate.layers import AuxHead, Cost, Flatten, Layer, Seq, Shape, canonical
+from fuseablate.layers import AuxHead, Cost, Flatten, Layer, Norm, Seq, Shape, canonical, walk
 from fuseablate.ops import Row, Settings
 from fuseablate.ops.fields import FieldValue, Int, Rule
 from fuseablate.ops.table import check_ids
@@ -124,6 +124,22 @@ class Table:
                             f"row {row.row.id}: training runs this head: {error}, or leave the "
                             f"head out with {row.row.id}.weight=0"
                         ) from None
+
+    def check_batch(self, images: int, size: Size | None = None) -> None:
+        """Raise an `InputError` where batches of so many images give a norm one number a channel.
+
+        That number would be its own mean, and torch refuses to train on it.
+        """
+        if images > 1:
+            return
+        for row in self.infer(size):
+            for step in walk(row.layer, row.in_shape):
+                over_batch = isinstance(step.layer, Norm) and not step.layer.groups
+                if over_batch and step.before[1:] == (1, 1):
+                    raise InputError(
+                        f"row {row.row.id}: batch_size = {images}: a batch norm on a 1x1 map needs "
+                        "at least 2 images"
+                    )
 
     def digest(self, size: Size | None = None) -> str:
         """Return the SHA-256 of what the table means: its tree of layers at input `size`.

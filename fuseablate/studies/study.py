@@ -103,10 +103,10 @@ def load_study(name: str | Path) -> Study:
     """
     check_name("study", name)
     path = Path(name)
-    if path.suffix != ".toml" and not path.exists():
+    if path.suffix != ".toml":
         shipped = shipped_studies()
         if str(name) not in shipped:
-            raise unknown("study", name, shipped)
+            raise unknown("study", name, shipped).within("a study is a name or a path to a .toml")
         path = shipped[str(name)]
     _check_name(path.stem, f"{path}: the file's name is the study's")
     return _study(read_toml(path), path, path.stem)

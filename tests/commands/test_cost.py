@@ -90,6 +90,15 @@ def test_measure_of_a_size_that_does_not_fit() -> None:
         measure(spec, (33, 33))
 
 
+def test_of_several_specs_the_one_that_does_not_fit_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["cost", "resnet18", "vgg16", "--input", "3x1"]) == 2
+    err = capsys.readouterr().err
+    # the pool behind two convolutions is VGG-16's row 3
+    assert "vgg16 at 3x1: row 3: kernel 2 with stride 2 leaves nothing of a 3x1 map" in err
+
+
 def test_macs_follow_the_image() -> None:
     spec = load_spec("fusenet")
     # an oblong image: the stem's 432 weights at 16 x 32 places

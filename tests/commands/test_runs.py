@@ -59,6 +59,26 @@ def test_the_list_has_a_line_for_each_run(store: Store, capsys: Capture) -> None
     assert "holds no run that is untested" in printed(store, capsys, "list", "--status", "untested")
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_narrow_list_leaves_columns_out_and_cuts_nothing_short(
+    width: int, store: Store, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = printed(store, capsys, "list").splitlines()
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if "…" in line]
+    (ended,) = (line.split() for line in lines if line.startswith("01234567"))
+    assert {"fusenet", "quick", "finished", "75.00"} <= set(ended)
+    assert lines[-1].startswith("No room here for Size, Val %")
+
+
+def test_a_terminal_without_a_width_still_gets_the_list(
+    store: Store, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    assert "01234567" in printed(store, capsys, "list")
+
+
 def test_the_list_as_json(store: Store, capsys: Capture) -> None:
     runs = {run["id"]: run for run in json.loads(printed(store, capsys, "list", "--json"))}
     run = runs[DIGEST[:16]]

@@ -65,7 +65,7 @@ def test_a_run_killed_midway_goes_on_in_another_store_bit_equal(
     out = moved(capsys, "export", folder.name, tmp_path / "x.tar", "--checkpoints", "--runs", here)
     assert "1 run and 0 studies" in out
     out = moved(capsys, "import", tmp_path / "x.tar", "--runs", there)
-    assert "0 records, 0 weights, 1 checkpoints" in out
+    assert "0 records, 0 weights, 1 checkpoint" in out
     assert "interrupted, epoch 2 of 4" in moved(capsys, "list", "--runs", there)
 
     train_small(there, tmp_path / "later", ema=0.9)
@@ -92,7 +92,7 @@ def test_weights_and_records_arrive_as_they_were(
     assert files(there) == files(here)
     assert not [path for path in there.iterdir() if path.name.startswith(".")]
     # again: nothing to do
-    assert "1 were here already" in moved(capsys, "import", tmp_path / target, "--runs", there)
+    assert "1 here already" in moved(capsys, "import", tmp_path / target, "--runs", there)
     assert files(there) == files(here)
 
 
@@ -115,7 +115,7 @@ def test_committed_records_are_imported_from_their_folder(tmp_path: Path, capsys
     assert main(["report", "se", "--runs", str(tmp_path)]) == 0
     assert "Squeeze-and-excitation" in capsys.readouterr().out
     again = moved(capsys, "import", REPORTS / "se", "--runs", tmp_path)
-    assert "0 records, 0 weights, 0 checkpoints, 0 studies; 15 were here already" in again
+    assert "0 records, 0 weights, 0 checkpoints, 0 studies; 15 here already" in again
     message = moved(capsys, "import", REPORTS, "--runs", tmp_path, code=2)
     assert "they lie one below, in" in message
     assert str(REPORTS / "ablations") in message
@@ -130,14 +130,14 @@ def test_a_study_goes_on_elsewhere_and_trains_nothing_twice(
     assert main(run_arguments(study, here, 1)) == 0
     moved(capsys, "export", "tiny", tmp_path / "x.tar", "--runs", here)
     out = moved(capsys, "import", tmp_path / "x.tar", "--runs", there)
-    assert "2 records, 0 weights, 0 checkpoints, 1 studies" in out
+    assert "2 records, 0 weights, 0 checkpoints, 1 study" in out
     with monkeypatch.context() as patch:
         patch.setattr(ThisMachine, "start", None)  # starting a worker would be an error
         assert main(run_arguments(study, there, 1)) == 0
     # It has gone on there, and comes back: the journal there begins with the one here.
     moved(capsys, "export", "tiny", tmp_path / "back.tar", "--runs", there)
     out = moved(capsys, "import", tmp_path / "back.tar", "--runs", here)
-    assert "0 records, 0 weights, 0 checkpoints, 1 studies; 2 were here already" in out
+    assert "0 records, 0 weights, 0 checkpoints, 1 study; 2 here already" in out
 
     ids = [path.parent.name for path in there.glob("*/record.json")]
     assert main(["runs", "rm", ids[0], "--yes", "--runs", str(there)]) == 0
@@ -161,10 +161,10 @@ def test_a_run_that_was_tested_later_beats_its_untested_record(
     moved(capsys, "export", old, "--runs", stores[0].root)
     moved(capsys, "export", new, "--runs", stores[1].root)
     out = moved(capsys, "import", new, "--runs", stores[0].root)
-    assert "1 records" in out
+    assert "1 record," in out
     assert stores[0].get(DIGEST) == tested
     out = moved(capsys, "import", old, "--runs", stores[1].root)
-    assert "1 were here already" in out
+    assert "1 here already" in out
     assert stores[1].get(DIGEST) == tested
     put(stores[2], plain_record(untested=True, test=None, started="2025-01-01T00:00:01+00:00"))
     moved(capsys, "import", new, "--runs", stores[2].root, code=2)  # another training
@@ -197,8 +197,21 @@ def test_a_record_beats_a_checkpoint_and_a_later_checkpoint_an_earlier_one(
     moved(capsys, "import", tmp_path / "done.tar", "--runs", stores[1])
     assert {path.name for path in folder.iterdir()} == {"record.json", "lock"}
     out = moved(capsys, "import", tmp_path / "1.tar", "--runs", stores[1])
-    assert "1 were here already" in out
+    assert "1 here already" in out
     assert {path.name for path in folder.iterdir()} == {"record.json", "lock"}
+
+
+def test_an_export_whose_file_was_forgotten_is_refused(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    moved(capsys, "import", REPORTS / "se", "--runs", "store")
+    for name in ("se", "3e0cc708"):  # a study, a run
+        said = moved(capsys, "export", name, "--runs", "store", code=2)
+        assert f"FILE {name}: is a run or a study of store; name the file, too" in said
+        assert f"fuseablate runs export {name} {name}.tar" in said
+        assert not (tmp_path / name).exists()
+    assert "13 runs and 2 studies" in moved(capsys, "export", "other", "--runs", "store")
 
 
 def test_an_export_of_any_name_that_a_file_may_have(tmp_path: Path, capsys: Capture) -> None:

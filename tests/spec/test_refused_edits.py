@@ -51,6 +51,7 @@ from tests.helpers.edited import BASE, refused
         ("dropout=-0.1", "out of range"),
         ("classes=1", "1 is too small"),
         ("classes=ten", "'ten' is not a whole number"),
+        ("classes=9999999999999999999", "is too long; it must be 2 to 1000000"),
         ("divisor=0", "0 is too small"),
         ("input=0", "'0' is not a size"),
         ("input=-32", "'-32' is not a size"),
@@ -178,11 +179,19 @@ def test_fields_and_cells_that_are_not_there(edit: str, message: str) -> None:
         ("scale.depth=1", "not a factor; write one, as in scale.depth=x1.25", "scale.depth=x1.25"),
         (
             "scale.phi=10.1",
-            "'10.1' is not a phi; write a number up to 10, such as 1",
+            "'10.1' is not a phi; write a number above 0 and up to 10, such as 1",
             "scale.phi=1",
         ),
-        ("scale.phi=0", "'0' is not a phi; write a number up to 10, such as 1", "scale.phi=0.5"),
-        ("scale.phi=x1", "'x1' is not a phi; write a number up to 10, such as 1", "scale.phi=10"),
+        (
+            "scale.phi=0",
+            "'0' is not a phi; write a number above 0 and up to 10, such as 1",
+            "scale.phi=0.5",
+        ),
+        (
+            "scale.phi=x1",
+            "'x1' is not a phi; write a number above 0 and up to 10, such as 1",
+            "scale.phi=10",
+        ),
         (
             "fuse.kernel=7 2-12.kernel=5",
             "conflict in row 2; keep one of them, or select fewer rows with one",

@@ -32,6 +32,16 @@ def small(tmp_path: Path) -> Spec:
     return load_spec(write(tmp_path, SMALL))
 
 
+def test_batches_of_one_image_where_a_batch_norm_sees_a_1x1_map() -> None:
+    """The baseline strides five times: at 32x32 row 10 ends in 1x1, at 64x64 in 2x2."""
+    spec = load_spec("fusenet")
+    with pytest.raises(InputError, match=r"^row 10: batch_size = 1: .* needs at least 2 images$"):
+        spec.check_batch(1, (32, 32))
+    spec.check_batch(2, (32, 32))
+    spec.check_batch(1, (64, 64))
+    spec.edit("all.norm=group").check_batch(1, (32, 32))  # over the channels of each image
+
+
 def test_a_small_spec_by_hand(small: Spec) -> None:
     assert (small.name, small.title, small.input, small.classes) == (
         "net",

@@ -21,7 +21,7 @@ from fuseablate.studies.screens.live import state_counts
 from tests.helpers.image_folder import images
 from tests.helpers.instant_engine import InstantEngine, Quiet
 from tests.helpers.small_run import small_spec
-from tests.helpers.study_file import factor, loaded
+from tests.helpers.study_file import HEAD, factor, loaded
 
 
 def status(*lines: RunStatus) -> StudyStatus:
@@ -103,6 +103,17 @@ def test_a_batch_larger_than_the_data_ends_the_plan(tmp_path: Path) -> None:
         InputError, match=r"mine\.toml: recipe .*: batch_size = 361: must be at most the 360"
     ):
         make_plan(loaded(tmp_path, body + factor("se", "off: 2.se=false")), None)
+
+
+def test_a_batch_of_one_image_that_no_batch_norm_can_take_ends_the_plan(tmp_path: Path) -> None:
+    """An image of 8x8 is 4x4 behind row 1, and 1x1 within row 2 where that strides by 4."""
+    body = 'design = "one-factor"\nrecipe = { base = "quick", batch_size = 1 }\n'
+    head = HEAD.replace("size = 16", "size = 8")
+    study = loaded(tmp_path, body + factor("stride", "4: 2.stride=4"), head)
+    with pytest.raises(
+        InputError, match=r"mine\.toml: level stride=4: row 2: batch_size = 1: a batch"
+    ):
+        make_plan(study, None)
 
 
 def test_a_batch_of_a_search_that_is_larger_than_the_data_ends_the_plan(tmp_path: Path) -> None:

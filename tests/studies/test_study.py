@@ -212,6 +212,17 @@ def test_a_study_bears_its_files_name_which_must_be_fit_for_one(tmp_path: Path) 
         load_study(written(tmp_path, ONE, name="my study"))
 
 
+def test_a_name_is_a_shipped_studys_whatever_lies_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "se").mkdir()
+    assert load_study("se").title == "Squeeze-and-excitation"
+    (tmp_path / "mine").write_text(HEAD + ONE)
+    with pytest.raises(InputError, match=r"^a study is a name or a path to a \.toml: unknown"):
+        load_study("mine")
+
+
 def test_amounts_and_limits(tmp_path: Path) -> None:
     for written_as, number in (
         ('"4.2M"', 4_200_000), ('"1.001G"', 1_001_000_000), ('"12k"', 12_000), ('"5"', 5), ("6", 6),
