@@ -47,7 +47,11 @@ def test_a_differing_record_is_refused_and_nothing_is_put(tmp_path: Path, capsys
     moved(capsys, "export", tmp_path / "x.tar", "--runs", here.root)
     before = files(there.root)
     message = moved(capsys, "import", tmp_path / "x.tar", "--runs", there.root, code=2)
-    assert f"run {ID}: {there.root} has another record of it" in message
+    assert message.endswith(
+        f"run {ID}: {there.root} has another record of it, trained at another time or place; "
+        "nothing is imported; remove one of the two, or say --keep to leave such runs as they are "
+        "here\n"
+    )
     assert files(there.root) == before
     out = moved(capsys, "import", tmp_path / "x.tar", "--keep", "--runs", there.root, code=1)
     assert f"run {ID}: has another record here, which stays" in out
@@ -90,8 +94,9 @@ def good() -> dict[str, bytes]:
         (good(), {"type": tarfile.LNKTYPE, "linkname": "/etc/passwd"}, "is not a plain file"),
         (good(), {"type": tarfile.FIFOTYPE}, "is not a plain file"),
         (good(), {"type": tarfile.GNUTYPE_SPARSE}, "is not a plain file"),
-        (good(), {}, "has no manifest.json; is it cut off?"),
-        ({**listed(good()), f"{ID}/record.json": b"{}"}, {}, "its SHA-256 differs"),
+        (good(), {}, "has no manifest.json; is it cut off? export again"),
+        ({**listed(good()), f"{ID}/record.json": b"{}"}, {},
+         "is not what was exported (its SHA-256 differs); copy it again"),
         ({**listed(good()), f"{ID}/weights.pt": b""}, {}, "is not in manifest.json"),
         (
             {"manifest.json": listed({**good(), f"{ID}/weights.pt": b""})["manifest.json"]}
@@ -138,7 +143,7 @@ def test_a_header_that_claims_more_than_the_file_has(tmp_path: Path, capsys: Cap
         info.size = 1 << 50
         file.write(info.tobuf(tarfile.GNU_FORMAT))
     message = moved(capsys, "import", tmp_path / "x.tar", "--runs", tmp_path / "runs", code=2)
-    assert "is cut off within" in message
+    assert f"is cut off within '{ID}/weights.pt'; copy it again" in message
 
 
 def test_links_in_a_folder_are_refused(tmp_path: Path, capsys: Capture) -> None:
@@ -148,7 +153,7 @@ def test_links_in_a_folder_are_refused(tmp_path: Path, capsys: Capture) -> None:
     linked.mkdir()
     (linked / ID).symlink_to(store.folder(DIGEST))
     message = moved(capsys, "import", linked, "--runs", tmp_path / "runs", code=2)
-    assert "is a link, or behind one" in message
+    assert "is a link, or behind one; only plain files are imported" in message
     (linked / ID).unlink()
     (linked / ID).mkdir()
     (linked / ID / "record.json").symlink_to(store.folder(DIGEST) / "record.json")
@@ -156,7 +161,7 @@ def test_links_in_a_folder_are_refused(tmp_path: Path, capsys: Capture) -> None:
     (linked / ID / "record.json").unlink()
     os.mkfifo(linked / ID / "record.json")
     message = moved(capsys, "import", linked, "--runs", tmp_path / "runs", code=2)
-    assert "is not a plain file" in message
+    assert "is not a plain file, and nothing else is imported" in message
 
 
 def test_an_export_is_there_whole_or_not_at_all(tmp_path: Path, capsys: Capture) -> None:
@@ -164,7 +169,7 @@ def test_an_export_is_there_whole_or_not_at_all(tmp_path: Path, capsys: Capture)
     put(store, plain_record())
     (tmp_path / "kept").mkdir()
     message = moved(capsys, "export", tmp_path / "kept", "--runs", store.root, code=2)
-    assert "already exists" in message
+    assert "already exists; name a new folder, or a file that ends in .tar" in message
     missing = tmp_path / "none" / "x.tar"
     message = moved(capsys, "export", missing, "--runs", store.root, code=2)
     assert f"there is no folder {tmp_path / 'none'}" in message

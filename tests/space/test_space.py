@@ -219,7 +219,9 @@ def test_assignments_by_hand() -> None:
         {"se": True, "reduction": 8},
         {"se": False},
     ]
-    with pytest.raises(InputError, match="'width': is continuous"):
+    with pytest.raises(
+        InputError, match=r"^parameter 'width': is continuous, and can't be listed; give it a step$"
+    ):
         assignments(space(WIDTH))
 
 
@@ -271,19 +273,24 @@ def test_each_also_fills_the_row_into_conditions() -> None:
 
 
 def test_what_a_space_refuses() -> None:
-    assert "parameter 'se': appears twice" in refusal(SE, SE)
+    assert refusal(SE, SE).endswith(
+        "parameter 'se': appears twice; a parameter's name must be its own"
+    )
     assert "'reduction': when: unknown parameter before it 'se'" in refusal(REDUCTION, SE)
     bad = {**REDUCTION, "when": {"se": 1}}
     assert "when: unknown value of 'se' '1'" in refusal(SE, bad)
     bad = {**SE, "when": {"width": 0.5}}
-    assert "when: 'width' is a float" in refusal(WIDTH, bad)
+    said = "when: 'width' is a float; depend on a categorical or an int"
+    assert refusal(WIDTH, bad).endswith(said)
     assert "parameter 'kernel': each: the spec has no row of op 'mbconv'" in refusal(
         {**KERNEL, "each": "mbconv"}
     )
     assert "parameter 'kernel.3': edit '3.kernel=4'" in refusal({**KERNEL, "choices": [3, 4]})
-    assert "low = 2.0: must be less than high" in refusal({**WIDTH, "low": 2.0})
-    assert "a logarithmic scale has none" in refusal({**REDUCTION, "log": True})
-    assert "must be more than 0 on a log" in refusal({**DEPTH, "log": True, "low": 0})
+    assert "low = 2.0: must be less than high = 2.0" in refusal({**WIDTH, "low": 2.0})
+    said = "step: a logarithmic scale has none; leave out step or log"
+    assert refusal({**REDUCTION, "log": True}).endswith(said)
+    said = "low = 0: must be more than 0 on a logarithmic scale"
+    assert refusal({**DEPTH, "log": True, "low": 0}).endswith(said)
 
 
 def test_a_conditional_value_is_tried_with_its_parents() -> None:

@@ -220,11 +220,12 @@ def test_levels_of_the_recipe_are_kept_and_tuned(tmp_path: Path) -> None:
         ("n_trials = 4", "n_trials = 1", "tune.n_trials = 1"),
         ("[100]", "[1, 100]", "tune.seeds: 1 is a seed of the comparison too"),
         ('recipe = "lr"', 'edit = "3.exp=x{}"', "the recipe alone is tuned"),
-        ('"lr"', '"epochs"', "all variants are trained for the same epochs"),
+        ('"lr"', '"epochs"', "all variants are trained for the same epochs; tune another field"),
         ('"lr"', '"label_smoothing"', "recipe: label_smoothing = 1.0: must be less than 1"),
         ('"lr"', '"rate"', "unknown field 'rate'"),
         ('kind = "float"\nlow = 0.01\nhigh = 1.0\nlog = true', 'kind = "categorical"\nchoices = '
-         "[0.1, 0.2]", "n_trials = 4: the parameters give 2 recipes that differ"),
+         "[0.1, 0.2]",
+         "n_trials = 4: the parameters give 2 recipes that differ and that all variants take"),
     ],
 )  # fmt: skip
 def test_what_a_tuning_refuses(tmp_path: Path, old: str, new: str, said: str) -> None:
