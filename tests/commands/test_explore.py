@@ -278,6 +278,26 @@ def test_progress_without_a_terminal_is_lines(
     assert all(re.search(r", [0-9,]+ a second, [0-9hms]+ left$", line) for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("budget", "drawn"),
+    [
+        ((), ["MACs of the distinct tables, median 46.9k"]),
+        (
+            ("--budget", "params=9k"),
+            ["MACs of the distinct tables, median 46.9k", "params of the distinct tables, "],
+        ),
+    ],
+)
+def test_the_spread_of_macs_is_drawn_and_of_what_the_budget_limits(
+    budget: tuple[str, ...], drawn: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The middle two of the eight have the MACs of the table, 47,168, and 512 less."""
+    assert explore(tmp_path, SMALL, *budget) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "of the distinct" in line]
+    assert len(lines) == len(drawn)
+    assert all(line.startswith(said) for line, said in zip(lines, drawn, strict=True))
+
+
 def test_nothing_within_the_budget_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

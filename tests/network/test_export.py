@@ -190,7 +190,7 @@ def test_a_missing_library_is_named(
     path = tmp_path / "net.onnx"
     assert main(["export", "fusenet", "--input", "32", "--onnx", str(path)]) == 2
     err = capsys.readouterr().err
-    assert f"needs {name}, which is not installed: pip install 'fuseablate[export]'" in err
+    assert f"export needs {name}, which is not installed: pip install 'fuseablate[export]'" in err
     assert err.count("\n") == 1
     assert not path.exists()
 
@@ -201,6 +201,9 @@ def test_weights_that_are_none(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InputError, match="not a file of weights"):
             load_weights(path)
+    torch.save({"a": 3}, path)
+    with pytest.raises(InputError, match=r"holds no state dict, which has a tensor for each name$"):
+        load_weights(path)
     torch.save({"a": 1}, path)
     with pytest.raises(InputError, match="holds no state dict"):
         load_weights(path)

@@ -400,6 +400,16 @@ def test_a_file_is_run_once_as_long_as_it_says_the_same(tmp_path: Path) -> None:
     remove("activations", "twice")
 
 
+def test_two_files_of_one_name_are_two_plug_ins(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(ACT.format(folder, "mine:a"))
+        load_plugin(tmp_path / folder / "mine.py")
+    assert {"one", "two"} <= set(ACTIVATIONS)
+    for folder in ("one", "two"):
+        remove("activations", folder)
+
+
 def test_a_part_says_where_it_comes_from(tmp_path: Path) -> None:
     for shipped in (OPS["conv"], ACTIVATIONS["relu"], DATA_SETS["cifar10"], COSTS["macs"]):
         assert (content_of(shipped), plugin_of(shipped), file_of(shipped)) == ("", "", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tomllib
 from collections.abc import Mapping
 from itertools import product
@@ -16,6 +17,7 @@ from optuna.distributions import FloatDistribution
 from fuseablate.errors import InputError
 from fuseablate.io.checked import checked
 from fuseablate.space.admission import Admission
+from fuseablate.space.counting import draw_assignments
 from fuseablate.space.fields import Value
 from fuseablate.space.parameters import Categorical, FloatRange, IntRange, Parameter, as_text
 from fuseablate.space.space import (
@@ -351,6 +353,50 @@ def test_what_cannot_be_trained_is_not_admitted() -> None:
     admission = Admission(heads, (203, 203), {})
     assert admission.admit({"head": 0.5}) == "impossible"
     assert not isinstance(admission.admit({"head": 0}), str)
+
+
+class Drawn(random.Random):
+    """Draws the shares that it was given, in their order."""
+
+    def __init__(self, *shares: float) -> None:
+        super().__init__(0)
+        self.shares = iter(shares)
+
+    def random(self) -> float:
+        return next(self.shares)
+
+
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        # A third each, and the last one at a share just below 1.
+        ({**KERNEL, "each": None, "edit": "3.kernel={}"}, {0: 3, 0.33: 3, 0.34: 5, 0.999: 7}),
+        ({**REDUCTION, "when": {}}, {0: 2, 0.249: 2, 0.25: 4, 0.5: 6, 0.75: 8, 0.999: 8}),
+        ({**WIDTH, "step": 0.5}, {0: 0.5, 0.25: 1.0, 0.5: 1.5, 0.999: 2.0}),
+        (WIDTH, {0: 0.5, 0.5: 1.25, 1: 2.0}),
+        ({**WIDTH, "low": 0.01, "high": 1.0, "log": True}, {0: 0.01, 0.5: 0.1, 0.75: 0.1**0.5}),
+        # From 0.5 to 8.5, a factor of 17: 0.5 * 17 ** 0.5 is 2.06, and 0.5 * 17 ** 0.75 is 4.19.
+        (
+            {**DEPTH, "low": 1, "high": 8, "log": True},
+            {0: 1, 0.24: 1, 0.5: 2, 0.75: 4, 0.98: 8, 1: 8},
+        ),
+        # From 1.5 to 4.5, a factor of 3: 1.5 * 3 ** 0.4 is 2.33, and 1.5 * 3 ** 0.5 is 2.6.
+        ({**DEPTH, "low": 2, "high": 4, "log": True}, {0: 2, 0.4: 2, 0.5: 3, 1: 4}),
+    ],
+)
+def test_values_are_drawn_evenly_or_on_their_scale(
+    table: Table, values: Mapping[float, Value]
+) -> None:
+    search = {"n_trials": 1, "finalists": FINALISTS, "parameters": [table]}
+    (parameter,) = checked(Search, search).parameters
+    drawn = draw_assignments(Space(BASE, (parameter,)), len(values), Drawn(*values))
+    assert [params[parameter.name] for params in drawn] == pytest.approx(list(values.values()))
+
+
+def test_nothing_is_drawn_for_a_parameter_that_does_not_exist() -> None:
+    two = space(SE, REDUCTION)
+    drawn = list(draw_assignments(two, 3, Drawn(0.9, 0.1, 0.5, 0.6)))
+    assert drawn == [{"se": False}, {"se": True, "reduction": 6}, {"se": False}]
 
 
 def test_values_as_edits_write_them() -> None:

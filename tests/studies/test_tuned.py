@@ -200,6 +200,7 @@ def test_a_variant_without_a_recipe_is_left_out_and_said(tmp_path: Path) -> None
     (tmp_path / "other").mkdir()
     with pytest.raises(InputError, match="baseline: none of its 4 recipes") as error:
         carry(make(tmp_path), tmp_path / "other", without(off=False))
+    assert str(error.value).endswith(", and all others are compared to it; give other parameters")
     assert "\n" not in str(error.value)
 
 
@@ -249,7 +250,10 @@ def test_a_level_may_not_change_what_is_tuned(tmp_path: Path) -> None:
 def test_two_tuned_parameters_do_not_change_one_field(tmp_path: Path) -> None:
     """What the trial says of both would be true of one alone."""
     twice = TUNE + TUNE[TUNE.index("[[tune") :].replace('"rate"', '"again"')
-    with pytest.raises(InputError, match=r"tune: .*'lr' is changed by another parameter too"):
+    with pytest.raises(
+        InputError,
+        match=r"tune: .*'lr' is changed by another parameter too; keep one, or part them by 'wh",
+    ):
         make(tmp_path, DESIGN + twice)
 
 
