@@ -15,6 +15,9 @@ from torch import nn
 from fuseablate import InputError, Spec, Store, build, load_spec, load_weights
 from fuseablate.commands.program import main
 from fuseablate.network.onnx_file import onnx_file
+from fuseablate.runs import Failure, Record
+from fuseablate.runs.weights import trained_network
+from tests.helpers.records import plain_record, put
 from tests.helpers.small_run import small_spec, train_small
 
 
@@ -193,6 +196,26 @@ def test_a_missing_library_is_named(
     assert f"export needs {name}, which is not installed: pip install 'fuseablate[export]'" in err
     assert err.count("\n") == 1
     assert not path.exists()
+
+
+def test_runs_whose_network_there_is_not(tmp_path: Path) -> None:
+    def refused(record: Record) -> str:
+        with pytest.raises(InputError) as error:
+            trained_network(store, record)
+        return str(error.value)
+
+    store, record = Store(tmp_path), plain_record()
+    folder = put(store, record).parent
+    failure = Failure(step=7, epoch=1, lr=0.1, loss="nan", part="training")
+    failed = plain_record(status="failed", val=None, test=None, failure=failure)
+    assert refused(failed) == f"run {folder}: failed, and has no weights"
+    torch.save({"a": torch.ones(1)}, folder / "weights.pt")
+    assert refused(record) == "the spec needs a value for 'input'"
+    table = {**small_spec().to_dict(), "rows": [{"id": "1", "op": "mine"}]}
+    said = refused(plain_record(spec=table, plugins=("mine.py", "yours")))
+    assert said.startswith(f"run {folder}: needs mine.py and yours (--plugin loads it): row 1: ")
+    whole = plain_record(spec=small_spec().to_dict())
+    assert refused(whole) == f"{folder}/weights.pt: holds the weights of another network"
 
 
 def test_weights_that_are_none(tmp_path: Path) -> None:

@@ -380,6 +380,10 @@ def test_what_a_broken_plug_in_had_registered_is_taken_back(tmp_path: Path) -> N
     assert ACTIVATIONS["kept"] is kept
     assert "more" not in ACTIVATIONS
     assert set(sys.modules) == modules
+    second.write_text("\nx = (\n")
+    with pytest.raises(InputError, match=rf"^{second}:2: '\(' was never closed$"):
+        load_plugin(second)
+    assert set(sys.modules) == modules
     remove("activations", "kept")
 
 

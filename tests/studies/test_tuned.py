@@ -223,7 +223,7 @@ def test_levels_of_the_recipe_are_kept_and_tuned(tmp_path: Path) -> None:
         ('recipe = "lr"', 'edit = "3.exp=x{}"', "the recipe alone is tuned"),
         ('"lr"', '"epochs"', "all variants are trained for the same epochs; tune another field"),
         ('"lr"', '"label_smoothing"', "recipe: label_smoothing = 1.0: must be less than 1"),
-        ('"lr"', '"rate"', "unknown field 'rate'"),
+        ('"lr"', '"rate"', "parameters[0]: recipe: unknown field 'rate'"),
         ('kind = "float"\nlow = 0.01\nhigh = 1.0\nlog = true', 'kind = "categorical"\nchoices = '
          "[0.1, 0.2]",
          "n_trials = 4: the parameters give 2 recipes that differ and that all variants take"),
