@@ -340,6 +340,32 @@ edit = "{edit}"
     assert f"edit '{edit}': the data decide; leave it out" in str(error.value)
 
 
+def test_what_is_admitted_is_new_and_within_the_budget() -> None:
+    """The table has kernels of 3 and 5 in rows 2 and 3; by hand in tests/cost/test_variants.py."""
+    macs = 47_168
+    exp = {"name": "exp", "kind": "categorical", "choices": [8, 16], "edit": "2.exp={}"}
+    reduction = {**REDUCTION, "low": 4, "high": 32, "step": 28, "when": {}}
+    admission = Admission(space(KERNEL, exp, reduction), (16, 16), {"macs": macs})
+    own: dict[str, Value] = {"kernel.2": 3, "kernel.3": 5, "exp": 16, "reduction": 4}
+    none = {**own, "exp": 8, "reduction": 32}  # of 16 channels
+    assert [admission.admit(none), admission.refuses(none)] == ["impossible"] * 2
+    assert admission.holds().startswith("none of it gives a network: ")
+    assert "row 2: SE with reduction 32 squeezes 16 channels to none" in admission.holds()
+    assert admission.refuses(own) is None
+    admitted = admission.admit(own)
+    assert admitted == (BASE, BASE.digest((16, 16)))
+    assert admission.admit(own) == admission.refuses(own) == "repeated"
+    large = {**own, "kernel.2": 5}
+    assert [admission.admit(large), admission.refuses(large)] == ["over budget"] * 2
+    # Two kernels over 16 channels on 4 x 4 maps have two steps more.
+    assert admission.holds() == (
+        "the networks that were found have from 47.2k to 48.2k MACs (budget: 47.2k)"
+    )
+    small = {**own, "kernel.3": 3}
+    admission.remember(small, BASE.edit("3.kernel=3").digest((16, 16)))
+    assert admission.admit(small) == "repeated"
+
+
 def test_what_cannot_be_trained_is_not_admitted() -> None:
     """At 203x203 the head of row 14 sees 3x3, and its kernel is 5x5."""
     weight = checked(
