@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -18,6 +19,7 @@ from fuseablate.data import DATA_SETS
 from fuseablate.data.sets import Count, DataSet
 from fuseablate.layers import ACTIVATIONS, Activation
 from fuseablate.ops import OPS
+from fuseablate.ops.conv import ConvRow
 from fuseablate.plugins import content_of, file_of, plugin_of, plugin_sources, run_plugins
 from fuseablate.plugins.files import load_named
 from fuseablate.plugins.registry import added, remove
@@ -292,9 +294,9 @@ def test_a_name_is_an_identifier(name: str) -> None:
         register("ops", name, object())
 
 
-class Unnamed(OPS["conv"]):  # type: ignore[misc]  # a class that is not known by its name
-    op = "unnamed"
-    title = ""
+class Untitled(ConvRow):
+    op: ClassVar[str] = "x"
+    title: ClassVar[str] = ""
 
 
 @pytest.mark.parametrize(
@@ -303,7 +305,7 @@ class Unnamed(OPS["conv"]):  # type: ignore[misc]  # a class that is not known b
         ("ops", 3, "op 'x': must be a class of rows, a fuseablate.ops.Row"),
         ("ops", str, "op 'x': must be a class of rows, a fuseablate.ops.Row"),
         ("ops", OPS["conv"], "op 'x': its class needs op = \"x\" and a title"),
-        ("ops", Unnamed, "op 'x': its class needs op = \"x\" and a title"),
+        ("ops", Untitled, "op 'x': its class needs op = \"x\" and a title"),
         ("activations", 3, "activation 'x': is a int, and not an Activation"),
         (
             "activations",
@@ -418,7 +420,7 @@ def test_a_part_says_where_it_comes_from(tmp_path: Path) -> None:
     for shipped in (OPS["conv"], ACTIVATIONS["relu"], DATA_SETS["cifar10"], COSTS["macs"]):
         assert (content_of(shipped), plugin_of(shipped), file_of(shipped)) == ("", "", "")
     here = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    assert (content_of(Unnamed), plugin_of(Unnamed), file_of(Unnamed)) == (here, "tests", "")
+    assert (content_of(Untitled), plugin_of(Untitled), file_of(Untitled)) == (here, "tests", "")
     file = tmp_path / "own.py"
     file.write_text("class Own:\n    pass\n" + ACT.format("own", "own:Own"))
     load_plugin(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -162,6 +163,23 @@ def test_a_study_whose_files_are_spoilt_or_gone_has_no_runs(tmp_path: Path) -> N
         ZeroCostScores.load(folder)
     (folder / "scores.json").unlink()
     assert ZeroCostScores.load(folder) is None
+
+
+def test_a_manifest_of_old_has_the_levels_of_each_combination(tmp_path: Path) -> None:
+    """It held those of the first name; a rescaled variant's name is that of no combination."""
+    names = ["se=off,kernel=7", "kernel=5", "se=off,kernel=7 (iso macs)", "width=2", "odd"]
+    variant = {
+        "names": names, "edits": [], "levels": {"se": "off", "kernel": "7"}, "recipe": "",
+        "params": 1, "macs": 2, "runs": {"0": "a", "3": "b"},
+    }  # fmt: skip
+    table = {"name": "n", "title": "t", "question": "q", "design": "factorial", "spec": "s"}
+    text = json.dumps({**table, "variants": [{**variant, "runs": {"0": "c"}}, variant]})
+    (tmp_path / "study.json").write_text(text)
+    manifest = Manifest.load(tmp_path)
+    assert manifest.variants[1].levels == (
+        {"se": "off", "kernel": "7"}, {"se": "baseline", "kernel": "5"},
+    )  # fmt: skip
+    assert (manifest.planned_seeds.reference, manifest.planned_seeds.each) == ((0,), (0, 3))
 
 
 def test_the_record_of_a_run_that_has_ended(store: Store) -> None:

@@ -104,7 +104,8 @@ def good() -> dict[str, bytes]:
         (good(), {}, "has no manifest.json; is it cut off? export again"),
         ({**listed(good()), f"{ID}/record.json": b"{}"}, {},
          "is not what was exported (its SHA-256 differs); copy it again"),
-        ({**listed(good()), f"{ID}/weights.pt": b""}, {}, "is not in manifest.json"),
+        ({**listed(good()), f"{ID}/weights.pt": b""}, {},
+         f"x.tar: {ID}/weights.pt: is not in manifest.json; nothing is imported"),
         (
             {"manifest.json": listed({**good(), f"{ID}/weights.pt": b""})["manifest.json"]}
             | good(), {}, "weights.pt: is not here; nothing is imported",

@@ -419,6 +419,26 @@ def test_values_are_drawn_evenly_or_on_their_scale(
     assert [params[parameter.name] for params in drawn] == pytest.approx(list(values.values()))
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"sse": True}, "unknown parameter 'sse'; did you mean 'se'? (choices: se, reduction)"),
+        ({"se": False, "reduction": 4}, "parameter 'reduction': there only when se = true"),
+        ({"reduction": 9}, "parameter 'reduction': 9 is not from 2 to 8"),
+        (
+            {"reduction": 3},
+            "unknown value of 'reduction' '3' (choices: 2, 4, 6, 8)",
+        ),
+        ({"reduction": 2}, "costs 47,680 MACs, and the budget is 47,200 MACs"),
+    ],
+)
+def test_a_point_that_no_sampler_could_draw(given: dict[str, Value], said: str) -> None:
+    """SE of 32 channels: 2 * 32 * 16 MACs with a reduction of 2, half with the table's 4."""
+    with pytest.raises(InputError) as error:
+        check_point(space(SE, REDUCTION), given, (16, 16), {"macs": 47_200})
+    assert str(error.value) == said
+
+
 def test_nothing_is_drawn_for_a_parameter_that_does_not_exist() -> None:
     two = space(SE, REDUCTION)
     drawn = list(draw_assignments(two, 3, Drawn(0.9, 0.1, 0.5, 0.6)))
