@@ -13,7 +13,7 @@ from types import ModuleType
 
 from fuseablate.errors import InputError, check_name
 from fuseablate.io.reading import MIB, read_bytes
-from fuseablate.plugins.registry import added, remove
+from fuseablate.plugins.registry import added, remove, restore
 
 PREFIX = "fuseablate_plugin_"  # of the modules' names
 
@@ -114,10 +114,7 @@ def _module(name: str, path: str) -> ModuleType:
 
 def _forget(name: str, known: dict[str, dict[str, object]]) -> None:
     sys.modules.pop(name, None)
-    for kind, names in added().items():
-        for part in names:
-            if part not in known[kind]:
-                remove(kind, part)
+    restore(known)
 
 
 def plugin_sources() -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,6 +28,16 @@ KINDS = {
 }
 """What each table is called, which is also the end of its group of entry points, and what is in
 it."""
+_HOMES = {
+    "ops": "ops",
+    "activations": "layers.activations",
+    "datasets": "data.sets",
+    "optimizers": "recipes.parts",
+    "augmentations": "recipes.parts",
+    "costs": "cost.costs",
+    "engines": "engines.table",
+}
+"""The module of the package that makes each table."""
 _ADDED: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
 _TABLES: dict[str, Registry[Any]] = {}
 
@@ -113,14 +124,21 @@ def register(kind: str, name: str, part: Any) -> None:
         raise unknown("kind of part", kind, KINDS)
     if not isinstance(name, str) or not name.isidentifier():
         raise InputError(f"{name!r} is no name of a part; use letters, digits and _")
-    if kind in _TABLES:
-        _TABLES[kind].check(name, part)
+    import_module(f"fuseablate.{_HOMES[kind]}")  # no table is checked against before it is made
+    _TABLES[kind].check(name, part)
     _ADDED[kind][name] = part
 
 
 def remove(kind: str, name: str) -> None:
     """Take back what was registered; a file that is loaded again names its parts anew."""
     _ADDED[kind].pop(name, None)
+
+
+def restore(known: Mapping[str, Mapping[str, Any]]) -> None:
+    """Take back all that was registered since `added` returned what was `known`."""
+    for kind, parts in known.items():
+        _ADDED[kind].clear()
+        _ADDED[kind].update(parts)
 
 
 def added() -> dict[str, dict[str, Any]]:

@@ -192,6 +192,8 @@ def _combinations(names: Iterable[str], first: Mapping[str, str]) -> Iterator[di
     Names other than those of combinations, such as a rescaled variant's, stand for none.
     """
     for name in names:
-        levels = dict(re.findall(r"(?:^|,)([^=,]+)=([^=,() ]+)(?=,|$)", name))
-        if levels and levels.keys() <= first.keys():
+        if not re.fullmatch(r"[^=,]+=[^=,() ]+(,[^=,]+=[^=,() ]+)*", name):
+            continue
+        levels = dict(pair.split("=") for pair in name.split(","))
+        if levels.keys() <= first.keys():
             yield {**dict.fromkeys(first, BASELINE), **levels}

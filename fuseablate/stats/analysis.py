@@ -50,7 +50,7 @@ def analyse_scores(
     table = {name: scores[name] for name in (reference, *judged)}
     fitted = fit(table, reference)
     count = max(len(judged), comparisons or 0)
-    if fitted.pooled < ROUNDING**2 and (fitted.own is None or fitted.own.max() < ROUNDING**2):
+    if fitted.pooled < ROUNDING**2:
         why = (
             "There is no spread to judge by: every seed gives the same differences, and no claim "
             "is made."

@@ -43,7 +43,8 @@ def test_what_there_is_no_reference_of_is_one_line(capsys: pytest.CaptureFixture
     assert main(["docs", "op", "fues"]) == 2
     assert "unknown op 'fues'; did you mean 'fuse'?" in capsys.readouterr().err
     assert main(["docs", "study", "fuse"]) == 2
-    assert "docs op fuse" in capsys.readouterr().err
+    said = "docs study: takes no name; 'docs op fuse' is an op's\n"
+    assert said in capsys.readouterr().err
 
 
 def test_a_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -278,6 +278,26 @@ def test_progress_without_a_terminal_is_lines(
     assert all(re.search(r", [0-9,]+ a second, [0-9hms]+ left$", line) for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("budget", "drawn"),
+    [
+        ((), ["MACs of the distinct tables, median 46.9k"]),
+        (
+            ("--budget", "params=9k"),
+            ["MACs of the distinct tables, median 46.9k", "params of the distinct tables, "],
+        ),
+    ],
+)
+def test_the_spread_of_macs_is_drawn_and_of_what_the_budget_limits(
+    budget: tuple[str, ...], drawn: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The middle two of the eight have the MACs of the table, 47,168, and 512 less."""
+    assert explore(tmp_path, SMALL, *budget) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "of the distinct" in line]
+    assert len(lines) == len(drawn)
+    assert all(line.startswith(said) for line, said in zip(lines, drawn, strict=True))
+
+
 def test_nothing_within_the_budget_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -293,7 +313,7 @@ def test_nothing_within_the_budget_is_said(
         (["--budget", "macs=4.2X"], "macs=4.2X: must be a whole number"),
         (["--budget", "params=0"], "params=0: must be at least 1"),
         (["--budget", "mac=3"], "did you mean 'macs'"),
-        (["--budget", "macs"], "not of the form COST=N"),
+        (["--budget", "macs"], "'macs' is not of the form COST=N, such as macs=4.2M"),
         (
             ["--budget", "macs=3k", "--budget", "params=1", "--budget", "macs=baseline"],
             "--budget: macs=3000 and macs=baseline: give one of them",
@@ -325,7 +345,10 @@ def test_bad_files_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[st
         return str(err)
 
     fixed = 'design = "per-row"\nrows = "fuse"\nedit = "se=false"\n'
-    assert 'mine.toml: design = "per-row": has no [search] table' in refusal(fixed)
+    assert refusal(fixed).endswith(
+        'mine.toml: design = "per-row": has no [search] table, whose parameters make a space; '
+        'use a study of design = "search", such as studies/search.toml\n'
+    )
     bad = refusal(SEARCH + KERNELS.replace("[3, 5]", "[3, 4]"))
     assert "mine.toml: parameter 'kernel.3': edit '3.kernel=4': row 3: kernel 4 is even" in bad
     assert "did you mean 'fusenet'" in refusal(SEARCH + SMALL, "fusnet")

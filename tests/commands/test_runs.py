@@ -107,7 +107,8 @@ def test_show(store: Store, capsys: Capture) -> None:
     assert printed(store, capsys, "show", "0123", "--json") == plain_record().to_json()
     assert "training loss nan in epoch 1, step 7" in printed(store, capsys, "show", "ffff")
     assert "not a record" in printed(store, capsys, "show", "bbbb", code=2)
-    assert "has not ended" in printed(store, capsys, "show", "aaaa", "--json", code=2)
+    said = printed(store, capsys, "show", "aaaa", "--json", code=2)
+    assert f"run {'a' * 16}: has not ended, and so has no record to print as JSON\n" in said
     assert "unknown study or run '77'" in printed(store, capsys, "show", "77", code=2)
 
 
@@ -115,7 +116,8 @@ def test_runs_of_a_study_are_chosen_by_its_name(capsys: Capture) -> None:
     store = Store(REPORTS / "se")
     for name, runs in (("se", 10), ("studies/se.toml", 10), ("se-iso-ced5fd01", 9)):
         assert len(json.loads(printed(store, capsys, "list", name, "--json"))) == runs
-    assert "'se' is a study" in printed(store, capsys, "show", "se", code=2)
+    said = printed(store, capsys, "show", "se", code=2)
+    assert "'se' is a study; see it with 'fuseablate runs list se'\n" in said
 
 
 def test_rm_asks_and_takes_only_what_is_named(
@@ -128,7 +130,8 @@ def test_rm_asks_and_takes_only_what_is_named(
         return "n" if len(asked) == 1 else "y"
 
     monkeypatch.setattr("builtins.input", answer)
-    assert "name runs or studies to remove" in printed(store, capsys, "rm", code=2)
+    said = "name runs or studies to remove, or say --unfinished\n"
+    assert said in printed(store, capsys, "rm", code=2)
     assert "nothing removed" in printed(store, capsys, "rm", "--unfinished", code=1)
     assert "remove 1 run (aaaaaaaaaaaaaaaa; 0 of them ended; " in asked[0]
     assert "removed 1 run" in printed(store, capsys, "rm", "--unfinished")

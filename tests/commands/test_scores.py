@@ -54,4 +54,5 @@ def test_scores_of_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "--batches 1000: the training images make 13" in capsys.readouterr().err
     run = variants["wide"].digest[:12]
     assert main(["scores", run, "--runs", str(store.root)]) == 2
-    assert "is a run" in capsys.readouterr().err
+    said = f"'{run}' is a run; scores are those of a study's variants\n"
+    assert said in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -48,7 +49,8 @@ def done(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert sorted(code or 0 for code in codes) == [0, 2], texts
     refused = codes.index(2)
     (line,) = texts[refused].splitlines()
-    assert f"study tiny: process {parents[1 - refused].pid} is running it" in line
+    said = f"study tiny: process {parents[1 - refused].pid} is running it; watch it with "
+    assert re.search(f"{said}'fuseablate study status tiny-[0-9a-f]{{8}}'$", line)
     assert "baseline seed 0: done, 3 epochs" in texts[1 - refused]
     return runs
 

@@ -92,8 +92,9 @@ def test_classes_that_were_set_are_not_overruled(
     ("arguments", "said"),
     [
         (["--epochs", "0"], "'0' is not a whole number of at least 1"),
-        (["--seeds", "a"], "'a' is not a list of seeds"),
-        (["--seeds", "0,0"], "names a seed twice"),
+        (["--seeds", "a"], "'a' is not a list of seeds; write whole numbers, such as 0,1,2"),
+        (["--seeds", "0,0"], "'0,0' names a seed twice, or none; write each once, such as 0,1,2"),
+        (["--seeds", "0-10000"], "'0-10000' is too much; at most 10,000 seeds are read"),
         (["--device", "cuda:99"], "device 'cuda:99': not available"),
         (["--recipe", "standrad"], "did you mean 'standard'?"),
         (["--data", "cifra100"], "did you mean 'cifar100'?"),

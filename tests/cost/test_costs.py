@@ -46,7 +46,7 @@ def test_every_cost_is_told_of_a_row_and_of_a_network() -> None:
         assert kind.total(rows) >= max(parts) or kind.name == "intensity"
         assert kind.total([]) == 0
         assert kind.source
-    with pytest.raises(InputError, match="latency is measured"):
+    with pytest.raises(InputError, match=r"^latency is measured, and no table says it$"):
         COSTS["latency"].of(rows[0])
 
 
@@ -105,7 +105,7 @@ def test_a_cost_is_taken_on_what_stands_behind_the_at(tmp_path: Path) -> None:
         ("cycle", "did you mean 'cycles'"),
         ("macs@3", "the same on all machines"),
         ("cycles@a100", 'kind = "processor": must be "systolic"'),
-        ("training_memory@0", "is not a number of images"),
+        ("training_memory@0", "'0' is not a number of images, such as 128$"),
     ):
         with pytest.raises(InputError, match=said):
             cost_kind(name)
@@ -127,8 +127,8 @@ def test_names_of_costs_are_each_written_once() -> None:
     assert read_costs("params, cycles@systolic64") == ("params", "cycles@systolic64")
     for text, said in (
         ("params,,macs", "leaves a name out"),
-        ("params,params", "names 'params' twice"),
-        ("latency", "'latency' is measured on a machine"),
+        ("params,params", "'params,params' names 'params' twice; write each column once$"),
+        ("latency", "'latency' is measured on a machine, and no table tells it$"),
     ):
         with pytest.raises(InputError, match=said):
             read_costs(text)

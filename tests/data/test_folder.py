@@ -245,7 +245,10 @@ def test_a_set_larger_than_the_memory_allowed_lies_in_a_file(root: Path) -> None
 
 def test_a_disk_without_room(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
-    line = r"train: 10 images of 512 x 512 need 8 MiB, .* has 1 MiB free; use smaller images, or"
+    line = (
+        r"train: 10 images of 512 x 512 need 8 MiB, more than memory may hold, and .* has "
+        r"1 MiB free; use smaller images, or another folder by TMPDIR$"
+    )
     with pytest.raises(InputError, match=line):
         load(root, size=512, memory_limit=8192)
 

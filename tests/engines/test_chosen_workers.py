@@ -93,7 +93,9 @@ def test_gpu_numbers() -> None:
     for text in ("", "0,", "a", "-1", "0 1"):
         with pytest.raises(InputError, match="must be the numbers of GPUs"):
             gpu_numbers(text)
-    with pytest.raises(InputError, match="names a GPU twice"):
+    with pytest.raises(
+        InputError, match=r"^--gpus 1,1: names a GPU twice; --per-gpu lets runs share one$"
+    ):
         gpu_numbers("1,1")
 
 

@@ -33,6 +33,7 @@ from fuseablate.layers import (
     Seq,
     Shape,
     Split,
+    ZeroPadShortcut,
     canonical,
     named,
     seq,
@@ -126,7 +127,19 @@ def test_a_coordinate_gate_by_hand() -> None:
         (LayerNorm(6), (4, 2, 2), "a layer norm of 6 channels gets 4"),
         (LayerScale(6, 0.1), (4, 2, 2), "a layer scale of 6 channels gets 4"),
         (ChannelShuffle(3), (4, 2, 2), "4 channels do not divide into 3 groups"),
-        (ChannelConv(3), (4, 2, 2), "along channels needs a vector"),
+        (
+            ChannelConv(3),
+            (4, 2, 2),
+            "a convolution along channels needs a vector, and gets (4, 2, 2)",
+        ),
+        (Linear(6, 2), (4,), "a linear layer of 6 inputs gets a tensor of shape (4,)"),
+        (LayerNorm(6), (4,), "a layer norm needs a map (C, H, W), and gets a vector of 4"),
+        (ZeroPadShortcut(4, 6, 1), (3, 2, 2), "a padded shortcut of 4 channels gets 3"),
+        (
+            Gate(named(conv=Conv(4, 2))),
+            (4, 2, 2),
+            "a gate over 4 channels gets factors of shape (2, 2, 2)",
+        ),
         (
             CoordinateGate(named(trunk=Conv(6, 2), rows=Conv(2, 6), columns=Conv(2, 5))),
             (6, 4, 3),

@@ -115,7 +115,7 @@ def test_one_line_for_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixtu
     torch.save({"fc.bias": torch.tensor(1.0)}, number)
     for words, message in [
         (["torchvision:resnet18", "--state", number], "it ends in a single number"),
-        (["torchvison:resnet18"], "'torchvison:resnet18' names no library's network"),
+        (["torchvison:resnet18"], "'torchvison:resnet18' names no library's network, as t"),
         (["torchvision:resnet19"], "unknown network of torchvision 'resnet19'; did you mean 're"),
         (["timm:resnet18s"], "unknown network of timm 'resnet18s'; did you mean 'resnet18"),
         (["torchvision:wide_resnet50_2"], "has no shipped table; name yours with --spec"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
@@ -45,6 +45,8 @@ lengths = st.integers(1, 9)
     st.tuples(lengths, lengths),
     st.booleans(),
 )
+@example((5, 7), (1, 2), (1, 1), False)  # a map of which one tap sees anything
+@example((7, 5), (1, 1), (1, 1), True)
 def test_gradients_of_any_shape_are_torchs(
     kernel: Pair, stride: Pair, size: Pair, channels_last: bool
 ) -> None:

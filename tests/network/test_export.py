@@ -15,6 +15,9 @@ from torch import nn
 from fuseablate import InputError, Spec, Store, build, load_spec, load_weights
 from fuseablate.commands.program import main
 from fuseablate.network.onnx_file import onnx_file
+from fuseablate.runs import Failure, Record
+from fuseablate.runs.weights import trained_network
+from tests.helpers.records import plain_record, put
 from tests.helpers.small_run import small_spec, train_small
 
 
@@ -103,7 +106,7 @@ def test_a_trained_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert len(about["classes"]) == 4
     capsys.readouterr()
     assert main([*words, "--seed", "1"]) == 2
-    assert "a run is trained" in capsys.readouterr().err
+    assert "a run is trained: it takes no --set and no --seed\n" in capsys.readouterr().err
 
 
 class Fickle(nn.Module):
@@ -119,7 +122,10 @@ class Fickle(nn.Module):
 
 
 def test_there_is_no_file_where_they_differ() -> None:
-    with pytest.raises(InputError, match="differs from torch by"):
+    with pytest.raises(
+        InputError,
+        match=r"^onnxruntime differs from torch by .* of the largest logit, more than 1e-04; noth",
+    ):
         onnx_file(Fickle(), (8, 8), {})
 
 
@@ -138,7 +144,9 @@ class Unbounded(nn.Module):
 @pytest.mark.parametrize("images", [1, 3])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_no_network_is_equal_to_numbers_that_are_none(images: int, value: float) -> None:
-    with pytest.raises(InputError, match="own logits on random images are not finite"):
+    with pytest.raises(
+        InputError, match=r"own logits .* not finite: there is nothing to compare with"
+    ):
         onnx_file(Unbounded(images, value), (8, 8), {})
 
 
@@ -149,7 +157,7 @@ def test_a_deep_network_of_standardised_weights_overflows_before_its_norms_have_
     path = tmp_path / "net.onnx"
     words = ["export", "densenet_bc_100_12", "--onnx", str(path), "--set"]
     assert main([*words, "all.weight_std=true"]) == 2
-    assert "use all.norm=group" in capsys.readouterr().err
+    assert "export a trained run, or use all.norm=group)\n" in capsys.readouterr().err
     assert main([*words, "all.weight_std=true all.norm=group"]) == 0
 
 
@@ -185,9 +193,29 @@ def test_a_missing_library_is_named(
     path = tmp_path / "net.onnx"
     assert main(["export", "fusenet", "--input", "32", "--onnx", str(path)]) == 2
     err = capsys.readouterr().err
-    assert f"needs {name}, which is not installed: pip install 'fuseablate[export]'" in err
+    assert f"export needs {name}, which is not installed: pip install 'fuseablate[export]'" in err
     assert err.count("\n") == 1
     assert not path.exists()
+
+
+def test_runs_whose_network_there_is_not(tmp_path: Path) -> None:
+    def refused(record: Record) -> str:
+        with pytest.raises(InputError) as error:
+            trained_network(store, record)
+        return str(error.value)
+
+    store, record = Store(tmp_path), plain_record()
+    folder = put(store, record).parent
+    failure = Failure(step=7, epoch=1, lr=0.1, loss="nan", part="training")
+    failed = plain_record(status="failed", val=None, test=None, failure=failure)
+    assert refused(failed) == f"run {folder}: failed, and has no weights"
+    torch.save({"a": torch.ones(1)}, folder / "weights.pt")
+    assert refused(record) == "the spec needs a value for 'input'"
+    table = {**small_spec().to_dict(), "rows": [{"id": "1", "op": "mine"}]}
+    said = refused(plain_record(spec=table, plugins=("mine.py", "yours")))
+    assert said.startswith(f"run {folder}: needs mine.py and yours (--plugin loads it): row 1: ")
+    whole = plain_record(spec=small_spec().to_dict())
+    assert refused(whole) == f"{folder}/weights.pt: holds the weights of another network"
 
 
 def test_weights_that_are_none(tmp_path: Path) -> None:
@@ -196,6 +224,9 @@ def test_weights_that_are_none(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InputError, match="not a file of weights"):
             load_weights(path)
+    torch.save({"a": 3}, path)
+    with pytest.raises(InputError, match=r"holds no state dict, which has a tensor for each name$"):
+        load_weights(path)
     torch.save({"a": 1}, path)
     with pytest.raises(InputError, match="holds no state dict"):
         load_weights(path)

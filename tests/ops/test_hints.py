@@ -11,7 +11,12 @@ from fuseablate import InputError, load_spec
     ("name", "edits", "said", "mended"),
     [
         ("fusenet", "6.variant=half 6.exp=41", "41 is odd; use 42", "6.variant=half 6.exp=42"),
-        ("fusenet", "6.op=ghost 6.ratio=3", "use out=39", "6.op=ghost 6.ratio=3 6.out=39"),
+        (
+            "fusenet",
+            "6.op=ghost 6.ratio=3",
+            "out=40 does not divide by ratio=3; use out=39",
+            "6.op=ghost 6.ratio=3 6.out=39",
+        ),
         ("fusenet", "2.op=shift 2.kernel=4", "odd kernel; use 5", "2.op=shift 2.kernel=5"),
         (
             "fusenet",
@@ -29,7 +34,7 @@ from fuseablate import InputError, load_spec
         (
             "densenet_bc_100_12",
             "1.out=6 2.growth=1 2.depth=1 3.compression=0.1",
-            "leaves none of 7 channels; use at least 0.15",
+            "a compression of 0.1 leaves none of 7 channels; use at least 0.15",
             "1.out=6 2.growth=1 2.depth=1 3.compression=0.15",
         ),
         # 13 as it stands in the table, on maps of 224 / 32.
@@ -61,9 +66,21 @@ from fuseablate import InputError, load_spec
             "1.spatial=separable",
         ),
         (
+            "fusenet",
+            "6.op=ghost 6.filter=fuse",
+            "twice the channels, and no 1x1 stands behind to take them; use filter=fuse_half",
+            "6.op=ghost 6.filter=fuse_half",
+        ),
+        (
+            "fusenet",
+            "1.spatial=fuse 1.kernel=1x3",
+            "spatial=fuse needs a square kernel and padding=same",
+            "1.spatial=fuse",
+        ),
+        (
             "resnet18",
             "all.shortcut=pad 3.out=63",
-            "cannot make 63 of 64; use shortcut=project",
+            "an even number of channels, and cannot make 63 of 64; use shortcut=project",
             "3.out=63",
         ),
     ],

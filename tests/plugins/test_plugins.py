@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from fuseablate import InputError, load_plugin, register
+from fuseablate.cost import COSTS, CostKind
+from fuseablate.data import DATA_SETS
+from fuseablate.data.sets import Count, DataSet
+from fuseablate.layers import ACTIVATIONS, Activation
 from fuseablate.ops import OPS
+from fuseablate.ops.conv import ConvRow
+from fuseablate.plugins import content_of, file_of, plugin_of, plugin_sources, run_plugins
+from fuseablate.plugins.files import load_named
+from fuseablate.plugins.registry import added, remove
 
 OP = '''
 from dataclasses import dataclass
@@ -276,9 +287,168 @@ def test_a_plug_in_that_is_not_there(folder: Path) -> None:
     assert line.startswith("fuseablate: error: net.toml: plugins: mine.py: cannot be read")
 
 
-def test_a_name_is_an_identifier() -> None:
-    with pytest.raises(InputError, match="no name of a part"):
-        register("ops", "my op", object())
+@pytest.mark.parametrize("name", ["my op", "", "3x", 3])
+def test_a_name_is_an_identifier(name: str) -> None:
+    said = f"{name!r} is no name of a part; use letters, digits and _"
+    with pytest.raises(InputError, match=f"^{said}$"):
+        register("ops", name, object())
+
+
+class Untitled(ConvRow):
+    op: ClassVar[str] = "x"
+    title: ClassVar[str] = ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "said"),
+    [
+        ("ops", 3, "op 'x': must be a class of rows, a fuseablate.ops.Row"),
+        ("ops", str, "op 'x': must be a class of rows, a fuseablate.ops.Row"),
+        ("ops", OPS["conv"], "op 'x': its class needs op = \"x\" and a title"),
+        ("ops", Untitled, "op 'x': its class needs op = \"x\" and a title"),
+        ("activations", 3, "activation 'x': is a int, and not an Activation"),
+        (
+            "activations",
+            Activation("X", "mine:X", ("abs", 3)),  # type: ignore[arg-type]
+            "activation 'x': operators = ('abs', 3): must be a tuple of what torch calls it, such "
+            'as ("softsign",)',
+        ),
+        ("datasets", 3, "data set 'x': is a int, and not a DataSet"),
+        (
+            "datasets",
+            DataSet("y", "Y", "mine:y", {"size": Count(8, 8, 8)}),
+            "data set 'x': its own name is 'y'; write one",
+        ),
+        (
+            "datasets",
+            DataSet("x", "X", "mine:x", {}),
+            "data set 'x': its arguments lack 'size', the height and width of its images in pixels",
+        ),
+        ("costs", 3, "cost 'x': is a int, and not a CostKind"),
+        (
+            "costs",
+            CostKind(name="y", title="Y", unit="y", source=""),
+            "cost 'x': its own name is 'y'; write one",
+        ),
+        ("engines", 3, "engine 'x': is a int, and not an EngineRow"),
+    ],
+)
+def test_a_part_that_is_of_no_use_is_refused(kind: str, part: object, said: str) -> None:
+    before = added()
+    with pytest.raises(InputError) as error:
+        register(kind, "x", part)
+    assert str(error.value) == said
+    assert added() == before
+
+
+def test_a_part_is_refused_before_anything_else_is_imported() -> None:
+    """By the table of its kind, which `register` has to make for that."""
+    program = """
+from fuseablate import InputError, register
+shipped = {"ops": "conv", "activations": "relu", "datasets": "cifar10", "optimizers": "sgd",
+           "augmentations": "AugMix", "costs": "macs", "engines": "local"}
+for kind, name in shipped.items():
+    try:
+        register(kind, name, object())
+    except InputError as error:
+        print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [
+        f"{part} ships with fuseablate; give yours another name"
+        for part in (
+            "op 'conv'", "activation 'relu'", "data set 'cifar10'", "optimizer 'sgd'",
+            "augmentation 'AugMix'", "cost 'macs'", "engine 'local'",
+        )
+    ]  # fmt: skip
+
+
+ACT = """from fuseablate import register
+from fuseablate.layers import Activation
+register("activations", "{}", Activation("A", "{}", ("abs",)))
+"""
+
+
+def test_what_a_broken_plug_in_had_registered_is_taken_back(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.py", tmp_path / "second.py"
+    first.write_text(ACT.format("kept", "first:a"))
+    load_plugin(first)
+    kept, modules = ACTIVATIONS["kept"], set(sys.modules)
+    second.write_text(ACT.format("kept", "second:a") + ACT.format("more", "second:b") + "1 / 0\n")
+    with pytest.raises(InputError, match=r"^.*second\.py:7: ZeroDivisionError: division by zero$"):
+        load_plugin(second)
+    assert ACTIVATIONS["kept"] is kept
+    assert "more" not in ACTIVATIONS
+    assert set(sys.modules) == modules
+    second.write_text("\nx = (\n")
+    with pytest.raises(InputError, match=rf"^{second}:2: '\(' was never closed$"):
+        load_plugin(second)
+    assert set(sys.modules) == modules
+    remove("activations", "kept")
+
+
+def test_a_file_is_run_once_as_long_as_it_says_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "once.py"
+    file.write_text(ACT.format("once", "once:a"))
+    load_plugin(file)
+    part = ACTIVATIONS["once"]
+    load_plugin(str(file))
+    assert ACTIVATIONS["once"] is part
+    mine = [source for source in plugin_sources() if source["path"] == str(file)]
+    assert mine == [{"path": str(file), "source": file.read_text()}]
+    file.unlink()  # another process needs no file
+    run_plugins(mine)
+    assert ACTIVATIONS["once"] is part
+    run_plugins([{**mine[0], "source": ACT.format("twice", "once:a")}])
+    assert "once" not in ACTIVATIONS
+    remove("activations", "twice")
+
+
+def test_two_files_of_one_name_are_two_plug_ins(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(ACT.format(folder, "mine:a"))
+        load_plugin(tmp_path / folder / "mine.py")
+    assert {"one", "two"} <= set(ACTIVATIONS)
+    for folder in ("one", "two"):
+        remove("activations", folder)
+
+
+def test_a_part_says_where_it_comes_from(tmp_path: Path) -> None:
+    for shipped in (OPS["conv"], ACTIVATIONS["relu"], DATA_SETS["cifar10"], COSTS["macs"]):
+        assert (content_of(shipped), plugin_of(shipped), file_of(shipped)) == ("", "", "")
+    here = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    assert (content_of(Untitled), plugin_of(Untitled), file_of(Untitled)) == (here, "tests", "")
+    file = tmp_path / "own.py"
+    file.write_text("class Own:\n    pass\n" + ACT.format("own", "own:Own"))
+    load_plugin(file)
+    (module,) = (m for m in sys.modules.values() if getattr(m, "__file__", "") == str(file))
+    own = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (content_of(module.Own), plugin_of(module.Own)) == (own, "own.py")
+    assert file_of(module.Own) == str(file)
+    remove("activations", "own")
+    nowhere = type("Typed", (), {"__module__": "typed_in"})
+    with pytest.raises(InputError) as error:
+        content_of(nowhere)
+    assert str(error.value) == (
+        "Typed: is defined in no file, so that nothing says what its runs were; put it into one, "
+        "and load that"
+    )
+
+
+def test_files_that_are_no_plug_ins(tmp_path: Path) -> None:
+    (tmp_path / "bytes.py").write_bytes(b"x = '\xff'\n")
+    with pytest.raises(InputError, match=r"bytes\.py: not UTF-8 text \(byte 5\)$"):
+        load_plugin(tmp_path / "bytes.py")
+    where = tmp_path / "net.toml"
+    for names in ("mine.py", ["mine.py", 3], 3):
+        said = f'{where}: plugins = {names!r}: write a list of files, as ["mine.py"]'
+        with pytest.raises(InputError, match=f"^{re.escape(said)}$"):
+            load_named(names, where)
+    with pytest.raises(InputError, match=rf"^{where}: plugins: {tmp_path}/none\.py: cannot be"):
+        load_named(["none.py"], where)
 
 
 def test_an_installed_package_brings_parts_by_its_entry_points(folder: Path) -> None:

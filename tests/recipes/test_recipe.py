@@ -169,7 +169,10 @@ def test_every_shipped_recipe_may_be_cut_to_one_epoch() -> None:
         (("sgd", "sdg"), "unknown optimizer 'sdg'; did you mean 'sgd'?"),
         (("lr =", "learning_rat ="), "unknown key 'learning_rat'"),
         (("lr =", "nestrov = true\nlr ="), "unknown key 'nestrov'; did you mean 'nesterov'?"),
-        (("lr =", "betas = [0.9, 0.99]\nlr ="), "betas: sgd takes none"),
+        (
+            ("lr =", "betas = [0.9, 0.99]\nlr ="),
+            "betas: sgd takes none (those that do: adam, adamw",
+        ),
         (("lr =", "nesterov = true\nlr ="), "nesterov = true: needs a momentum above 0"),
         (
             ('"sgd"', '"rprop"\nweight_decay = 0.1'),
@@ -197,9 +200,16 @@ def test_a_bad_value_is_one_line_with_file_key_value_and_rule(
         ('kind = "cosin"', "unknown schedule.kind 'cosin'; did you mean 'cosine'?"),
         ("warmup = 1", "schedule.kind: missing"),
         ('kind = "cosine"\nwarm = 1', "schedule: unknown key 'warm'; did you mean 'warmup'?"),
-        ('kind = "cosine"\nwarmup = 1.5', "schedule.warmup = 1.5: a share of the run lies in 0"),
+        (
+            'kind = "cosine"\nwarmup = 1.5',
+            "schedule.warmup = 1.5: a share of the run lies in 0 to 1; epochs are whole numbers",
+        ),
         ('kind = "cosine"\nwarmup = -1', "schedule.warmup = -1: must not be negative"),
-        ('kind = "cosine"\nwarmup = 11', "schedule.warmup = 11: lies beyond the end, epoch 10"),
+        (
+            'kind = "cosine"\nwarmup = 11',
+            "schedule.warmup = 11: lies beyond the end, epoch 10; a share of the run (0 to "
+            "1) never does",
+        ),
         ('kind = "cosine"\nwarmup = "x"', 'schedule.warmup = "x": must be a whole number of'),
         ('kind = "cosine"\narc = "full"', "unknown schedule.arc 'full' (choices: half, quarter)"),
         ('kind = "multistep"', "schedule.milestones: missing"),

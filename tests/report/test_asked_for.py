@@ -136,7 +136,7 @@ def test_columns_as_they_are_written(text: str, found: tuple[str, ...]) -> None:
         ("macs score", "unknown column 'macs score'; did you mean"),
         ("macs,,score", "'macs,,score' leaves a name out"),
         ("", "'' leaves a name out"),
-        ("macs,MACs", "names 'macs' twice"),
+        ("macs,MACs", "'macs,MACs' names 'macs' twice; write each column once"),
         ("variant", "leaves nothing to show"),
     ],
 )
@@ -157,11 +157,22 @@ def test_flags_that_cannot_be_followed_are_not_ignored(
     stored(tmp_path)
     command = ["report", "se", "--runs", str(tmp_path)]
     assert main([*command, "--columns", "macs", "--json"]) == 2
-    assert "--columns: JSON has macs anyway" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(
+        "--columns: JSON has macs anyway; name costs beyond them, or choose another --format\n"
+    )
     assert main([*command, "--json", "--format", "csv"]) == 2
-    assert "--json: is --format json" in capsys.readouterr().err
+    said = "--json: is --format json, and cannot be combined with --format csv\n"
+    assert said in capsys.readouterr().err
+    assert main([*command, "--format", "csv", "--document"]) == 2
+    assert "--document: is for --format latex, and the format is csv\n" in capsys.readouterr().err
+    assert main([*command, "--reference", "baseline"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "--reference: is a variant of --from; studies and runs have their own\n"
+    )
     assert main([*command, "--format", "csv", "--svg", str(tmp_path / "x.svg")]) == 2
-    assert "--svg: is a picture of the terminal" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(
+        "--svg: is a picture of the terminal, and cannot be combined with --format csv\n"
+    )
     assert main([*command, "--cost", "latency"]) == 0
     assert "No latency was measured" in capsys.readouterr().out
     for name in (str(tmp_path), "", str(tmp_path / "none" / "x")):

@@ -18,6 +18,7 @@ from scipy.stats import ttest_rel
 from fuseablate import InputError, Report, ReportOptions, compare
 from fuseablate.commands.program import main
 from fuseablate.report.analysis import front_of
+from tests.helpers.records import RECORDS
 
 RESULTS = """\
 variant,seed,score,params,macs,energy
@@ -157,9 +158,13 @@ def test_a_data_frame_and_back() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "holds no result; it needs a header"),
-        ("variant,seed,score\n", "holds no result; it needs a header"),
-        ("variant,seed\na,0\n", "line 1: column 'score' is missing"),
+        ("", "holds no result; it needs a header and a line for each run\n"),
+        ("variant,seed,score\n", "holds no result; it needs a header and a line for each run\n"),
+        (
+            "variant,seed\na,0\n",
+            "line 1: column 'score' is missing; needed are variant, seed, score, and any cost "
+            "such as params or macs may stand beside them\n",
+        ),
         ("variant,seed,acuracy\na,0,1\n", "line 1: unknown column 'acuracy'"),
         ("variant,seed,score,mac\na,0,9,1\n", "'mac'; did you mean 'macs'?"),
         ("variant,seed,score,seed\na,0,9,1\n", "line 1: names the column 'seed' twice"),
@@ -196,10 +201,16 @@ def test_what_is_wrong_is_one_line(
     ("words", "said"),
     [
         (["--reference", "se"], "unknown variant 'se'"),
-        (["se"], "--from: compares the runs of a file, and not of se"),
-        (["--runs", "here"], "--runs: is for runs of a store"),
+        (["se"], "--from: compares the runs of a file, and not of se; ask for each alone\n"),
+        (
+            ["--runs", "here"],
+            "--runs: is for runs of a store; the file of --from has a score\n",
+        ),
         (["--metric", "val_top1"], "--metric: is for runs of a store"),
-        (["--interval", "both"], "--interval both: needs the result of each image"),
+        (
+            ["--interval", "both"],
+            "--interval both: needs the result of each image, which --from has not\n",
+        ),
         (["--filter", "nothing"], "--filter nothing: no variant here"),
     ],
 )
@@ -220,6 +231,10 @@ def test_what_python_refuses() -> None:
     ):
         with pytest.raises(InputError, match=said):
             compare(given)
+    with pytest.raises(InputError, match=r"^some .* records and some are not; compare each alone$"):
+        compare([RECORDS[0], PAIR[0]])
+    with pytest.raises(InputError, match=r"^form 'pdf': must be one of table, markdown, "):
+        compare(PAIR).text("pdf")
     with pytest.raises(InputError, match="unknown metric 'top1'"):
         ReportOptions(metric="top1")
 

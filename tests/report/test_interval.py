@@ -79,5 +79,8 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "the intervals cover both" in " ".join(capsys.readouterr().out.split())
     assert main([*ask, "--metric", "val_top1"]) == 2
     error = capsys.readouterr().err
-    assert "--interval both: needs the result of each image" in error
+    assert error.endswith(
+        "--interval both: needs the result of each image, which records hold of test_top1; it "
+        "cannot be combined with --metric val_top1\n"
+    )
     assert error.count("\n") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -9,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from fuseablate.errors import InputError
-from fuseablate.runs import RunStatus, Store, StudyStatus, record_named, select_runs
+from fuseablate.runs import (
+    Manifest,
+    RunStatus,
+    Store,
+    StudyStatus,
+    ZeroCostScores,
+    record_named,
+    select_runs,
+)
 from fuseablate.runs.lookup import run_named, runs_of_study
 from tests.helpers.paths import REPORTS
 from tests.helpers.records import plain_record, put
@@ -141,8 +150,36 @@ def test_a_study_whose_files_are_spoilt_or_gone_has_no_runs(tmp_path: Path) -> N
     folder = tmp_path / "studies" / "mine-01234567"
     folder.mkdir(parents=True)
     assert runs_of_study(folder) == set()
-    (folder / "study.json").write_text("[")
+    for name in ("study.json", "status.json", "scores.json"):
+        (folder / name).write_text("[")
     assert runs_of_study(folder) == set()
+    with pytest.raises(InputError) as error:
+        Manifest.load(folder)
+    assert str(error.value).startswith(f"{folder}/study.json: not a study's manifest: ")
+    assert str(error.value).endswith("; 'fuseablate study run' writes it anew")
+    with pytest.raises(InputError, match=rf"^{folder}/status\.json: not a study's status: "):
+        StudyStatus.load(folder)
+    with pytest.raises(InputError, match=rf"^{folder}/scores\.json: not a study's zero-cost scor"):
+        ZeroCostScores.load(folder)
+    (folder / "scores.json").unlink()
+    assert ZeroCostScores.load(folder) is None
+
+
+def test_a_manifest_of_old_has_the_levels_of_each_combination(tmp_path: Path) -> None:
+    """It held those of the first name; a rescaled variant's name is that of no combination."""
+    names = ["se=off,kernel=7", "kernel=5", "se=off,kernel=7 (iso macs)", "width=2", "odd"]
+    variant = {
+        "names": names, "edits": [], "levels": {"se": "off", "kernel": "7"}, "recipe": "",
+        "params": 1, "macs": 2, "runs": {"0": "a", "3": "b"},
+    }  # fmt: skip
+    table = {"name": "n", "title": "t", "question": "q", "design": "factorial", "spec": "s"}
+    text = json.dumps({**table, "variants": [{**variant, "runs": {"0": "c"}}, variant]})
+    (tmp_path / "study.json").write_text(text)
+    manifest = Manifest.load(tmp_path)
+    assert manifest.variants[1].levels == (
+        {"se": "off", "kernel": "7"}, {"se": "baseline", "kernel": "5"},
+    )  # fmt: skip
+    assert (manifest.planned_seeds.reference, manifest.planned_seeds.each) == ((0,), (0, 3))
 
 
 def test_the_record_of_a_run_that_has_ended(store: Store) -> None:

@@ -121,7 +121,10 @@ def test_nothing_is_written_in_the_folder_of_a_run_or_of_a_study(
         assert f"lies in the folder of a run, {run}" in refused(path, capsys, store)
     study = store / "studies" / "mine-01234567"
     for path in (study / "journal.log", study / "report.csv"):
-        assert f"lies in the folder of a study, {study}" in refused(path, capsys, store)
+        assert refused(path, capsys, store).endswith(
+            f"lies in the folder of a study, {study}, where nothing is written or replaced but by "
+            "training; name another place\n"
+        )
     assert (run / "record.json").read_bytes() == before
     assert not (run / "new.csv").exists()
     # Beside them, and in folders that only look alike, a report may lie.

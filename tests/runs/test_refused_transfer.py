@@ -6,13 +6,20 @@ import hashlib
 import io
 import json
 import os
+import pickle
+import shutil
 import tarfile
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fuseablate.errors import InputError
 from fuseablate.runs.store import Store
+from fuseablate.runs.transfer.contents import Summed, belongs
+from fuseablate.runs.unfinished import read_checkpoint
 from tests.helpers.records import DIGEST, plain_record, put
 from tests.helpers.transfers import ID, Capture, files, moved
 
@@ -47,7 +54,11 @@ def test_a_differing_record_is_refused_and_nothing_is_put(tmp_path: Path, capsys
     moved(capsys, "export", tmp_path / "x.tar", "--runs", here.root)
     before = files(there.root)
     message = moved(capsys, "import", tmp_path / "x.tar", "--runs", there.root, code=2)
-    assert f"run {ID}: {there.root} has another record of it" in message
+    assert message.endswith(
+        f"run {ID}: {there.root} has another record of it, trained at another time or place; "
+        "nothing is imported; remove one of the two, or say --keep to leave such runs as they are "
+        "here\n"
+    )
     assert files(there.root) == before
     out = moved(capsys, "import", tmp_path / "x.tar", "--keep", "--runs", there.root, code=1)
     assert f"run {ID}: has another record here, which stays" in out
@@ -90,9 +101,11 @@ def good() -> dict[str, bytes]:
         (good(), {"type": tarfile.LNKTYPE, "linkname": "/etc/passwd"}, "is not a plain file"),
         (good(), {"type": tarfile.FIFOTYPE}, "is not a plain file"),
         (good(), {"type": tarfile.GNUTYPE_SPARSE}, "is not a plain file"),
-        (good(), {}, "has no manifest.json; is it cut off?"),
-        ({**listed(good()), f"{ID}/record.json": b"{}"}, {}, "its SHA-256 differs"),
-        ({**listed(good()), f"{ID}/weights.pt": b""}, {}, "is not in manifest.json"),
+        (good(), {}, "has no manifest.json; is it cut off? export again"),
+        ({**listed(good()), f"{ID}/record.json": b"{}"}, {},
+         "is not what was exported (its SHA-256 differs); copy it again"),
+        ({**listed(good()), f"{ID}/weights.pt": b""}, {},
+         f"x.tar: {ID}/weights.pt: is not in manifest.json; nothing is imported"),
         (
             {"manifest.json": listed({**good(), f"{ID}/weights.pt": b""})["manifest.json"]}
             | good(), {}, "weights.pt: is not here; nothing is imported",
@@ -138,7 +151,112 @@ def test_a_header_that_claims_more_than_the_file_has(tmp_path: Path, capsys: Cap
         info.size = 1 << 50
         file.write(info.tobuf(tarfile.GNU_FORMAT))
     message = moved(capsys, "import", tmp_path / "x.tar", "--runs", tmp_path / "runs", code=2)
-    assert "is cut off within" in message
+    assert f"is cut off within '{ID}/weights.pt'; copy it again" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "travels"),
+    [
+        (f"{ID}/record.json", True),
+        (f"{ID}/weights.pt", True),
+        (f"{ID}/checkpoint.pt", True),
+        (f"{ID}/run.json", True),
+        (f"{ID}/checkpoint.previous.pt", False),
+        (f"{ID}/lock", False),
+        (f"{ID}/recordXjson", False),
+        (f"{ID.upper()}/record.json", False),
+        (f"{ID[1:]}/record.json", False),
+        (f"{ID}0/record.json", False),
+        ("studies/se-0011aabb/study.json", True),
+        ("studies/se-0011aabb/journal.log", True),
+        ("studies/se-0011aabb/workers.log", False),
+        ("studies/se-0011aabb/study.txt", False),
+        ("studies/se-0011aabb/.json", False),
+        ("studies/.hidden/study.json", False),
+        ("studies/se/deeper/study.json", False),
+        (f"studies/{'x' * 200}/study.json", True),
+        (f"studies/{'x' * 201}/study.json", False),
+        ("manifest.json", False),
+    ],
+)
+def test_which_files_travel(name: str, travels: bool) -> None:
+    assert belongs(name) is travels
+
+
+def test_what_is_copied_is_counted_to_its_size_and_summed() -> None:
+    for size, copied, missing in ((3, b"abc", 0), (2, b"ab", 0), (5, b"abc", 2), (0, b"", 0)):
+        counted: list[int] = []
+        content, target = Summed(io.BytesIO(b"abc"), size, counted.append), io.BytesIO()
+        content.copy_to(target)
+        assert target.getvalue() == copied
+        assert (content.missing, sum(counted)) == (missing, len(copied))
+        assert content.sha256 == hashlib.sha256(copied).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("x/data.pkl", {"run": 3, "state": {}}, "it names no run"),
+        ("x/data.pkl", {"run": DIGEST, "state": []}, "it names no run"),
+        ("x/data.pkl", {"run": DIGEST}, "'state'"),
+        ("x/data.pkl", {"run": DIGEST, "state": {}, "more": "x" * 999}, "it is too large"),
+        ("data.txt", {}, "StopIteration"),
+    ],
+)
+def test_what_is_no_checkpoint(
+    name: str, content: object, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fuseablate.runs.unfinished.PICKLE_BYTES", 500)
+    path = tmp_path / "checkpoint.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, pickle.dumps(content))
+    with pytest.raises(InputError) as error:
+        read_checkpoint(path)
+    assert str(error.value) == f"{path}: is not a run's checkpoint: {said}"
+
+
+def test_a_checkpoint_is_summed_where_that_is_asked_for(tmp_path: Path) -> None:
+    curves = {key: list(values) for key, values in vars(plain_record().curves).items()}
+    state = {"curves": curves, "notes": [], "started": "", "device": "cpu", "threads": 1}
+    path = tmp_path / "checkpoint.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/data.pkl", pickle.dumps({"run": DIGEST, "state": state}))
+        archive.writestr("x/data/0", b"numbers")
+    for verify in (False, True):
+        found = read_checkpoint(path, verify=verify)
+        assert (found.path, found.digest, found.epochs) == (path, DIGEST, 1)
+    path.write_bytes(path.read_bytes().replace(b"numbers", b"numbeRs"))
+    assert read_checkpoint(path).epochs == 1
+    with pytest.raises(InputError, match=r"checkpoint: x/data/0 has a wrong checksum$"):
+        read_checkpoint(path, verify=True)
+
+
+def test_places_that_hold_nothing_to_import(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, empty, fifo = tmp_path / ID, tmp_path / "empty", tmp_path / "fifo"
+    for folder in (own, empty):
+        folder.mkdir()
+    os.mkfifo(fifo)
+    (tmp_path / "part.tar").write_bytes(bytes(511))
+    (tmp_path / "text.tar").write_bytes(b"x" * 1024)
+    export = "tar file of 'fuseablate runs export'"
+    for path, said in (
+        (tmp_path / "none", "cannot be read: No such file or directory"),
+        (fifo, "is neither a file nor a folder"),
+        (empty, "holds no run: a folder for each is needed, with its record.json"),
+        (own, "holds no run: this is a run's own folder; name the one that it lies in, "
+              f"{tmp_path}"),
+        (tmp_path / "part.tar", f"is not a complete {export}"),
+        (tmp_path / "text.tar", f"is not a {export}: "),
+    ):  # fmt: skip
+        message = moved(capsys, "import", path, "--runs", tmp_path / "runs", code=2)
+        assert f"error: {path}: {said}" in message
+    tar = tar_of(tmp_path / "x.tar", listed(good()))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    size = len(good()[f"{ID}/record.json"])
+    message = moved(capsys, "import", tar, "--runs", tmp_path / "runs", code=2)
+    assert message.endswith(f"has {size:,} bytes, and 1,000 are free in {tmp_path / 'runs'}\n")
 
 
 def test_links_in_a_folder_are_refused(tmp_path: Path, capsys: Capture) -> None:
@@ -148,7 +266,7 @@ def test_links_in_a_folder_are_refused(tmp_path: Path, capsys: Capture) -> None:
     linked.mkdir()
     (linked / ID).symlink_to(store.folder(DIGEST))
     message = moved(capsys, "import", linked, "--runs", tmp_path / "runs", code=2)
-    assert "is a link, or behind one" in message
+    assert "is a link, or behind one; only plain files are imported" in message
     (linked / ID).unlink()
     (linked / ID).mkdir()
     (linked / ID / "record.json").symlink_to(store.folder(DIGEST) / "record.json")
@@ -156,7 +274,7 @@ def test_links_in_a_folder_are_refused(tmp_path: Path, capsys: Capture) -> None:
     (linked / ID / "record.json").unlink()
     os.mkfifo(linked / ID / "record.json")
     message = moved(capsys, "import", linked, "--runs", tmp_path / "runs", code=2)
-    assert "is not a plain file" in message
+    assert "is not a plain file, and nothing else is imported" in message
 
 
 def test_an_export_is_there_whole_or_not_at_all(tmp_path: Path, capsys: Capture) -> None:
@@ -164,7 +282,7 @@ def test_an_export_is_there_whole_or_not_at_all(tmp_path: Path, capsys: Capture)
     put(store, plain_record())
     (tmp_path / "kept").mkdir()
     message = moved(capsys, "export", tmp_path / "kept", "--runs", store.root, code=2)
-    assert "already exists" in message
+    assert "already exists; name a new folder, or a file that ends in .tar" in message
     missing = tmp_path / "none" / "x.tar"
     message = moved(capsys, "export", missing, "--runs", store.root, code=2)
     assert f"there is no folder {tmp_path / 'none'}" in message

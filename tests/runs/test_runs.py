@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from fuseablate.errors import InputError, SkippedWarning
 from fuseablate.recipes.load import load_recipe
-from fuseablate.runs.record import Curves, Failure, Record, Score, pack_bits
+from fuseablate.runs.record import Curves, Failure, Record, Score, TeacherCost, pack_bits
 from fuseablate.runs.store import Store, run_digest
+from fuseablate.runs.teacher import teacher_cost
 from fuseablate.spec.catalog import load_spec
 from tests.helpers.records import DIGEST, plain_record, put
 
@@ -76,6 +77,24 @@ def test_a_curve_grows_by_an_epoch() -> None:
     assert (len(curves), len(two)) == (1, 2)
     assert two.lr == (0.1, 0.2)
     assert plain_record(curves=two).seconds == 5.0
+
+
+def test_a_teacher_is_named_with_what_it_cost() -> None:
+    cost = TeacherCost(
+        run=DIGEST, network="fusenet all.se=false", recipe="quick", params=2_000_000, macs=40_000,
+        seconds=65,
+    )  # fmt: skip
+    assert cost.words == (
+        "run 0123456789abcdef (fusenet all.se=false, 2.00M params, 40.0k MACs an image, trained "
+        "for 1m05s)"
+    )
+    taught = plain_record(teacher=dataclasses.replace(cost, seconds=60.5))
+    # Its own three seconds and those of its teacher.
+    assert teacher_cost(taught) == TeacherCost(
+        run=DIGEST, network="fusenet all.se=false", recipe="quick", params=10, macs=20,
+        seconds=63.5,
+    )  # fmt: skip
+    assert teacher_cost(plain_record(label="", edits=())).network == "fusenet"
 
 
 @given(st.lists(st.booleans(), max_size=50))
@@ -143,7 +162,8 @@ def test_unreadable_records_are_skipped_with_a_warning_each(tmp_path: Path) -> N
         (("edits",), 3, "edits = 3: "),
         (("seed",), "first", 'seed = "first": '),
         (("status",), "done", "unknown status 'done'"),
-        (("val",), None, "status finished: needs val and test"),
+        (("status",), "failed", "status failed: needs failure"),
+        (("val",), None, "status finished: needs val and test; untested, val alone"),
         (("curves", "lr"), [], "curves: one value an epoch is missing"),
         (("test", "right"), "AAA=", "test: right: not the bits of"),
         (("test", "top1"), "high", 'test.top1 = "high": '),
@@ -199,7 +219,8 @@ def test_the_lock_of_a_killed_process_is_gone(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from fuseablate.runs import Store\n"
         "with Store(Path(sys.argv[1])).open(sys.argv[2]) as folder:\n"
-        "    (folder.path / '.checkpoint.pt.half').write_text('half')\n"
+        "    for name in ('checkpoint.pt', 'weights.pt', 'record.json', 'run.json'):\n"
+        "        (folder.path / f'.{name}.half').write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path), DIGEST], check=False)
@@ -211,7 +232,7 @@ def test_the_lock_of_a_killed_process_is_gone(tmp_path: Path) -> None:
 def test_an_unwritable_root_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(InputError, match="cannot be written: Not a directory"),
+        pytest.raises(InputError, match=rf"^run folder {tmp_path}/file/{DIGEST[:16]}: cannot be "),
         Store(tmp_path / "file").open(DIGEST),
     ):
         pass

@@ -106,7 +106,10 @@ def test_a_run_ended_or_not(
     ("words", "message"),
     [
         ((), "show needs a spec"),
-        (("fusenet", "--weights", "x.pt"), "without a spec"),
+        (
+            ("fusenet", "--weights", "x.pt"),
+            "--weights shows a run or a file as it is, without a spec, --set, --input or --check\n",
+        ),
         (("--weights", "x.pt"), "x.pt: cannot be read"),
         (("--weights", "abc", "--runs", "none"), "'abc': none holds no run"),
     ],

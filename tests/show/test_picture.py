@@ -126,7 +126,10 @@ def test_without_graphviz_one_line_says_so(
     path = tmp_path / "net.svg"
     assert main(["show", "fusenet", "--svg", str(path)]) == 2
     err = capsys.readouterr().err
-    assert "Graphviz's program dot, which is not installed" in err
+    assert err.endswith(
+        "Graphviz's program dot, which is not installed; install the package graphviz of your "
+        "system\n"
+    )
     assert err.count("\n") == 1
     assert not path.exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tomllib
 from collections.abc import Mapping
 from itertools import product
@@ -16,6 +17,7 @@ from optuna.distributions import FloatDistribution
 from fuseablate.errors import InputError
 from fuseablate.io.checked import checked
 from fuseablate.space.admission import Admission
+from fuseablate.space.counting import draw_assignments
 from fuseablate.space.fields import Value
 from fuseablate.space.parameters import Categorical, FloatRange, IntRange, Parameter, as_text
 from fuseablate.space.space import (
@@ -219,7 +221,9 @@ def test_assignments_by_hand() -> None:
         {"se": True, "reduction": 8},
         {"se": False},
     ]
-    with pytest.raises(InputError, match="'width': is continuous"):
+    with pytest.raises(
+        InputError, match=r"^parameter 'width': is continuous, and can't be listed; give it a step$"
+    ):
         assignments(space(WIDTH))
 
 
@@ -271,19 +275,24 @@ def test_each_also_fills_the_row_into_conditions() -> None:
 
 
 def test_what_a_space_refuses() -> None:
-    assert "parameter 'se': appears twice" in refusal(SE, SE)
+    assert refusal(SE, SE).endswith(
+        "parameter 'se': appears twice; a parameter's name must be its own"
+    )
     assert "'reduction': when: unknown parameter before it 'se'" in refusal(REDUCTION, SE)
     bad = {**REDUCTION, "when": {"se": 1}}
     assert "when: unknown value of 'se' '1'" in refusal(SE, bad)
     bad = {**SE, "when": {"width": 0.5}}
-    assert "when: 'width' is a float" in refusal(WIDTH, bad)
+    said = "when: 'width' is a float; depend on a categorical or an int"
+    assert refusal(WIDTH, bad).endswith(said)
     assert "parameter 'kernel': each: the spec has no row of op 'mbconv'" in refusal(
         {**KERNEL, "each": "mbconv"}
     )
     assert "parameter 'kernel.3': edit '3.kernel=4'" in refusal({**KERNEL, "choices": [3, 4]})
-    assert "low = 2.0: must be less than high" in refusal({**WIDTH, "low": 2.0})
-    assert "a logarithmic scale has none" in refusal({**REDUCTION, "log": True})
-    assert "must be more than 0 on a log" in refusal({**DEPTH, "log": True, "low": 0})
+    assert "low = 2.0: must be less than high = 2.0" in refusal({**WIDTH, "low": 2.0})
+    said = "step: a logarithmic scale has none; leave out step or log"
+    assert refusal({**REDUCTION, "log": True}).endswith(said)
+    said = "low = 0: must be more than 0 on a logarithmic scale"
+    assert refusal({**DEPTH, "log": True, "low": 0}).endswith(said)
 
 
 def test_a_conditional_value_is_tried_with_its_parents() -> None:
@@ -331,6 +340,32 @@ edit = "{edit}"
     assert f"edit '{edit}': the data decide; leave it out" in str(error.value)
 
 
+def test_what_is_admitted_is_new_and_within_the_budget() -> None:
+    """The table has kernels of 3 and 5 in rows 2 and 3; by hand in tests/cost/test_variants.py."""
+    macs = 47_168
+    exp = {"name": "exp", "kind": "categorical", "choices": [8, 16], "edit": "2.exp={}"}
+    reduction = {**REDUCTION, "low": 4, "high": 32, "step": 28, "when": {}}
+    admission = Admission(space(KERNEL, exp, reduction), (16, 16), {"macs": macs})
+    own: dict[str, Value] = {"kernel.2": 3, "kernel.3": 5, "exp": 16, "reduction": 4}
+    none = {**own, "exp": 8, "reduction": 32}  # of 16 channels
+    assert [admission.admit(none), admission.refuses(none)] == ["impossible"] * 2
+    assert admission.holds().startswith("none of it gives a network: ")
+    assert "row 2: SE with reduction 32 squeezes 16 channels to none" in admission.holds()
+    assert admission.refuses(own) is None
+    admitted = admission.admit(own)
+    assert admitted == (BASE, BASE.digest((16, 16)))
+    assert admission.admit(own) == admission.refuses(own) == "repeated"
+    large = {**own, "kernel.2": 5}
+    assert [admission.admit(large), admission.refuses(large)] == ["over budget"] * 2
+    # Two kernels over 16 channels on 4 x 4 maps have two steps more.
+    assert admission.holds() == (
+        "the networks that were found have from 47.2k to 48.2k MACs (budget: 47.2k)"
+    )
+    small = {**own, "kernel.3": 3}
+    admission.remember(small, BASE.edit("3.kernel=3").digest((16, 16)))
+    assert admission.admit(small) == "repeated"
+
+
 def test_what_cannot_be_trained_is_not_admitted() -> None:
     """At 203x203 the head of row 14 sees 3x3, and its kernel is 5x5."""
     weight = checked(
@@ -344,6 +379,70 @@ def test_what_cannot_be_trained_is_not_admitted() -> None:
     admission = Admission(heads, (203, 203), {})
     assert admission.admit({"head": 0.5}) == "impossible"
     assert not isinstance(admission.admit({"head": 0}), str)
+
+
+class Drawn(random.Random):
+    """Draws the shares that it was given, in their order."""
+
+    def __init__(self, *shares: float) -> None:
+        super().__init__(0)
+        self.shares = iter(shares)
+
+    def random(self) -> float:
+        return next(self.shares)
+
+
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        # A third each, and the last one at a share just below 1.
+        ({**KERNEL, "each": None, "edit": "3.kernel={}"}, {0: 3, 0.33: 3, 0.34: 5, 0.999: 7}),
+        ({**REDUCTION, "when": {}}, {0: 2, 0.249: 2, 0.25: 4, 0.5: 6, 0.75: 8, 0.999: 8}),
+        ({**WIDTH, "step": 0.5}, {0: 0.5, 0.25: 1.0, 0.5: 1.5, 0.999: 2.0}),
+        (WIDTH, {0: 0.5, 0.5: 1.25, 1: 2.0}),
+        ({**WIDTH, "low": 0.01, "high": 1.0, "log": True}, {0: 0.01, 0.5: 0.1, 0.75: 0.1**0.5}),
+        # From 0.5 to 8.5, a factor of 17: 0.5 * 17 ** 0.5 is 2.06, and 0.5 * 17 ** 0.75 is 4.19.
+        (
+            {**DEPTH, "low": 1, "high": 8, "log": True},
+            {0: 1, 0.24: 1, 0.5: 2, 0.75: 4, 0.98: 8, 1: 8},
+        ),
+        # From 1.5 to 4.5, a factor of 3: 1.5 * 3 ** 0.4 is 2.33, and 1.5 * 3 ** 0.5 is 2.6.
+        ({**DEPTH, "low": 2, "high": 4, "log": True}, {0: 2, 0.4: 2, 0.5: 3, 1: 4}),
+    ],
+)
+def test_values_are_drawn_evenly_or_on_their_scale(
+    table: Table, values: Mapping[float, Value]
+) -> None:
+    search = {"n_trials": 1, "finalists": FINALISTS, "parameters": [table]}
+    (parameter,) = checked(Search, search).parameters
+    drawn = draw_assignments(Space(BASE, (parameter,)), len(values), Drawn(*values))
+    assert [params[parameter.name] for params in drawn] == pytest.approx(list(values.values()))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"sse": True}, "unknown parameter 'sse'; did you mean 'se'? (choices: se, reduction)"),
+        ({"se": False, "reduction": 4}, "parameter 'reduction': there only when se = true"),
+        ({"reduction": 9}, "parameter 'reduction': 9 is not from 2 to 8"),
+        (
+            {"reduction": 3},
+            "unknown value of 'reduction' '3' (choices: 2, 4, 6, 8)",
+        ),
+        ({"reduction": 2}, "costs 47,680 MACs, and the budget is 47,200 MACs"),
+    ],
+)
+def test_a_point_that_no_sampler_could_draw(given: dict[str, Value], said: str) -> None:
+    """SE of 32 channels: 2 * 32 * 16 MACs with a reduction of 2, half with the table's 4."""
+    with pytest.raises(InputError) as error:
+        check_point(space(SE, REDUCTION), given, (16, 16), {"macs": 47_200})
+    assert str(error.value) == said
+
+
+def test_nothing_is_drawn_for_a_parameter_that_does_not_exist() -> None:
+    two = space(SE, REDUCTION)
+    drawn = list(draw_assignments(two, 3, Drawn(0.9, 0.1, 0.5, 0.6)))
+    assert drawn == [{"se": False}, {"se": True, "reduction": 6}, {"se": False}]
 
 
 def test_values_as_edits_write_them() -> None:

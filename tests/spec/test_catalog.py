@@ -121,6 +121,11 @@ def test_tables_that_are_each_others_base_and_forms_as_bases(tmp_path: Path) -> 
     path.write_text(f'base = "../{tmp_path.name}/one.toml"\nedits = ["all.nl=elu"]\n')
     with pytest.raises(InputError, match="the tables are each other's base"):
         load_spec(path)
+    path.write_text('base = "resnet18"\nedit = ["all.nl=elu"]\n')
+    with pytest.raises(
+        InputError, match=r"one\.toml: unknown key beside base 'edit'; did you mean"
+    ):
+        load_spec(path)
     path.write_text('base = "resnet18:cifar"\nedits = ["all.nl=elu"]\n')
     assert load_spec(path).digest() == load_spec("resnet18:cifar").edit("all.nl=elu").digest()
     with pytest.raises(InputError, match="fusenet: has no forms, and so none named 'cifar'"):

@@ -280,7 +280,12 @@ def test_a_row_that_is_not_repeated_has_no_depth() -> None:
     ("spec", "edit", "said"),
     [
         ("fusenet", "all.depthwise=fuse", "changes nothing: depthwise is fuse already"),
-        ("vgg11", "all.depthwise=fuse", "no row of conv, maxpool, pool here has depthwise filters"),
+        (
+            "vgg11",
+            "all.depthwise=fuse",
+            "no row of conv, maxpool, pool here has depthwise filters; those of fuse and mbconv "
+            "have, and of conv with spatial=separable$",
+        ),
         ("fusenet", "1.depthwise=fuse", "no row of conv here has depthwise filters"),
         ("fusenet", "all.depthwise=half", "did you mean 'fuse_half'"),
     ],

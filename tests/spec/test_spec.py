@@ -109,12 +109,22 @@ def test_the_shipped_spec_is_found_by_its_name() -> None:
         ('op = "pool"', 'op = "pool"\nkernel = 3', "row 3: unknown field of op 'pool' 'kernel'"),
         ('out = "classes"', "out = 7", "row 4: the network ends in 7x1x1"),
         ('[[rows]]\nop = "pool"\n', "", "classes"),
-        ('op = "pool"', 'id = "2"\nop = "pool"', "row 2 appears twice"),
+        ('op = "pool"', 'id = "2"\nop = "pool"', "row 2 appears twice; a row's id must be its own"),
         ('op = "pool"', 'id = "a.b"\nop = "pool"', "row 'a.b': an id is a number"),
         ('op = "pool"', 'id = "train"\nop = "pool"', "row 'train': an id is a number"),
         ('op = "pool"', 'id = "5-6"\nop = "pool"', "row '5-6': an id is a number"),
         ('op = "pool"', 'id = "1/2"\nop = "pool"', "row 1/2: repeats stand right behind"),
         ("classes = 10", "classes = 10 10", "not valid TOML"),
+        (
+            "classes = 10",
+            "classes = 10\nforms = 3",
+            'forms: write each as a table, such as [forms.cifar] with edits = ["..."]',
+        ),
+        (
+            "classes = 10",
+            'classes = 10\nforms = { "a b" = { edits = ["all.se=false"] } }',
+            "forms: 'a b' is not a name; use letters, digits, _ and -",
+        ),
     ],
 )
 def test_a_bad_spec_is_one_line_with_file_and_place(
@@ -130,9 +140,17 @@ def test_a_bad_spec_is_one_line_with_file_and_place(
     assert message in text
 
 
-@pytest.mark.parametrize("rows", ["rows = 3", "rows = [1]", "rows = []", ""])
-def test_rows_that_are_none(rows: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="row"):
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("rows = 3", "rows: write each row as a [[rows]] table"),
+        ("rows = [1]", "rows: write each row as a [[rows]] table"),
+        ("rows = []", "a spec needs at least one row"),
+        ("", ""),
+    ],
+)
+def test_rows_that_are_none(rows: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=re.escape(said) + "$"):
         load_spec(write(tmp_path, HEAD + rows))
 
 

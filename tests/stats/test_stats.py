@@ -118,10 +118,14 @@ def test_a_variant_with_one_seed_left_makes_no_claim_beside_others_that_do() -> 
     assert analysis.comparisons == 1
 
 
+@pytest.mark.parametrize("more", [{}, {"c": by_seed(39.9, 40.9, 42.9)}])
 @pytest.mark.parametrize("other", [(40.1, 41.1, 43.1), (41.2, 42.2, 44.2)])
-def test_the_same_difference_at_every_seed_makes_no_claim(other: tuple[float, ...]) -> None:
-    analysis = analyse_scores({"a": by_seed(40.1, 41.1, 43.1), "b": by_seed(*other)}, "a")
-    (delta,) = analysis.deltas
+def test_the_same_difference_at_every_seed_makes_no_claim(
+    other: tuple[float, ...], more: Scores
+) -> None:
+    scores = {"a": by_seed(40.1, 41.1, 43.1), "b": by_seed(*other), **more}
+    analysis = analyse_scores(scores, "a")
+    delta, *_ = analysis.deltas
     assert (analysis.method, analysis.sd) == ("no spread", 0.0)
     assert "no spread to judge by" in analysis.why
     assert (delta.verdict, delta.low, delta.p) == ("no claim", None, None)

@@ -141,7 +141,16 @@ def test_the_time_left_by_hand() -> None:
     )
     assert status(*lines).eta() == 60
     assert state_counts(status(*lines)) == "2 waiting, 1 running, 1 done of 4 runs, 1m00s left"
-    assert status(RunStatus("a", 0, "1", 4)).eta() is None
+    assert status(lines[0]).eta() == 20  # there is nothing to do for the other worker
+    assert status(lines[3]).eta() == 0
+    # Six runs more, of 4 epochs of 15 s, shared by two.
+    more = status(*lines)
+    assert more.longest() == more.eta() == 60
+    more.possible = 6
+    assert more.longest() == 60 + 6 * 4 * 15 / 2
+    unmeasured = status(RunStatus("a", 0, "1", 4))
+    assert unmeasured.eta() is None
+    assert unmeasured.longest() is None
 
 
 STUDY = """

@@ -180,7 +180,11 @@ def test_a_search_whose_table_has_changed_does_not_go_on(tmp_path: Path) -> None
     small.write_text(small.read_text().replace(row, f"{row}se_reduction = 8\n"))
     changed = make_plan(load_study(plan.study.path), None)
     assert changed.digest == plan.digest
-    said = rf"mine.toml: trial {trial.number} \(3.se=true\) is not the network any more that was tr"
+    said = (
+        rf"mine\.toml: trial {trial.number} \(3\.se=true\) is not the network any more that was "
+        "trained: the table or a plug-in has changed since; take the change back, or search anew "
+        "under another name of the file$"
+    )
     with pytest.raises(InputError, match=said):
         search(changed, tmp_path)
 

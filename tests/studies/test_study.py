@@ -108,13 +108,13 @@ def test_another_optimizer_starts_from_its_own_defaults() -> None:
         ('design = "per-row"\nrows = "fuse"', "edit: missing"),
         (
             'design = "per-row"\nrows = "fuse"\nedit = "fuse.se=false"',
-            'edit = "fuse.se=false": must be FIELD=VALUE',
+            "edit = \"fuse.se=false\": must be FIELD=VALUE, such as se=false; 'rows' says where",
         ),
         ('design = "per-row"\nrows = "fuse"\nedit = "se"', "is not of the form"),
         (ONE.replace('"se"', '"se=x"'), 'factors[0].name = "se=x": a name is 1 to 40 letters'),
         (ONE.replace('"off"', '"o/ff"'), 'factors[0].levels[0].name = "o/ff": a name is'),
-        (ONE.replace('"off"', '"baseline"'), 'name = "baseline": is taken'),
-        (ONE.replace('"se"', '"candidate"'), 'name = "candidate": is taken'),
+        (ONE.replace('"off"', '"baseline"'), 'name = "baseline": is taken; use another'),
+        (ONE.replace('"se"', '"candidate"'), 'name = "candidate": is taken; use another'),
         (
             ONE.replace(', edits = ["all.se=false"]', ""),
             "factors[0].levels[0]: must give spec, edits",
@@ -126,13 +126,17 @@ def test_another_optimizer_starts_from_its_own_defaults() -> None:
             "factors[0]: levels: 'off' appears twice",
         ),
         (ONE + factor("se", "x: 2.se=false"), "factors: 'se' appears twice"),
-        (ONE.replace("one-factor", "leave-one-out"), "needs at least 2, and there are 1"),
+        (
+            ONE.replace("one-factor", "leave-one-out"),
+            "needs at least 2, and there are 1; use design = ",
+        ),
         (ONE.replace("one-factor", "fractional"), "needs at least 4, and there are 1"),
         (
             'design = "leave-one-out"\n'
             + factor("se", "a: all.se=false", "b: fuse.se=true")
             + factor("k", "3: fuse.kernel=3"),
-            "factor 'se' has 2 levels",
+            "factor 'se' has 2 levels; design = \"leave-one-out\" takes one each besides "
+            "the baseline",
         ),
         ('design = "search"', "search: missing"),
         (SEARCH.replace("[2, 3]", "[1, 2]"), "finalists.seeds: 1 is a seed of the search too"),
@@ -140,15 +144,33 @@ def test_another_optimizer_starts_from_its_own_defaults() -> None:
         (SEARCH.replace("best = 2, ", ""), "search: finalists.best: missing"),
         (SEARCH.replace("n_trials", "n_trails"), "did you mean 'n_trials'?"),
         (SEARCH.replace("10\n", '10\nsampler = "tpa"\n'), "did you mean 'tpe'?"),
-        (SEARCH.replace("10\n", '10\nobjectives = ["macs"]\n'), 'must hold "accuracy"'),
+        (
+            SEARCH.replace("10\n", '10\nobjectives = ["macs"]\n'),
+            'must hold "accuracy", which is what training is for',
+        ),
+        (
+            SEARCH.replace("10\n", '10\nobjectives = ["accuracy", "accuracy"]\n'),
+            "objectives = ['accuracy', 'accuracy']: names one twice",
+        ),
+        (
+            SEARCH.replace("10\n", '10\nsampler = "random"\ncompare_random = true\n'),
+            'draws at random itself; leave it out, or search by "tpe" or "nsga2"',
+        ),
         (SEARCH.replace("10\n", '10\nobjectives = ["accuracy", "mac"]\n'), "did you mean 'macs'?"),
         (
             SEARCH.replace("10\n", '10\nobjectives = ["accuracy", "macs"]\n'),
             "with several objectives the finalists are the front",
         ),
-        (SEARCH.replace("10\n", '10\nbudget = { macs = "4 M" }\n'), 'search.budget.macs = "4 M"'),
+        (
+            SEARCH.replace("10\n", '10\nbudget = { macs = "4 M" }\n'),
+            'search.budget.macs = "4 M": must be a whole number, a text such as "4.2M" (k, '
+            'M or G), or "baseline"',
+        ),
         (SEARCH.replace("10\n", '10\nbudget = { macs = "1.5" }\n'), "must come to a whole number"),
-        (SEARCH.replace("10\n", "10\nbudget = {}\n"), "search.budget: must give macs, params"),
+        (
+            SEARCH.replace("10\n", "10\nbudget = {}\n"),
+            "search.budget: must give macs, params or another cost its most",
+        ),
         (SEARCH.replace("[3, 5]", "[3, 3]"), "choices: needs two or more that differ"),
         (SEARCH.replace("[3, 5]", "7"), "search.parameters[0].choices = 7: must be a list"),
         (SEARCH.replace("[[search.parameters]]", "[search.parameters]"), 'parameters = { name = "'),
@@ -157,14 +179,28 @@ def test_another_optimizer_starts_from_its_own_defaults() -> None:
             "must be a list; each entry begins with [[search.parameters]]",
         ),
         (SEARCH.replace("[3, 5]", "[3, [5]]"), "[5] must be a number, a text, true or false"),
-        (SEARCH.replace("[3, 5]", "{ a = 3, b = [] }"), "'a' must be a list of edits"),
-        (SEARCH.replace("[3, 5]", '{ "a b" = [], b = [] }'), "a name is 1 to 40 letters"),
+        (
+            SEARCH.replace("[3, 5]", "{ a = 3, b = [] }"),
+            "'a' must be a list of edits, such as [\"fuse.op=mbconv\"], [] for the baseline, or a ",
+        ),
+        (
+            SEARCH.replace("[3, 5]", '{ "a b" = [], b = [] }'),
+            "a name is 1 to 40 letters, digits and '.', '_', '+' or '-', and begins with a "
+            "letter or a digit; it becomes part of file names and of labels in W&B",
+        ),
         (SEARCH.replace("[3, 5]", "[]"), "choices: needs two or more that differ, and has none"),
         (SEARCH.replace("choices", "when = { a = [1] }\nchoices"), "[1] must be a number"),
-        (SEARCH.replace("{}", "5"), "must hold '{}' once"),
-        (SEARCH.replace('edit = "fuse.kernel={}"\n', ""), "edit: missing; it says what a value"),
+        (SEARCH.replace("{}", "5"), "must hold '{}' once, where the value goes"),
+        (
+            SEARCH.replace('edit = "fuse.kernel={}"\n', ""),
+            'edit: missing; it says what a value does, as in "5-12.kernel={}"; recipe = '
+            '"lr" may stand in its place',
+        ),
         (SEARCH.replace('"categorical"', '"catgorical"'), "did you mean 'categorical'?"),
-        (SEARCH.replace("choices", 'each = "fuse"\nchoices'), "with 'each' it must name the row"),
+        (
+            SEARCH.replace("choices", 'each = "fuse"\nchoices'),
+            "with 'each' it must name the row, as in \"{row}.kernel={}\"",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, body: str, said: str) -> None:
@@ -174,11 +210,24 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, body: str, said: str)
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[0, 1]", "[0, 0]", "seeds = [0, 0]: names a seed twice"),
+        (
+            "[0, 1]",
+            "[0, 0]",
+            "seeds = [0, 0]: names a seed twice; write each once, such as [0, 1, 2]",
+        ),
         ("[0, 1]", "[-1]", "seeds[0] = -1: must be greater than or equal to 0"),
         ("[0, 1]", "[]", "seeds = []: has 0 entries, and must have at least 1"),
         ("[0, 1]", "[true]", "seeds[0] = true: must be a whole number"),
-        ("[0, 1]", "[0]\nplugins = 'mine.py'", "plugins = 'mine.py': write a list of files"),
+        (
+            "[0, 1]",
+            "{ each = 4, reference = 3 }",
+            "reference = 3: must be at least the 4 of every variant",
+        ),
+        (
+            "[0, 1]",
+            "[0]\nplugins = 'mine.py'",
+            "plugins = 'mine.py': write a list of files, as [\"mine.py\"]",
+        ),
         ('title = "Small"', "", "title: missing"),
         ('"small.toml"', '"fusent"', "spec: a spec is a name or a path"),
         ('"small.toml"', '"fusent"', "did you mean 'fusenet'?"),
@@ -198,7 +247,11 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, body: str, said: str)
         ("seeds", 'recipe = "standrd"\nseeds', "did you mean 'standard'?"),
         ("seeds", "recipe = { epochs = 0 }\nseeds", "recipe: epochs = 0: must be greater"),
         ("seeds", "recipe = { epoch = 9 }\nseeds", "recipe: unknown key 'epoch'; did you mean"),
-        ("seeds", "recipe = { base = 3 }\nseeds", "recipe: base = 3: must be the name"),
+        (
+            "seeds",
+            "recipe = { base = 3 }\nseeds",
+            "recipe: base = 3: must be the name of a recipe or the path of a .toml file",
+        ),
         ("seeds", "recipe = 3\nseeds", "recipe = 3: must be a"),
     ],
 )
@@ -266,7 +319,8 @@ def test_a_grid_needs_steps_and_no_number_of_trials(tmp_path: Path) -> None:
     assert search.n_trials is None
     wide = '\n[[search.parameters]]\nname = "w"\nkind = "float"\nlow = 0.5\nhigh = 2.0\n'
     edit = 'edit = "fuse.exp=x{}"\n'
-    assert "parameter 'w': is continuous" in message(tmp_path, grid + wide + edit)
+    said = "parameter 'w': is continuous, and sampler = \"grid\" tries all values; give it a step"
+    assert said in message(tmp_path, grid + wide + edit)
     loaded(tmp_path, grid + wide + "step = 0.5\n" + edit)
 
 

@@ -200,6 +200,7 @@ def test_a_variant_without_a_recipe_is_left_out_and_said(tmp_path: Path) -> None
     (tmp_path / "other").mkdir()
     with pytest.raises(InputError, match="baseline: none of its 4 recipes") as error:
         carry(make(tmp_path), tmp_path / "other", without(off=False))
+    assert str(error.value).endswith(", and all others are compared to it; give other parameters")
     assert "\n" not in str(error.value)
 
 
@@ -220,11 +221,12 @@ def test_levels_of_the_recipe_are_kept_and_tuned(tmp_path: Path) -> None:
         ("n_trials = 4", "n_trials = 1", "tune.n_trials = 1"),
         ("[100]", "[1, 100]", "tune.seeds: 1 is a seed of the comparison too"),
         ('recipe = "lr"', 'edit = "3.exp=x{}"', "the recipe alone is tuned"),
-        ('"lr"', '"epochs"', "all variants are trained for the same epochs"),
+        ('"lr"', '"epochs"', "all variants are trained for the same epochs; tune another field"),
         ('"lr"', '"label_smoothing"', "recipe: label_smoothing = 1.0: must be less than 1"),
-        ('"lr"', '"rate"', "unknown field 'rate'"),
+        ('"lr"', '"rate"', "parameters[0]: recipe: unknown field 'rate'"),
         ('kind = "float"\nlow = 0.01\nhigh = 1.0\nlog = true', 'kind = "categorical"\nchoices = '
-         "[0.1, 0.2]", "n_trials = 4: the parameters give 2 recipes that differ"),
+         "[0.1, 0.2]",
+         "n_trials = 4: the parameters give 2 recipes that differ and that all variants take"),
     ],
 )  # fmt: skip
 def test_what_a_tuning_refuses(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -248,7 +250,10 @@ def test_a_level_may_not_change_what_is_tuned(tmp_path: Path) -> None:
 def test_two_tuned_parameters_do_not_change_one_field(tmp_path: Path) -> None:
     """What the trial says of both would be true of one alone."""
     twice = TUNE + TUNE[TUNE.index("[[tune") :].replace('"rate"', '"again"')
-    with pytest.raises(InputError, match=r"tune: .*'lr' is changed by another parameter too"):
+    with pytest.raises(
+        InputError,
+        match=r"tune: .*'lr' is changed by another parameter too; keep one, or part them by 'wh",
+    ):
         make(tmp_path, DESIGN + twice)
 
 

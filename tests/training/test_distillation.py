@@ -163,10 +163,18 @@ def refused(store: Store, recipe: Recipe, message: str, images: int = 60) -> Non
 
 def test_a_run_that_cannot_teach_is_refused(store: Store, teacher: Record) -> None:
     place = f"^recipe small.*: teacher.run = {teacher.digest[:16]}: "
-    refused(store, taught(teacher), f"{place}was trained on other data .*; name a run", images=40)
+    refused(
+        store,
+        taught(teacher),
+        f"{place}was trained on other data .*; name a run on the same$",
+        images=40,
+    )
     unknown = small_recipe(teacher="0123456789abcdef")
     refused(store, unknown, r"teacher.run = 0123456789abcdef: .* no run|unknown .*run")
-    with pytest.raises(InputError, match=r"teacher.*: must be the id of a run, its 16 digits"):
+    with pytest.raises(
+        InputError,
+        match=r"teacher.*: must be the id of a run, its 16 digits, as 'fuseablate runs show' prin",
+    ):
         small_recipe(teacher=teacher.digest[:8])
     with pytest.raises(InputError, match=r"teacher.weight = 0.0"):
         small_recipe(teacher={"run": "0" * 16, "weight": 0.0})
@@ -175,7 +183,9 @@ def test_a_run_that_cannot_teach_is_refused(store: Store, teacher: Record) -> No
     weights.write_bytes(b"nothing")
     refused(store, taught(teacher), r"weights.pt: is not a file of weights")
     weights.unlink()
-    refused(store, taught(teacher), f"{place}.*weights.pt is gone; put it back, or name another")
+    refused(
+        store, taught(teacher), f"{place}.*weights.pt is gone; put it back, or name another run$"
+    )
     weights.write_bytes(content)
 
 

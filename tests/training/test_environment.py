@@ -73,7 +73,7 @@ def test_a_precision_is_refused_where_it_does_not_gain(
     as_if(monkeypatch, 2, True)
     check_precision(recipe, torch.device("cuda:1"))
     for name in ("cpu", "mps", "cuda:0"):
-        with pytest.raises(InputError, match=f'on {name}; set precision = "float32"'):
+        with pytest.raises(InputError, match=f'this run is on {name}; set precision = "float32"'):
             check_precision(recipe, torch.device(name))
         check_precision(load_recipe("standard"), torch.device(name))
 

@@ -299,7 +299,12 @@ def test_a_run_goes_on_with_the_threads_that_it_began_with(
 @pytest.mark.parametrize(
     ("changes", "options", "message"),
     [
-        ({"batch_size": 217}, {}, "recipe small: batch_size = 217: must be at most the 216"),
+        (
+            {"batch_size": 217},
+            {},
+            "recipe small: batch_size = 217: must be at most the 216 training images of "
+            "generated shapes",
+        ),
         ({"precision": "bf16"}, {}, 'recipe small: precision = "bf16": a gain on CUDA devices'),
         ({}, {"device": "cuda:7"}, "device 'cuda:7': not available (choices: auto, "),
         ({}, {"device": "tpu"}, "device 'tpu': not available (choices: auto, "),

@@ -143,7 +143,10 @@ def test_runs_that_cannot_be_one_network_are_refused(
 ) -> None:
     recipes = (small_recipe(), small_recipe(**change))
     orders = [Order(recipe, 0, SilentProgress()) for recipe in recipes]
-    with pytest.raises(ValueError, match="runs of one stack differ in batch size"):
+    with pytest.raises(
+        ValueError,
+        match=r"^runs of one stack differ in batch size, precision or having an average$",
+    ):
         list(train_stack(small_spec(), data, orders, store=Store(tmp_path), device="cpu"))
     assert not list(tmp_path.iterdir())
 

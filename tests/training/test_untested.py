@@ -120,10 +120,20 @@ def other_weights(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (Path.unlink, "is to be tested, and has no weights.pt"),
-        (lambda path: path.write_bytes(b"none"), "is not a file of weights"),
-        (lambda path: torch.save({"a": torch.ones(1)}, path), "does not hold the weights of"),
-        (other_weights, "they are another run's weights"),
+        (Path.unlink, "is to be tested, and has no weights.pt; put it back or, to have"),
+        (
+            lambda path: path.write_bytes(b"none"),
+            "is not a file of weights.*; put the run's back or, to",
+        ),
+        (
+            lambda path: torch.save({"a": torch.ones(1)}, path),
+            "not hold the weights of this run, which is to be tested; put them back or, to",
+        ),
+        (
+            other_weights,
+            r"has a validation loss of \d.*, and the record one of \d.*: they are another run's "
+            "weights; put the run's back or, to",
+        ),
     ],
 )
 def test_weights_that_are_gone_or_wrong_are_one_line(

@@ -55,7 +55,9 @@ def test_validation_images_of_a_folders_own_are_not_thrown_away(tmp_path: Path) 
     images(tmp_path / "other", classes=2, count=2)
     (tmp_path / "other" / "train").rename(tmp_path / "val")
     (tmp_path / "elsewhere").rename(tmp_path / "train")
-    with pytest.raises(InputError, match=r"val = 0: .* has 4 validation images of its own; leave"):
+    with pytest.raises(
+        InputError, match=r"val = 0: .* has 4 validation images of its own; leave val out$"
+    ):
         load_data("folder", tmp_path, size=16, val=0)
 
 
@@ -114,7 +116,9 @@ def test_what_chooses_by_validation_is_refused(tmp_path: Path) -> None:
     seeds = [7]
     parameters = [{ name = "lr", kind = "float", low = 0.1, high = 1.0, recipe = "lr" }]
     """
-    with pytest.raises(InputError, match=r"data.val = 0: tune chooses by validation; leave val"):
+    with pytest.raises(
+        InputError, match=r"data.val = 0: tune chooses by validation; leave val out$"
+    ):
         loaded(tmp_path, body + tune, head)
     search = """design = "search"
     [search]
