@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 
-from fuseablate.cost import check_width_is_free, cost_kind, rescaled
+from fuseablate.cost import check_width_is_free, cost_kind, edited_at_cost
 from fuseablate.errors import InputError, unknown
 from fuseablate.recipes import Recipe, changed
 from fuseablate.space.fields import Value
@@ -95,10 +95,10 @@ def spec_of(space: Space, params: Assignment) -> Spec:
     """
     texts = texts_of(space, params)
     if equal := space.equal:
-        spec = space.spec.edit_sampled(*texts, scaled_later=True)
-        fitted = rescaled(spec, equal.cost, space.spec, equal.size, equal.limits)
-        texts += fitted.edits[len(spec.edits) :]
-    return space.spec.edit_sampled(*texts)  # at once: in its width an edit may say nothing any more
+        return edited_at_cost(
+            space.spec, texts, equal.cost, space.spec, size=equal.size, limits=equal.limits
+        )
+    return space.spec.edit_sampled(*texts)
 
 
 def unchanging(space: Space, given: Assignment | None = None) -> Assignment:
