@@ -15,7 +15,9 @@ from fuseablate.errors import InputError, unknown
 from fuseablate.recipes import Recipe, changed
 from fuseablate.space.fields import Value
 from fuseablate.space.parameters import Categorical, FloatRange, IntRange, Parameter, as_text
-from fuseablate.spec import Size, Spec, select
+from fuseablate.spec import Edit, Size, Spec, select
+from fuseablate.spec.editor import Editor
+from fuseablate.spec.scaling import factor_of
 
 Assignment = Mapping[str, Value]
 
@@ -104,8 +106,9 @@ def spec_of(space: Space, params: Assignment) -> Spec:
 def unchanging(space: Space, given: Assignment | None = None) -> Assignment:
     """Return the values under which the baseline stays what it is, but for those `given`.
 
-    A parameter of which no value does so has none. Of a continuous range, x1 and the recipe's own
-    value are tried.
+    A parameter of which no value does so has none. The table's own value comes before others that
+    the baseline does not depend on, and what is given may. Of a continuous range, x1 and the
+    recipe's own value are tried.
     """
     params: dict[str, Value] = {}
     for parameter in space.parameters:
@@ -114,7 +117,10 @@ def unchanging(space: Space, given: Assignment | None = None) -> Assignment:
         if given and parameter.name in given:
             params[parameter.name] = given[parameter.name]
             continue
-        kept = (value for value in _tried(space, parameter) if _keeps(space, parameter, value))
+        tried = sorted(
+            _tried(space, parameter), key=lambda value: _writes(space.spec, parameter.edits(value))
+        )
+        kept = (value for value in tried if _keeps(space, parameter, value))
         if (value := next(kept, None)) is not None:
             params[parameter.name] = value
     return params
@@ -161,6 +167,16 @@ def _tried(space: Space, parameter: Parameter) -> Sequence[Value]:
     assert isinstance(parameter, FloatRange)
     own = getattr(space.recipe, parameter.recipe) if parameter.recipe else 1.0
     return [own] if own is not None and parameter.low <= own <= parameter.high else []
+
+
+def _writes(spec: Spec, edits: Sequence[str]) -> bool:
+    """Whether edits say something else than the table, rounded away or not, or cannot be made."""
+    parsed = list(map(Edit.parse, edits))
+    try:
+        scaled = any(factor_of(edit.value) not in (None, 1) for edit in parsed)
+        return scaled or bool(Editor(spec).edited(parsed, idle=True).edits)
+    except InputError:
+        return True
 
 
 def _keeps(space: Space, parameter: Parameter, value: Value) -> bool:
