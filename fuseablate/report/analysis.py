@@ -88,7 +88,10 @@ class AnalysedComparison(Displayed, view="fuseablate.report.screen:print_compari
 
     @property
     def plotted(self) -> tuple[AnalysedVariant, ...]:
-        """The variants of all sections that have a score, each once, the reference first."""
+        """The variants of all sections that have a score, each once.
+
+        The reference is the first, unless it has none.
+        """
         rows: dict[str, AnalysedVariant] = {}
         for section in self.sections:
             for row in section.variants:
