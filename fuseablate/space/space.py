@@ -200,7 +200,8 @@ def texts_of(space: Space, params: Assignment) -> list[str]:
 def recipe_of(space: Space, params: Assignment) -> Recipe | None:
     """Return the recipe that an assignment means; None where the space has none.
 
-    Raise `InputError` as `texts_of` does, and for what the recipe's own rules refuse.
+    Values that change nothing beside the others are not in its name. Raise `InputError` as
+    `texts_of` does, and for what the recipe's own rules refuse.
     """
     return _changed(space.recipe, _existing(space, params), space.parameters)
 
@@ -353,9 +354,16 @@ def _changed(
         assert not changes, "a space with fields of the recipe has a recipe"
         return None
     try:
-        return changed(recipe, changes)
+        after = changed(recipe, changes)
     except InputError as error:
         raise error.within("recipe") from None
+    for key in list(changes):
+        others = {other: value for other, value in changes.items() if other != key}
+        with suppress(InputError):  # the others cannot be made without it
+            without = changed(recipe, others)
+            if without.to_dict() == after.to_dict():
+                changes, after = others, without
+    return after
 
 
 def _in_range(parameter: Parameter, value: Value) -> Value:
