@@ -242,12 +242,13 @@ def test_a_value_that_the_recipe_has_is_no_change_of_it(tmp_path: Path) -> None:
     """The standard recipe is SGD with a rate of 0.05 and a momentum of 0.9."""
     whole = space(tmp_path, LR, OPTIMIZER)
     own: dict[str, Value] = {"rate": 0.05, "optimizer": "sgd", "momentum": 0.9}
-    for params, changes in (
+    cases: list[tuple[dict[str, Value], str]] = [
         (own, ""),
         ({**own, "rate": 0.1}, "lr=0.1"),
         ({**own, "rate": 0.1, "momentum": 0.5}, "lr=0.1 momentum=0.5"),
         ({"rate": 0.05, "optimizer": "adamw"}, "optimizer=adamw"),
-    ):
+    ]
+    for params, changes in cases:
         recipe = recipe_of(whole, params)
         assert recipe
         assert whole.recipe
