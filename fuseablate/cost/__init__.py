@@ -23,7 +23,7 @@ from fuseablate.cost.costs import (
     summary,
     within,
 )
-from fuseablate.cost.iso import check_width_is_free, nearness, rescaled
+from fuseablate.cost.iso import check_width_is_free, edited_at_cost, nearness, rescaled
 from fuseablate.cost.kinds import CostKind
 from fuseablate.cost.memory import inference_memory, largest_batch, training_memory
 from fuseablate.cost.receptive_field import RowReceptiveField, receptive_fields
@@ -44,6 +44,7 @@ __all__ = [
     "computed",
     "cost_kind",
     "cost_kinds",
+    "edited_at_cost",
     "inference_memory",
     "largest_batch",
     "limited",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from fuseablate.cost.costs import cost_kind, limited, spec_costs, within
 from fuseablate.errors import InputError, NoChangeError, check_kind
@@ -47,6 +47,25 @@ def rescaled(
         return not within(costs, limits or {}), abs(costs[cost] - wanted)
 
     return min((spec, *_near(spec, cost, wanted, size)), key=rank)
+
+
+def edited_at_cost(
+    spec: Spec,
+    edits: Sequence[str],
+    cost: str,
+    target: Spec | float,
+    *,
+    size: Size | None = None,
+    limits: Mapping[str, float] | None = None,
+) -> Spec:
+    """Return `spec` with edits made and its width scaled to equal cost, all at once.
+
+    So each edit is judged in that width, and one that says nothing there is left out, as
+    `Spec.edit_sampled` leaves it out. The arguments are otherwise those of `rescaled`.
+    """
+    edited = spec.edit_sampled(*edits, scaled_later=True)
+    fitted = rescaled(edited, cost, target, size, limits)
+    return spec.edit_sampled(*edits, *fitted.edits[len(edited.edits) :])
 
 
 def check_width_is_free(texts: Iterable[str], cost: str) -> None:

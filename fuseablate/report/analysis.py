@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fuseablate.cost import CostKind, cost_kind
+from fuseablate.errors import InputError
 from fuseablate.io.display import Displayed
 from fuseablate.report.columns import ReportColumn
 from fuseablate.report.comparison import METRICS, ComparedVariant, Comparison
@@ -87,7 +88,10 @@ class AnalysedComparison(Displayed, view="fuseablate.report.screen:print_compari
 
     @property
     def plotted(self) -> tuple[AnalysedVariant, ...]:
-        """The variants of all sections that have a score, each once, the reference first."""
+        """The variants of all sections that have a score, each once.
+
+        The reference is the first, unless it has none.
+        """
         rows: dict[str, AnalysedVariant] = {}
         for section in self.sections:
             for row in section.variants:
@@ -120,6 +124,11 @@ def analyse(comparison: Comparison, options: ReportOptions | None = None) -> Ana
         metric = metric.replace("val", "test")
     if comparison.given:
         metric = "score"
+        if chosen.interval == "both":
+            raise InputError(
+                'interval = "both": needs the result of each image, which results of runs that '
+                "were trained elsewhere have not"
+            )
     sections = [_section(comparison, comparison.raw, metric, chosen)]
     if comparison.iso:
         sections.append(_section(comparison, comparison.iso, metric, chosen))

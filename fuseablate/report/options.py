@@ -45,6 +45,11 @@ class ReportOptions:
             raise unknown("metric", self.metric, METRICS)
         if self.interval not in get_args(IntervalKind):
             raise unknown("interval", self.interval, get_args(IntervalKind))
+        if self.interval == "both" and self.metric != "test_top1":
+            raise InputError(
+                f'interval = "both": needs the result of each image, which records hold of '
+                f"test_top1, and not of {self.metric}"
+            )
         if self.matters is not None and not 0 < self.matters <= 100:  # and no NaN
             raise InputError(f"matters = {self.matters}: must be points, above 0 and at most 100")
         if self.sort is not None:

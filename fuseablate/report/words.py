@@ -146,11 +146,10 @@ def _findings(variants: Sequence[AnalysedVariant], statistics: SectionStatistics
         elif delta.verdict == "same":
             same.setdefault(delta.holds, []).append(name)
         else:
-            reach = delta.interval.high - delta.mean
             finding = (
                 f"{name}{_price(row.variant, row.reference)} "
                 f"{'loses' if delta.verdict == 'worse' else 'gains'} "
-                f"{abs(delta.mean):.1f} ± {reach:.1f} points"
+                f"{_size(abs(delta.mean), delta.interval.high - delta.mean)} points"
             )
             claims.append((delta.holds, abs(delta.mean), finding))
     sentences = _claimed(claims)
@@ -165,6 +164,15 @@ def _findings(variants: Sequence[AnalysedVariant], statistics: SectionStatistics
             f"Indistinguishable from {noise} at {several} seeds: {_names(list(unclear))}."
         )
     return " ".join([*sentences, *_named_with_reason(no_claim)])
+
+
+def _size(size: float, reach: float) -> str:
+    """Return a difference that is more than its interval reaches, in digits that show it."""
+    for digits in (1, 2):
+        ends = f"{size:.{digits}f}", f"{reach:.{digits}f}"
+        if float(ends[0]) > float(ends[1]) > 0:
+            return " ± ".join(ends)
+    return f"{size:.3f} ± {reach:.3f}"
 
 
 def _claimed(claims: Sequence[tuple[str, float, str]]) -> list[str]:

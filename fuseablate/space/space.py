@@ -10,12 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 
-from fuseablate.cost import check_width_is_free, cost_kind, rescaled
+from fuseablate.cost import check_width_is_free, cost_kind, edited_at_cost
 from fuseablate.errors import InputError, unknown
 from fuseablate.recipes import Recipe, changed, check_trainable
 from fuseablate.space.fields import Value
 from fuseablate.space.parameters import Categorical, FloatRange, IntRange, Parameter, as_text
-from fuseablate.spec import Size, Spec, select
+from fuseablate.spec import Edit, Size, Spec, select
+from fuseablate.spec.editor import Editor
+from fuseablate.spec.scaling import factor_of
 
 Assignment = Mapping[str, Value]
 
@@ -95,17 +97,18 @@ def spec_of(space: Space, params: Assignment) -> Spec:
     """
     texts = texts_of(space, params)
     if equal := space.equal:
-        spec = space.spec.edit_sampled(*texts, scaled_later=True)
-        fitted = rescaled(spec, equal.cost, space.spec, equal.size, equal.limits)
-        texts += fitted.edits[len(spec.edits) :]
-    return space.spec.edit_sampled(*texts)  # at once: in its width an edit may say nothing any more
+        return edited_at_cost(
+            space.spec, texts, equal.cost, space.spec, size=equal.size, limits=equal.limits
+        )
+    return space.spec.edit_sampled(*texts)
 
 
 def unchanging(space: Space, given: Assignment | None = None) -> Assignment:
     """Return the values under which the baseline stays what it is, but for those `given`.
 
-    A parameter of which no value does so has none. Of a continuous range, x1 and the recipe's own
-    value are tried.
+    A parameter of which no value does so has none. The table's own value comes before others that
+    the baseline does not depend on, and what is given may. Of a continuous range, x1 and the
+    recipe's own value are tried.
     """
     params: dict[str, Value] = {}
     for parameter in space.parameters:
@@ -114,7 +117,10 @@ def unchanging(space: Space, given: Assignment | None = None) -> Assignment:
         if given and parameter.name in given:
             params[parameter.name] = given[parameter.name]
             continue
-        kept = (value for value in _tried(space, parameter) if _keeps(space, parameter, value))
+        tried = sorted(
+            _tried(space, parameter), key=lambda value: _writes(space.spec, parameter.edits(value))
+        )
+        kept = (value for value in tried if _keeps(space, parameter, value))
         if (value := next(kept, None)) is not None:
             params[parameter.name] = value
     return params
@@ -162,6 +168,16 @@ def _tried(space: Space, parameter: Parameter) -> Sequence[Value]:
     return [own] if own is not None and parameter.low <= own <= parameter.high else []
 
 
+def _writes(spec: Spec, edits: Sequence[str]) -> bool:
+    """Whether edits say something else than the table, rounded away or not, or cannot be made."""
+    parsed = list(map(Edit.parse, edits))
+    try:
+        scaled = any(factor_of(edit.value) not in (None, 1) for edit in parsed)
+        return scaled or bool(Editor(spec).edited(parsed, idle=True).edits)
+    except InputError:
+        return True
+
+
 def _keeps(space: Space, parameter: Parameter, value: Value) -> bool:
     with suppress(InputError):  # a value that needs others beside it
         changes = parameter.changes(value)
@@ -183,7 +199,8 @@ def texts_of(space: Space, params: Assignment) -> list[str]:
 def recipe_of(space: Space, params: Assignment) -> Recipe | None:
     """Return the recipe that an assignment means; None where the space has none.
 
-    Raise `InputError` as `texts_of` does, and for what the recipe's own rules refuse.
+    Values that change nothing beside the others are not in its name. Raise `InputError` as
+    `texts_of` does, and for what the recipe's own rules refuse.
     """
     return _changed(space.recipe, _existing(space, params), space.parameters)
 
@@ -336,9 +353,16 @@ def _changed(
         assert not changes, "a space with fields of the recipe has a recipe"
         return None
     try:
-        return changed(recipe, changes)
+        after = changed(recipe, changes)
     except InputError as error:
         raise error.within("recipe") from None
+    for key in list(changes):
+        others = {other: value for other, value in changes.items() if other != key}
+        with suppress(InputError):  # the others cannot be made without it
+            without = changed(recipe, others)
+            if without.to_dict() == after.to_dict():
+                changes, after = others, without
+    return after
 
 
 def _in_range(parameter: Parameter, value: Value) -> Value:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from fuseablate.cost import cost_kind, rescaled
+from fuseablate.cost import cost_kind, edited_at_cost
 from fuseablate.errors import InputError
 from fuseablate.recipes import Recipe, changed, changes_of, check_trainable
 from fuseablate.runs import BASELINE
@@ -98,10 +98,12 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
         chosen, notes = fractional_factorial(study.factors)
     else:
         chosen = BY_FACTORS[study.design](study.factors)
-    variants = _distinct([_variant(base, combination, study, size) for combination in chosen], size)
+    made = [(combination, _variant(base, combination, study, size)) for combination in chosen]
+    variants = _distinct([variant for _, variant in made], size)
     if study.iso and not study.search:
-        variants, nearest = _with_iso(variants, study.iso, size)
-        notes += nearest
+        rescaled, said = _rescaled(base, made, variants, study, size)
+        variants = _distinct([*variants, *rescaled], size)
+        notes += said
     return Design(variants[0], variants, tuple(left_out), tuple(notes))
 
 
@@ -148,12 +150,8 @@ def _applied(
     base: Variant, chosen: Mapping[str, Level], study: Study, size: Size
 ) -> tuple[Spec, Recipe]:
     """Return the baseline's spec and recipe with the levels of the factors chosen."""
-    others = [level.spec for level in chosen.values() if level.spec]
-    if len(others) > 1:
-        raise InputError("both name a spec; keep one of them")
-    spec = study.specs[others[0]].with_classes(base.spec.classes) if others else base.spec
-    edits = [edit for level in chosen.values() for edit in level.edits]
-    spec = spec.edit_sampled(*edits, scaled_later=study.iso is not None)
+    table, edits = _table_and_edits(base, chosen, study)
+    spec = table.edit_sampled(*edits)
     if spec.classes != base.spec.classes:
         raise InputError(f"edit 'classes={spec.classes}': the data decide; leave it out")
     spec.check_size(size)
@@ -168,6 +166,17 @@ def _applied(
         raise error.within("recipe") from None
     check_trainable(spec, recipe, size)
     return spec, recipe
+
+
+def _table_and_edits(
+    base: Variant, chosen: Mapping[str, Level], study: Study
+) -> tuple[Spec, list[str]]:
+    """Return the table that the levels of the factors chosen are edits of, and these."""
+    others = [level.spec for level in chosen.values() if level.spec]
+    if len(others) > 1:
+        raise InputError("both name a spec; keep one of them")
+    table = study.specs[others[0]].with_classes(base.spec.classes) if others else base.spec
+    return table, [edit for level in chosen.values() for edit in level.edits]
 
 
 def _blamed(
@@ -189,30 +198,41 @@ def _blamed(
     return None
 
 
-def _with_iso(
-    variants: Sequence[Variant], what: str, size: Size
-) -> tuple[tuple[Variant, ...], list[str]]:
-    """Return the variants and each of another cost than the reference's rescaled, and notes.
+def _rescaled(
+    base: Variant,
+    made: Sequence[tuple[Combination, Variant]],
+    variants: Sequence[Variant],
+    study: Study,
+    size: Size,
+) -> tuple[list[Variant], list[str]]:
+    """Return each combination of another cost than the reference's rescaled, and notes.
 
-    A note names each that no width brings nearer. A rescaled variant that is the network of
-    another is merged with it.
+    Combinations that are one network need not be one in another width: a divisor may say nothing
+    before. A note names each that no width brings nearer, and the edits that say nothing in the
+    width that was found. `variants` are the combinations, merged.
     """
-    kind = cost_kind(what)
+    assert study.iso
+    kind = cost_kind(study.iso)
     target = kind.total(variants[0].spec.infer(size))
+    merged = {name: variant.name for variant in variants for name in variant.names}
     iso, notes = [], []
-    for variant in variants[1:]:
+    for combination, variant in made:
         if kind.total(variant.spec.infer(size)) == target:
             continue
+        table, edits = _table_and_edits(base, combination.levels, study)
         try:
-            spec = rescaled(variant.spec, what, target, size)
+            spec = edited_at_cost(table, edits, study.iso, target, size=size)
         except InputError as error:
-            raise error.within(f'iso = "{what}": {variant.name}') from None
-        if spec is variant.spec:
+            raise error.within(f'iso = "{study.iso}": {variant.name}') from None
+        if spec.digest(size) == variant.spec.digest(size):
             notes.append(f"{variant.name}: no width comes nearer to {kind.exact(target)}")
             continue
-        names = tuple(f"{name} (iso {kind.word})" for name in variant.names)
-        iso.append(replace(variant, names=names, spec=spec, iso_of=variant.name))
-    return _distinct([*variants, *iso], size), notes
+        name = f"{variant.name} (iso {kind.word})"
+        if idle := [edit for edit in variant.spec.edits if edit not in spec.edits]:
+            verb = "changes" if len(idle) == 1 else "change"
+            notes.append(f"{name}: in its width {' and '.join(idle)} {verb} nothing")
+        iso.append(replace(variant, names=(name,), spec=spec, iso_of=merged[variant.name]))
+    return iso, notes
 
 
 def _distinct(variants: Sequence[Variant], size: Size) -> tuple[Variant, ...]:

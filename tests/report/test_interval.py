@@ -12,7 +12,8 @@ import pytest
 from scipy.stats import norm
 
 from fuseablate.commands.program import main
-from fuseablate.report import ReportOptions, analyse
+from fuseablate.errors import InputError
+from fuseablate.report import ReportOptions, analyse, compare
 from fuseablate.report.analysis import AnalysedComparison
 from fuseablate.report.files import WRITERS
 from tests.helpers.comparisons import STUDIES, shown, stored, written
@@ -84,3 +85,15 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         "cannot be combined with --metric val_top1\n"
     )
     assert error.count("\n") == 1
+
+
+def test_what_has_no_result_of_each_image_is_refused() -> None:
+    with pytest.raises(InputError, match=r'interval = "both": needs .* and not of val_top1'):
+        ReportOptions(interval="both", metric="val_top1")
+    rows = [
+        {"variant": name, "seed": seed, "score": score + seed}
+        for name, score in (("baseline", 70), ("on", 72))
+        for seed in range(3)
+    ]
+    with pytest.raises(InputError, match=r'interval = "both": needs .* trained elsewhere'):
+        compare(rows, options=OPTIONS["both"])

@@ -104,6 +104,13 @@ def test_no_text_is_cut_off_at_the_sides() -> None:
             assert all(grey.crop(side).getextrema() == (255, 255) for side in sides)
 
 
+@pytest.mark.parametrize("top1", [0.4, -1])
+def test_the_dashed_line_is_the_reference_and_no_other_variant(top1: float) -> None:
+    made = (planned("baseline", "", BASE, top1), planned("a", "all.se=false", LEAN, 0.3))
+    drawn = plot(comparison("one-factor", *made), "macs").decode()
+    assert ("stroke-dasharray" in drawn) == (top1 > 0)
+
+
 def test_of_many_variants_the_front_and_the_reference_are_named() -> None:
     many = comparison(
         "per-row",
@@ -117,6 +124,19 @@ def test_of_many_variants_the_front_and_the_reference_are_named() -> None:
     # v11 costs the least and scores best: 41 and 42 %; it alone is on the front.
     assert {"baseline", f"v{COLOURED - 1}"} <= set(labels)
     assert "v0" not in labels
+
+
+def test_of_more_variants_than_letters_the_front_has_one() -> None:
+    # The last is the cheapest and the best, and so alone on the front of 30.
+    costs = [(BASE[0], BASE[1] - 100_000 * at) for at in range(30)]
+    made = [planned(f"v{at}", "", cost, 0.3 + at / 100) for at, cost in enumerate(costs)]
+    report = analyse(comparison("per-row", *made))
+    *lines, legend = [
+        line.plain for line in scatter(report.plotted, report.cost, "Test top-1", 100)
+    ]
+    assert legend.startswith("a v0, ")
+    assert "B v29" in legend
+    assert sum("B" in line for line in lines[1:13]) == 1
 
 
 def seen(colour: str, matrix: list[list[float]]) -> list[float]:

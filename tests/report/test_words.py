@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -52,6 +53,26 @@ def test_the_largest_findings_are_named() -> None:
     # To the reference of 40.5: 10.4, 20.4, 5.4, 30.4 and 15.4 points.
     assert re.findall(r"loses (\S+) ±", said) == ["30.4", "20.4", "15.4"]
     assert "2 more differ." in said
+
+
+@pytest.mark.parametrize(
+    ("gains", "said"),
+    [
+        # Three pairs: the interval reaches 4.3027 / sqrt(3) = 2.4841 standard deviations.
+        ((0.6, 1.0, 1.4), "gains 1.00 ± 0.99 points"),
+        ((0.5, 1.0, 1.5), ""),  # 1.24 of 1.00: unclear
+        ((0.7, 1.1, 1.5), "gains 1.1 ± 1.0 points"),
+        ((0.04, 0.05, 0.06), "gains 0.05 ± 0.02 points"),
+        ((0.054, 0.055, 0.056), "gains 0.055 ± 0.002 points"),
+    ],
+)
+def test_rounding_takes_no_0_into_an_interval_that_leaves_it_out(
+    gains: Sequence[float], said: str
+) -> None:
+    tops = [base + gain / 100 for base, gain in zip((0.4, 0.41, 0.405), gains, strict=True)]
+    compared = comparison("one-factor", REFERENCE, planned("on", "all.se=true", BASE, *tops))
+    conclusion = section_of(compared, matters=0.01).conclusion
+    assert re.findall(r"gains .* points", conclusion) == ([said] if said else [])
 
 
 def test_the_filter_holds_for_what_is_said() -> None:

@@ -127,6 +127,21 @@ def test_the_values_of_the_table_itself() -> None:
     assert unchanging(space({**KERNEL, "choices": [7, 9]}, {**WIDTH, "low": 1.5})) == {}
 
 
+def test_a_value_that_the_table_does_not_depend_on_stays_its_own_beside_others() -> None:
+    # Row 3 has no SE, and so no squeeze. The divisor, 8, rounds no channel of the table; on it
+    # x0.7 of 16 is 16 again, as 8 would be more than a tenth too few.
+    some = space(
+        {"name": "se", "kind": "categorical", "choices": [True, False], "edit": "3.se={}"},
+        {"name": "squeeze", "kind": "categorical", "choices": [2, 4], "edit": "3.se_reduction={}"},
+        {"name": "divisor", "kind": "categorical", "choices": [1, 8], "edit": "divisor={}"},
+        {"name": "width", "kind": "categorical", "choices": ["x0.7", "x1", "x0.5"],
+         "edit": "scale.width={}"},
+    )  # fmt: skip
+    assert unchanging(some) == {"se": False, "squeeze": 4, "divisor": 8, "width": "x1"}
+    assert edits_of(some, unchanging(some, {"se": True})) == ("3.se=true",)
+    assert edits_of(some, unchanging(some, {"width": "x0.5"})) == ("scale.width=x0.5",)
+
+
 def test_edits_of_the_spec_itself_are_not_the_assignments() -> None:
     edited = BASE.edit("all.nl=gelu")
     kernel = space(KERNEL)

@@ -57,6 +57,39 @@ def test_merged_names_carry_over_and_nothing_is_trained_twice(tmp_path: Path) ->
     assert design.variants[1].levels == ({"wide": "x2"}, {"wide": "again"})
 
 
+def test_an_edit_that_rounds_away_at_equal_cost_is_no_part_of_the_variant(tmp_path: Path) -> None:
+    """On the divisor 8, x0.8 makes 16 of 20, and leaves 8 and 16 as they are."""
+    wide = factor("wide", "row: 3.out=20", "both: 3.out=20 fuse.kernel=7")
+    design = expanded(tmp_path, 'design = "one-factor"\niso = "macs"\n' + wide)
+    assert [variant.names for variant in design.variants] == [
+        ("baseline", "wide=row (iso MACs)"), ("wide=row",), ("wide=both",),
+        ("wide=both (iso MACs)",),
+    ]  # fmt: skip
+    fitted = design.variants[3].spec
+    assert fitted.edits == ("fuse.kernel=7",)
+    assert fitted.digest(SIZE) == design.reference.spec.edit("fuse.kernel=7").digest(SIZE)
+    assert design.notes == (
+        "wide=row (iso MACs): in its width 3.out=20 changes nothing",
+        "wide=both (iso MACs): in its width 3.out=20 changes nothing",
+    )
+
+
+def test_a_divisor_that_says_something_only_in_another_width_has_its_own(tmp_path: Path) -> None:
+    factors = factor("k", "seven: fuse.kernel=7") + factor("by", "one: divisor=1")
+    design = expanded(tmp_path, 'design = "factorial"\niso = "macs"\n' + factors)
+    assert [variant.names for variant in design.variants] == [
+        ("baseline", "by=one"), ("k=seven", "k=seven,by=one"), ("k=seven,by=one (iso MACs)",)
+    ]  # fmt: skip
+    base, _, fitted = (measure(variant.spec, SIZE).macs for variant in design.variants)
+    widths = [
+        design.reference.spec.edit_sampled("fuse.kernel=7", "divisor=1", f"scale.width=x{f / 200}")
+        for f in range(100, 300)
+    ]
+    assert abs(fitted - base) == min(abs(measure(spec, SIZE).macs - base) for spec in widths)
+    assert len(design.notes) == 1
+    assert design.notes[0].startswith("k=seven: no width comes nearer")
+
+
 @pytest.mark.parametrize(("iso", "unit"), [("params", "params"), ("cycles@systolic64", "cycles")])
 def test_the_plan_and_the_manifest_say_it(tmp_path: Path, iso: str, unit: str) -> None:
     body = f'design = "one-factor"\niso = "{iso}"\n' + factor("exp", "x2: fuse.exp=x2")

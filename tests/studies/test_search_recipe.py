@@ -11,7 +11,7 @@ import pytest
 from fuseablate.commands.program import main
 from fuseablate.engines.base import Job
 from fuseablate.errors import InputError
-from fuseablate.recipes import changed
+from fuseablate.recipes import changed, changes_of
 from fuseablate.recipes.load import load_recipe
 from fuseablate.runs.store import run_digest
 from fuseablate.space.fields import Value
@@ -236,3 +236,21 @@ def test_explore_counts_the_networks_of_choices_that_change_the_recipe(
     # Of the four choices `as-is` and `steps` are the baseline's network, and the others another.
     assert "Assignments 4, all of them looked at" in said
     assert "Distinct tables 2 " in said
+
+
+def test_a_value_that_the_recipe_has_is_no_change_of_it(tmp_path: Path) -> None:
+    """The standard recipe is SGD with a rate of 0.05 and a momentum of 0.9."""
+    whole = space(tmp_path, LR, OPTIMIZER)
+    own: dict[str, Value] = {"rate": 0.05, "optimizer": "sgd", "momentum": 0.9}
+    cases: list[tuple[dict[str, Value], str]] = [
+        (own, ""),
+        ({**own, "rate": 0.1}, "lr=0.1"),
+        ({**own, "rate": 0.1, "momentum": 0.5}, "lr=0.1 momentum=0.5"),
+        ({"rate": 0.05, "optimizer": "adamw"}, "optimizer=adamw"),
+    ]
+    for params, changes in cases:
+        recipe = recipe_of(whole, params)
+        assert recipe
+        assert whole.recipe
+        assert recipe.name == f"{whole.recipe.name} {changes}".strip()
+        assert changes_of(recipe, whole.recipe) == changes

@@ -89,7 +89,7 @@ def _named(rows: Sequence[AnalysedVariant], cost: CostKind) -> list[AnalysedVari
     if len(rows) <= COLOURED:
         return list(rows)
     front = front_of(rows, cost)
-    return [row for row in rows if row is rows[0] or row.variant.key in front]
+    return [row for row in rows if row.variant is row.reference or row.variant.key in front]
 
 
 def _label(row: AnalysedVariant) -> str:
@@ -111,7 +111,8 @@ def _panel(axes: Any, report: AnalysedComparison, rows: Sequence[AnalysedVariant
     if len(steps) > 1:
         axes.step(*zip(*steps, strict=True), where="post", color="0.6", lw=0.8, zorder=1,
                   label="Pareto front")  # fmt: skip
-    axes.axhline(rows[0].mean, color="0.8", lw=0.8, ls=(0, (4, 3)), zorder=0)
+    if rows[0].variant is rows[0].reference:
+        axes.axhline(rows[0].mean, color="0.8", lw=0.8, ls=(0, (4, 3)), zorder=0)
     places = {variant.key: at for at, variant in enumerate(report.comparison.variants)}
     for row in rows:
         at = places[row.variant.key] if row in named else None

@@ -94,15 +94,18 @@ def scatter(
 ) -> list[Text]:
     """Return the plot's lines and its legend: capitals are on the front, the first is `A`.
 
-    The variants have a score and the cost.
+    The variants have a score and the cost. Where letters are too few, the front has them first.
     """
     points = [
         (row.variant, row.variant.cost(cost.name) or 0.0, row.mean or 0.0) for row in variants
     ]
     front = front_of(variants, cost)
+    named = [variant for variant, _, _ in points]
+    if len(named) > len(ascii_lowercase):
+        named[1:] = sorted(named[1:], key=lambda variant: variant.key not in front)
     letters = {
         variant.key: letter.upper() if variant.key in front else letter
-        for letter, (variant, _, _) in zip(ascii_lowercase, points, strict=False)
+        for letter, variant in zip(ascii_lowercase, named, strict=False)
     }
     columns = max(min(width, 100) - LEFT - 2, LEAST_WIDE)
     across = _Scale([value for _, value, _ in points], LEAST_SPAN)

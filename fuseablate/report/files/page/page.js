@@ -130,8 +130,8 @@ function scatter(figure, data) {
     const points = known.filter((point) => data.shown(point.index));
     const ys = known.flatMap((point) => [point.mean, point.low ?? point.mean, point.high ?? point.mean, ...Object.values(point.scores)]);
     const { svg, x, y } = axes(host, reach(known.map((point) => point.costs[cost]), data.span), reach(ys), data.costs[cost], `${data.metric} (%)`, short);
-    const base = y(known[0].mean);
-    svg.append(node("line", { class: "base", x1: LEFT, x2: svg.viewBox.baseVal.width - RIGHT, y1: base, y2: base }));
+    const reference = known.find((point) => point.index === 0);
+    if (reference) svg.append(node("line", { class: "base", x1: LEFT, x2: svg.viewBox.baseVal.width - RIGHT, y1: y(reference.mean), y2: y(reference.mean) }));
     svg.append(steps(known.filter((point) => data.fronts[cost].includes(point.index)).map((point) => [x(point.costs[cost]), y(point.mean)])));
     for (const point of points) {
       const at = x(point.costs[cost]);
