@@ -14,7 +14,7 @@ from fuseablate.report.comparison import METRICS, ComparedVariant, Comparison
 from fuseablate.report.differences import AnalysedVariant, SectionStatistics, analyse_variants
 from fuseablate.report.options import ReportOptions
 from fuseablate.report.ranks import rank_lines, ranks_of
-from fuseablate.report.words import conclusion, statistics_lines
+from fuseablate.report.words import conclusion, nearness_lines, statistics_lines
 
 if TYPE_CHECKING:
     from fuseablate.stats import Delta, RankCorrelation
@@ -161,6 +161,7 @@ def _section(
         statistics=statistics,
         conclusion=conclusion(rows, statistics, metric),
         method=(
+            *nearness_lines(analysed),
             *statistics_lines(comparison, analysed, statistics),
             *rank_lines(comparison, ranks, metric),
         ),

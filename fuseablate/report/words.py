@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_NAMES = 3  # variants that are named one by one
+NEARLY = 0.01  # of a cost: what is nearer to it counts as equal
 NEAR_CHANCE = 0.02  # of the way from guessing to knowing; below it a network has hardly learnt
 # Why nothing is claimed of a variant of no seed, of one, of more.
 NO_CLAIM = ("no result, no claim", "one seed, no claim", "no spread between seeds, no claim")
@@ -41,6 +42,21 @@ def statistics_lines(
         count = "one seed" if seeds == 1 else f"{seeds} seeds"
         return [f"One variant, {count}: there is nothing to compare it with."]
     return [statistics.analysis.why, *_power_lines(statistics), *_image_lines(variants, statistics)]
+
+
+def nearness_lines(variants: Sequence[AnalysedVariant]) -> list[str]:
+    """Return which variants at equal cost are not near it, since no width brings them nearer."""
+    said = []
+    for row in variants[1:]:
+        for kind in COSTS.values():
+            if not row.variant.name.endswith(f"(iso {kind.word})"):
+                continue
+            cost, target = (each.cost(kind.name) for each in (row.variant, variants[0].variant))
+            if cost and target and abs(cost - target) > NEARLY * target:
+                said.append(f"{row.variant.name} {change(cost, target)}")
+    if not said:
+        return []
+    return [f"Not every cost could be made equal; as near as channels come: {', '.join(said)}."]
 
 
 def _image_lines(variants: Sequence[AnalysedVariant], statistics: SectionStatistics) -> list[str]:

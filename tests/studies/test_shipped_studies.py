@@ -36,7 +36,7 @@ SHIPPED = {
 }
 EPOCHS = (
     {"anchor": 100, "catalog": 5, "precision": 50, "ranks": 40}
-    | dict.fromkeys(("best", "hardware", "se", "se-iso", "se-form", "search"), 20)
+    | dict.fromkeys(("hardware", "se", "se-iso", "se-form", "search"), 20)
     | dict.fromkeys(("maps", "recipe"), 65)
 )
 
