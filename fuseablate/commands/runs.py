@@ -85,7 +85,7 @@ def _add_names(parser: argparse.ArgumentParser, default: str) -> None:
 
 def list_runs(args: argparse.Namespace) -> int:
     """Print a line a run; of very many those that changed last."""
-    from fuseablate.show.runs import print_runs
+    from fuseablate.show.runs import print_run_list
 
     store = run_store(args.runs)
     listed = listed_runs(store, select_runs(store, args.what).runs)
@@ -94,7 +94,7 @@ def list_runs(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([vars(run) for run in runs], indent=2))
     elif runs:
-        print_runs(runs, time.time(), console())
+        print_run_list(runs, time.time(), console())
         if not args.newest and len(runs) < len(chosen):
             more = f"{len(chosen) - len(runs):,} more; --newest N lists as many, --json all"
             print(plain(f"{more}; names, studies and --status choose among them"))

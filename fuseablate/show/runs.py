@@ -12,18 +12,18 @@ from fuseablate.io.terminal import Named, duration, fitted
 from fuseablate.runs import Description, ListedRun, Record, Score, StoredRun
 
 UNITS = ("B", "kB", "MB", "GB")
-TEXTS = ("Network", "Recipe", "Data", "Status")  # columns whose cells may be folded
+FOLDED = ("Network", "Recipe", "Data", "Status")  # columns whose cells may be folded
 SPARE = ("Size", "Val %", "Data", "Age", "Recipe")  # those that can be missed, the first the most
 
 
-def print_runs(runs: Iterable[ListedRun], now: float, out: Console) -> None:
+def print_run_list(runs: Iterable[ListedRun], now: float, out: Console) -> None:
     """Print a table with a line for each run; `now` in seconds since 1970."""
     lines = [_cells(run, now) for run in runs]
 
     def make(names: Sequence[str], tight: int) -> Table:
         table = Table(box=None, padding=(0, 1 if tight else 2, 0, 0), pad_edge=False)
         for name in names:
-            if name in TEXTS:
+            if name in FOLDED:
                 table.add_column(name, overflow="fold")
             else:
                 justify: JustifyMethod = "left" if name == "Run" else "right"

@@ -470,10 +470,11 @@ def test_values_as_edits_write_them() -> None:
 
 
 def test_a_space_of_millions_is_sized_at_once() -> None:
-    search = load_study(STUDY_FILES / "best.toml").search
-    assert search
+    study = load_study(STUDY_FILES / "best.toml")
+    assert study.search
     # what is halved, divisor, stem, last, head, four depths, non-linearity
     always = 5 * 2 * 7 * 4 * 4 * 4**4 * 3
     # of an inverted block: filter, two kernels, exp, gate, residual; two other blocks
     blocks = 4 * 2 * 3 * 5 * 4 * 2 + 2
-    assert size_of(Space.of(load_spec("fusenet"), search.parameters)) == always * blocks
+    space = Space.of(study.spec, study.search.parameters, study.recipe)
+    assert size_of(space) == always * blocks
