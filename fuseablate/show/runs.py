@@ -12,8 +12,8 @@ from fuseablate.io.terminal import Named, duration, fitted
 from fuseablate.runs import Description, ListedRun, Record, Score, StoredRun
 
 UNITS = ("B", "kB", "MB", "GB")
-FOLDED = ("Network", "Recipe", "Data", "Status")  # columns whose cells may be folded
-SPARE = ("Size", "Val %", "Data", "Age", "Recipe")  # those that can be missed, the first the most
+_TEXTS = ("Network", "Recipe", "Data", "Status")  # columns whose cells may fold
+_SPARE = ("Size", "Val %", "Data", "Age", "Recipe")  # the first is missed the least
 
 
 def print_run_list(runs: Iterable[ListedRun], now: float, out: Console) -> None:
@@ -23,7 +23,7 @@ def print_run_list(runs: Iterable[ListedRun], now: float, out: Console) -> None:
     def make(names: Sequence[str], tight: int) -> Table:
         table = Table(box=None, padding=(0, 1 if tight else 2, 0, 0), pad_edge=False)
         for name in names:
-            if name in FOLDED:
+            if name in _TEXTS:
                 table.add_column(name, overflow="fold")
             else:
                 justify: JustifyMethod = "left" if name == "Run" else "right"
@@ -32,7 +32,7 @@ def print_run_list(runs: Iterable[ListedRun], now: float, out: Console) -> None:
             table.add_row(*map(line.__getitem__, names))
         return table
 
-    table, left_out = fitted(make, list(lines[0]), SPARE, out)
+    table, left_out = fitted(make, list(lines[0]), _SPARE, out)
     out.print(table, crop=False)
     if left_out:
         out.print(f"No room here for {', '.join(left_out)}; --json has all.", style="dim")
