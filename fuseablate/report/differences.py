@@ -174,7 +174,11 @@ def _statistics(
             scores, reference.key, comparison.looks, rights, matters=matters, asked=seeds
         )
     else:
-        analysis = stats.analyse_scores(scores, reference.key, rights, matters=matters)
+        # Of those to come too, so that what is claimed meanwhile still holds at the end.
+        planned = sum(len(variant.seeds) > 1 for variant in whole[1:])
+        analysis = stats.analyse_scores(
+            scores, reference.key, rights, matters=matters, comparisons=planned
+        )
     smallest = {basis: stats.smallest(analysis, basis) for basis in stats.BASES}
     needed = {basis: stats.seeds_needed(analysis, matters, basis) for basis in stats.BASES}
     return replace(

@@ -246,3 +246,18 @@ def test_what_is_not_near_equal_cost_is_said() -> None:
     )
     alone = analyse(comparison("one-factor", REFERENCE, near)).sections[1]
     assert not any("made equal" in line for line in alone.method)
+
+
+def test_intervals_hold_over_the_variants_that_are_still_to_come() -> None:
+    """Three pairs, two comparisons: t of two degrees at 0.05 / 2 is 6.2053, at 0.05 4.3027."""
+    on = planned("on", "all.se=true", BASE, 0.41, 0.42, 0.44)
+    to_come = planned("off", "all.se=false", BASE, -1, -1, -1)
+    one_seed = planned("off", "all.se=false", BASE, -1)
+    reach = []
+    for others in ((), (to_come,), (one_seed,)):
+        row = analyse(comparison("one-factor", REFERENCE, on, *others)).sections[0].variants[1]
+        assert row.delta
+        assert row.delta.robust
+        reach.append(row.delta.robust.high - row.delta.mean)
+    assert reach[1] / reach[0] == pytest.approx(6.2053 / 4.3027, abs=1e-4)
+    assert reach[2] == reach[0]
