@@ -92,6 +92,10 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
     if study.search:
         _check_search(study, study.search, base, size)
         chosen = [Combination(BASELINE, {})]
+        if study.iso:
+            kind = cost_kind(study.iso)
+            target = kind.exact(kind.total(base.spec.infer(size)))
+            notes.append(f"Each sample is trained in the width that comes nearest to {target}.")
     elif study.rows and study.edit:
         chosen, left_out = per_row(base.spec, study.rows, study.edit, size)
     elif study.design == "fractional":

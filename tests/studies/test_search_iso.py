@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 from fuseablate.commands.program import main
 from fuseablate.cost import measure
 from fuseablate.errors import InputError
+from fuseablate.runs import Manifest
 from fuseablate.spec import Spec
 from tests.helpers.searches import BEST, HEAD_3, Ended, search, study_plan
 from tests.helpers.study_file import written
@@ -72,6 +73,8 @@ def test_each_trial_is_as_wide_as_the_budget_allows(tmp_path: Path) -> None:
 
 def test_without_a_budget_the_nearest_width_may_cost_more(tmp_path: Path) -> None:
     ended = ran(tmp_path, 'sampler = "grid"')
+    (note,) = Manifest.load(ended.plan.folder(ended.store)).notes  # which a report repeats
+    assert note == f"Each sample is trained in the width that comes nearest to {MACS:,} MACs."
     for trial in (trials := ended.trials.all()):
         nearest = min(abs(macs - MACS) for macs in every_width(ended, trial))
         assert abs(trial.user_attrs["macs"] - MACS) <= nearest, trial.user_attrs["edits"]
@@ -147,8 +150,8 @@ def test_the_plan_and_an_exploration_say_what_is_solved(
     path = str(written(tmp_path, body, head=HEAD))
     assert main(["study", "run", path, "--runs", str(tmp_path / "runs"), "--dry-run"]) == 0
     assert (
-        "Of 1,000 samples 100.0% give a network; each is trained in the width that comes nearest "
-        "to 47,168 MACs\n"
+        "Of 1,000 samples 100.0% give a network. Each sample is trained in the width that comes "
+        "nearest to 47,168 MACs.\n"
     ) in capsys.readouterr().out
     assert main(["explore", str(tmp_path / "small.toml"), "--space", path]) == 0
     out = capsys.readouterr().out

@@ -40,11 +40,9 @@ def print_search_plan(plan: Plan, search: Search, store: Store, workers: int, ou
     refused = sample(space, admission, seed_of(plan.digest, "sample"))
     allowed = PREVIEW_SAMPLES - refused["over budget"] - refused["impossible"]
     if plan.study.iso:
-        kind = cost_kind(plan.study.iso)
-        target = kind.exact(kind.total(base.spec.infer(plan.data.image_size)))
         out.print(
-            f"Of {PREVIEW_SAMPLES:,} samples {allowed / PREVIEW_SAMPLES:.1%} give a network; each "
-            f"is trained in the width that comes nearest to {target}",
+            f"Of {PREVIEW_SAMPLES:,} samples {allowed / PREVIEW_SAMPLES:.1%} give a network. "
+            f"{' '.join(plan.design.notes)}",
             soft_wrap=True,
         )
     else:
