@@ -258,6 +258,7 @@ def test_intervals_hold_over_the_variants_that_are_still_to_come() -> None:
         row = analyse(comparison("one-factor", REFERENCE, on, *others)).sections[0].variants[1]
         assert row.delta
         assert row.delta.robust
+        assert row.delta.mean is not None
         reach.append(row.delta.robust.high - row.delta.mean)
     assert reach[1] / reach[0] == pytest.approx(6.2053 / 4.3027, abs=1e-4)
     assert reach[2] == reach[0]
