@@ -161,7 +161,7 @@ def _section(
         statistics=statistics,
         conclusion=conclusion(rows, statistics, metric),
         method=(
-            *nearness_lines(analysed),
+            *nearness_lines(analysed, comparison.made_equal),
             *statistics_lines(comparison, analysed, statistics),
             *rank_lines(comparison, ranks, metric),
         ),

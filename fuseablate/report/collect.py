@@ -192,6 +192,7 @@ def of_study(
         notes=notes,
         search=manifest.search,
         matters=manifest.matters,
+        made_equal=manifest.iso,
         looks=looks,
         scores=scores,
     )

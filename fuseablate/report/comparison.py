@@ -162,6 +162,8 @@ class Comparison:
     search: Searched | None = None
     matters: float = MATTERS
     """The smallest difference that matters, in points."""
+    made_equal: str | None = None
+    """The cost to which `iso` was rescaled, where that is known."""
     looks: Looks | None = None
     """Those that were planned."""
     scores: ZeroCostScores | None = None

@@ -44,16 +44,16 @@ def statistics_lines(
     return [statistics.analysis.why, *_power_lines(statistics), *_image_lines(variants, statistics)]
 
 
-def nearness_lines(variants: Sequence[AnalysedVariant]) -> list[str]:
-    """Return which variants at equal cost are not near it, since no width brings them nearer."""
+def nearness_lines(variants: Sequence[AnalysedVariant], made_equal: str | None) -> list[str]:
+    """Return which rescaled variants are not near the reference's cost, as no width is nearer."""
+    if made_equal is None:
+        return []
     said = []
+    target = variants[0].variant.cost(made_equal)
     for row in variants[1:]:
-        for kind in COSTS.values():
-            if not row.variant.name.endswith(f"(iso {kind.word})"):
-                continue
-            cost, target = (each.cost(kind.name) for each in (row.variant, variants[0].variant))
-            if cost and target and abs(cost - target) > NEARLY * target:
-                said.append(f"{row.variant.name} {change(cost, target)}")
+        cost = row.variant.cost(made_equal)
+        if row.variant.iso_of and cost and target and abs(cost - target) > NEARLY * target:
+            said.append(f"{row.variant.name} {change(cost, target)}")
     if not said:
         return []
     return [f"Not every cost could be made equal; as near as channels come: {', '.join(said)}."]

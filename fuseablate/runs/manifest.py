@@ -125,6 +125,8 @@ class Manifest:
     tuned: Tuned | None = None
     matters: float = MATTERS
     """The smallest difference that matters, in points of top-1."""
+    iso: str | None = None
+    """The cost that was made equal, where one was; manifests of before it was written say none."""
     seeds: SeedPlan | None = None
     """Those that were planned; None in manifests of before it was written."""
     seen: tuple[SeedPlan, ...] = ()

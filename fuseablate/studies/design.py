@@ -212,16 +212,18 @@ def _rescaled(
     """Return each combination of another cost than the reference's rescaled, and notes.
 
     Combinations that are one network need not be one in another width: a divisor may say nothing
-    before. A note names each that no width brings nearer, and the edits that say nothing in the
-    width that was found. `variants` are the combinations, merged.
+    before. Notes name each that no width brings nearer, the edits that say nothing in the width
+    that was found, and what costs the same as it is. `variants` are the combinations, merged.
     """
     assert study.iso
     kind = cost_kind(study.iso)
     target = kind.total(variants[0].spec.infer(size))
     merged = {name: variant.name for variant in variants for name in variant.names}
+    equal: dict[str, None] = {}
     iso, notes = [], []
     for combination, variant in made:
         if kind.total(variant.spec.infer(size)) == target:
+            equal[merged[variant.name]] = None
             continue
         table, edits = _table_and_edits(base, combination.levels, study)
         try:
@@ -236,6 +238,10 @@ def _rescaled(
             verb = "changes" if len(idle) == 1 else "change"
             notes.append(f"{name}: in its width {' and '.join(idle)} {verb} nothing")
         iso.append(replace(variant, names=(name,), spec=spec, iso_of=merged[variant.name]))
+    equal.pop(base.name, None)
+    if equal:
+        who = "it costs" if len(equal) == 1 else "they cost"
+        notes.append(f"{', '.join(equal)}: not rescaled, as {who} the reference's {kind.word}")
     return iso, notes
 
 

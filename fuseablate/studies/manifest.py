@@ -57,6 +57,7 @@ def manifest_of(
         search=search,
         tuned=Tuned(trials=study.tune.n_trials, seeds=study.tune.seeds) if study.tune else None,
         matters=study.matters,
+        iso=study.iso,
         seeds=plan.seeds,
         seen=plan.seen,
     )

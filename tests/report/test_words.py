@@ -239,13 +239,15 @@ def test_what_is_not_near_equal_cost_is_said() -> None:
     """The reference has 4,123,392 MACs: 4,120,000 are 0.1 % less, 2,226,632 are 54 % of them."""
     near = planned("a (iso MACs)", "a", (1, 4_120_000), 0.39, 0.40, 0.39, iso_of="a")
     far = planned("b (iso MACs)", "b", (1, 2_226_632), 0.39, 0.41, 0.39, iso_of="b")
-    raw, equal = analyse(comparison("one-factor", REFERENCE, NEAR, near, far)).sections
+    compared = comparison("one-factor", REFERENCE, NEAR, near, far)
+    raw, equal = analyse(dataclasses.replace(compared, made_equal="macs")).sections
     assert not any("made equal" in line for line in raw.method)
     assert equal.method[0] == (
         "Not every cost could be made equal; as near as channels come: b (iso MACs) -46.0 %."
     )
-    alone = analyse(comparison("one-factor", REFERENCE, near)).sections[1]
-    assert not any("made equal" in line for line in alone.method)
+    alone = dataclasses.replace(comparison("one-factor", REFERENCE, near), made_equal="macs")
+    assert not any("made equal" in line for line in analyse(alone).sections[1].method)
+    assert not any("made equal" in line for line in analyse(compared).sections[1].method)
 
 
 def test_intervals_hold_over_the_variants_that_are_still_to_come() -> None:

@@ -39,7 +39,9 @@ def test_variants_of_another_cost_are_there_twice(tmp_path: Path) -> None:
         before = abs(measure(of.spec, SIZE).macs - target)
         assert abs(measure(planned.spec, SIZE).macs - target) < before
     # What no width brings nearer is said, and not trained twice.
-    kept = {planned.iso_of for planned in iso} | {note.partition(":")[0] for note in design.notes}
+    *far, same = design.notes
+    assert same == "nl=gelu: not rescaled, as it costs the reference's MACs"
+    kept = {planned.iso_of for planned in iso} | {note.partition(":")[0] for note in far}
     assert kept == {"exp=x2", "exp=off"}
 
 
@@ -96,7 +98,9 @@ def test_the_plan_and_the_manifest_say_it(tmp_path: Path, iso: str, unit: str) -
     plan = make_plan(loaded(tmp_path, body, head=SMALL), None)
     assert len(plan.runs) == 2 * 3  # two seeds: the baseline, the variant and its rescaled one
     assert len({run.digest for run in plan.runs}) == len(plan.runs)
-    planned = manifest_of(plan, plan.runs).variants
+    manifest = manifest_of(plan, plan.runs)
+    assert manifest.iso == iso
+    planned = manifest.variants
     assert [variant.iso_of for variant in planned] == [None, None, "exp=x2"]
     out = Screen(width=120, file=io.StringIO(), record=True)
     print_plan(plan, Store(tmp_path / "runs"), 1, out)
