@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Collection
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ from fuseablate.data import DATA_SETS
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
 from fuseablate.ops import OPS
-from fuseablate.plugins import Registry
+from fuseablate.recipes.load import shipped_recipes
 
-# The endings of the files, and the table whose shipped names are taken.
-NEW_FILES: dict[str, tuple[str, Registry[Any] | None]] = {
-    "op": (".py", OPS),
-    "dataset": (".py", DATA_SETS),
-    "recipe": (".toml", None),
-    "study": (".toml", None),
+# The endings of the files, and the names that are taken.
+NEW_FILES: dict[str, tuple[str, Callable[[], Collection[str]]]] = {
+    "op": (".py", lambda: OPS.shipped),
+    "dataset": (".py", lambda: DATA_SETS.shipped),
+    "recipe": (".toml", shipped_recipes),
+    "study": (".toml", tuple),
 }
 NEXT = {
     "op": "fuseablate show resnet20 --plugin {file} --set 1.op={name} --check",
@@ -42,13 +43,13 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and its test; neither where one of them is there."""
-    ending, table = NEW_FILES[args.kind]
+    ending, taken = NEW_FILES[args.kind]
     name: str = args.name
     if not (name.isidentifier() and name.isascii() and name == name.lower()):
         raise InputError(
             f"'{name}' is no name; use small letters, digits and _, as in my_{args.kind}"
         )
-    if table and name in table.shipped:
+    if name in taken():
         raise InputError(f"{args.kind} '{name}' ships with fuseablate; give yours another name")
     own = f"{name}{ending}"
     texts = {own: f"{args.kind}{ending}.txt", f"test_{name}.py": f"test_{args.kind}.py.txt"}
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
             )
     words = name.split("_")
     # A class's name, or a title.
-    title = "".join(map(str.capitalize, words)) if table else " ".join(words).capitalize()
+    title = "".join(map(str.capitalize, words)) if ending == ".py" else " ".join(words).capitalize()
     templates = resources.files("fuseablate.commands") / "templates"
     try:
         args.folder.mkdir(parents=True, exist_ok=True)

@@ -88,6 +88,7 @@ def test_the_example_op_and_what_new_writes_pass_their_tests(tmp_path: Path) -> 
     ("words", "said"),
     [
         (("op", "conv"), "op 'conv' ships with fuseablate; give yours another name"),
+        (("recipe", "quick"), "recipe 'quick' ships with fuseablate; give yours another name"),
         (
             ("study", "My-study"),
             "'My-study' is no name; use small letters, digits and _, as in my_study\n",
