@@ -16,7 +16,7 @@ from fuseablate.engines.workers import Workers
 from fuseablate.spec import Size, Spec
 
 EventKind: TypeAlias = Literal[
-    "started",  # a try begins; the text says after which epoch
+    "started",  # a try begins, anew or from a checkpoint
     "epoch",  # an epoch was trained and its checkpoint saved
     "finished",  # the record is in the store, with that status
     "failed",  # the same
@@ -75,6 +75,8 @@ class Event:
     curves: Mapping[str, Any] | None = None
     """Of an epoch: those of all epochs so far, as `vars(Curves)` in JSON."""
     text: str = ""
+    done: int = 0
+    """Of a try that begins: the epochs that were trained before."""
 
 
 class Engine(Protocol):

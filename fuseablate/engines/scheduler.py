@@ -187,12 +187,8 @@ class Scheduler:
     def _hear_of(self, task: Task, slot: Slot, message: Mapping[str, Any], text: str) -> None:
         match message["kind"]:
             case "started":
-                done, epochs = message["done"], message["epochs"]
-                task.reached(done)
-                start = (
-                    f"going on after epoch {done} of {epochs}" if done else counted(epochs, "epoch")
-                )
-                self._tries.tell("started", task, slot.name, start)
+                task.reached(message["done"])
+                self._tries.tell("started", task, slot.name, done=message["done"])
             case "epoch":
                 curves = message["curves"]
                 task.reached(len(curves["lr"]))

@@ -113,10 +113,12 @@ class Tries:
         task: Task,
         worker: str,
         text: str = "",
+        *,
         curves: Mapping[str, Any] | None = None,
+        done: int = 0,
     ) -> None:
         """Add an event of a job."""
-        self.events.append(Event(kind, task.job.key, worker, curves, text))
+        self.events.append(Event(kind, task.job.key, worker, curves, text, done))
 
     def told(self) -> list[Event]:
         """Return the events since the last call."""

@@ -100,7 +100,7 @@ class ParentProgress:
 
     def begin(self, title: str, epochs: int, done: int, images: int) -> None:
         """Tell that the run begins, or goes on."""
-        self.tell("started", done=done, epochs=epochs)
+        self.tell("started", done=done)
 
     def step(self, images: int, loss: float) -> None:
         pass  # the parent hears of whole epochs

@@ -144,7 +144,7 @@ class Driver:
         status = self.status_of(run)
         match event.kind:
             case "started":
-                status.state, status.worker = "running", event.worker
+                status.state, status.worker, status.epoch = "running", event.worker, event.done
             case "epoch":
                 self._epoch(run, status, event, work)
             case "finished" | "failed":

@@ -24,7 +24,7 @@ def train_job(
 ) -> None:
     spec = Spec.from_dict(job.spec)
     values = rising(spec, job.seed)
-    progress.tell("started", done=0, epochs=len(values))
+    progress.tell("started", done=0)
     for epochs in range(1, len(values) + 1):
         progress.tell("epoch", curves=vars(curves(values[:epochs])))
         time.sleep(SECONDS)

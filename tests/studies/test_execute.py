@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
 from fuseablate.commands.program import main
-from fuseablate.engines.base import Engine
+from fuseablate.engines.base import Engine, Event
 from fuseablate.engines.workers import Workers
 from fuseablate.errors import InputError
 from fuseablate.runs.manifest import Manifest
@@ -16,10 +17,12 @@ from fuseablate.runs.status import RunStatus, StudyStatus
 from fuseablate.runs.store import Store
 from fuseablate.spec.spec import Spec, to_toml
 from fuseablate.studies.execute import as_begun, execute
+from fuseablate.studies.fixed import run_design
 from fuseablate.studies.plan import make_plan
 from fuseablate.studies.screens.live import state_counts
+from fuseablate.studies.trials import open_storage
 from tests.helpers.image_folder import images
-from tests.helpers.instant_engine import InstantEngine, Quiet
+from tests.helpers.instant_engine import InstantEngine, Quiet, driver_of
 from tests.helpers.small_run import small_spec
 from tests.helpers.study_file import HEAD, factor, loaded
 
@@ -94,6 +97,27 @@ def test_a_study_runs_to_a_result(
     assert again == result
     said = "finished: all 4 runs are in the store, none is trained"
     assert (said in view.said) is (records == 4)
+
+
+class GoingOn(InstantEngine):
+    """Its runs have a checkpoint of three epochs; it is interrupted at the next one."""
+
+    def poll(self, timeout: float) -> list[Event]:
+        if not self._events:
+            raise KeyboardInterrupt
+        events, self._events = self._events, []
+        return [dataclasses.replace(event, done=3) for event in events]
+
+
+def test_a_run_that_goes_on_is_not_shown_at_its_beginning(tmp_path: Path) -> None:
+    design = 'design = "one-factor"\n' + factor("se", "off: 2.se=false")
+    plan = make_plan(loaded(tmp_path, design), None)
+    driver = driver_of(plan, tmp_path / "runs", GoingOn(lambda spec, seed: [], slots=2))
+    with pytest.raises(KeyboardInterrupt):
+        run_design(driver, plan, open_storage(None, driver.folder))
+    lines = driver.status.lines
+    assert [(line.state, line.epoch) for line in lines[:2]] == [("running", 3)] * 2
+    assert [line.epoch for line in lines[2:]] == [0, 0]
 
 
 def test_a_batch_larger_than_the_data_ends_the_plan(tmp_path: Path) -> None:
