@@ -63,6 +63,8 @@ def test_hopeless_first_seeds_are_pruned(tmp_path: Path, prune: str, objectives:
     again = search(plan, tmp_path, curve=falling)
     assert again.engine.trained == []
     assert again.status.count("pruned") == len(pruned)
+    shown = [run.variant for run in again.status.lines if run.variant.startswith("trial")]
+    assert list(dict.fromkeys(shown)) == [f"trial {number}" for number in range(30)]
 
 
 def test_a_trial_that_ends_after_its_first_seed_makes_no_claim(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ STATE_MARKS: dict[RunState, tuple[str, str]] = {
 
 def status_table(status: StudyStatus) -> Group:
     """Return a table with a row for each variant and a column for each seed, and their summary."""
-    seeds = list(dict.fromkeys(run.seed for run in status.lines))
+    seeds = sorted({run.seed for run in status.lines})
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Variant", overflow="fold", min_width=10)
     for seed in seeds:

@@ -99,9 +99,11 @@ class SearchWork:
         ended: list[PlannedRun] = []
         running: list[PlannedRun] = []
         for trial in earlier:
-            (ended if trial.state.is_finished() else running).extend(self._resumed(trial))
+            runs = self._resumed(trial)
+            (ended if trial.state.is_finished() else running).extend(runs)
+            for run in runs:  # shown in the order of the trials
+                driver.status_of(run)
         self._queue = deque([*ended, *running])
-        driver.expect(self._queue)
 
     def next(self) -> PlannedRun | None:
         """Return the next run of a trial, or the first one of a new trial."""
