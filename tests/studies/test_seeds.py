@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from dataclasses import replace
@@ -11,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from fuseablate.errors import InputError
+from fuseablate.io.terminal import Screen
 from fuseablate.report import of_study
 from fuseablate.runs.manifest import Manifest
 from fuseablate.runs.store import Store, run_digest
 from fuseablate.seeds import Looks, SeedPlan, unplanned
 from fuseablate.studies.manifest import manifest_of, seen_before
 from fuseablate.studies.plan import Plan, make_plan
-from fuseablate.studies.screens.plan import seeds_said
+from fuseablate.studies.screens.plan import print_plan, seeds_said
 from fuseablate.studies.study import load_study
 from tests.helpers.instant_engine import write_record
 from tests.helpers.paths import REPOSITORY
@@ -173,6 +175,25 @@ def test_what_a_dry_run_says_of_the_seeds(
 
 
 # Its identity.
+
+
+def test_a_dry_run_says_what_is_longer_than_the_baseline(tmp_path: Path) -> None:
+    levels = """design = "one-factor"
+[recipe]
+base = "quick"
+epochs = 4
+[[factors]]
+name = "length"
+levels = [
+    { name = "long", recipe = { epochs = 9 } },
+    { name = "short", recipe = { epochs = 2 } },
+    { name = "rate", recipe = { lr = 0.01 } },
+]
+"""
+    out = Screen(width=200, file=io.StringIO(), record=True)
+    print_plan(make_plan(loaded(tmp_path, levels), None), Store(tmp_path / "runs"), 1, out)
+    said = "4 epochs each by the baseline's recipe (quick epochs=4), 2 or 9 where a level says so; 8 to do"
+    assert said in out.export_text()
 
 
 def test_more_seeds_are_the_same_study(tmp_path: Path) -> None:

@@ -69,10 +69,12 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     times = [f"about {duration(seconds / workers)}" for seconds in spans if seconds is not None]
     if not times:
         times = ["unknown before the first run on these data"]
+    own = {variant.recipe.epochs for variant in design.variants} - {study.recipe.epochs}
+    lengths = f", {' or '.join(map(str, sorted(own)))} where a level says so" if own else ""
     out.print(
         f"{_span(len(due.runs), due)} runs of {plan.data.title}, "
         f"{counted(study.recipe.epochs, 'epoch')} each by the baseline's recipe "
-        f"({study.recipe.name}); {_span(len(todo), due)} to do"
+        f"({study.recipe.name}){lengths}; {_span(len(todo), due)} to do"
         f"{' with the tuning' if tuning else ''} on {counted(workers, 'worker')}: "
         f"{' to '.join(dict.fromkeys(times))}",
         soft_wrap=True,
