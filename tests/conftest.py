@@ -48,6 +48,10 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # what is left at a process's end is a leak to some libraries, which say so
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
     return partial(check_golden, update=request.config.getoption("--update-golden"))
