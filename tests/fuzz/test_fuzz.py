@@ -13,7 +13,7 @@ import pytest
 from tests.helpers.fuzz import kinds, torch_kinds
 from tests.helpers.fuzz.running import check
 
-CASES, USUAL = 1000, 150
+CASES, USUAL = 1000, 250
 assert torch_kinds  # adds its kinds to the others
 
 
