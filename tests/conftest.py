@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from tests.helpers.programs import Needs, needed_program
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # As the command line does it: those with two threads wait for busy cores all day otherwise.
 os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+# Hundreds of processes import the package; each would compile it anew where this is set.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # The workers of pytest-xdist are told the width of its terminal, which is not what is tested.
 os.environ.pop("COLUMNS", None)
 
@@ -31,6 +35,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail, and do not skip, where a program that a test starts is not installed",
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect the tests; what they import is looked through for garbage neither now nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # what is left at a process's end is a leak to some libraries, which say so
 
 
 @pytest.fixture

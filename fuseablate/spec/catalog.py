@@ -7,6 +7,7 @@ may have forms, which are edits with a name: `resnet18:cifar` is ResNet-18 in it
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -63,12 +64,21 @@ def _parts(text: str) -> tuple[str, str | None]:
 def _load(name: str, inside: tuple[Path, ...]) -> Spec:
     path = Path(name)
     if path.suffix != ".toml":
-        shipped = shipped_specs()
-        if name not in shipped:
-            raise unknown("spec", name, shipped).within("a spec is a name or a path to a .toml")
-        path = shipped[name]
-    elif inside and not path.is_absolute():
+        return _shipped(name, inside)
+    if inside and not path.is_absolute():
         path = inside[-1].parent / path
+    return _read(path, inside)
+
+
+@lru_cache(maxsize=256)  # of the package's own tables, which stay as they are
+def _shipped(name: str, inside: tuple[Path, ...]) -> Spec:
+    shipped = shipped_specs()
+    if name not in shipped:
+        raise unknown("spec", name, shipped).within("a spec is a name or a path to a .toml")
+    return _read(shipped[name], inside)
+
+
+def _read(path: Path, inside: tuple[Path, ...]) -> Spec:
     table = read_toml(path)
     if "plugins" in table:
         load_named(table.pop("plugins"), path)

@@ -162,23 +162,6 @@ def test_python_m_gives_the_exit_code() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
-    program = (
-        "import sys; from fuseablate.commands import main; "
-        "sys.exit(main(['show', 'fusenet', '--json']))"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    err = process.stderr.read()
-    process.stderr.close()
-    assert process.wait() == 0
-    assert err == b""
-
-
 def test_threads_do_not_spin_for_long_unless_the_user_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

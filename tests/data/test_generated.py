@@ -123,7 +123,7 @@ def test_no_two_factors_tell_the_same_among_20_classes() -> None:
 
 @pytest.fixture(scope="module")
 def hundred() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    return generate(100, 32, 40, "train", 0)
+    return generate(100, 32, 20, "train", 0)
 
 
 def test_colour(hundred: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> None:
@@ -194,8 +194,8 @@ def spectra(images: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 @pytest.fixture(scope="module")
 def textures() -> dict[str, NDArray[np.uint8]]:
-    """Return 60 discs of each texture, 64 pixels a side."""
-    images, labels = generate(100, 64, 15, "train", 0)
+    """Return 32 discs of each texture, 64 pixels a side."""
+    images, labels = generate(100, 64, 8, "train", 0)
     return {
         texture: images[
             np.isin(labels, [i for i, n in enumerate(NAMES) if n[:2] == ("disc", texture)])
@@ -251,7 +251,7 @@ def test_a_flip_keeps_the_texture(textures: dict[str, NDArray[np.uint8]]) -> Non
         return np.asarray(middle / np.linalg.norm(middle, axis=1, keepdims=True))
 
     means = np.stack([features(images).mean(axis=0) for images in textures.values()])
-    unseen, labels = generate(100, 64, 6, "test", 0)
+    unseen, labels = generate(100, 64, 3, "test", 0)
     discs = np.array([NAMES[label][0] == "disc" for label in labels])
     expected = [list(textures).index(NAMES[label][1]) for label in labels[discs]]
     for images in (unseen[discs], unseen[discs][:, :, ::-1]):
@@ -267,8 +267,8 @@ def test_raw_pixels_do_not_give_the_class_away(
 ) -> None:
     """The nearest class mean is above chance (1 %), since colour shows, but not by much."""
     images, _ = hundred
-    means = images.reshape(100, 40, -1).mean(axis=1)
-    unseen, truth = generate(100, 32, 10, "test", 0)
+    means = images.reshape(100, 20, -1).mean(axis=1)
+    unseen, truth = generate(100, 32, 5, "test", 0)
     pixels = unseen.reshape(len(unseen), -1).astype(float)
     nearest = ((means**2).sum(axis=1) - 2 * pixels @ means.T).argmin(axis=1)
     assert 0.02 < (nearest == truth).mean() < 0.18

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 from pathlib import Path
 
 from fuseablate.runs.record import Curves, Failure, Record, Score, TestScore, pack_bits
 from fuseablate.runs.store import Store
 from fuseablate.spec.catalog import load_spec
+from fuseablate.spec.spec import Spec
+
+
+@cache
+def _edited(*edits: str) -> Spec:
+    return load_spec("fusenet").edit(*edits)
 
 
 def record(seed: int, top1: float, *edits: str, **changes: object) -> Record:
     """Return a run of the baseline with edits, which its test top-1 tells from others."""
-    spec = load_spec("fusenet").edit(*edits)
+    spec = _edited(*edits)
     base = Record(
         digest=f"{seed:x}{len(spec.label):02x}" * 20,
         status="finished",

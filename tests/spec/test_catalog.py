@@ -20,7 +20,7 @@ from fuseablate.spec.spec import Spec, to_toml
 SIZE = (32, 32)
 MOST_MACS = 50_000_000
 EXAMPLES = 30
-SHARDS, USUAL = 10, 2  # so that several processes share the work, most of it in the slow tests
+SHARDS, USUAL = 10, 1  # so that several processes share the work, most of it in the slow tests
 
 
 def small_form(name: str) -> Spec:

@@ -91,7 +91,7 @@ class Killer:
 @pytest.mark.parametrize(
     ("kills", "levels", "epochs"),
     [
-        pytest.param(4, 1, 12, id="4-runs"),
+        pytest.param(3, 1, 12, id="4-runs"),
         pytest.param(24, 5, 24, id="12-runs", marks=pytest.mark.slow),
     ],
 )

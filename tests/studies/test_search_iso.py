@@ -49,11 +49,11 @@ def ran(folder: Path, table: str, space: str = SPACE, stop_after: int | None = N
 
 
 def every_width(ended: Ended, trial: FrozenTrial) -> list[int]:
-    """The MACs of a trial's network at each width from x0.5 to x2."""
+    """The MACs of a trial's network at each width from x0.75 to x1.25."""
     edits = trial.user_attrs["edits"].split()
     sampled = [edit for edit in edits if not edit.startswith("scale.")]
     spec = ended.plan.design.reference.spec
-    texts = [f"scale.width=x{factor / 500}" for factor in range(250, 1001) if factor != 500]
+    texts = [f"scale.width=x{factor / 500}" for factor in range(375, 626) if factor != 500]
     return [measure(spec.edit_sampled(*sampled, text), (16, 16)).macs for text in texts]
 
 
