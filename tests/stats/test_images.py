@@ -80,7 +80,7 @@ def test_an_interval_of_both_holds_where_networks_and_images_are_drawn(
     good they are, alone and with their seed; and in each image's luck.
     """
     rng = np.random.default_rng(3)
-    images, repeats = 300, 320
+    images, repeats = 300, 800
     levels = np.linspace(0, 0.3, variants)
     hard, own, network, seed = 1.5, 0.9, 0.03, 0.05
     spread = math.sqrt(1 + hard**2 + own**2 + network**2 + seed**2)
