@@ -46,6 +46,11 @@ def test_lines_are_dealt_out_to_rows_that_have_a_link() -> None:
     # 3x1: 6 lines of 4 + 2 pixels: 30 lines in 8 batches, 6 pixels in 2; every second one is kept.
     column = Conv(5, 5, (3, 1), (2, 2), (1, 0), groups=5)
     assert cycles(column, (5, 4, 6), SMALL) == 8 * (3 + 3) * 2 // 2
+    # Stride 3 over 75 lines of 228 + 2 pixels, in 25 batches and 33 parts: whole numbers, which
+    # no rounding of a third may add a cycle to.
+    odd = SystolicArray(rows=3, columns=7, broadcast=True)
+    third = Conv(15, 15, (1, 3), (3, 3), (0, 1), groups=15)
+    assert cycles(third, (15, 5, 228), odd) == 25 * (7 + 3) * 33 // 3
     # Without links a product for each channel: 24 outputs, 3 weights, 1 filter.
     unlinked = SMALL.replace(broadcast=False)
     assert cycles(conv, (5, 4, 6), unlinked) == 5 * 6 * (3 + 4)
