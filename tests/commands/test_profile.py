@@ -28,6 +28,8 @@ def test_a_rows_share_of_the_limit_by_hand() -> None:
     few = Profile([timed], MACHINE)
     assert draw_roofline(spec, few, ".svg").count(b"<text") > 5
     assert draw_roofline(spec, few, ".png").startswith(b"\x89PNG")
+    free = TimedRow(spec.infer((32, 32))[13], images=2, forward=0.001, backward=0.001)  # a pool
+    assert b"GMAC/s" in draw_roofline(spec, Profile([free], MACHINE), ".svg")
 
 
 def test_a_profile_and_what_it_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

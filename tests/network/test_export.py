@@ -135,7 +135,7 @@ class Determinant(nn.Module):
 
 
 def test_an_operator_that_onnx_does_not_have() -> None:
-    with pytest.raises(InputError, match="^torch cannot write the network as ONNX: .*slogdet"):
+    with pytest.raises(InputError, match=r"^torch cannot write the network as ONNX: .*slogdet"):
         onnx_file(Determinant(), (8, 8), {})
 
 
