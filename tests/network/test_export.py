@@ -131,7 +131,8 @@ class Determinant(nn.Module):
     """A network of an operator that ONNX does not have."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.slogdet(x)[1]
+        logarithms: torch.Tensor = torch.linalg.slogdet(x)[1]
+        return logarithms
 
 
 def test_an_operator_that_onnx_does_not_have() -> None:
