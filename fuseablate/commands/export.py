@@ -65,8 +65,9 @@ def run(args: argparse.Namespace) -> int:
         network = build(spec, seed=args.seed or 0, size=size)
         about, what = {"seed": args.seed or 0}, f"seed {args.seed or 0}, untrained"
 
-    from fuseablate.network.onnx_file import onnx_file
+    from fuseablate.network.onnx_file import check_exportable, onnx_file
 
+    check_exportable(spec, size)
     about |= {"spec": spec.name, "edits": spec.edits, "network": spec.digest(size)}
     content, difference = onnx_file(network, size, about)
     write_output(args.onnx, "--onnx", content)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Collection
 from importlib import resources
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,12 @@ def run(args: argparse.Namespace) -> int:
         )
     if name in taken():
         raise InputError(f"{args.kind} '{name}' ships with fuseablate; give yours another name")
+    words = name.split("_")
+    # A class's name, or a title.
+    title = "".join(map(str.capitalize, words)) if ending == ".py" else " ".join(words).capitalize()
+    # Its file would stand before the module of that name where it is run or tested.
+    if ending == ".py" and (iskeyword(title) or name in (*sys.stdlib_module_names, "torch")):
+        raise InputError(f"'{name}' is a name of Python's own; use another, as in my_{name}")
     own = f"{name}{ending}"
     texts = {own: f"{args.kind}{ending}.txt", f"test_{name}.py": f"test_{args.kind}.py.txt"}
     for file in texts:
@@ -58,9 +66,6 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(
                 f"{args.folder / file}: is there already; remove it, or take another name"
             )
-    words = name.split("_")
-    # A class's name, or a title.
-    title = "".join(map(str.capitalize, words)) if ending == ".py" else " ".join(words).capitalize()
     templates = resources.files("fuseablate.commands") / "templates"
     try:
         args.folder.mkdir(parents=True, exist_ok=True)

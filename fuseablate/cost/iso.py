@@ -81,7 +81,8 @@ def check_width_is_free(texts: Iterable[str], cost: str) -> None:
 def nearness(spec: Spec, what: str, target: float, size: Size | None = None) -> str:
     """Return one line that says how near a rescaled spec comes to the cost that it should have."""
     cost = _cost(spec, what, size)
-    off = "equal" if cost == target else f"off by {100 * (cost / target - 1):+.2f} %"
+    by = f"off by {100 * (cost / target - 1):+.2f} %" if target else "not equal"
+    off = "equal" if cost == target else by
     if abs(cost - target) > 0.01 * target:
         off += f", as near as channels on the divisor {spec.divisor} come"
     kind = cost_kind(what)

@@ -25,17 +25,17 @@ def load_hardware(name: str | Path, kind: type[MachineType]) -> MachineType:
 
     `kind` is what the cost needs to know of it. Raise `InputError` where the file is of another.
     """
-    path = Path(name)
+    path, needed = Path(name), get_args(kind.model_fields["kind"].annotation)[0]
     if path.suffix != ".toml":
         shipped = shipped_hardware()
         if str(name) not in shipped:
-            raise unknown("hardware", name, shipped).within(
+            fitting = [one for one, file in shipped.items() if read_toml(file)["kind"] == needed]
+            raise unknown("hardware", name, fitting).within(
                 "hardware is a name or a path to a .toml"
             )
         path = shipped[str(name)]
     table = read_toml(path)
     try:
-        needed = get_args(kind.model_fields["kind"].annotation)[0]
         if (given := table.get("kind", needed)) != needed:
             raise InputError(f'kind = "{given}": must be "{needed}"')
         return checked(kind, table)

@@ -13,7 +13,6 @@ the array. A kind of layer that is neither is refused.
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -91,8 +90,8 @@ class SystolicArray(Schema):
 
         Each line is a row of the array; with a stride only so many of them are filtered.
         """
-        batches = math.ceil(count / self.rows) / stride
-        return math.ceil(batches * (self.columns + kernel) * math.ceil(length / self.columns))
+        batches, parts = -(-count // self.rows), -(-length // self.columns)
+        return -(-batches * (self.columns + kernel) * parts // stride)
 
 
 def cycles(layer: Layer, shape: Shape, array: SystolicArray) -> int:

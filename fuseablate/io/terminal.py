@@ -151,7 +151,7 @@ def fitted(
 def short(number: float) -> str:
     """Return a count with three digits and a unit: 3.28M, 464, 5.1k."""
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= limit:
+        if number >= 0.9995 * limit:  # what rounds to 1000k is 1.00M
             value = number / limit
             digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
             return f"{value:.{digits}f}{unit}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import warnings
 from collections.abc import Mapping
 from importlib import import_module
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from fuseablate.errors import InputError
-from fuseablate.spec import IMAGE_CHANNELS, Size
+from fuseablate.layers import GlobalPool, walk
+from fuseablate.spec import IMAGE_CHANNELS, Size, Spec
 
 OPSET = 17
 ONNX_TOLERANCE = 1e-4  # of the largest logit
@@ -29,6 +31,19 @@ def require(*modules: str) -> None:
             raise InputError(
                 f"export needs {name}, which is not installed: pip install 'fuseablate[export]'"
             ) from None
+
+
+def check_exportable(spec: Spec, size: Size) -> None:
+    """Raise an `InputError` where ONNX has no such pooling: to what does not divide the map."""
+    for row in spec.infer(size):
+        for step in walk(row.layer, row.in_shape):
+            sides, wanted = step.before[1:], step.after[1:]
+            if isinstance(step.layer, GlobalPool) and any(map(operator.mod, sides, wanted)):
+                maps = ("x".join(map(str, pair)) for pair in (sides, wanted))
+                raise InputError(
+                    f"row {row.row.id}: ONNX has no pooling of a {' map to '.join(maps)}; use an "
+                    "input whose map there has multiples of these sides"
+                )
 
 
 def onnx_file(network: nn.Module, size: Size, about: Mapping[str, Any]) -> tuple[bytes, float]:
@@ -61,16 +76,20 @@ def _exported(network: nn.Module, size: Size) -> bytes:
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         # The newer exporter needs onnxscript; this one is said to go some day, and works.
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network,
-            (images(2, size),),
-            str(Path(folder) / "net.onnx"),
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["images"],
-            output_names=["logits"],
-            dynamic_axes=free,
-        )
+        try:
+            torch.onnx.export(
+                network,
+                (images(2, size),),
+                str(Path(folder) / "net.onnx"),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["images"],
+                output_names=["logits"],
+                dynamic_axes=free,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:  # of a plug-in's module
+            said = str(error).partition("\n")[0]
+            raise InputError(f"torch cannot write the network as ONNX: {said}") from None
         return (Path(folder) / "net.onnx").read_bytes()
 
 

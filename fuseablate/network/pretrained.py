@@ -159,6 +159,8 @@ def brought_over(published: Published, state: Mapping[str, Tensor], spec: Spec) 
     expected: Any = theirs(image)
     if not expected.isfinite().all():
         raise InputError(f"{what}: with this state dict its logits are not finite")
+    if not expected.any():
+        raise InputError(f"{what}: with this state dict its logits are all 0, and tell nothing")
     difference = (ours(image) - expected).abs().max() / expected.abs().max()
     if not difference <= AGREEMENT:
         raise InputError(

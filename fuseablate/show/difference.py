@@ -51,7 +51,7 @@ def difference_table(difference: Difference, kinds: Sequence[CostKind], wide: bo
     for name in ("Row", "Op"):
         table.add_column(name, no_wrap=True)
     table.add_column("A → B", overflow="fold")
-    for title in (kind.title for kind in kinds):
+    for title in (kind.heading for kind in kinds):
         for head in (f"{title} A", f"{title} B", "") if wide else (title,):
             table.add_column(head, justify="right", no_wrap=True)
     for row in difference.rows:

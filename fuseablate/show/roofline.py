@@ -92,7 +92,7 @@ def draw_roofline(spec: Spec, profile: Profile, kind: str) -> bytes:
         axes = figure.subplots()
         across = [row.macs / row.bytes for row in rows]
         ridge = machine.gmacs / machine.gigabytes
-        ends = [min(*across, ridge) / 2, ridge, max(*across, ridge) * 2]
+        ends = [min([*across, ridge]) / 2, ridge, max([*across, ridge]) * 2]
         roof = [min(x * machine.gigabytes, machine.gmacs) for x in ends]
         axes.plot(ends, roof, color="black", lw=1.2)
         axes.text(ends[2], machine.gmacs, f"{machine.gmacs:,.0f} GMAC/s", ha="right", va="bottom")

@@ -130,12 +130,16 @@ def _print_counts(census: Census, limits: Costs, out: Console) -> None:
     rows.append(("Give a network", _share(census.networks, census.seen)))
     rows.append(("Distinct tables", f"{len(census.costs):,}"))
     if limits:
-        budget = " and ".join(cost_kind(name).exact(limit) for name, limit in limits.items())
+        budget = " and ".join(_limit(cost_kind(name), limit) for name, limit in limits.items())
         rows.append(("Within budget", f"{_share(census.within, len(census.costs))}: {budget}"))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     for row in rows:
         table.add_row(*row)
     out.print(table)
+
+
+def _limit(kind: CostKind, limit: float) -> str:
+    return kind.exact(limit) if kind.word == kind.unit else f"{kind.word} {kind.exact(limit)}"
 
 
 def _share(part: int, whole: int) -> str:
@@ -151,7 +155,8 @@ def _print_histogram(
     left, right = max(map(len, labels)), len(f"{most:,}")
     room = min(100, out.width - left - right - 4)
     of = f" of the distinct tables, median {kind.short(statistics.median(values))}"
-    out.print(Text.assemble((kind.unit, "bold"), of))
+    what = kind.word if kind.unit in kind.word else f"{kind.word} ({kind.unit})"
+    out.print(Text.assemble((what, "bold"), of))
     for place, (bin, label) in enumerate(zip(bins, labels, strict=True)):
         over = limit is not None and bin.high > limit
         # A bin that holds anything shows at least a mark.
@@ -184,12 +189,12 @@ def _print_tables(
             texts = {}
             for kind in kinds:
                 value = table.costs[kind.name]
-                texts[kind.title] = kind.short(value)
-                texts[f"change of {kind.title}"] = change(value, base[kind.name])
+                texts[kind.heading] = kind.short(value)
+                texts[f"change of {kind.heading}"] = change(value, base[kind.name])
             edits = Text(" ".join(table_edits(spec, table)) or "-")
             made.add_row(*(texts[name] for name in some), edits)
         return made
 
-    columns = [name for kind in kinds for name in (kind.title, f"change of {kind.title}")]
-    made, _ = fitted(make, columns, [f"change of {kind.title}" for kind in reversed(kinds)], out)
+    columns = [name for kind in kinds for name in (kind.heading, f"change of {kind.heading}")]
+    made, _ = fitted(make, columns, [f"change of {kind.heading}" for kind in reversed(kinds)], out)
     out.print(made)

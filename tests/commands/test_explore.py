@@ -286,6 +286,14 @@ def test_progress_without_a_terminal_is_lines(
             ("--budget", "params=9k"),
             ["MACs of the distinct tables, median 46.9k", "params of the distinct tables, "],
         ),
+        (
+            ("--budget", "traffic=1M", "--budget", "inference_memory=1M"),
+            [
+                "MACs of the distinct tables, median 46.9k",
+                "traffic (MB) of the distinct tables, median 0.",
+                "inference memory (MB) of the distinct tables, median 0.",
+            ],
+        ),
     ],
 )
 def test_the_spread_of_macs_is_drawn_and_of_what_the_budget_limits(
@@ -293,7 +301,9 @@ def test_the_spread_of_macs_is_drawn_and_of_what_the_budget_limits(
 ) -> None:
     """The middle two of the eight have the MACs of the table, 47,168, and 512 less."""
     assert explore(tmp_path, SMALL, *budget) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if "of the distinct" in line]
+    out = capsys.readouterr().out
+    assert ("traffic 1.00 MB and inference memory 1.00 MB" in out) == (len(drawn) == 3)
+    lines = [line for line in out.splitlines() if "of the distinct" in line]
     assert len(lines) == len(drawn)
     assert all(line.startswith(said) for line, said in zip(lines, drawn, strict=True))
 

@@ -19,6 +19,9 @@ from fuseablate.layers import Cost
     [
         ("macs", 4_123_392, "4,123,392", "4.12M MACs", "MACs", "MACs"),
         ("params", 3_284_608, "3,284,608", "3.28M params", "Params", "Params"),
+        ("params", 999_499, "999,499", "999k params", "Params", "Params"),
+        ("params", 999_500, "999,500", "1.00M params", "Params", "Params"),
+        ("params", 999, "999", "999 params", "Params", "Params"),
         ("latency", 1.234, "1.23", "1.23 ms", "Latency (ms)", "Latency (ms an image)"),
         ("bytes", 13_212_928, "13.21", "13.21 MB", "Size (MB)", "Size (MB)"),
     ],
@@ -65,6 +68,8 @@ def test_bytes_moved_and_what_follows_from_them_by_hand() -> None:
     both = layers.Concat(layers.named(a=layers.Act("relu"), b=layers.Act("relu")))
     assert traffic(both, shape) == 4 * (4 * 32 + 2 * 64)
     assert traffic(layers.Sum(both.children), shape) == 4 * (4 * 32 + 3 * 32)
+    three = layers.Sum((*both.children, ("c", layers.Act("relu"))))  # two additions, one by one
+    assert traffic(three, shape) == 4 * (6 * 32 + 2 * 3 * 32)
     gate = layers.Gate(layers.named(pool=layers.GlobalPool()))  # 32 to 2; 32 and 2 to 32
     assert traffic(gate, shape) == 4 * (32 + 2 + 32 + 2 + 32)
     head = layers.AuxHead(layers.named(conv=CONV), weight=0.3)
@@ -95,6 +100,8 @@ def test_a_cost_is_taken_on_what_stands_behind_the_at(tmp_path: Path) -> None:
     assert mine.total(rows) > 2 * cost_kind("cycles").total(rows)
     assert cost_kind("array_time").total(rows) == cost_kind("cycles").total(rows)  # ns at 1 GHz
     path.write_text("rows = 64\ncolumns = 64\nbroadcast = true\nclock_mhz = 250\n")
+    again = cost_kind(f"cycles@{path}").total(rows)  # the file is another one by now
+    assert again == cost_kind("cycles").total(rows)
     slow = cost_kind(f"array_time@{path}").total(rows)
     assert slow == pytest.approx(4 * cost_kind("cycles").total(rows))
     one, two = (cost_kind(f"training_memory@{n}").total(rows) for n in (8, 16))
@@ -103,6 +110,7 @@ def test_a_cost_is_taken_on_what_stands_behind_the_at(tmp_path: Path) -> None:
     assert cost_kind("training_memory").total(rows) > two
     for name, said in (
         ("cycle", "did you mean 'cycles'"),
+        ("cycles@array", r"unknown hardware 'array' \(choices: systolic64\)$"),
         ("macs@3", "the same on all machines"),
         ("cycles@a100", 'kind = "processor": must be "systolic"'),
         ("training_memory@0", "'0' is not a number of images, such as 128$"),

@@ -118,6 +118,30 @@ def test_no_factor_comes_nearer(edits: tuple[str, ...], what: str, first: int, l
     assert len(text.partition(".")[2]) <= 4
 
 
+def test_the_staircase_also_steps_down() -> None:
+    """At x1.3 there are 32 channels and 40 inside; at x1.5 40 and 40, and no expansion."""
+    rows = [
+        {"op": "conv", "kernel": 3, "out": 24},
+        {"op": "mbconv", "kernel": 7, "exp": 28, "out": 24, "se": False, "nl": "relu",
+         "expand": "wider"},
+        {"op": "pool"},
+        {"op": "conv", "kernel": 1, "out": "classes"},
+    ]  # fmt: skip
+    spec = Spec.from_dict({"name": "tiny", "input": 8, "classes": 2, "rows": rows})
+
+    def macs(channels: int, inside: int) -> int:
+        expand = channels * inside if channels != inside else 0
+        return 64 * (27 * channels + expand + 49 * inside + inside * channels) + 2 * channels
+
+    assert measure(spec).macs == macs(24, 28)
+    assert macs(40, 40) < macs(32, 40)
+    assert measure(rescaled(spec, "macs", macs(32, 40))).macs == macs(32, 40)
+    # A budget comes before nearness: the nearest below is 32 and 32, without an expansion.
+    limits = {"params": measure(spec.edit("scale.width=x1.2")).params}
+    narrow = rescaled(spec, "macs", macs(32, 40), limits=limits)
+    assert measure(narrow).macs == macs(32, 32) < macs(32, 40)
+
+
 def test_without_se_at_the_macs_of_the_table() -> None:
     """The issue's bound: within 1 % at the resolution of training."""
     fitted = rescaled(BASE.edit("all.se=false"), "macs", 4_123_392, SMALL)
@@ -144,6 +168,9 @@ def test_a_network_without_channels_to_scale() -> None:
     rows = [{"op": "pool"}, {"op": "conv", "kernel": 1, "out": "classes"}]
     spec = Spec.from_dict({"name": "tiny", "input": 8, "classes": 10, "rows": rows})
     assert rescaled(spec, "macs", 1_000_000) is spec
+    # 3 channels to 10, on 1x1; no width brings that to nothing.
+    line = "rescaled to 30 MACs of 0: not equal, as near as channels on the divisor 8 come"
+    assert nearness(spec, "macs", 0) == line
 
 
 # --- `cost --iso` ---

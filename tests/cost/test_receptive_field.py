@@ -16,7 +16,18 @@ from fuseablate.cost.receptive_field import (
     receptive_fields,
     unmet,
 )
-from fuseablate.layers import Conv, Flatten, GlobalPool, Pool, Residual, Shift, named, seq
+from fuseablate.layers import (
+    Conv,
+    Flatten,
+    GlobalPool,
+    Pad,
+    Pool,
+    Residual,
+    Shift,
+    ZeroPadShortcut,
+    named,
+    seq,
+)
 
 
 def extent(field: ReceptiveField) -> list[float]:
@@ -42,6 +53,15 @@ def test_a_pair_of_lines_sees_a_cross_and_its_frame_is_both() -> None:
     assert field_after(Pool("max", (2, 2), (2, 2)), down, (2, 8, 8)).step == (2, 2)
 
 
+def test_padding_and_a_shortcut_that_skips_pixels() -> None:
+    # Position 0 behind two zeros is the image's -2; 3x3 behind it reads on to 0.
+    padded = field_after(Pad(2), ReceptiveField(), (2, 9, 9))
+    assert padded.down == padded.across == Axis(-2, -2, 1)
+    assert field_after(Conv(2, 2, (3, 3)), padded, (2, 13, 13)).down == Axis(-2, 0, 1)
+    cut = field_after(ZeroPadShortcut(2, 4, 3), ReceptiveField(), (2, 9, 9))
+    assert cut.down == cut.across == Axis(0, 0, 3)
+
+
 def test_on_a_map_of_one_pixel_only_the_middle_of_a_kernel_works() -> None:
     conv = Conv(4, 8, (3, 3), padding=(1, 1))
     assert unmet(conv, (4, 1, 1)) == (8 * 4 * 8, 8 * 4 * 8)
@@ -51,6 +71,8 @@ def test_on_a_map_of_one_pixel_only_the_middle_of_a_kernel_works() -> None:
     assert unmet(strided, (4, 2, 2)) == ((9 - 4) * 32, (9 - 4) * 32)
     # 5x5 over 2x1: down, taps 1 to 3 of five meet a pixel; across the middle one.
     assert unmet(Conv(4, 8, (5, 5), padding=(2, 2)), (4, 2, 1)).params == (25 - 3) * 32
+    # 3x3 over 1x5: the middle row of three meets pixels, at each of five positions.
+    assert unmet(conv, (4, 1, 5)) == (6 * 32, 6 * 32 * 5)
 
 
 @pytest.mark.parametrize(

@@ -40,15 +40,20 @@ def test_a_depthwise_convolution_is_a_product_for_each_channel() -> None:
 
 
 def test_lines_are_dealt_out_to_rows_that_have_a_link() -> None:
-    # 1x3 over 5 channels of 4 lines, 6 + 2 pixels each: 20 lines in 5 batches, 8 pixels in 3.
+    # 1x3 over 5 channels of 4 lines, 5 + 2 pixels each: 20 lines in 5 batches, 7 pixels in 3.
     conv = Conv(5, 5, (1, 3), padding=(0, 1), groups=5)
-    assert cycles(conv, (5, 4, 6), SMALL) == 5 * (3 + 3) * 3
-    # 3x1: 6 lines of 4 + 2 pixels: 30 lines in 8 batches, 6 pixels in 2; every second one is kept.
+    assert cycles(conv, (5, 4, 5), SMALL) == 5 * (3 + 3) * 3
+    # 3x1: 6 lines of 5 + 2 pixels: 30 lines in 8 batches, 7 pixels in 3; every second one is kept.
     column = Conv(5, 5, (3, 1), (2, 2), (1, 0), groups=5)
-    assert cycles(column, (5, 4, 6), SMALL) == 8 * (3 + 3) * 2 // 2
-    # Without links a product for each channel: 24 outputs, 3 weights, 1 filter.
+    assert cycles(column, (5, 5, 6), SMALL) == 8 * (3 + 3) * 3 // 2
+    # Stride 3 over 75 lines of 228 + 2 pixels, in 25 batches and 33 parts: whole numbers, which
+    # no rounding of a third may add a cycle to.
+    odd = SystolicArray(rows=3, columns=7, broadcast=True)
+    third = Conv(15, 15, (1, 3), (3, 3), (0, 1), groups=15)
+    assert cycles(third, (15, 5, 228), odd) == 25 * (7 + 3) * 33 // 3
+    # Without links a product for each channel: 20 outputs, 3 weights, 1 filter.
     unlinked = SMALL.replace(broadcast=False)
-    assert cycles(conv, (5, 4, 6), unlinked) == 5 * 6 * (3 + 4)
+    assert cycles(conv, (5, 4, 5), unlinked) == 5 * 5 * (3 + 4)
 
 
 def test_a_tree_costs_what_its_parts_do_and_their_shapes_follow() -> None:
@@ -96,8 +101,8 @@ def test_every_layer_of_the_algebra_has_its_mapping() -> None:
     assert [cycles(layer, (3, 8, 8), SMALL) for layer in FREE] == [0] * len(FREE)
     assert [cycles(layer, (3, 8, 8), SMALL) for layer, _ in MADE] == [cost for _, cost in MADE]
     assert cycles(Linear(5, 7), (5,), SMALL) == 3 * 5 + 7  # three tiles: 1x3, 1x3, 1x1
-    # 5 places x 3 by 3 x 1, in two tiles of 4x1 and 1x1.
-    assert cycles(layers.ChannelConv(3), (5,), SMALL) == 2 * (3 - 1) + 5 + 2
+    # 6 places x 5 by 5 x 1, in two tiles of 4x1 and 2x1.
+    assert cycles(layers.ChannelConv(5), (6,), SMALL) == (5 + 4 + 1 - 1) + (5 + 2 + 1 - 1)
 
 
 # FuSeConv's table of speed-ups over the same network with KxK depthwise filters, 64 x 64 array,

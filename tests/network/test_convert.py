@@ -113,8 +113,11 @@ def test_one_line_for_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixtu
     saved(torchvision.models.resnet18(), Path(state))
     number = str(tmp_path / "number.pt")
     torch.save({"fc.bias": torch.tensor(1.0)}, number)
+    zeros = str(tmp_path / "zeros.pt")
+    torch.save({name: 0 * tensor for name, tensor in torch.load(state).items()}, zeros)
     for words, message in [
         (["torchvision:resnet18", "--state", number], "it ends in a single number"),
+        (["torchvision:resnet18", "--state", zeros], "with this state dict its logits are all 0"),
         (["torchvison:resnet18"], "'torchvison:resnet18' names no library's network, as t"),
         (["torchvision:resnet19"], "unknown network of torchvision 'resnet19'; did you mean 're"),
         (["timm:resnet18s"], "unknown network of timm 'resnet18s'; did you mean 'resnet18"),

@@ -17,6 +17,7 @@ from fuseablate.commands.program import main
 from fuseablate.network.onnx_file import onnx_file
 from fuseablate.runs import Failure, Record
 from fuseablate.runs.weights import trained_network
+from fuseablate.spec import to_toml
 from tests.helpers.records import plain_record, put
 from tests.helpers.small_run import small_spec, train_small
 
@@ -107,6 +108,36 @@ def test_a_trained_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     capsys.readouterr()
     assert main([*words, "--seed", "1"]) == 2
     assert "a run is trained: it takes no --set and no --seed\n" in capsys.readouterr().err
+
+
+def test_a_pooling_that_onnx_does_not_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"op": "pool", "size": 3}, {"op": "conv", "kernel": 3, "padding": 0, "out": "classes"}]
+    spec = Spec.from_dict({"name": "tiny", "input": [6, 9], "classes": 2, "rows": rows})
+    path = tmp_path / "tiny.toml"
+    path.write_text(to_toml(spec), encoding="utf-8")
+    words = ["export", str(path), "--onnx", str(tmp_path / "net.onnx")]
+    assert main(words) == 0  # each of 3x3 numbers is the mean of 2x3
+    assert_equal(tmp_path / "net.onnx", build(spec), (6, 9))
+    capsys.readouterr()
+    assert main([*words, "--input", "6x8"]) == 2
+    said = capsys.readouterr()
+    assert "row 1: ONNX has no pooling of a 6x8 map to 3x3; use an input whose map" in said.err
+    assert said.out == ""
+
+
+class Determinant(nn.Module):
+    """A network of an operator that ONNX does not have."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logarithms: torch.Tensor = torch.linalg.slogdet(x)[1]
+        return logarithms
+
+
+def test_an_operator_that_onnx_does_not_have() -> None:
+    with pytest.raises(InputError, match=r"^torch cannot write the network as ONNX: .*slogdet"):
+        onnx_file(Determinant(), (8, 8), {})
 
 
 class Fickle(nn.Module):

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from fuseablate import build, load_spec
 from fuseablate.layers import Seq
 from fuseablate.network.builder import PRIMITIVE_MODULES, to_module
+from fuseablate.network.modules import StandardisedConv2d
 from fuseablate.network.stacking import stacked
 from fuseablate.spec.spec import Spec
 
@@ -184,3 +185,13 @@ def test_every_primitive_of_the_layers_has_a_module() -> None:
     assert Seq in made
     for kind in layers.ACTIVATIONS:
         assert to_module(layers.Act(kind))(torch.zeros(2, 3, 4, 4)).shape == (2, 3, 4, 4)
+
+
+def test_standardised_kernels_by_hand() -> None:
+    """Two kernels around 1, the one a thousandth away, the other ten: 1 / sqrt(1 + 0.01), and 1."""
+    signs = torch.tensor([1.0, -1.0, -1.0, 1.0]).view(1, 1, 2, 2).double()
+    conv = StandardisedConv2d(1, 2, 2, bias=False).double()
+    conv.weight.data = torch.cat([1 + 0.001 * signs, 1 + 10 * signs])
+    spread = conv(signs).flatten() / 4
+    assert spread.tolist() == pytest.approx([1.01**-0.5, 1.0], rel=1e-6)
+    assert conv(torch.ones(1, 1, 2, 2).double()).abs().max() < 1e-9  # each has the mean 0

@@ -88,6 +88,9 @@ def test_the_example_op_and_what_new_writes_pass_their_tests(tmp_path: Path) -> 
     ("words", "said"),
     [
         (("op", "conv"), "op 'conv' ships with fuseablate; give yours another name"),
+        (("op", "none"), "'none' is a name of Python's own; use another, as in my_none"),
+        (("dataset", "random"), "'random' is a name of Python's own"),
+        (("op", "torch"), "'torch' is a name of Python's own"),
         (("recipe", "quick"), "recipe 'quick' ships with fuseablate; give yours another name"),
         (
             ("study", "My-study"),
