@@ -119,8 +119,10 @@ def cost_kind(name: str) -> CostKind:
     Raise `InputError` where there is no such cost, or what stands behind the @ is not for it.
     """
     try:
-        file = Path(name.partition(AT)[2]).stat()
+        file = Path(name.partition(AT)[2]).stat() if name.endswith(".toml") else None
     except (OSError, ValueError):  # no file
+        file = None
+    if file is None:
         return _cost_kind(name)
     return _cost_kind(name, file.st_dev, file.st_ino, file.st_mtime_ns, file.st_size)
 
