@@ -180,7 +180,7 @@ def print_costs(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) 
             reached.append(f"{before.name}: {nearness(fit, iso, target, size)}")
 
     def make(some: Sequence[str], tight: int) -> Table:
-        table = named_table("Spec", 1 if tight else 2, least=None)
+        table = named_table("Spec", tight, least=None)
         for name in some:
             table.add_column(heads.get(name, name), justify="right", no_wrap=True)
         for name, style, row in rows:

@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(names, indent=2))
         return 0
-    table = named_table("Variant", 2)
+    table = named_table("Variant")
     for name in SCORES:
         table.add_column(name, justify="right", no_wrap=True)
     for name, of_variant in names.items():

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
-from rich.table import Table
 
 from fuseablate.commands.arguments import add_quiet, add_runs, run_store, whole_number
 from fuseablate.commands.completion import complete_names
@@ -17,7 +16,7 @@ from fuseablate.errors import InputError
 from fuseablate.io.escaping import masked, plain
 from fuseablate.io.lock import is_held
 from fuseablate.io.reading import holders
-from fuseablate.io.terminal import console, duration
+from fuseablate.io.terminal import bare_table, console, duration
 from fuseablate.runs import JOURNAL, STATUS, Store, StudyStatus, held, listed_studies
 
 if TYPE_CHECKING:
@@ -230,7 +229,7 @@ def list_studies(args: argparse.Namespace) -> int:
     from fuseablate.studies.screens.live import runs_of
 
     store = run_store(args.runs)
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = bare_table()
     for name in ("Study", "Title", "State", "Runs"):
         table.add_column(name, overflow="fold")
     folders = started_studies(store)
