@@ -107,7 +107,7 @@ def add(commands: Any) -> None:
 
 def start_study(args: argparse.Namespace) -> int:
     """Run a study to its end and print its report; 1 where a run has no result."""
-    from fuseablate.engines import Asked, chosen_engine, gpu_numbers
+    from fuseablate.engines import ENGINES, Asked, gpu_numbers
     from fuseablate.studies import load_study
     from fuseablate.tracking import resolve_mode
 
@@ -118,7 +118,7 @@ def start_study(args: argparse.Namespace) -> int:
         except InputError as error:
             raise error.within(f"--epochs {args.epochs}") from None
     try:
-        engine = chosen_engine(args.engine)
+        engine = ENGINES.named(args.engine)
     except InputError as error:
         raise error.within("--engine") from None
     asked: dict[str, Any] = {

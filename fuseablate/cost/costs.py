@@ -120,9 +120,7 @@ def cost_kind(name: str) -> CostKind:
     Raise `InputError` where there is no such cost, or what stands behind the @ is not for it.
     """
     base, at, option = name.partition(AT)
-    if base not in COSTS:
-        raise unknown("cost", base, COSTS)
-    kind = COSTS[base]
+    kind = COSTS.named(base)
     if not at:
         return kind
     if kind.read is None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from fuseablate.errors import InputError, unknown
+from fuseablate.errors import InputError
 from fuseablate.io.checked import Schema
 from fuseablate.io.escaping import toml
 from fuseablate.recipes.parts import (
@@ -55,9 +55,7 @@ class Augmentation(Schema):
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
-        if self.name not in AUGMENTATIONS:
-            raise unknown("augmentation", self.name, AUGMENTATIONS)
-        check_options(self.name, AUGMENTATIONS[self.name], self.options)
+        check_options(self.name, AUGMENTATIONS.named(self.name), self.options)
         return self
 
 
@@ -171,13 +169,12 @@ class Recipe(Schema):
 
     def _optimizer_fits(self) -> None:
         name = self.optimizer
-        if name not in OPTIMIZER_CLASSES:
-            raise unknown("optimizer", name, OPTIMIZER_CLASSES)
+        factory = OPTIMIZER_CLASSES.named(name)
         for key in self.optimizer_options:
             if key in OPTIMIZERS.get(name, {}):
                 raise ValueError(f"optimizer_options.{key}: is a key of the recipe; write {key}")
-        check_options(name, OPTIMIZER_CLASSES[name], self.optimizer_options)
-        if self.weight_decay and not takes_weight_decay(OPTIMIZER_CLASSES[name]):
+        check_options(name, factory, self.optimizer_options)
+        if self.weight_decay and not takes_weight_decay(factory):
             raise ValueError(f"weight_decay = {self.weight_decay}: {name} takes none; use 0")
 
     def check_images(self, count: int, title: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from fuseablate.cost import limited
-from fuseablate.data import check_val, data_set
+from fuseablate.data import DATA_SETS, check_val
 from fuseablate.errors import InputError
 from fuseablate.io.checked import Schema
 from fuseablate.runs import MATTERS
@@ -83,7 +83,7 @@ class DataSource(Schema):
         if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
             return table
         own = {key: value for key, value in table.items() if key not in ("name", "val")}
-        data_set(table["name"]).filled(own)
+        DATA_SETS.named(table["name"]).filled(own)
         check_val(table.get("val"))
         return {"name": table["name"], "arguments": own, "val": table.get("val")}
 
@@ -95,13 +95,13 @@ class DataSource(Schema):
     @property
     def image_size(self) -> Size:
         """The size (H, W) of the images."""
-        size = data_set(self.name).filled(self.arguments)["size"]
+        size = DATA_SETS.named(self.name).filled(self.arguments)["size"]
         return (size, size)
 
     @property
     def known_classes(self) -> int | None:
         """How many classes the data have; None for a folder, whose files say it."""
-        dataset = data_set(self.name)
+        dataset = DATA_SETS.named(self.name)
         return dataset.filled(self.arguments).get("classes", dataset.classes)
 
 
