@@ -143,6 +143,14 @@ def run_store(root: Path | None) -> Store:
     return Store(root) if root else Store.default()
 
 
+def confirmed(question: str) -> bool:
+    """Ask, and return whether the answer is yes; no answer is a no."""
+    try:
+        return input(plain(f"{question} [y/N] ")).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
 def loaded_data(args: argparse.Namespace, size: Size, val: int | None = None) -> Data:
     """Return the data of `--data`; images that have no size of their own get the network's."""
     needs_size = DATA_SETS.named(args.data).arguments["size"].default is None

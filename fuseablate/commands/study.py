@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
 
-from fuseablate.commands.arguments import add_quiet, add_runs, run_store, whole_number
+from fuseablate.commands.arguments import add_quiet, add_runs, confirmed, run_store, whole_number
 from fuseablate.commands.completion import complete_names
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import masked, plain
@@ -254,15 +254,10 @@ def remove_study(args: argparse.Namespace) -> int:
     """Remove a study's folder, asked for by name and confirmed; the runs stay."""
     store = run_store(args.runs)
     folder = find_study(store, args.name)
-    if not args.yes:
-        question = f"remove {folder} (Optuna's journal, W&B files)? Its runs stay. [y/N] "
-        try:
-            answer = input(plain(question))
-        except EOFError:
-            answer = ""
-        if answer.strip().lower() not in ("y", "yes"):
-            print("nothing removed")
-            return 1
+    question = f"remove {folder} (Optuna's journal, W&B files)? Its runs stay."
+    if not args.yes and not confirmed(question):
+        print("nothing removed")
+        return 1
     with held(folder, folder.name):
         shutil.rmtree(folder)
     print(plain(f"removed {folder}; its runs are still in {store.root}"))
