@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from fuseablate.errors import InputError
-from fuseablate.io.checked import Schema
+from fuseablate.io.checked import Schema, under
 from fuseablate.io.escaping import toml
 from fuseablate.recipes.parts import (
     AUGMENTATIONS,
@@ -81,16 +81,11 @@ class Teacher(Schema):
     """The share of the comparison in the loss; the rest is the labels'."""
 
 
-def _by_run(given: object) -> object:
-    return {"run": given} if isinstance(given, str) else given
-
-
-def _by_name(given: object) -> object:
-    return {"name": given} if isinstance(given, str) else given
-
-
 _Augmentation = Annotated[
-    Augmentation, BeforeValidator(_by_name, json_schema_input_type=str | Augmentation)
+    Augmentation, BeforeValidator(under("name", str), json_schema_input_type=str | Augmentation)
+]
+_Teacher = Annotated[
+    Teacher, BeforeValidator(under("run", str), json_schema_input_type=str | Teacher)
 ]
 
 
@@ -136,9 +131,7 @@ class Recipe(Schema):
     published."""
     augment: Annotated[tuple[_Augmentation, ...], Field(strict=False)] = ()
     """Behind the crop and the flip, in this order, image by image."""
-    teacher: (
-        Annotated[Teacher, BeforeValidator(_by_run, json_schema_input_type=str | Teacher)] | None
-    ) = None
+    teacher: _Teacher | None = None
     """A run to learn from: its id, or a table with temperature and weight, too."""
     clip_norm: Positive | None = None
     """The norm to which larger gradients are clipped."""

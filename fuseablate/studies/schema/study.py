@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from fuseablate.cost import limited
 from fuseablate.data import DATA_SETS, check_val
 from fuseablate.errors import InputError
-from fuseablate.io.checked import Schema
+from fuseablate.io.checked import Schema, under
 from fuseablate.runs import MATTERS
 from fuseablate.space import Name, Text, Texts
 from fuseablate.spec import Edit, Size
@@ -105,10 +105,6 @@ class DataSource(Schema):
         return dataset.filled(self.arguments).get("classes", dataset.classes)
 
 
-def _named_or_table(key: str) -> BeforeValidator:
-    return BeforeValidator(lambda given: {key: given} if isinstance(given, str) else given)
-
-
 class StudyFile(Schema):
     """The keys of a study file."""
 
@@ -119,11 +115,11 @@ class StudyFile(Schema):
     spec: Text = "fusenet"
     """The baseline's table: a shipped one by name (`fuseablate list`), or the path of a .toml, from
     the study's folder."""
-    data: Annotated[DataSource, _named_or_table("name")]
+    data: Annotated[DataSource, BeforeValidator(under("name", str))]
     """A data set by name, or a table of its name and what it takes, such as
     `{ name = "generated", classes = 10, train_images = 32 }`, whose `train_images` and
     `test_images` are numbers for each class."""
-    recipe: Annotated[Mapping[str, Any], _named_or_table("base")] = {"base": "standard"}
+    recipe: Annotated[Mapping[str, Any], BeforeValidator(under("base", str))] = {"base": "standard"}
     """A recipe by name or path, or a table: `base` and what it changes of that, such as
     `{ base = "standard", epochs = 20 }`."""
     seeds: Seeding
