@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from fuseablate.cost import SUMMARY, CostKind, cost_kinds
 from fuseablate.io.terminal import bare_table, change, fits, size_text
-from fuseablate.show.lines import COLUMN_FIELDS
+from fuseablate.show.lines import COLUMN_FIELDS, value_text
 from fuseablate.show.table import WIDE
 from fuseablate.spec import Change, Difference, InferredRow, RowDifference
 
@@ -98,7 +97,7 @@ def _text(value: Any) -> str:
         return "-"
     if isinstance(value, tuple):
         return "x".join(map(str, value))
-    return value if isinstance(value, str) else json.dumps(value)
+    return value_text(value)
 
 
 def cost_texts(sides: Sides, kinds: Sequence[CostKind], wide: bool) -> list[str]:

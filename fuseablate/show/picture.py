@@ -22,7 +22,7 @@ from fuseablate.layers import (
 )
 from fuseablate.ops.pool import PoolRow, WindowPool
 from fuseablate.ops.shared import GATE_TITLES
-from fuseablate.show.blocks import COMPUTES, Graph, draw, flat
+from fuseablate.show.blocks import COMPUTES, Graph, draw, flat, small_line
 from fuseablate.show.lines import NORMS, TableLine
 from fuseablate.spec import Spec
 
@@ -166,9 +166,3 @@ def _blocks(lines: Sequence[TableLine]) -> list[str]:
         head = [f"subgraph cluster_block{number} {{", 'style="rounded"; color="#b8c2cc";']
         clusters.append("\n".join([*head, f"label=<{title}>;", "margin=12;", *graph.lines, "}"]))
     return clusters
-
-
-def small_line(text: str) -> str:
-    """Return a smaller line below a title, or nothing."""
-    below = f'<br/><font point-size="9" color="#555555">{html(text)}</font>'
-    return below if text else ""
