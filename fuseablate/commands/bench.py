@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
         print(
             json.dumps(
                 {
-                    "spec": f"{spec.name} {spec.label}".strip(),
+                    "spec": spec.called,
                     "data": data.title,
                     "batch_size": args.batch_size,
                     "steps": args.steps,
@@ -148,8 +148,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     out = console()
     out.print(
-        f"{spec.name} {spec.label}".strip() + f" on {data.title}, batch {args.batch_size}, "
-        f"{device}, {threads} CPU threads, {args.turns} turns of {args.steps} steps each"
+        f"{spec.called} on {data.title}, batch {args.batch_size}, {device}, {threads} CPU "
+        f"threads, {args.turns} turns of {args.steps} steps each"
     )
     table = bare_table()
     table.add_column("Images/s")

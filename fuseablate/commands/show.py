@@ -132,10 +132,9 @@ def check(spec: Spec, size: Size, out: Console) -> int:
         out.print(Text.assemble(("differs", "red"), f" {difference}"), soft_wrap=True)
     if differences:
         return 1
-    name = f"{spec.name} {spec.label}".strip()
     verified = (
-        f" {name} at {size[0]}x{size[1]}: the built network, traced with fvcore, has the shape, "
-        f"params and MACs of each of the {len(spec.rows)} rows"
+        f" {spec.called} at {size[0]}x{size[1]}: the built network, traced with fvcore, has the "
+        f"shape, params and MACs of each of the {len(spec.rows)} rows"
     )
     out.print(Text.assemble(("verified", "green"), verified), soft_wrap=True)
     return 0

@@ -59,8 +59,7 @@ def to_svg(spec: Spec, lines: Sequence[TableLine]) -> bytes:
 def to_dot(spec: Spec, lines: Sequence[TableLine]) -> str:
     """Return the picture in Graphviz's language."""
     total = Cost.total(line.cost for line in lines)
-    name = f"{spec.name} {spec.label}".strip()
-    title = f"<b>{html(name)}</b><br/>{summary(total)}"
+    title = f"<b>{html(spec.called)}</b><br/>{summary(total)}"
     if any(contains(line.last.layer, Sum) for line in lines):
         title += small_line("dashed: a shortcut that changes the shape")
     overview = ["subgraph cluster_rows {", "peripheries=0;", f"label=<{title}>;"]

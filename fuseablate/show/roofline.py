@@ -109,11 +109,12 @@ def draw_roofline(spec: Spec, profile: Profile, kind: str) -> bytes:
         axes.set_yscale("log")
         axes.set_xlabel("MACs for each byte moved")
         axes.set_ylabel("GMAC/s, forward")
-        title = f"{spec.name} {spec.label}".strip()
         axes.set_title(
-            f"{title}: rows by id, as large as their share of the time", loc="left", fontsize=8,
+            f"{spec.called}: rows by id, as large as their share of the time",
+            loc="left",
+            fontsize=8,
             parse_math=False,
-        )  # fmt: skip
+        )
         out = io.BytesIO()
         undated = {"Date": None} if kind == ".svg" else {"Software": None}
         figure.savefig(out, format=kind[1:], metadata=undated, dpi=200)
