@@ -100,8 +100,8 @@ def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
                 value = trial.cost(kind.name)
                 cells[heads[kind.name]] = "-" if value is None else kind.short(value)
             number = f"{trial.number}{'*' if trial.finalist else ''}"
-            what = " ".join(filter(None, (trial.edits, trial.recipe))) or "-"
-            table.add_row(number, *(cells[column] for column in names), Text(what))
+            what = Text(trial.changes or "-")
+            table.add_row(number, *(cells[column] for column in names), what)
         return table
 
     columns = ("Val top-1", "Seeds", *heads.values())
