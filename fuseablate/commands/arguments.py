@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from fuseablate.cost import COSTS, SUMMARY, read_costs
-from fuseablate.data import DATA_SETS, data_set, load_data
+from fuseablate.data import DATA_SETS, load_data
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
 from fuseablate.spec import Size, Spec, load_spec, parse_size
@@ -143,9 +143,17 @@ def run_store(root: Path | None) -> Store:
     return Store(root) if root else Store.default()
 
 
+def confirmed(question: str) -> bool:
+    """Ask, and return whether the answer is yes; no answer is a no."""
+    try:
+        return input(plain(f"{question} [y/N] ")).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
 def loaded_data(args: argparse.Namespace, size: Size, val: int | None = None) -> Data:
     """Return the data of `--data`; images that have no size of their own get the network's."""
-    needs_size = data_set(args.data).arguments["size"].default is None
+    needs_size = DATA_SETS.named(args.data).arguments["size"].default is None
     return load_data(args.data, args.data_root, val=val, size=size[0] if needs_size else None)
 
 

@@ -11,8 +11,6 @@ from contextlib import redirect_stdout
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from fuseablate.commands.arguments import (
     add_data,
     add_edits,
@@ -24,7 +22,7 @@ from fuseablate.commands.arguments import (
 from fuseablate.commands.completion import complete_names
 from fuseablate.errors import InputError
 from fuseablate.io.cores import usable_cores
-from fuseablate.io.terminal import console
+from fuseablate.io.terminal import bare_table, console
 
 if TYPE_CHECKING:
     import torch
@@ -132,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
         print(
             json.dumps(
                 {
-                    "spec": f"{spec.name} {spec.label}".strip(),
+                    "spec": spec.called,
                     "data": data.title,
                     "batch_size": args.batch_size,
                     "steps": args.steps,
@@ -150,10 +148,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     out = console()
     out.print(
-        f"{spec.name} {spec.label}".strip() + f" on {data.title}, batch {args.batch_size}, "
-        f"{device}, {threads} CPU threads, {args.turns} turns of {args.steps} steps each"
+        f"{spec.called} on {data.title}, batch {args.batch_size}, {device}, {threads} CPU "
+        f"threads, {args.turns} turns of {args.steps} steps each"
     )
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = bare_table()
     table.add_column("Images/s")
     for name in ("min", "median", "max", "times plain", "min", "max", "runs/hour"):
         table.add_column(name, justify="right")

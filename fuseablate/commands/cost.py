@@ -121,12 +121,11 @@ def check_all(specs: list[Spec], args: argparse.Namespace) -> int:
     failed = 0
     for spec in specs:
         differences = verify(spec, args.input)
-        name = f"{spec.name} {spec.label}".strip()
         for difference in differences:
-            said = Text.assemble(("differs", "red"), f" {name}: {difference}")
+            said = Text.assemble(("differs", "red"), f" {spec.called}: {difference}")
             console(stderr=True).print(said, soft_wrap=True)
         if not differences:
-            said = Text.assemble(("verified", "green"), f" {name}: equal to fvcore's trace")
+            said = Text.assemble(("verified", "green"), f" {spec.called}: equal to fvcore's trace")
             console(stderr=True).print(said)
         failed |= bool(differences)
     return failed
@@ -180,7 +179,7 @@ def print_costs(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) 
             reached.append(f"{before.name}: {nearness(fit, iso, target, size)}")
 
     def make(some: Sequence[str], tight: int) -> Table:
-        table = named_table("Spec", 1 if tight else 2, least=None)
+        table = named_table("Spec", tight, least=None)
         for name in some:
             table.add_column(heads.get(name, name), justify="right", no_wrap=True)
         for name, style, row in rows:
@@ -199,8 +198,7 @@ def print_costs(specs: list[Spec], plain: list[Spec], args: argparse.Namespace) 
     for spec in specs if args.fits is not None else ():
         batch, most = largest_batch(spec, args.fits, size), f"{args.fits / 1e6:,.0f} MB"
         of = f"of up to {counted(batch, 'image')}" if batch else "of one image takes more, and none"
-        name = f"{spec.name} {spec.label}".strip()
-        out.print(f"{name}: a training step {of} takes at most {most}", soft_wrap=True)
+        out.print(f"{spec.called}: a training step {of} takes at most {most}", soft_wrap=True)
 
 
 def values_of(spec: Spec, size: Size | None, kinds: Sequence[CostKind]) -> list[float]:

@@ -72,9 +72,9 @@ def run(args: argparse.Namespace) -> int:
     content, difference = onnx_file(network, size, about)
     write_output(args.onnx, "--onnx", content)
     console().print(
-        f"{args.onnx}: {spec.name} {spec.label}".rstrip() + f" ({what}), images "
-        f"Nx3x{size[0]}x{size[1]} to logits Nx{spec.classes}; onnxruntime equals torch to "
-        f"{difference:.0e} of the largest logit",
+        f"{args.onnx}: {spec.called} ({what}), images Nx3x{size[0]}x{size[1]} to "
+        f"logits Nx{spec.classes}; onnxruntime equals torch to {difference:.0e} "
+        "of the largest logit",
         soft_wrap=True,
     )
     return 0

@@ -15,7 +15,7 @@ from rich.table import Table
 from fuseablate.commands.arguments import add_columns
 from fuseablate.cost import SUMMARY, cost_kinds, spec_costs
 from fuseablate.errors import unknown
-from fuseablate.io.terminal import console
+from fuseablate.io.terminal import bare_table, console
 from fuseablate.spec import Spec, load_spec, plain_size, shipped_specs
 
 LEAST_SOURCE = 12  # characters of a source that still say something
@@ -110,7 +110,7 @@ def print_entries(entries: list[ListedSpec], out: Console, *, full: bool) -> Non
 
 def entry_table(entries: list[ListedSpec], room: int = 0, *, full: bool = False) -> Table:
     """Return the table; the source takes what room the numbers leave, if any."""
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table = bare_table(tight=1)
     table.add_column("Name", no_wrap=True)
     kinds = cost_kinds(entries[0].costs)
     for name in ("Rows", *(kind.heading for kind in kinds), "Input", "Classes"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from fuseablate.commands.arguments import add_runs, argument, run_store
 from fuseablate.cost import COSTS, cost_kind
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
-from fuseablate.io.terminal import Screen, console
+from fuseablate.io.terminal import console
 from fuseablate.report import (
     COLUMN_NAMES,
     METRICS,
@@ -22,7 +21,7 @@ from fuseablate.report import (
     read_sort,
 )
 from fuseablate.report.files import WRITERS
-from fuseablate.report.report import FILE_WIDTH, PICTURES
+from fuseablate.report.report import PICTURES, file_screen
 from fuseablate.report.screen import print_report
 from fuseablate.report.stored import comparisons_of, manifests
 from fuseablate.runs import check_output, write_output
@@ -173,10 +172,8 @@ def show_report(report: Report, args: argparse.Namespace) -> None:
             )
         )
     if args.svg:
-        screen = Screen(record=True, width=FILE_WIDTH, file=io.StringIO(), force_terminal=True)
-        print_report(report, screen)
-        title = " ".join(("fuseablate report", *args.what))
-        write_output(args.svg, "--svg", screen.export_svg(title=plain(title)))
+        title = plain(" ".join(("fuseablate report", *args.what)))
+        write_output(args.svg, "--svg", file_screen(report).export_svg(title=title))
     if args.output:
         write_output(args.output, "--output", report.text())
 

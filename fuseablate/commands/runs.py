@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fuseablate.commands.arguments import add_runs, run_store, whole_number
+from fuseablate.commands.arguments import add_runs, confirmed, run_store, whole_number
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import plain
 from fuseablate.io.terminal import console, counted
@@ -147,26 +147,16 @@ def remove_runs(args: argparse.Namespace) -> int:
         print("nothing to remove")
         return 1 if held else 0
     size = sum(run.bytes for run in runs)
-    if not args.yes and not _confirmed(runs, size, store):
+    ended = sum(run.status in ENDED for run in runs)
+    names = ", ".join(run.id for run in runs[:5]) + (", ..." if len(runs) > 5 else "")
+    what = f"{counted(len(runs), 'run')} ({names}; {ended} of them ended; {size:,} bytes)"
+    if not args.yes and not confirmed(f"remove {what} from {store.root}?"):
         print("nothing removed")
         return 1
     for run in runs:
         _remove(run, store)
     print(plain(f"removed {counted(len(runs), 'run')} ({size:,} bytes)"))
     return 1 if held else 0
-
-
-def _confirmed(runs: list[ListedRun], size: int, store: Store) -> bool:
-    ended = sum(run.status in ENDED for run in runs)
-    names = ", ".join(run.id for run in runs[:5]) + (", ..." if len(runs) > 5 else "")
-    question = (
-        f"remove {counted(len(runs), 'run')} ({names}; {ended} of them ended; {size:,} bytes) from "
-        f"{store.root}? [y/N] "
-    )
-    try:
-        return input(plain(question)).strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
 
 
 def _remove(run: ListedRun, store: Store) -> None:

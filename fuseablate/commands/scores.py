@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fuseablate.commands.arguments import add_runs, run_store, whole_number
-from fuseablate.data import data_set, load_data
+from fuseablate.data import DATA_SETS, load_data
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console, named_table
 from fuseablate.report import of_study
@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     records = [variant.runs[0] for variant in variants]
     identity = records[0].data
     known = {**identity["content"], "size": identity["image_size"][0]}
-    arguments = {key: known[key] for key in data_set(identity["name"]).arguments if key in known}
+    taken = DATA_SETS.named(identity["name"]).arguments
+    arguments = {key: known[key] for key in taken if key in known}
     data = load_data(
         identity["name"],
         args.data_root,
@@ -100,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(names, indent=2))
         return 0
-    table = named_table("Variant", 2)
+    table = named_table("Variant")
     for name in SCORES:
         table.add_column(name, justify="right", no_wrap=True)
     for name, of_variant in names.items():

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from fuseablate.commands.arguments import (
@@ -23,7 +22,7 @@ from fuseablate.commands.arguments import (
 from fuseablate.commands.completion import complete_names
 from fuseablate.cost import SUMMARY, cost_kinds, receptive_fields
 from fuseablate.errors import InputError
-from fuseablate.io.terminal import console
+from fuseablate.io.terminal import bare_table, console
 from fuseablate.runs import check_output, write_output
 from fuseablate.show import (
     TableLine,
@@ -133,10 +132,9 @@ def check(spec: Spec, size: Size, out: Console) -> int:
         out.print(Text.assemble(("differs", "red"), f" {difference}"), soft_wrap=True)
     if differences:
         return 1
-    name = f"{spec.name} {spec.label}".strip()
     verified = (
-        f" {name} at {size[0]}x{size[1]}: the built network, traced with fvcore, has the shape, "
-        f"params and MACs of each of the {len(spec.rows)} rows"
+        f" {spec.called} at {size[0]}x{size[1]}: the built network, traced with fvcore, has the "
+        f"shape, params and MACs of each of the {len(spec.rows)} rows"
     )
     out.print(Text.assemble(("verified", "green"), verified), soft_wrap=True)
     return 0
@@ -167,7 +165,7 @@ def spec_data(
 
 def print_why(spec: Spec, out: Console) -> None:
     """Print for each choice whether the source says it or it was inferred."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = bare_table()
     for name in ("Choice", "From", "Why"):
         table.add_column(name, no_wrap=name != "Why")
     for why in spec.why:

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
-from rich.table import Table
 
-from fuseablate.commands.arguments import add_quiet, add_runs, run_store, whole_number
+from fuseablate.commands.arguments import add_quiet, add_runs, confirmed, run_store, whole_number
 from fuseablate.commands.completion import complete_names
 from fuseablate.errors import InputError
 from fuseablate.io.escaping import masked, plain
 from fuseablate.io.lock import is_held
 from fuseablate.io.reading import holders
-from fuseablate.io.terminal import console, duration
+from fuseablate.io.terminal import bare_table, console, duration
 from fuseablate.runs import JOURNAL, STATUS, Store, StudyStatus, held, listed_studies
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def add(commands: Any) -> None:
 
 def start_study(args: argparse.Namespace) -> int:
     """Run a study to its end and print its report; 1 where a run has no result."""
-    from fuseablate.engines import Asked, chosen_engine, gpu_numbers
+    from fuseablate.engines import ENGINES, Asked, gpu_numbers
     from fuseablate.studies import load_study
     from fuseablate.tracking import resolve_mode
 
@@ -119,7 +118,7 @@ def start_study(args: argparse.Namespace) -> int:
         except InputError as error:
             raise error.within(f"--epochs {args.epochs}") from None
     try:
-        engine = chosen_engine(args.engine)
+        engine = ENGINES.named(args.engine)
     except InputError as error:
         raise error.within("--engine") from None
     asked: dict[str, Any] = {
@@ -230,7 +229,7 @@ def list_studies(args: argparse.Namespace) -> int:
     from fuseablate.studies.screens.live import runs_of
 
     store = run_store(args.runs)
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = bare_table()
     for name in ("Study", "Title", "State", "Runs"):
         table.add_column(name, overflow="fold")
     folders = started_studies(store)
@@ -255,15 +254,10 @@ def remove_study(args: argparse.Namespace) -> int:
     """Remove a study's folder, asked for by name and confirmed; the runs stay."""
     store = run_store(args.runs)
     folder = find_study(store, args.name)
-    if not args.yes:
-        question = f"remove {folder} (Optuna's journal, W&B files)? Its runs stay. [y/N] "
-        try:
-            answer = input(plain(question))
-        except EOFError:
-            answer = ""
-        if answer.strip().lower() not in ("y", "yes"):
-            print("nothing removed")
-            return 1
+    question = f"remove {folder} (Optuna's journal, W&B files)? Its runs stay."
+    if not args.yes and not confirmed(question):
+        print("nothing removed")
+        return 1
     with held(folder, folder.name):
         shutil.rmtree(folder)
     print(plain(f"removed {folder}; its runs are still in {store.root}"))

@@ -48,7 +48,7 @@ _ROWS: tuple[CostKind, ...] = (
         source="numbers that convolutions and linear layers put out (Radosavovic et al., 2020)",
     ),
     CostKind(
-        name="bytes", title="Size", unit="MB", per=1e6, decimals=2, small="bytes",
+        name="bytes", title="Size", unit="MB", per=1e6, decimals=2,
         count=lambda part, _: part.cost.bytes,
         source="weights and buffers as saved in float32",
     ),
@@ -59,25 +59,25 @@ _ROWS: tuple[CostKind, ...] = (
         source="FuSeConv's model of a systolic array (Selvam et al., DATE 2021)",
     ),
     CostKind(
-        name="array_time", title="Array time", unit="µs", per=1e3, decimals=2, small="ns",
+        name="array_time", title="Array time", unit="µs", per=1e3, decimals=2,
         option="systolic64", read=lambda text: load_hardware(text, SystolicArray),
         count=lambda part, array: 1e3 * cycles(part.layer, part.in_shape, array) / array.clock_mhz,
         source="cycles at the array's clock",
     ),
     CostKind(
         name="inference_memory", title="Inference memory", unit="MB", per=1e6, decimals=2,
-        small="bytes", sums=False, option="1", read=_images,
+        sums=False, option="1", read=_images,
         count=lambda part, batch: inference_peak(part.layer, part.in_shape, batch).total,
         source="peak of weights, images and maps that are alive together, in float32",
     ),
     CostKind(
         name="training_memory", title="Training memory", unit="MB", per=1e6, decimals=1,
-        small="bytes", sums=False, option="128", read=_images,
+        sums=False, option="128", read=_images,
         count=lambda part, batch: training_peak(part.layer, part.in_shape, batch).total,
         source="peak of a training step in float32, SGD with momentum",
     ),
     CostKind(
-        name="traffic", title="Traffic", unit="MB", per=1e6, decimals=2, small="bytes",
+        name="traffic", title="Traffic", unit="MB", per=1e6, decimals=2,
         count=lambda part, _: traffic(part.layer, part.in_shape),
         source="bytes that layers read and write in float32, nothing fused or cached",
     ),
@@ -87,13 +87,13 @@ _ROWS: tuple[CostKind, ...] = (
         source="MACs for each byte of traffic",
     ),
     CostKind(
-        name="roofline", title="Roofline", unit="µs", per=1e3, decimals=2, small="ns",
+        name="roofline", title="Roofline", unit="µs", per=1e3, decimals=2,
         option="a100", read=lambda text: load_hardware(text, Processor),
         count=lambda part, processor: roofline(part.layer, part.in_shape, processor),
         source="each layer at the processor's rate or the memory's (Williams et al., CACM 2009)",
     ),
     CostKind(
-        name="energy", title="Energy", unit="mJ", per=1e9, decimals=3, small="pJ",
+        name="energy", title="Energy", unit="mJ", per=1e9, decimals=3,
         option="horowitz45", read=lambda text: load_hardware(text, EnergyTable),
         count=lambda part, table: energy(part.layer, part.in_shape, table),
         source="MACs and traffic by Horowitz's table (ISSCC 2014): 45 nm, float32, DRAM",
@@ -131,9 +131,7 @@ def cost_kind(name: str) -> CostKind:
 def _cost_kind(name: str, *file: int) -> CostKind:
     """`file`: what differs where a machine's own file does, which is then read anew."""
     base, at, option = name.partition(AT)
-    if base not in COSTS:
-        raise unknown("cost", base, COSTS)
-    kind = COSTS[base]
+    kind = COSTS.named(base)
     if not at:
         return kind
     if kind.read is None:

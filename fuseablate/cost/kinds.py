@@ -42,7 +42,7 @@ class CostKind:
     source: str
     """How it is computed, and where that comes from."""
     count: Callable[[Costed, Any], float] | None = None
-    """Computes it, in `small` units; None of what is measured on a machine."""
+    """Computes it, in `per` parts of the unit; None of what is measured on a machine."""
     sums: bool = True
     """Whether a network's is the sum of its rows'."""
     option: str = ""
@@ -55,8 +55,6 @@ class CostKind:
     """The label of a plot's axis, where that is not the heading."""
     per: float = 1
     """How many of the number make one of the unit."""
-    small: str = ""
-    """What one of the number is, where that is not the unit: a budget in MB counts bytes."""
     decimals: int = 0
     """Of a number of the unit."""
 

@@ -52,9 +52,10 @@ def through(run: Pass, layer: Layer, x: Tensor, apart: bool = True) -> Tensor:
 
     It is the first of several, or follows a matrix product, which returns a view.
     """
-    forward = _FORWARD.get(type(layer))
+    if isinstance(layer, Act):
+        return _act(run, layer, x, apart)
     # A primitive of a plug-in is taken to write a new map, and to need its input backwards.
-    return forward(run, layer, x, apart) if forward else _weighted(run, layer, x)
+    return _FORWARD.get(type(layer), _weighted)(run, layer, x)
 
 
 def _chain(run: Pass, children: Children, x: Tensor) -> Tensor:
@@ -66,16 +67,16 @@ def _chain(run: Pass, children: Children, x: Tensor) -> Tensor:
     return x
 
 
-def _residual(run: Pass, layer: Residual, x: Tensor, apart: bool) -> Tensor:
+def _residual(run: Pass, layer: Residual, x: Tensor) -> Tensor:
     y = _chain(run, layer.children, x)
     return run.out(run.map(x.shape), x.shape, [x, y], lambda gradient: [gradient, gradient])
 
 
-def _sum(run: Pass, layer: Sum, x: Tensor, apart: bool) -> Tensor:
+def _sum(run: Pass, layer: Sum, x: Tensor) -> Tensor:
     (_, head), *others = layer.children
-    total = through(run, head, x, True)
+    total = through(run, head, x)
     for _, child in others:
-        y = through(run, child, x, True)
+        y = through(run, child, x)
         both = [total, y]
         del y
         total = run.out(run.map(total.shape), total.shape, both, lambda grad: [grad, grad])
@@ -83,7 +84,7 @@ def _sum(run: Pass, layer: Sum, x: Tensor, apart: bool) -> Tensor:
     return total
 
 
-def _concat(run: Pass, layer: Concat, x: Tensor, apart: bool) -> Tensor:
+def _concat(run: Pass, layer: Concat, x: Tensor) -> Tensor:
     return _joined(
         run, [through(run, child, x, at == 0) for at, (_, child) in enumerate(layer.children)]
     )
@@ -94,7 +95,7 @@ def _joined(run: Pass, parts: list[Tensor]) -> Tensor:
     return run.out(run.map(shape), shape, parts, lambda gradient: [gradient] * count)
 
 
-def _split(run: Pass, layer: Split, x: Tensor, apart: bool) -> Tensor:
+def _split(run: Pass, layer: Split, x: Tensor) -> Tensor:
     whole, count = x.shape, len(layer.children)
     part = (whole[0] // count, *whole[1:])
     parts = []
@@ -104,7 +105,7 @@ def _split(run: Pass, layer: Split, x: Tensor, apart: bool) -> Tensor:
     return _joined(run, parts)
 
 
-def _gate(run: Pass, layer: Gate, x: Tensor, apart: bool) -> Tensor:
+def _gate(run: Pass, layer: Gate, x: Tensor) -> Tensor:
     return _times(run, x, _chain(run, layer.children, x))
 
 
@@ -119,24 +120,24 @@ def _times(run: Pass, x: Tensor, factors: Tensor) -> Tensor:
     return run.out(run.map(shape), shape, [x, factors], backward, x.block, factors.block)
 
 
-def _coordinate_gate(run: Pass, gate: CoordinateGate, x: Tensor, apart: bool) -> Tensor:
+def _coordinate_gate(run: Pass, gate: CoordinateGate, x: Tensor) -> Tensor:
     whole, (both, *strips) = x.shape, gate.parts(x.shape)
     means = [
         run.out(run.map(shape), shape, [x], lambda _: [run.map(whole)])
         for shape in ((whole[0], whole[1], 1), (whole[0], 1, whole[2]))
     ]
     (_, trunk), *gates = gate.children
-    inner = through(run, trunk, _joined(run, means)._replace(shape=both), True)
+    inner = through(run, trunk, _joined(run, means)._replace(shape=both))
     del means
     joined = inner.shape
     for (_, child), strip in zip(gates, strips, strict=True):
         part = run.out(inner.block, strip, [inner], lambda _: [run.map(joined)])
-        factors = through(run, child, part, True)
+        factors = through(run, child, part)
         x = _times(run, x, factors)
     return x
 
 
-def _aux_head(run: Pass, layer: AuxHead, x: Tensor, apart: bool) -> Tensor:
+def _aux_head(run: Pass, layer: AuxHead, x: Tensor) -> Tensor:
     if run.training:
         run.add_head(_chain(run, layer.children, x))
     return x
@@ -154,7 +155,7 @@ def _weighted(run: Pass, layer: Layer, x: Tensor, *saved: object) -> Tensor:
     return run.out(run.map(shape), shape, [x], backward, x.block, *saved)
 
 
-def _conv(run: Pass, conv: Conv, x: Tensor, apart: bool) -> Tensor:
+def _conv(run: Pass, conv: Conv, x: Tensor) -> Tensor:
     if not conv.standardised:
         return _weighted(run, conv, x)
     # The standardised kernels and, where their memory is not in that order, a copy in rows.
@@ -168,16 +169,16 @@ def _is_product(conv: Conv) -> bool:
     return plain and conv.kernel == conv.stride == (1, 1) and conv.padding == (0, 0)
 
 
-def _norm(run: Pass, norm: Norm, x: Tensor, apart: bool) -> Tensor:
+def _norm(run: Pass, norm: Norm, x: Tensor) -> Tensor:
     statistics = run.map((2 * norm.groups,)) if norm.groups else run.weights(2 * norm.channels)
     return _weighted(run, norm, x, statistics)
 
 
-def _layer_norm(run: Pass, norm: LayerNorm, x: Tensor, apart: bool) -> Tensor:
+def _layer_norm(run: Pass, norm: LayerNorm, x: Tensor) -> Tensor:
     return _weighted(run, norm, x, run.map((2, *x.shape[1:])))  # each position's mean and spread
 
 
-def _layer_scale(run: Pass, scale: LayerScale, x: Tensor, apart: bool) -> Tensor:
+def _layer_scale(run: Pass, scale: LayerScale, x: Tensor) -> Tensor:
     shape = x.shape
 
     def backward(gradient: Block) -> list[Block]:
@@ -203,18 +204,18 @@ def _act(run: Pass, act: Act, x: Tensor, apart: bool) -> Tensor:
     return run.out(block, shape, [x], backward, block if kind.saves_result else x.block)
 
 
-def _pool(run: Pass, pool: Pool, x: Tensor, apart: bool) -> Tensor:
+def _pool(run: Pass, pool: Pool, x: Tensor) -> Tensor:
     places = None
     if pool.kind == "max" and run.training:
         places = run.block(PLACE_BYTES * run.batch * numel(pool.infer(x.shape)[0]))
     return run.fresh(pool, x, x.block, places)
 
 
-def _global_pool(run: Pass, pool: GlobalPool, x: Tensor, apart: bool) -> Tensor:
+def _global_pool(run: Pass, pool: GlobalPool, x: Tensor) -> Tensor:
     return run.fresh(pool, x, *(() if pool.size == (1, 1) else (x.block,)))  # a mean needs no map
 
 
-def _zero_pad_shortcut(run: Pass, cut: ZeroPadShortcut, x: Tensor, apart: bool) -> Tensor:
+def _zero_pad_shortcut(run: Pass, cut: ZeroPadShortcut, x: Tensor) -> Tensor:
     shape, before = cut.infer(x.shape)[0], x.shape
 
     def backward(gradient: Block) -> list[Block]:
@@ -226,7 +227,7 @@ def _zero_pad_shortcut(run: Pass, cut: ZeroPadShortcut, x: Tensor, apart: bool) 
     return run.out(run.map(shape), shape, [x], backward)
 
 
-def _shift(run: Pass, shift: Shift, x: Tensor, apart: bool) -> Tensor:
+def _shift(run: Pass, shift: Shift, x: Tensor) -> Tensor:
     shape, before = shift.infer(x.shape)[0], x.shape
 
     def backward(gradient: Block) -> list[Block]:
@@ -241,23 +242,19 @@ def _shift(run: Pass, shift: Shift, x: Tensor, apart: bool) -> Tensor:
     return run.out(block, shape, [x], backward)
 
 
-def _flatten(run: Pass, flatten: Flatten, x: Tensor, apart: bool) -> Tensor:
+def _flatten(run: Pass, flatten: Flatten, x: Tensor) -> Tensor:
     return run.out(x.block, (numel(x.shape),), [x], lambda gradient: [gradient])
 
 
-def _drop(run: Pass, drop: Dropout | DropPath, x: Tensor, apart: bool) -> Tensor:
+def _drop(run: Pass, drop: Dropout | DropPath, x: Tensor) -> Tensor:
     if not (run.training and drop.p):
         return x
     mask = run.map(x.shape if isinstance(drop, Dropout) else (1,))
     return run.fresh(drop, x, mask)
 
 
-def _plain(run: Pass, layer: Layer, x: Tensor, apart: bool) -> Tensor:
-    return run.fresh(layer, x)
-
-
-_FORWARD: Mapping[type[Layer], Callable[[Pass, Any, Tensor, bool], Tensor]] = {
-    Seq: lambda run, seq, x, apart: _chain(run, seq.children, x),
+_FORWARD: Mapping[type[Layer], Callable[[Pass, Any, Tensor], Tensor]] = {
+    Seq: lambda run, seq, x: _chain(run, seq.children, x),
     Residual: _residual,
     Sum: _sum,
     Concat: _concat,
@@ -265,20 +262,19 @@ _FORWARD: Mapping[type[Layer], Callable[[Pass, Any, Tensor, bool], Tensor]] = {
     Gate: _gate,
     AuxHead: _aux_head,
     Conv: _conv,
-    Linear: lambda run, linear, x, apart: _weighted(run, linear, x),
     CoordinateGate: _coordinate_gate,
-    ChannelConv: lambda run, conv, x, apart: _weighted(run, conv, x),
-    ChannelShuffle: _plain,
+    Linear: _weighted,
+    ChannelConv: _weighted,
+    ChannelShuffle: Pass.fresh,
     LayerNorm: _layer_norm,
     LayerScale: _layer_scale,
     Norm: _norm,
-    Act: _act,
     Pool: _pool,
     GlobalPool: _global_pool,
-    Pad: _plain,
+    Pad: Pass.fresh,
     ZeroPadShortcut: _zero_pad_shortcut,
     Shift: _shift,
-    Scale: _plain,
+    Scale: Pass.fresh,
     Flatten: _flatten,
     Dropout: _drop,
     DropPath: _drop,

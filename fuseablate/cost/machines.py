@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import TypeVar, get_args
 
 from fuseablate.errors import InputError, unknown
 from fuseablate.io.checked import Schema, checked
-from fuseablate.io.reading import read_toml
+from fuseablate.io.reading import read_toml, toml_files
 
 MachineType = TypeVar("MachineType", bound=Schema)
 
 
 def shipped_hardware() -> dict[str, Path]:
     """Return the hardware files that come with the package, by name."""
-    folder = resources.files("fuseablate.cost") / "hardware"
-    paths = sorted(Path(str(file)) for file in folder.iterdir() if file.name.endswith(".toml"))
-    return {path.stem: path for path in paths}
+    return toml_files(Path(__file__).with_name("hardware"))
 
 
 def load_hardware(name: str | Path, kind: type[MachineType]) -> MachineType:

@@ -8,6 +8,6 @@ three parts of images and labels (`parts.Data`), and batches of them as a networ
 from __future__ import annotations
 
 from fuseablate.data.load import load_data
-from fuseablate.data.sets import DATA_SETS, check_val, data_set
+from fuseablate.data.sets import DATA_SETS, check_val
 
-__all__ = ["DATA_SETS", "check_val", "data_set", "load_data"]
+__all__ = ["DATA_SETS", "check_val", "load_data"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseablate.data.sets import MEMORY_LIMIT, Request, Triple, check_val, data_set
+from fuseablate.data.sets import DATA_SETS, MEMORY_LIMIT, Request, Triple, check_val
 from fuseablate.errors import InputError, check_name
 from fuseablate.plugins import content_of
 
@@ -40,7 +40,7 @@ def load_data(
     with the files.
     """
     check_name("data set", name)
-    dataset = data_set(name)
+    dataset = DATA_SETS.named(name)
     root = Path(root) if root else dataset.root
     if root is None and dataset.needs_root:
         raise InputError(f"{name} data: root: missing; name the folder of the images (--data-root)")

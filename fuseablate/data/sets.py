@@ -149,10 +149,3 @@ def check_val(val: object) -> None:
             f"val = {val}: must be 0, so that all images are trained on (for reproductions only), "
             "or left out: a tenth of each class"
         )
-
-
-def data_set(name: str) -> DataSet:
-    """Return the row of that name; an `InputError` names the nearest."""
-    if name not in DATA_SETS:
-        raise unknown("data set", name, DATA_SETS)
-    return DATA_SETS[name]

@@ -6,7 +6,7 @@ In come jobs; out come events that say what became of them, in the contract of `
 from __future__ import annotations
 
 from fuseablate.engines.base import Engine, Event, Job, StartEngine
-from fuseablate.engines.table import ENGINES, chosen_engine
+from fuseablate.engines.table import ENGINES
 from fuseablate.engines.worker import offer_data
 from fuseablate.engines.workers import Asked, Workers, gpu_numbers
 
@@ -18,7 +18,6 @@ __all__ = [
     "Job",
     "StartEngine",
     "Workers",
-    "chosen_engine",
     "gpu_numbers",
     "offer_data",
 ]

@@ -9,7 +9,7 @@ from fuseablate.engines.base import StartEngine
 from fuseablate.engines.cluster import RayEngine, ray_workers
 from fuseablate.engines.local import LocalEngine
 from fuseablate.engines.workers import Asked, Workers, local_workers
-from fuseablate.errors import InputError, unknown
+from fuseablate.errors import InputError
 from fuseablate.plugins import Registry
 
 
@@ -33,10 +33,3 @@ _SHIPPED: dict[str, EngineRow] = {
     "ray": EngineRow(ray_workers, RayEngine),  # a cluster
 }
 ENGINES = Registry("engines", _SHIPPED, _check)
-
-
-def chosen_engine(name: str) -> EngineRow:
-    """Return the row of that name; an `InputError` names the nearest."""
-    if name not in ENGINES:
-        raise unknown("engine", name, ENGINES)
-    return ENGINES[name]

@@ -65,6 +65,11 @@ class Schema(BaseModel):
         return checked(type(self), {**self.model_dump(), **changes})
 
 
+def under(key: str, *kinds: type) -> Callable[[object], object]:
+    """Return what makes a table of a bare value of these kinds, which stands under that key."""
+    return lambda given: {key: given} if isinstance(given, kinds) else given
+
+
 TableType = TypeVar("TableType", bound=Schema)
 
 

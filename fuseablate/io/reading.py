@@ -96,6 +96,11 @@ def holders(folder: Path, name: str) -> list[Path]:
     return [path for _, path in sorted(dated)]
 
 
+def toml_files(folder: Path) -> dict[str, Path]:
+    """Return the TOML files of a folder by their names, without the ending, in order."""
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file; an InputError names the file and the line."""
     content = read_bytes(path, TOML_BYTES)

@@ -61,15 +61,14 @@ def console(stderr: bool = False) -> Screen:
     return Screen(stderr=stderr, width=width)
 
 
-def named_table(first: str, padding: int = 2, title: str = "", least: int | None = NAME) -> Table:
-    """Return a table without lines, whose first column is folded where it has no room."""
-    table = Table(
-        title=title or None,
-        title_justify="left",
-        box=None,
-        padding=(0, padding, 0, 0),
-        pad_edge=False,
-    )
+def bare_table(tight: int = 0, **options: Any) -> Table:
+    """Return a table without lines; where it is `tight` (see `fitted`), with less space."""
+    return Table(box=None, padding=(0, 1 if tight else 2, 0, 0), pad_edge=False, **options)
+
+
+def named_table(first: str, tight: int = 0, title: str = "", least: int | None = NAME) -> Table:
+    """Return a bare table whose first column is folded where it has no room."""
+    table = bare_table(tight, title=title or None, title_justify="left")
     table.add_column(first, overflow="fold", min_width=least)
     return table
 
@@ -121,6 +120,12 @@ def fits(table: Table, out: Console) -> bool:
     for column in names:
         column.max_width = None
     return needed <= out.width
+
+
+def print_whole(table: Table, out: Console) -> None:
+    """Print a table as wide as it is: a narrower terminal breaks its lines, and cuts no number."""
+    table.width = out.measure(table, options=out.options.update(max_width=1000)).maximum
+    out.print(table, crop=False)
 
 
 def fitted(

@@ -68,14 +68,10 @@ def _act(act: layers.Act) -> nn.Module:
     return module(inplace=True) if activation.inplace else module()
 
 
-def _linear(linear: layers.Linear) -> nn.Module:
-    return nn.Linear(linear.cin, linear.cout, bias=linear.bias)
-
-
 ModuleTable = Mapping[type[Layer], Callable[[Any], nn.Module]]
 PRIMITIVE_MODULES: ModuleTable = {
     layers.Conv: _plain_conv,
-    layers.Linear: _linear,
+    layers.Linear: lambda linear: nn.Linear(linear.cin, linear.cout, bias=linear.bias),
     layers.Norm: _norm,
     layers.LayerNorm: lambda norm: modules.LayerNorm2d(norm.channels, eps=norm.eps),
     layers.LayerScale: lambda scale: modules.LayerScale(scale.channels, scale.initial),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
+from itertools import accumulate
 from types import ModuleType
 from typing import Any, cast
 
@@ -202,7 +203,7 @@ def name_map(
 
 def _moved(names: list[str], last: list[str]) -> list[str]:
     """Return the names with those of the modules `last` at the end of the module they are in."""
-    modules = {name: [".".join(name.split(".")[:end]) for end in _levels(name)] for name in names}
+    modules = {name: list(accumulate(name.split("."), "{}.{}".format)) for name in names}
     first: dict[str, int] = {}
     for place, name in enumerate(names):
         for module in modules[name]:
@@ -212,10 +213,6 @@ def _moved(names: list[str], last: list[str]) -> list[str]:
         return module.startswith(tuple(last)) or module.rpartition(".")[2] in last
 
     return sorted(names, key=lambda name: [(is_last(m), first[m]) for m in modules[name]])
-
-
-def _levels(name: str) -> range:
-    return range(1, name.count(".") + 2)
 
 
 def _core(tensor: Tensor) -> tuple[int, ...]:

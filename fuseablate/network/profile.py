@@ -22,6 +22,7 @@ from fuseablate.spec import Size, Spec
 
 UNTIMED_TURNS = 2  # turns before any is timed
 MATRIX_SIDE = 1024  # of the square matrices whose product gives the rate of MACs
+TIMES = 7  # that each of the two is done, of which the fastest counts
 COPIED = 2**26  # numbers, 256 MB, whose copy gives the rate of bytes: more than a cache holds
 
 
@@ -69,23 +70,24 @@ def _numbers(shape: tuple[int, ...], place: torch.device) -> Tensor:
 
 def _seconds(module: nn.Module, x: Tensor, place: torch.device) -> tuple[float, float]:
     """Return the seconds of one forward and one backward pass."""
-    _await(place)
+    finish(place)
     began = time.perf_counter()
     y = module(x)
-    _await(place)
+    finish(place)
     between = time.perf_counter()
     if y is not x:  # a head at the side passes its input on
         y.backward(torch.ones_like(y))
-    _await(place)
+    finish(place)
     ended = time.perf_counter()
     x.grad = None
     module.zero_grad()
     return between - began, ended - between
 
 
-def _await(place: torch.device) -> None:
-    if place.type == "cuda":
-        torch.cuda.synchronize(place)
+def finish(device: torch.device) -> None:
+    """Wait until a GPU has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def measured_rates(device: str) -> Processor:
@@ -107,13 +109,13 @@ def measured_rates(device: str) -> Processor:
     )
 
 
-def _fastest(work: Callable[[], object], place: torch.device, times: int = 7) -> float:
+def _fastest(work: Callable[[], object], place: torch.device) -> float:
     seconds = []
-    for _ in range(times):
-        _await(place)
+    for _ in range(TIMES):
+        finish(place)
         began = time.perf_counter()
         work()
-        _await(place)
+        finish(place)
         seconds.append(time.perf_counter() - began)
     return min(seconds)
 

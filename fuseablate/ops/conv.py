@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from fuseablate.errors import InputError
 from fuseablate.layers import (
     Conv,
-    Dropout,
     Flatten,
     Layer,
     Linear,
@@ -31,7 +30,7 @@ from fuseablate.ops.fields import (
     sides,
 )
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, WithSE, act_layer
+from fuseablate.ops.shared import NL, NORM, WithSE, act_layer, dropout
 from fuseablate.ops.spatial import DEPTHWISE, FORM, spatial
 
 
@@ -82,14 +81,13 @@ class ConvRow(WithSE):
         core = self._core(shape, cout, settings)
         se = self.gate(cout, shape[0], settings)
         before = self.se_place == "before_nl"
-        drop = Dropout(settings.dropout) if self.dropout and settings.dropout else None
         around = named(
             norm=self.norm_layer(cout, settings),
             se=se if before else None,
             act=act_layer(self.nl),
             se_after=None if before else se,
         )
-        return Seq((*named(dropout=drop), *core, *around))
+        return Seq((*named(dropout=dropout(self.dropout, settings)), *core, *around))
 
     def _core(self, shape: Shape, cout: int, settings: Settings) -> tuple[tuple[str, Layer], ...]:
         kernel = sides(self.kernel)

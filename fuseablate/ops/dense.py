@@ -15,7 +15,6 @@ from fuseablate.layers import (
     Children,
     Concat,
     Conv,
-    Dropout,
     Layer,
     Pool,
     Seq,
@@ -24,7 +23,7 @@ from fuseablate.layers import (
 )
 from fuseablate.ops.fields import Bool, Float, Int, check_kernel, field, same_padding
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, WithSE, act_layer, drop_path
+from fuseablate.ops.shared import NL, NORM, WithSE, act_layer, drop_path, dropout
 from fuseablate.ops.spatial import FORM, spatial
 
 
@@ -67,12 +66,11 @@ class Dense(WithSE):
             *self._before(conv.cin, settings),
             *spatial(self, self.spatial, conv, self.nl, settings),
         )
-        drop = self.dropout and settings.dropout
         body = named(
             reduce=Seq(reduce) if inner else None,
             filter=Seq(filtering),
             se=self.gate(self.growth, cin, settings),
-            dropout=Dropout(settings.dropout) if drop else None,
+            dropout=dropout(self.dropout, settings),
             drop_path=drop_path(settings),
         )
         return Concat(named(input=Seq(()), new=Seq(body)))

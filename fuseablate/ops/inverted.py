@@ -90,10 +90,6 @@ class InvertedBottleneck(ByChannels, WithSE):
     def filter(self, exp: int, settings: Settings) -> tuple[Layer, int]:
         """Return the spatial filter over `exp` channels, and how many channels it puts out."""
 
-    def residual_fits(self, cin: int) -> bool:
-        """Whether the shape permits a residual: stride 1, and as many channels in as out."""
-        return self.stride == 1 and cin == self.out
-
     def tree(self, cin: int, settings: Settings) -> Layer:
         check_kernel((self.kernel, self.kernel), self.stride)
         exp = width_of(self.exp, cin)
@@ -110,7 +106,7 @@ class InvertedBottleneck(ByChannels, WithSE):
             project=self.shared_conv_norm(settings, channels, self.out),
             se_last=se if self.se_place == "after_project" else None,
         )
-        joins = self.residual and self.residual_fits(cin)
+        joins = self.residual and self.stride == 1 and cin == self.out
         return residual(body.children, settings) if joins else body
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fuseablate.layers import Conv, Dropout, Layer, Seq, Shape, named
+from fuseablate.layers import Conv, Layer, Seq, Shape, named
 from fuseablate.ops.fields import (
     Bool,
     Int,
@@ -17,7 +17,7 @@ from fuseablate.ops.fields import (
     padding_of,
 )
 from fuseablate.ops.row import Settings
-from fuseablate.ops.shared import NL, NORM, WithSE
+from fuseablate.ops.shared import NL, NORM, WithSE, dropout
 from fuseablate.ops.spatial import FORM, spatial_norm
 
 
@@ -66,11 +66,8 @@ class MlpConv(WithSE):
             before = out
         return Seq(
             (
-                *named(dropout=Dropout(settings.dropout) if self._drops(settings) else None),
+                *named(dropout=dropout(self.dropout, settings)),
                 *((f"conv{number}", step) for number, step in enumerate(steps, 1)),
                 *named(se=self.gate(before, cin, settings)),
             )
         )
-
-    def _drops(self, settings: Settings) -> bool:
-        return bool(self.dropout and settings.dropout)

@@ -23,6 +23,7 @@ from fuseablate.layers import (
     Children,
     Conv,
     CoordinateGate,
+    Dropout,
     DropPath,
     Flatten,
     Gate,
@@ -97,6 +98,11 @@ def act_layer(nl: str | None) -> Layer | None:
 def drop_path(settings: Settings) -> Layer | None:
     """Return the stochastic depth of this row's branch, or None."""
     return DropPath(settings.drop_path) if settings.drop_path else None
+
+
+def dropout(wanted: bool | None, settings: Settings) -> Layer | None:
+    """Return the spec's dropout where a row wants it and there is some, or None."""
+    return Dropout(settings.dropout) if wanted and settings.dropout else None
 
 
 def residual(branch: Children, settings: Settings) -> Residual:

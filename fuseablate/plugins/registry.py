@@ -66,6 +66,12 @@ class Registry(ChainMap[str, T]):
         """The names of the literal table; no package is looked into."""
         return tuple(self.maps[0])
 
+    def named(self, name: str) -> T:
+        """Return the part of that name; an `InputError` names the nearest."""
+        if name not in self:
+            raise unknown(KINDS[self._kind], name, self)
+        return self[name]
+
     def check(self, name: str, part: Any) -> None:
         """Raise an `InputError` where a name is a shipped part's, or the part is of no use."""
         what = KINDS[self._kind]

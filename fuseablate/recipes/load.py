@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 from fuseablate.errors import InputError, check_name, unknown
 from fuseablate.io.checked import checked
-from fuseablate.io.reading import read_toml
+from fuseablate.io.reading import read_toml, toml_files
 from fuseablate.recipes.recipe import Recipe, changed
 
-FOLDER = Path(str(resources.files("fuseablate"))) / "recipes"
 
-
-def shipped_recipes() -> list[str]:
-    """Return the names of the recipes that come with the package, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+def shipped_recipes() -> dict[str, Path]:
+    """Return the recipes that come with the package, by name."""
+    return dict(sorted(toml_files(Path(__file__).parent).items()))
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
@@ -32,10 +29,10 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 def _loaded(name: str, inside: tuple[Path, ...]) -> Recipe:
     path = Path(name)
     if path.suffix != ".toml":
-        if path.name not in shipped_recipes() or len(path.parts) > 1:
-            error = unknown("recipe", name, shipped_recipes())
-            raise InputError(f"{error}; or the path of a .toml file")
-        path = FOLDER / f"{path}.toml"
+        shipped = shipped_recipes()
+        if str(path) not in shipped:
+            raise InputError(f"{unknown('recipe', name, shipped)}; or the path of a .toml file")
+        path = shipped[str(path)]
     elif inside:
         path = inside[-1].parent / path
     if path.resolve() in inside:

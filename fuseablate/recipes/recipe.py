@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from fuseablate.errors import InputError, unknown
-from fuseablate.io.checked import Schema
+from fuseablate.errors import InputError
+from fuseablate.io.checked import Schema, under
 from fuseablate.io.escaping import toml
 from fuseablate.recipes.parts import (
     AUGMENTATIONS,
@@ -55,9 +55,7 @@ class Augmentation(Schema):
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
-        if self.name not in AUGMENTATIONS:
-            raise unknown("augmentation", self.name, AUGMENTATIONS)
-        check_options(self.name, AUGMENTATIONS[self.name], self.options)
+        check_options(self.name, AUGMENTATIONS.named(self.name), self.options)
         return self
 
 
@@ -83,16 +81,11 @@ class Teacher(Schema):
     """The share of the comparison in the loss; the rest is the labels'."""
 
 
-def _by_run(given: object) -> object:
-    return {"run": given} if isinstance(given, str) else given
-
-
-def _by_name(given: object) -> object:
-    return {"name": given} if isinstance(given, str) else given
-
-
 _Augmentation = Annotated[
-    Augmentation, BeforeValidator(_by_name, json_schema_input_type=str | Augmentation)
+    Augmentation, BeforeValidator(under("name", str), json_schema_input_type=str | Augmentation)
+]
+_Teacher = Annotated[
+    Teacher, BeforeValidator(under("run", str), json_schema_input_type=str | Teacher)
 ]
 
 
@@ -138,9 +131,7 @@ class Recipe(Schema):
     published."""
     augment: Annotated[tuple[_Augmentation, ...], Field(strict=False)] = ()
     """Behind the crop and the flip, in this order, image by image."""
-    teacher: (
-        Annotated[Teacher, BeforeValidator(_by_run, json_schema_input_type=str | Teacher)] | None
-    ) = None
+    teacher: _Teacher | None = None
     """A run to learn from: its id, or a table with temperature and weight, too."""
     clip_norm: Positive | None = None
     """The norm to which larger gradients are clipped."""
@@ -171,13 +162,12 @@ class Recipe(Schema):
 
     def _optimizer_fits(self) -> None:
         name = self.optimizer
-        if name not in OPTIMIZER_CLASSES:
-            raise unknown("optimizer", name, OPTIMIZER_CLASSES)
+        factory = OPTIMIZER_CLASSES.named(name)
         for key in self.optimizer_options:
             if key in OPTIMIZERS.get(name, {}):
                 raise ValueError(f"optimizer_options.{key}: is a key of the recipe; write {key}")
-        check_options(name, OPTIMIZER_CLASSES[name], self.optimizer_options)
-        if self.weight_decay and not takes_weight_decay(OPTIMIZER_CLASSES[name]):
+        check_options(name, factory, self.optimizer_options)
+        if self.weight_decay and not takes_weight_decay(factory):
             raise ValueError(f"weight_decay = {self.weight_decay}: {name} takes none; use 0")
 
     def check_images(self, count: int, title: str) -> None:

@@ -172,13 +172,9 @@ def fields_schema(kind: type[Fields]) -> JsonSchema:
         properties[name] = _doc(rule.schema() | known, docs.get(name, ""))
     for name, part in kind.parts().items():
         properties[name] = fields_schema(part)
-        properties[name]["description"] = _first_line(properties[name]["description"])
+        properties[name]["description"] = properties[name]["description"].partition("\n")[0]
     needed = [name for name in kind.own_rules() if name not in kind.defaults()]
     return _table(properties, needed, inspect.getdoc(kind) or "")
-
-
-def _first_line(doc: str) -> str:
-    return doc.partition("\n")[0]
 
 
 def _data() -> JsonSchema:

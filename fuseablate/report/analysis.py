@@ -66,6 +66,10 @@ class AnalysedComparison(Displayed, view="fuseablate.report.screen:print_compari
     def title(self) -> str:
         return self.comparison.title or self.comparison.spec
 
+    def title_of(self, section: Section) -> str:
+        """Return the title of one of its tables."""
+        return f"{self.title}, at equal cost" if section.equal_cost else self.title
+
     @property
     def metric_title(self) -> str:
         """The metric as a heading: `Test top-1`."""

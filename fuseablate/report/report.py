@@ -124,9 +124,7 @@ class Report(Displayed, Sequence[AnalysedComparison], view="fuseablate.report.sc
             if form not in WRITERS:
                 raise InputError(f"form '{form}': must be one of table, {', '.join(WRITERS)}")
             return WRITERS[form](self)
-        screen = Screen(record=True, width=FILE_WIDTH, file=io.StringIO(), force_terminal=True)
-        print_report(self, screen)
-        return "\n".join(map(str.rstrip, screen.export_text().split("\n")))
+        return "\n".join(map(str.rstrip, file_screen(self).export_text().split("\n")))
 
     def write(self, path: Path | str) -> None:
         """Write the report in the form that the path ends in.
@@ -143,6 +141,13 @@ class Report(Displayed, Sequence[AnalysedComparison], view="fuseablate.report.sc
         from fuseablate.report.files.plot import draw_plot
 
         write_output(path, "file", draw_plot(self, path.suffix))
+
+
+def file_screen(report: Report) -> Screen:
+    """Return a terminal that shows the report, to be exported as text or as a picture."""
+    screen = Screen(record=True, width=FILE_WIDTH, file=io.StringIO(), force_terminal=True)
+    print_report(report, screen)
+    return screen
 
 
 def compare(

@@ -8,8 +8,6 @@ for each run, named by the digest of what determines its result; and of each stu
 from __future__ import annotations
 
 from fuseablate.runs.identity import alike, differing, networks_of
-from fuseablate.runs.listed import ListedRun, listed_runs
-from fuseablate.runs.listing import listed_studies
 from fuseablate.runs.lookup import record_named, select_runs
 from fuseablate.runs.manifest import (
     BASELINE,
@@ -36,6 +34,7 @@ from fuseablate.runs.record import (
     pack_bits,
     read_record,
 )
+from fuseablate.runs.run_list import ListedRun, listed_runs
 from fuseablate.runs.scores import ZeroCostScores
 from fuseablate.runs.status import STATUS, RunState, RunStatus, StudyStatus, held
 from fuseablate.runs.store import (
@@ -49,6 +48,7 @@ from fuseablate.runs.store import (
     run_digests,
 )
 from fuseablate.runs.stored import ENDED, STATUSES, StoredRun, stored_run
+from fuseablate.runs.study_list import listed_studies
 from fuseablate.runs.teacher import teacher_cost, teacher_of
 from fuseablate.runs.unfinished import DESCRIPTION, Description
 

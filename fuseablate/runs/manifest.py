@@ -77,6 +77,11 @@ class Trial:
     assignment: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     """The value of each parameter that it has; empty in manifests of before it was written."""
 
+    @property
+    def changes(self) -> str:
+        """What it changes of the baseline, in words."""
+        return " ".join(filter(None, (self.edits, self.recipe)))
+
     def cost(self, name: str) -> float | None:
         """Return a cost that is an objective, params or MACs; None of a latency not measured."""
         value: float | None = self.costs[name] if name in self.costs else getattr(self, name)

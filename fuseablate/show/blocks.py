@@ -67,8 +67,8 @@ class Graph:
 
     def box(self, title: str, small: str, kind: str, **attributes: str) -> str:
         """Add a box with a title and a smaller line below it."""
-        below = f'<br/><font point-size="9" color="#555555">{html(small)}</font>' if small else ""
-        return self.node(f"{html(title)}{below}", fillcolor=FILLS[kind], **attributes)
+        label = f"{html(title)}{small_line(small)}"
+        return self.node(label, fillcolor=FILLS[kind], **attributes)
 
     def sign(self, text: str) -> str:
         """Add a small circle, such as + for a sum."""
@@ -80,6 +80,11 @@ class Graph:
         values = {"label": html(label)} if label else {}
         text = ", ".join(f'{key}="{value}"' for key, value in {**values, **attributes}.items())
         self.lines.append(f"{tail} -> {head} [{text}];")
+
+
+def small_line(text: str) -> str:
+    """Return a smaller line below a title, or nothing."""
+    return f'<br/><font point-size="9" color="#555555">{html(text)}</font>' if text else ""
 
 
 def flat(layer: Layer) -> Iterator[Layer]:

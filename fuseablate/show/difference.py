@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.cost import SUMMARY, CostKind, cost_kinds
-from fuseablate.io.terminal import change, fits, size_text
-from fuseablate.show.lines import COLUMN_FIELDS
+from fuseablate.io.terminal import bare_table, change, fits, size_text
+from fuseablate.show.lines import COLUMN_FIELDS, value_text
 from fuseablate.show.table import WIDE
 from fuseablate.spec import Change, Difference, InferredRow, RowDifference
 
@@ -47,7 +46,7 @@ def print_difference(
 
 def difference_table(difference: Difference, kinds: Sequence[CostKind], wide: bool) -> Table:
     """Return a line for each row, with each cost of both sides, or in a narrow one the change."""
-    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False)
+    table = bare_table(not wide)
     for name in ("Row", "Op"):
         table.add_column(name, no_wrap=True)
     table.add_column("A → B", overflow="fold")
@@ -98,7 +97,7 @@ def _text(value: Any) -> str:
         return "-"
     if isinstance(value, tuple):
         return "x".join(map(str, value))
-    return value if isinstance(value, str) else json.dumps(value)
+    return value_text(value)
 
 
 def cost_texts(sides: Sides, kinds: Sequence[CostKind], wide: bool) -> list[str]:

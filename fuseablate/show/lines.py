@@ -97,8 +97,7 @@ def choices(lines: Sequence[TableLine]) -> dict[str, list[str]]:
     for line in lines:
         for name, value in beyond_columns(line.row).items():
             if not (name == "residual" and value):
-                text = value if isinstance(value, str) else json.dumps(value)
-                rows.setdefault(f"{name}={text}", []).append(line.row.id)
+                rows.setdefault(f"{name}={value_text(value)}", []).append(line.row.id)
         # A residual that was asked for is only where the shape permits it.
         if line.row.defaults().get("residual") is False and contains(
             line.last.layer, Residual, Sum
@@ -168,12 +167,13 @@ def _part(values: Mapping[str, Any]) -> str:
     if "kernel" in rest and "out" in rest:
         pairs = chain(rest.pop("kernel"), rest.pop("out"))
         texts += [f"{_kernel(str(kernel))} {out}" for kernel, out in pairs]
-    return ", ".join([*texts, *(f"{name}={_text(value)}" for name, value in rest.items())])
+    return ", ".join([*texts, *(f"{name}={value_text(value)}" for name, value in rest.items())])
 
 
 def _kernel(text: str) -> str:
     return f"{text}x{text}" if text.isdecimal() else text
 
 
-def _text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Return the value of a field as an edit writes it."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fuseablate.io.terminal import bare_table, print_whole
 from fuseablate.layers import (
     ChannelConv,
     Conv,
@@ -73,7 +74,7 @@ def print_parameters(parameters: Sequence[NamedShape], out: Console) -> None:
     table = _table("Parameter", "Shape", "Count")
     for parameter in parameters:
         table.add_row(parameter.name, shape_text(parameter.shape), f"{parameter.count:,}")
-    _print(table, out)
+    print_whole(table, out)
     total = sum(parameter.count for parameter in parameters)
     counted = Text.assemble((f"{total:,} params", "bold"), f" in {len(parameters)} tensors")
     out.print(counted)
@@ -87,7 +88,7 @@ def print_statistics(tensors: Sequence[Statistics], out: Console) -> None:
         numbers = (f"{value:.3g}" for value in values)
         near = f"{100 * tensor.near_zero:.1f} %"
         table.add_row(tensor.name, shape_text(tensor.shape), *numbers, near)
-    _print(table, out)
+    print_whole(table, out)
     out.print(
         "Near 0: the share of values below a hundredth of the tensor's largest", style="dim",
     )  # fmt: skip
@@ -99,13 +100,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 
 def _table(*heads: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = bare_table()
     for number, head in enumerate(heads):
         table.add_column(head, justify="right" if number > 1 else "left", no_wrap=True)
     return table
-
-
-def _print(table: Table, out: Console) -> None:
-    # A terminal too narrow may break the lines, but no number is cut short.
-    table.width = out.measure(table, options=out.options.update(max_width=1000)).maximum
-    out.print(table, crop=False)

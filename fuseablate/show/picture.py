@@ -22,7 +22,7 @@ from fuseablate.layers import (
 )
 from fuseablate.ops.pool import PoolRow, WindowPool
 from fuseablate.ops.shared import GATE_TITLES
-from fuseablate.show.blocks import COMPUTES, Graph, draw, flat
+from fuseablate.show.blocks import COMPUTES, Graph, draw, flat, small_line
 from fuseablate.show.lines import NORMS, TableLine
 from fuseablate.spec import Spec
 
@@ -59,8 +59,7 @@ def to_svg(spec: Spec, lines: Sequence[TableLine]) -> bytes:
 def to_dot(spec: Spec, lines: Sequence[TableLine]) -> str:
     """Return the picture in Graphviz's language."""
     total = Cost.total(line.cost for line in lines)
-    name = f"{spec.name} {spec.label}".strip()
-    title = f"<b>{html(name)}</b><br/>{summary(total)}"
+    title = f"<b>{html(spec.called)}</b><br/>{summary(total)}"
     if any(contains(line.last.layer, Sum) for line in lines):
         title += small_line("dashed: a shortcut that changes the shape")
     overview = ["subgraph cluster_rows {", "peripheries=0;", f"label=<{title}>;"]
@@ -166,9 +165,3 @@ def _blocks(lines: Sequence[TableLine]) -> list[str]:
         head = [f"subgraph cluster_block{number} {{", 'style="rounded"; color="#b8c2cc";']
         clusters.append("\n".join([*head, f"label=<{title}>;", "margin=12;", *graph.lines, "}"]))
     return clusters
-
-
-def small_line(text: str) -> str:
-    """Return a smaller line below a title, or nothing."""
-    below = f'<br/><font point-size="9" color="#555555">{html(text)}</font>'
-    return below if text else ""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from fuseablate.cost import COSTS, RowReceptiveField
-from fuseablate.io.terminal import size_text
+from fuseablate.io.terminal import bare_table, print_whole, size_text
 from fuseablate.layers import Conv, Shape, walk
 from fuseablate.spec import InferredRow, Size, Spec
 
@@ -21,7 +20,7 @@ def print_receptive_fields(
 ) -> None:
     """Print the receptive field of each row at input `size` (H, W), and which rows gain by none."""
     params, macs = COSTS["params"], COSTS["macs"]
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = bare_table()
     heads = ("Row", "Operator", "Input HxWxC", "Field", "Step", "Output", params.heading,
              macs.heading, "Unmet", "")  # fmt: skip
     for place, head in enumerate(heads):
@@ -42,8 +41,7 @@ def print_receptive_fields(
         )
     label = f" with {spec.label}" if spec.edits else ""
     out.print(Text.assemble((spec.name, "bold"), label, f"  at {_side_by_side(size)}"))
-    table.width = out.measure(table, options=out.options.update(max_width=1000)).maximum
-    out.print(table, crop=False)
+    print_whole(table, out)
     for line in _findings(fields, size):
         out.print(line)
     out.print(

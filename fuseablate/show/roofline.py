@@ -6,10 +6,10 @@ import io
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from fuseablate.cost import Profile, TimedRow, cost_kind
+from fuseablate.io.terminal import bare_table
 from fuseablate.spec import Size, Spec
 
 FAR = 0.5  # of the time, that rows must take together to be named
@@ -26,7 +26,7 @@ def print_profile(spec: Spec, size: Size, profile: Profile, out: Console) -> Non
         f"Measured rates: {machine.gmacs:,.1f} GMAC/s ({machine.source.partition(';')[0]}), "
         f"{machine.gigabytes:,.1f} GB/s",
     )
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = bare_table()
     heads = ("Row", "Operator", "MACs", "Moved (MB)", "Forward (ms)", "Backward (ms)", "Time",
              "GMAC/s", "Of the limit")  # fmt: skip
     for head in heads:
@@ -109,11 +109,12 @@ def draw_roofline(spec: Spec, profile: Profile, kind: str) -> bytes:
         axes.set_yscale("log")
         axes.set_xlabel("MACs for each byte moved")
         axes.set_ylabel("GMAC/s, forward")
-        title = f"{spec.name} {spec.label}".strip()
         axes.set_title(
-            f"{title}: rows by id, as large as their share of the time", loc="left", fontsize=8,
+            f"{spec.called}: rows by id, as large as their share of the time",
+            loc="left",
+            fontsize=8,
             parse_math=False,
-        )  # fmt: skip
+        )
         out = io.BytesIO()
         undated = {"Date": None} if kind == ".svg" else {"Software": None}
         figure.savefig(out, format=kind[1:], metadata=undated, dpi=200)

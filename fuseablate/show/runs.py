@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from fuseablate.io.terminal import Named, duration, fitted
+from fuseablate.io.terminal import Named, bare_table, duration, fitted
 from fuseablate.runs import Description, ListedRun, Record, Score, StoredRun
 
 UNITS = ("B", "kB", "MB", "GB")
@@ -21,7 +21,7 @@ def print_run_list(runs: Iterable[ListedRun], now: float, out: Console) -> None:
     lines = [_cells(run, now) for run in runs]
 
     def make(names: Sequence[str], tight: int) -> Table:
-        table = Table(box=None, padding=(0, 1 if tight else 2, 0, 0), pad_edge=False)
+        table = bare_table(tight)
         for name in names:
             if name in _TEXTS:
                 table.add_column(name, overflow="fold")

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.cost import SUMMARY, CostKind, cost_kind
-from fuseablate.io.terminal import fitted, size_text
+from fuseablate.io.terminal import bare_table, fitted, print_whole, size_text
 from fuseablate.layers import ACTIVATIONS, Cost
 from fuseablate.ops.pool import WindowPool
 from fuseablate.ops.shared import GATE_TITLES
@@ -63,7 +63,7 @@ def print_table(
     }
 
     def make(names: Sequence[str], tight: int) -> Table:
-        table = Table(box=None, padding=(0, 1 if tight else 2, 0, 0), pad_edge=False)
+        table = bare_table(tight)
         for column in map(columns.__getitem__, names):
             table.add_column(
                 column.wide if wide else column.narrow,
@@ -81,9 +81,7 @@ def print_table(
     if edits:
         out.print(f"in this form: {' '.join(edits)}", style="yellow")
     table, left_out = fitted(make, [*columns], SPARE, out)
-    # A terminal that is narrower yet may break the lines, but no number is cut short.
-    table.width = out.measure(table, options=out.options.update(max_width=1000)).maximum
-    out.print(table, crop=False)
+    print_whole(table, out)
     if left_out:
         out.print(f"No room here for {', '.join(left_out)}.", style="dim")
     if repeated := next((line for line in lines if len(line.rows) > 1), None):
@@ -94,21 +92,17 @@ def print_table(
         )
     for note in notes(lines, full=full):
         out.print(note, style="yellow")
-    print_totals(size, Cost.total(line.cost for line in lines), out)
+    total = Cost.total(line.cost for line in lines)
+    print_cost(total, out, image=f"{size[0]}x{size[1]} image")
     rows = [row for line in lines for row in line.rows]
     for kind in kinds:
         if kind.name not in SUMMARY:
-            total = (kind.exact(kind.total(rows)), "bold")
+            exact = (kind.exact(kind.total(rows)), "bold")
             of = f"{'' if kind.unit in kind.word.lower() else f' {kind.title.lower()}'}: "
-            out.print(Text.assemble(total, of, kind.source))
+            out.print(Text.assemble(exact, of, kind.source))
     for form in spec.forms:
         text = f"form {spec.name}:{form.name}: {' '.join(form.edits)}"
         out.print(text, style="dim")
-
-
-def print_totals(size: Size, total: Cost, out: Console) -> None:
-    """Print what the whole network costs."""
-    print_cost(total, out, image=f"{size[0]}x{size[1]} image")
 
 
 def print_cost(cost: Cost, out: Console, image: str = "image") -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.cost import SUMMARY, CostKind, cost_kind
-from fuseablate.io.terminal import change, fitted
+from fuseablate.io.terminal import bare_table, change, fitted
 from fuseablate.space.census import Census, CountedTable
 from fuseablate.spec import Spec
 
@@ -132,7 +132,7 @@ def _print_counts(census: Census, limits: Costs, out: Console) -> None:
     if limits:
         budget = " and ".join(_limit(cost_kind(name), limit) for name, limit in limits.items())
         rows.append(("Within budget", f"{_share(census.within, len(census.costs))}: {budget}"))
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    table = bare_table(show_header=False)
     for row in rows:
         table.add_row(*row)
     out.print(table)
@@ -179,8 +179,7 @@ def _print_tables(
     kinds = [cost_kind(name) for name in names]
 
     def make(some: Sequence[str], tight: int) -> Table:
-        padding = (0, 1 if tight else 2, 0, 0)
-        made = Table(box=None, padding=padding, pad_edge=False, title=title, title_justify="left")
+        made = bare_table(tight, title=title, title_justify="left")
         for name in some:
             head = "change" if name.startswith("change") else name
             made.add_column(head, justify="right", no_wrap=True)

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from fuseablate.errors import unknown
-from fuseablate.io.checked import Schema
+from fuseablate.io.checked import Schema, under
 from fuseablate.recipes import Recipe
 from fuseablate.space.fields import Name, Scalar, Text, Texts, Value, fit_name, scalar
 
@@ -197,10 +197,6 @@ class Changes(Schema):
         return dump(self) if self.recipe else self.edits
 
 
-def _by_edits(choice: object) -> object:
-    return {"edits": choice} if isinstance(choice, list | tuple) else choice
-
-
 def _listed(choices: object) -> object:
     """Say what is wrong with choices; pydantic would speak of the first of the two forms."""
     if isinstance(choices, Mapping):
@@ -220,7 +216,9 @@ def _listed(choices: object) -> object:
     return choices
 
 
-_Choice = Annotated[Changes, BeforeValidator(_by_edits, json_schema_input_type=Texts | Changes)]
+_Choice = Annotated[
+    Changes, BeforeValidator(under("edits", list, tuple), json_schema_input_type=Texts | Changes)
+]
 
 
 class Categorical(_Parameter):

@@ -233,11 +233,6 @@ def _existing(space: Space, params: Assignment) -> dict[str, Value]:
     return active
 
 
-def edits_of(space: Space, params: Assignment) -> tuple[str, ...]:
-    """Return the edits that an assignment means; see `spec_of`, which makes them."""
-    return spec_of(space, params).edits[len(space.spec.edits) :]
-
-
 def size_of(space: Space) -> int | None:
     """Return the number of distinct assignments, or None where a range is continuous."""
     if _continuous(space):

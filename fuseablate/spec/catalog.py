@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from fuseablate.errors import InputError, check_name, unknown
-from fuseablate.io.reading import read_toml
+from fuseablate.io.reading import read_toml, toml_files
 from fuseablate.plugins import load_named
 from fuseablate.spec.spec import Spec
 
@@ -23,9 +22,7 @@ DERIVED = ("title", "source", "base", "edits", "plugins", "forms", "why")
 
 def shipped_specs() -> dict[str, Path]:
     """Return the published tables that come with the package, by name."""
-    folder = resources.files("fuseablate.spec") / "published"
-    paths = sorted(Path(str(file)) for file in folder.iterdir() if file.name.endswith(".toml"))
-    return {path.stem: path for path in paths}
+    return toml_files(Path(__file__).with_name("published"))
 
 
 def load_spec(name: str | Path) -> Spec:

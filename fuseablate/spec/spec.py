@@ -64,6 +64,11 @@ class Spec(Table, Displayed, view="fuseablate.show:print_spec"):
         without = f" (without {', '.join(self.dropped)})" if self.dropped else ""
         return " ".join(self.edits) + without
 
+    @property
+    def called(self) -> str:
+        """The name, and behind it the edits."""
+        return f"{self.name} {self.label}".strip()
+
     def infer(self, size: Size | None = None) -> tuple[InferredRow, ...]:
         """Return each row at input `size` (H, W); an `InputError` names the spec and the size."""
         try:

@@ -6,7 +6,7 @@ Without torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -130,6 +130,15 @@ def _check_search(study: Study, search: Search, base: Variant, size: Size) -> No
             check_point(space, point, size, search.limits(base.spec, size))
         except InputError as error:
             raise error.within(f"search.points_to_evaluate[{place}]") from None
+
+
+def levels_by_factor(several: Iterable[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return the levels that each factor has in some combinations, in their order."""
+    factors: dict[str, dict[str, None]] = {}
+    for levels in several:
+        for factor, level in levels.items():
+            factors.setdefault(factor, {})[level] = None
+    return {factor: tuple(levels) for factor, levels in factors.items()}
 
 
 def levels_of(parameters: Sequence[Parameter], params: Assignment) -> dict[str, str]:

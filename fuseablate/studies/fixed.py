@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from fuseablate import stats
 from fuseablate.runs import Record, RunState, Store
-from fuseablate.studies.design import Design
+from fuseablate.studies.design import levels_by_factor
 from fuseablate.studies.driver import Driver
 from fuseablate.studies.looks import Undecided, runs_due
 from fuseablate.studies.manifest import Outcome, manifest_of
@@ -31,7 +31,8 @@ def run_design(
     The manifest is saved before the runs of each look: a report of a study under way shows what is
     asked for by then.
     """
-    factors = _factors(plan.design)
+    # Of each variant's first combination, by which its trial goes.
+    factors = levels_by_factor(variant.levels[0] for variant in plan.design.variants)
     accuracy = _accuracy(plan)
     study = open_study(driver.folder.name, storage, factors=factors, accuracy=accuracy)
     trials = Trials(
@@ -148,12 +149,3 @@ class FixedWork:
 def _accuracy(plan: Plan) -> str:
     """Return what trials are filed with: the test's only where there is no validation."""
     return VAL if len(plan.data.val) else TEST
-
-
-def _factors(design: Design) -> dict[str, list[str]]:
-    """Return each factor with the levels of each variant's first combination."""
-    factors: dict[str, dict[str, None]] = {}
-    for variant in design.variants:
-        for factor, level in variant.levels[0].items():
-            factors.setdefault(factor, {})[level] = None
-    return {factor: list(levels) for factor, levels in factors.items()}

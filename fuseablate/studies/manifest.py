@@ -11,7 +11,7 @@ from fuseablate.errors import InputError
 from fuseablate.recipes import changes_of
 from fuseablate.runs import Manifest, PlannedVariant, Searched, Store, Tuned
 from fuseablate.seeds import SeedPlan
-from fuseablate.studies.design import Variant
+from fuseablate.studies.design import Variant, levels_by_factor
 from fuseablate.studies.plan import Plan, PlannedRun
 
 
@@ -37,11 +37,6 @@ def manifest_of(
     study, design = plan.study, plan.design
     compared = [run.variant for run in runs] or design.variants
     variants = list({variant.names: variant for variant in compared}.values())
-    factors: dict[str, dict[str, None]] = {}
-    for variant in variants:
-        for combination in variant.levels:
-            for factor, level in combination.items():
-                factors.setdefault(factor, {})[level] = None
     return Manifest(
         name=study.name,
         title=study.title,
@@ -52,7 +47,7 @@ def manifest_of(
             _planned(plan, variant, runs, (latencies or {}).get(variant.name))
             for variant in variants
         ),
-        factors={factor: tuple(levels) for factor, levels in factors.items()},
+        factors=levels_by_factor(levels for variant in variants for levels in variant.levels),
         notes=(*design.left_out, *design.notes),
         search=search,
         tuned=Tuned(trials=study.tune.n_trials, seeds=study.tune.seeds) if study.tune else None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fuseablate.engines import Asked, chosen_engine
+from fuseablate.engines import ENGINES, Asked
 from fuseablate.errors import InputError, check_kind, check_name, unknown
 from fuseablate.io.display import Displayed
 from fuseablate.report import Report, ReportOptions, of_study
@@ -118,7 +118,7 @@ def plan_study(
     plan = make_plan(read, data_root)
     plan.check_teachers(kept)
     asked = Asked(workers=workers, threads=read.threads)
-    count = workers or chosen_engine("local").choose(asked).count
+    count = workers or ENGINES.named("local").choose(asked).count
     return StudyPlan(plan=plan, store=kept, workers=count)
 
 
@@ -161,7 +161,7 @@ def run_study(
     anything is trained.
     """
     read = study if isinstance(study, Study) else load_study(study)
-    row = chosen_engine(engine)
+    row = ENGINES.named(engine)
     asked = Asked(
         workers=workers,
         gpus=None if gpus is None else tuple(gpus),

@@ -13,7 +13,7 @@ from typing import Any
 from fuseablate.errors import InputError, check_name, unknown
 from fuseablate.io.checked import checked
 from fuseablate.io.display import Displayed
-from fuseablate.io.reading import read_toml
+from fuseablate.io.reading import read_toml, toml_files
 from fuseablate.plugins import load_named
 from fuseablate.recipes import Recipe, changed, load_recipe
 from fuseablate.runs import MATTERS
@@ -91,7 +91,7 @@ def shipped_studies() -> dict[str, Path]:
     here = Path(__file__)
     # A wheel has them in the package; a checkout, an editable install too, at its top level.
     folder = next(filter(Path.is_dir, (here.with_name("shipped"), here.parents[2] / "studies")))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return toml_files(folder)
 
 
 def load_study(name: str | Path) -> Study:

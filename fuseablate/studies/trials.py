@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -144,6 +144,10 @@ def distribution_of(parameter: Parameter) -> BaseDistribution:
     values = parameter.values()
     top = float(values[-1]) if values else parameter.high
     return FloatDistribution(parameter.low, top, log=parameter.log, step=parameter.step)
+
+
+def distributions_of(parameters: Iterable[Parameter]) -> dict[str, BaseDistribution]:
+    return {parameter.name: distribution_of(parameter) for parameter in parameters}
 
 
 class Trials:

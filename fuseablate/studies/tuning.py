@@ -21,7 +21,7 @@ from fuseablate.studies.fixed import FixedWork, run_design
 from fuseablate.studies.manifest import Outcome, manifest_of
 from fuseablate.studies.plan import Plan, PlannedRun
 from fuseablate.studies.schema import Tune
-from fuseablate.studies.trials import Trials, distribution_of, open_study
+from fuseablate.studies.trials import Trials, distributions_of, open_study
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,8 @@ def tune_and_compare(driver: Driver, tune: Tune, storage: BaseStorage) -> Outcom
     untuned = Outcome(manifest_of(plan, ()), ())
     if tuning.tuned_plan(driver.store) is None:  # else the manifest of the comparison may be there
         untuned.manifest.save(driver.folder)
-    distributions = {parameter.name: distribution_of(parameter) for parameter in tune.parameters}
-    trials = Trials(open_study(f"{driver.folder.name}-tuning", storage), distributions)
+    study = open_study(f"{driver.folder.name}-tuning", storage)
+    trials = Trials(study, distributions_of(tune.parameters))
     for candidates in tuning.candidates.values():
         for candidate, trial in zip(candidates, plan.recipes, strict=True):
             trials.start(candidate.name, trial.params, plan.attributes(candidate))

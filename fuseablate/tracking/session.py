@@ -216,12 +216,9 @@ def _log_spec(run: wandb.Run, spec: Mapping[str, Any]) -> None:
 
 def _spec_table(spec: Mapping[str, Any]) -> wandb.Table:
     columns = list(dict.fromkeys(key for row in spec["rows"] for key in row))
-    texts = [[_text(row.get(column)) for column in columns] for row in spec["rows"]]
-    return wandb.Table(columns, texts)
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)  # a column of a W&B Table has one type
+    values = [[row.get(column) for column in columns] for row in spec["rows"]]
+    # As texts: a column of a W&B Table has one type.
+    return wandb.Table(columns, [["" if v is None else str(v) for v in row] for row in values])
 
 
 def _confirmed(path: str, last_step: int) -> bool:

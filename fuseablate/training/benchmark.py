@@ -19,6 +19,7 @@ import torch
 from fuseablate.data.batches import TrainBatches
 from fuseablate.data.parts import Data, Part
 from fuseablate.errors import InputError
+from fuseablate.network.profile import finish
 from fuseablate.plugins import plugin_sources, run_plugins
 from fuseablate.recipes import Recipe
 from fuseablate.runs import NEWEST, RunFolder
@@ -28,6 +29,8 @@ from fuseablate.training.environment import onednn_products, precision_set
 from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState
 from fuseablate.training.steps import Steps
+
+CHECKPOINTS = 5  # of a run, whose times are taken
 
 
 class Loop(Protocol):
@@ -161,12 +164,6 @@ def _serve(connection: Connection, given: _Given, runs: int) -> None:
         connection.send(" ".join(f"{type(error).__name__}: {error}".split()))
 
 
-def finish(device: torch.device) -> None:
-    """Wait until a GPU has done all that it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def timed(
     loops: Sequence[Loop],
     *,
@@ -205,7 +202,7 @@ class CheckpointTimes(NamedTuple):
 
 
 def checkpoint_times(
-    spec: Spec, data: Data, recipe: Recipe, device: torch.device, times: int = 5
+    spec: Spec, data: Data, recipe: Recipe, device: torch.device
 ) -> CheckpointTimes:
     """Return how long checkpoints of a run take, in a folder that is gone afterwards."""
     state = TrainingState(spec, recipe, 0, data.image_size, device)
@@ -215,7 +212,7 @@ def checkpoint_times(
     waited, written = [], []
     with tempfile.TemporaryDirectory() as folder:
         writer = checkpoint.Writer(device)
-        for _ in range(times):
+        for _ in range(CHECKPOINTS):
             finish(device)
             started = time.perf_counter()
             saved = writer.save(RunFolder(Path(folder)), "0" * 64, state.to_dict())

@@ -29,13 +29,11 @@ def evaluate_test(network: nn.Module, part: Part, data: Data, device: torch.devi
     hits = torch.bincount(part.labels[right], minlength=data.classes).tolist()
     return TestScore(
         **vars(_score(table)),
-        per_class=tuple(_ratio(hit, total) for hit, total in zip(hits, totals, strict=True)),
+        per_class=tuple(
+            hit / total if total else None for hit, total in zip(hits, totals, strict=True)
+        ),
         right=pack_bits(right.tolist()),
     )
-
-
-def _ratio(hits: int, total: int) -> float | None:
-    return hits / total if total else None
 
 
 class Evaluation:

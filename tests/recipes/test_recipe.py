@@ -30,7 +30,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_all_shipped_recipes_load_and_bear_a_title() -> None:
-    assert shipped_recipes() == [
+    assert list(shipped_recipes()) == [
         "bit-hyperrule",
         "bsconv",
         "bsconv-100",

@@ -6,10 +6,10 @@ import json
 import os
 from pathlib import Path
 
-from fuseablate.runs.listing import listed_studies
 from fuseablate.runs.lookup import select_runs
 from fuseablate.runs.status import RunStatus, StudyStatus
 from fuseablate.runs.store import Store
+from fuseablate.runs.study_list import listed_studies
 
 
 def study(store: Store, name: str, done: int, waiting: int) -> Path:

@@ -24,7 +24,6 @@ from fuseablate.space.space import (
     Space,
     assignments,
     check_point,
-    edits_of,
     is_active,
     size_of,
     spec_of,
@@ -68,6 +67,11 @@ ORDER = {
 def space(*tables: Table) -> Space:
     search = {"n_trials": 1, "finalists": FINALISTS, "parameters": list(tables)}
     return Space.of(BASE, checked(Search, search).parameters)
+
+
+def edits_of(searched: Space, params: Mapping[str, Value]) -> tuple[str, ...]:
+    """Return the edits that an assignment means, without those of the spec itself."""
+    return spec_of(searched, params).edits[len(searched.spec.edits) :]
 
 
 def refusal(*tables: Table) -> str:

@@ -143,7 +143,7 @@ class Cluster:
         """Raise an `InputError` where one worker after another does not come up."""
         for link in [link for link in self._links if link.ended]:
             self._links.remove(link)
-            self._failures = self._failures + 1 if link.is_new else 0
+            self._failures = 0 if link.pid else self._failures + 1
             if self._failures >= MOST_FAILURES:
                 raise InputError(f"--engine ray: no worker comes up: {link.wait()}")
 

@@ -65,11 +65,6 @@ class RayLink:
         """The reference to wait for; None where there is something to read at once."""
         return None if self._own or self.ended else self._next
 
-    @property
-    def is_new(self) -> bool:
-        """Whether it has never answered."""
-        return not self.pid
-
     def train(self, run: int, job: Job) -> None:
         """Have it train a job, whose folder is held until it has ended."""
         sent: Parcel | None = None

@@ -69,10 +69,6 @@ def _best_so_far(search: Searched) -> TextTable | None:
     return TextTable(["Trials", *map(curve_title, curves)], [False] * (len(curves) + 1), rows)
 
 
-def _title(report: AnalysedComparison, section: Section) -> str:
-    return f"{report.title}, at equal cost" if section.equal_cost else report.title
-
-
 def as_markdown(reports: Sequence[AnalysedComparison]) -> str:
     """Return a pipe table for each comparison, beneath it its statistics in words and notes."""
     parts = []
@@ -80,7 +76,7 @@ def as_markdown(reports: Sequence[AnalysedComparison]) -> str:
         comparison = report.comparison
         for section in report.sections:
             parts += [
-                f"### {markdown(_title(report, section))}",
+                f"### {markdown(report.title_of(section))}",
                 markdown(f"{comparison.question} {comparison.setting}."),
                 _pipes(_variants(report, section)),
                 _prose(" ".join(filter(None, (*section.method, section.conclusion)))),

@@ -79,10 +79,9 @@ def _label(report: AnalysedComparison, number: int) -> str:
 
 
 def _variants(report: AnalysedComparison, section: Section, label: str) -> list[str]:
-    title = f"{report.title}, at equal cost" if section.equal_cost else report.title
-    said = (
-        report.options.caption
-        or f"{title}. {report.comparison.setting}. {typographic(section.conclusion)}"
+    said = report.options.caption or (
+        f"{report.title_of(section)}. {report.comparison.setting}. "
+        f"{typographic(section.conclusion)}"
     )
     # Of a variant of which a run diverged, the mean of the others says nothing.
     means = [None if row.variant.diverged else row.mean for row in section.rows]

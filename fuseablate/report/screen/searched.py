@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.cost import SUMMARY, cost_kind
-from fuseablate.io.terminal import counted, fitted
+from fuseablate.io.terminal import bare_table, counted, fitted
 from fuseablate.report.screen.drawings import sparkline
 from fuseablate.report.search_progress import (
     best_so_far,
@@ -85,7 +85,7 @@ def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
     heads = {kind.name: "ms" if kind.measured else kind.heading for kind in kinds}
 
     def make(names: Sequence[str], tight: int) -> Table:
-        table = Table(box=None, padding=(0, 1 if tight else 2, 0, 0), pad_edge=False)
+        table = bare_table(tight)
         table.add_column("Trial", no_wrap=True)
         for name in names:
             table.add_column(name, justify="right", no_wrap=True)
@@ -100,8 +100,8 @@ def _table(search: Searched, done: Sequence[Trial], out: Console) -> Table:
                 value = trial.cost(kind.name)
                 cells[heads[kind.name]] = "-" if value is None else kind.short(value)
             number = f"{trial.number}{'*' if trial.finalist else ''}"
-            what = " ".join(filter(None, (trial.edits, trial.recipe))) or "-"
-            table.add_row(number, *(cells[column] for column in names), Text(what))
+            what = Text(trial.changes or "-")
+            table.add_row(number, *(cells[column] for column in names), what)
         return table
 
     columns = ("Val top-1", "Seeds", *heads.values())

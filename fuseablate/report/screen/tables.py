@@ -44,7 +44,7 @@ def print_variants(report: AnalysedComparison, section: Section, out: Console) -
     def make(names: Sequence[str], tight: int) -> Table:
         width = out.width if tight < 2 else min(out.width, REPORT_WIDE - 1)
         shown = [columns[name] for name in names]
-        return _variant_table(report, section, width, shown, 1 if tight else 2)
+        return _variant_table(report, section, width, shown, tight)
 
     table, left_out = fitted(make, [*columns], spare, out)
     out.print(table)
@@ -67,12 +67,12 @@ def _variant_table(
     section: Section,
     width: int,
     columns: Sequence[ReportColumn[AnalysedVariant]],
-    padding: int,
+    tight: int,
 ) -> Table:
     wide = width >= REPORT_WIDE
     plain = not report.options.columns and report.comparison.validated
     val = width >= VERY_WIDE and plain and not report.metric.startswith("val")
-    table = named_table("Variant", padding)
+    table = named_table("Variant", tight)
     for column in columns:
         if val and column.name == "score":
             table.add_column("Val top-1", justify="right", no_wrap=True)
@@ -147,7 +147,7 @@ def print_effects(deltas: Sequence[Delta], out: Console) -> None:
 
     def make(_: Sequence[str], tight: int) -> Table:
         wide = tight < 2
-        table = named_table("Effect", 1 if tight else 2, "Effects", least=None)
+        table = named_table("Effect", tight, "Effects", least=None)
         for column in EFFECT_COLUMNS:
             _add_column(table, column, wide)
         points, verdict = EFFECT_COLUMNS
@@ -173,7 +173,7 @@ def print_runs(comparison: Comparison, out: Console) -> None:
         columns = [
             column for column in RUN_COLUMNS if column.name in names and (wide or not column.roomy)
         ]
-        table = named_table("Variant", 1 if tight else 2, "Runs")
+        table = named_table("Variant", tight, "Runs")
         for column in columns:
             _add_column(table, column, wide)
         for variant, run in comparison.runs:

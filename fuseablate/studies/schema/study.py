@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from fuseablate.cost import limited
-from fuseablate.data import check_val, data_set
+from fuseablate.data import DATA_SETS, check_val
 from fuseablate.errors import InputError
-from fuseablate.io.checked import Schema
+from fuseablate.io.checked import Schema, under
 from fuseablate.runs import MATTERS
 from fuseablate.space import Name, Text, Texts
 from fuseablate.spec import Edit, Size
@@ -83,7 +83,7 @@ class DataSource(Schema):
         if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
             return table
         own = {key: value for key, value in table.items() if key not in ("name", "val")}
-        data_set(table["name"]).filled(own)
+        DATA_SETS.named(table["name"]).filled(own)
         check_val(table.get("val"))
         return {"name": table["name"], "arguments": own, "val": table.get("val")}
 
@@ -95,18 +95,14 @@ class DataSource(Schema):
     @property
     def image_size(self) -> Size:
         """The size (H, W) of the images."""
-        size = data_set(self.name).filled(self.arguments)["size"]
+        size = DATA_SETS.named(self.name).filled(self.arguments)["size"]
         return (size, size)
 
     @property
     def known_classes(self) -> int | None:
         """How many classes the data have; None for a folder, whose files say it."""
-        dataset = data_set(self.name)
+        dataset = DATA_SETS.named(self.name)
         return dataset.filled(self.arguments).get("classes", dataset.classes)
-
-
-def _named_or_table(key: str) -> BeforeValidator:
-    return BeforeValidator(lambda given: {key: given} if isinstance(given, str) else given)
 
 
 class StudyFile(Schema):
@@ -119,11 +115,11 @@ class StudyFile(Schema):
     spec: Text = "fusenet"
     """The baseline's table: a shipped one by name (`fuseablate list`), or the path of a .toml, from
     the study's folder."""
-    data: Annotated[DataSource, _named_or_table("name")]
+    data: Annotated[DataSource, BeforeValidator(under("name", str))]
     """A data set by name, or a table of its name and what it takes, such as
     `{ name = "generated", classes = 10, train_images = 32 }`, whose `train_images` and
     `test_images` are numbers for each class."""
-    recipe: Annotated[Mapping[str, Any], _named_or_table("base")] = {"base": "standard"}
+    recipe: Annotated[Mapping[str, Any], BeforeValidator(under("base", str))] = {"base": "standard"}
     """A recipe by name or path, or a table: `base` and what it changes of that, such as
     `{ base = "standard", epochs = 20 }`."""
     seeds: Seeding

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.io.escaping import plain
-from fuseablate.io.terminal import duration
+from fuseablate.io.terminal import bare_table, duration
 from fuseablate.runs import RunState, RunStatus, StudyStatus
 
 PLAIN_EVERY = 60.0  # seconds between two lines of overall progress
@@ -31,7 +31,7 @@ STATE_MARKS: dict[RunState, tuple[str, str]] = {
 def status_table(status: StudyStatus) -> Group:
     """Return a table with a row for each variant and a column for each seed, and their summary."""
     seeds = sorted({run.seed for run in status.lines})
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = bare_table()
     table.add_column("Variant", overflow="fold", min_width=10)
     for seed in seeds:
         table.add_column(f"seed {seed}", no_wrap=True)

@@ -86,7 +86,7 @@ def _print_variants(plan: Plan, due: Due, undone: Sequence[PlannedRun], out: Con
     rows = _variants(plan, due, undone)
 
     def make(columns: Sequence[str], tight: int) -> Table:
-        table = named_table("Variant", 1 if tight else 2)
+        table = named_table("Variant", tight)
         for column in columns:
             table.add_column(PLAN_COLUMNS[column], justify="right", no_wrap=True)
         for name, cells in rows:

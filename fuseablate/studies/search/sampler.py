@@ -38,7 +38,7 @@ from fuseablate.space import (
 )
 from fuseablate.spec import Spec
 from fuseablate.studies.schema import Search
-from fuseablate.studies.trials import directions_of, distribution_of, number_of
+from fuseablate.studies.trials import directions_of, distribution_of, distributions_of, number_of
 
 MOST_REFUSED = 50  # refused samples in a row until something else than the sampler is asked
 MOST_LISTED = 100_000  # assignments of a space that is listed and tried one by one
@@ -260,11 +260,7 @@ class Proposer:
         return Proposal(params, *verdict, dict(refused), self._listed, system)
 
     def _distributions(self, params: Mapping[str, Value]) -> dict[str, BaseDistribution]:
-        return {
-            parameter.name: distribution_of(parameter)
-            for parameter in self._space.parameters
-            if parameter.name in params
-        }
+        return distributions_of(entry for entry in self._space.parameters if entry.name in params)
 
     def _begun(self, params: Mapping[str, Value], system: Mapping[str, Any]) -> int:
         """Return the place of a new trial of an assignment that the sampler did not draw."""

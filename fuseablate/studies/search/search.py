@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -22,7 +21,13 @@ from fuseablate.studies.plan import PlannedRun
 from fuseablate.studies.schema import Search
 from fuseablate.studies.search.scheduler import NETWORK, SearchWork, seeds_of
 from fuseablate.studies.search.summary import summary_of
-from fuseablate.studies.trials import KEY, Trials, distribution_of, number_of, open_study
+from fuseablate.studies.trials import (
+    KEY,
+    Trials,
+    distributions_of,
+    number_of,
+    open_study,
+)
 
 
 def run_search(driver: Driver, search: Search, storage: BaseStorage) -> Outcome:
@@ -48,8 +53,9 @@ def run_search(driver: Driver, search: Search, storage: BaseStorage) -> Outcome:
     driver.run(work)
     runs = _finalists(driver, search, work)
     driver.expect(runs, possible=others)
-    judged = Trials(open_study(f"{name}-finalists", storage), _distributions(driver, search))
-    params = _params(work, runs, unchanging(_space(driver, search)))
+    space = _space(driver, search)
+    judged = Trials(open_study(f"{name}-finalists", storage), distributions_of(space.parameters))
+    params = _params(work, runs, unchanging(space))
     driver.run(FixedWork(plan, driver.store, judged, runs, params=params))
     if random:  # a network that the search had too is not trained again; none becomes a finalist
         driver.run(random)
@@ -65,19 +71,14 @@ def _opened(
     driver: Driver, search: Search, storage: BaseStorage, name: str, called: str = "trial"
 ) -> SearchWork:
     """Return the work of a search, whose trials are those of the Optuna study of that name."""
-    study = open_study(name, storage, search.objectives)
-    trials = Trials(study, _distributions(driver, search))
-    return SearchWork(driver, search, _space(driver, search), trials, name, called=called)
+    study, space = open_study(name, storage, search.objectives), _space(driver, search)
+    trials = Trials(study, distributions_of(space.parameters))
+    return SearchWork(driver, search, space, trials, name, called=called)
 
 
 def _space(driver: Driver, search: Search) -> Space:
     plan = driver.plan
     return space_of(plan.study, search, plan.design.reference, plan.data.image_size)
-
-
-def _distributions(driver: Driver, search: Search) -> dict[str, BaseDistribution]:
-    parameters = _space(driver, search).parameters
-    return {parameter.name: distribution_of(parameter) for parameter in parameters}
 
 
 def _params(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from fuseablate.recipes.load import FOLDER as RECIPES
+from fuseablate.recipes.load import shipped_recipes
 from fuseablate.spec.catalog import shipped_specs
 from tests.helpers.fuzz.running import run
 from tests.helpers.fuzz.spoiling import as_json, as_toml, spoil, spoilt_values
@@ -135,7 +135,7 @@ def study_plan(folder: Path, draw: Random) -> list[str]:
 @kind(8)
 def recipe(folder: Path, draw: Random) -> list[str]:
     path = folder / "mine.toml"
-    shutil.copy(draw.choice(sorted(RECIPES.glob("*.toml"))), path)
+    shutil.copy(draw.choice(sorted(shipped_recipes().values())), path)
     spoil(path, draw, of_toml)
     return ["train", "fusenet", "--recipe", str(path), "--data", "bogus"]
 

@@ -45,7 +45,6 @@ def _measured(trials: Sequence[Trial], name: str) -> bool:
 
 
 def _row(trial: Trial, search: Searched, names: Sequence[str]) -> dict[str, Any]:
-    changes = " ".join(filter(None, (trial.edits, trial.recipe)))
     costs = [(trial.cost(name), cost_kind(name)) for name in names]
     state = "finalist" if trial.finalist else STATES.get(trial.state, trial.state)
     return {
@@ -55,8 +54,8 @@ def _row(trial: Trial, search: Searched, names: Sequence[str]) -> dict[str, Any]
         "top1": trial.top1,
         "seeds": f"{trial.seeds} of {search.seeds}",
         "costs": [("" if v is None else v, "" if v is None else k.short(v)) for v, k in costs],
-        "changes": changes,
-        "text": plain(f"trial {trial.number} {state} {changes}".lower()),
+        "changes": trial.changes,
+        "text": plain(f"trial {trial.number} {state} {trial.changes}".lower()),
     }
 
 
@@ -80,7 +79,7 @@ def trials_data(search: Searched) -> dict[str, Any]:
                 "top1": trial.top1,
                 "costs": {name: _in_unit(trial, name) for name in kinds},
                 "values": [_value(trial, name) for name in axes],
-                "changes": plain(" ".join(filter(None, (trial.edits, trial.recipe)))) or "baseline",
+                "changes": plain(trial.changes) or "baseline",
             }
             for at, trial in enumerate((*done, *drawn))
         ],
