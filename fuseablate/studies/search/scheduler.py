@@ -104,6 +104,7 @@ class SearchWork:
             for run in runs:  # shown in the order of the trials
                 driver.status_of(run)
         self._queue = deque([*ended, *running])
+        driver.expect(self._queue)
 
     def next(self) -> PlannedRun | None:
         """Return the next run of a trial, or the first one of a new trial."""
