@@ -98,7 +98,7 @@ def holders(folder: Path, name: str) -> list[Path]:
 
 def toml_files(folder: Path) -> dict[str, Path]:
     """Return the TOML files of a folder by their names, without the ending, in order."""
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return {path.stem: path for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)}
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from fuseablate.recipes.recipe import Recipe, changed
 
 def shipped_recipes() -> dict[str, Path]:
     """Return the recipes that come with the package, by name."""
-    return dict(sorted(toml_files(Path(__file__).parent).items()))
+    return toml_files(Path(__file__).parent)
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:

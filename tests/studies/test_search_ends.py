@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
+from rich.table import Table
 
 from fuseablate.io.terminal import Screen
 from fuseablate.report import analyse, of_records
 from fuseablate.report.screen import print_report
 from fuseablate.spec.spec import Spec
+from fuseablate.studies.screens.live import status_table
 from fuseablate.studies.search.pruning import Pruning
 from tests.helpers.searches import (
     BEST,
@@ -65,6 +67,9 @@ def test_hopeless_first_seeds_are_pruned(tmp_path: Path, prune: str, objectives:
     assert again.status.count("pruned") == len(pruned)
     shown = [run.variant for run in again.status.lines if run.variant.startswith("trial")]
     assert list(dict.fromkeys(shown)) == [f"trial {number}" for number in range(30)]
+    seeds = status_table(again.status).renderables[1]
+    assert isinstance(seeds, Table)
+    assert [column.header for column in seeds.columns] == ["Variant", "seed 0", "seed 1", "seed 9"]
 
 
 def test_a_trial_that_ends_after_its_first_seed_makes_no_claim(tmp_path: Path) -> None:
