@@ -157,15 +157,17 @@ def _section(
     analysed, statistics = analyse_variants(comparison, variants, metric, asked)
     ranks = ranks_of(comparison, analysed)
     rows = options.rows_of(analysed)
+    equal_cost = variants == comparison.iso
+    rescaled = equal_cost or not comparison.iso  # with `raw = false` there are no others
     return Section(
-        equal_cost=variants == comparison.iso,
+        equal_cost=equal_cost,
         variants=analysed,
         rows=rows,
         columns=options.columns_of(analysed, comparison.costs),
         statistics=statistics,
         conclusion=conclusion(rows, statistics, metric),
         method=(
-            *nearness_lines(analysed, comparison.made_equal),
+            *nearness_lines(analysed, comparison.made_equal if rescaled else None),
             *statistics_lines(comparison, analysed, statistics),
             *rank_lines(comparison, ranks, metric),
         ),

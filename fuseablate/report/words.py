@@ -45,14 +45,14 @@ def statistics_lines(
 
 
 def nearness_lines(variants: Sequence[AnalysedVariant], made_equal: str | None) -> list[str]:
-    """Return which rescaled variants are not near the reference's cost, as no width is nearer."""
+    """Return which of variants that were rescaled are not near the reference's cost."""
     if made_equal is None:
         return []
     said = []
     target = variants[0].variant.cost(made_equal)
     for row in variants[1:]:
         cost = row.variant.cost(made_equal)
-        if row.variant.iso_of and cost and target and abs(cost - target) > NEARLY * target:
+        if cost and target and abs(cost - target) > NEARLY * target:
             said.append(f"{row.variant.name} {change(cost, target)}")
     if not said:
         return []

@@ -38,6 +38,8 @@ class Variant:
     recipe: Recipe
     iso_of: str | None = None
     """The name of the variant that this one is, rescaled to the reference's cost."""
+    rescaled: bool = False
+    """Whether its width was found for equal cost."""
     untuned: Recipe | None = None
     """The recipe before it was tuned; None where it was not."""
 
@@ -69,6 +71,8 @@ class Design:
     """What is not compared, such as rows that a per-row design passes over: with the reason."""
     notes: tuple[str, ...] = ()
     """What the reader of the results must know, such as the aliases of a fractional design."""
+    target: float = 0.0
+    """What the study's `iso` makes equal, in units of that cost; 0 without one."""
 
 
 def expand(study: Study, size: Size, classes: int | None = None) -> Design:
@@ -92,10 +96,6 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
     if study.search:
         _check_search(study, study.search, base, size)
         chosen = [Combination(BASELINE, {})]
-        if study.iso:
-            kind = cost_kind(study.iso)
-            target = kind.exact(kind.total(base.spec.infer(size)))
-            notes.append(f"Each sample is trained in the width that comes nearest to {target}.")
     elif study.rows and study.edit:
         chosen, left_out = per_row(base.spec, study.rows, study.edit, size)
     elif study.design == "fractional":
@@ -104,11 +104,19 @@ def _expand(study: Study, size: Size, classes: int) -> Design:
         chosen = BY_FACTORS[study.design](study.factors)
     made = [(combination, _variant(base, combination, study, size)) for combination in chosen]
     variants = _distinct([variant for _, variant in made], size)
-    if study.iso and not study.search:
-        rescaled, said = _rescaled(base, made, variants, study, size)
-        variants = _distinct([*variants, *rescaled], size)
-        notes += said
-    return Design(variants[0], variants, tuple(left_out), tuple(notes))
+    target = 0.0
+    if study.iso:
+        kind = cost_kind(study.iso)
+        target = kind.total((variants[0] if study.raw else base).spec.infer(size))
+        if study.search or not study.raw:
+            trained = "sample" if study.search else "variant"
+            width = f"the width that comes nearest to {kind.exact(target)}"
+            notes.append(f"Each {trained} is trained in {width}.")
+        if not study.search:
+            rescaled, said = _rescaled(base, made, variants, study, target=target, size=size)
+            variants = _distinct([*(variants if study.raw else ()), *rescaled], size)
+            notes += said
+    return Design(variants[0], variants, tuple(left_out), tuple(notes), target)
 
 
 def space_of(study: Study, search: Search, base: Variant, size: Size) -> Space:
@@ -216,39 +224,46 @@ def _rescaled(
     made: Sequence[tuple[Combination, Variant]],
     variants: Sequence[Variant],
     study: Study,
+    *,
+    target: float,
     size: Size,
 ) -> tuple[list[Variant], list[str]]:
-    """Return each combination of another cost than the reference's rescaled, and notes.
+    """Return each combination of another cost than `target` rescaled, and notes.
 
+    Where variants are trained in no other width, those that are not rescaled are among them.
     Combinations that are one network need not be one in another width: a divisor may say nothing
     before. Notes name each that no width brings nearer, the edits that say nothing in the width
     that was found, and what costs the same as it is. `variants` are the combinations, merged.
     """
     assert study.iso
     kind = cost_kind(study.iso)
-    target = kind.total(variants[0].spec.infer(size))
     merged = {name: variant.name for variant in variants for name in variant.names}
     equal: dict[str, None] = {}
     iso, notes = [], []
     for combination, variant in made:
-        if kind.total(variant.spec.infer(size)) == target:
+        spec = variant.spec
+        if kind.total(spec.infer(size)) == target:
             equal[merged[variant.name]] = None
-            continue
-        table, edits = _table_and_edits(base, combination.levels, study)
-        try:
-            spec = edited_at_cost(table, edits, study.iso, target, size=size)
-        except InputError as error:
-            raise error.within(f'iso = "{study.iso}": {variant.name}') from None
-        if spec.digest(size) == variant.spec.digest(size):
-            notes.append(f"{variant.name}: no width comes nearer to {kind.exact(target)}")
-            continue
-        name = f"{variant.name} (iso {kind.word})"
-        if idle := [edit for edit in variant.spec.edits if edit not in spec.edits]:
-            verb = "changes" if len(idle) == 1 else "change"
-            notes.append(f"{name}: in its width {' and '.join(idle)} {verb} nothing")
-        iso.append(replace(variant, names=(name,), spec=spec, iso_of=merged[variant.name]))
+        else:
+            table, edits = _table_and_edits(base, combination.levels, study)
+            try:
+                spec = edited_at_cost(table, edits, study.iso, target, size=size)
+            except InputError as error:
+                raise error.within(f'iso = "{study.iso}": {variant.name}') from None
+            if spec.digest(size) == variant.spec.digest(size):
+                notes.append(f"{variant.name}: no width comes nearer to {kind.exact(target)}")
+                spec = variant.spec
+        if spec is not variant.spec:
+            name = f"{variant.name} (iso {kind.word})" if study.raw else variant.name
+            of = merged[variant.name] if study.raw else None
+            iso.append(replace(variant, names=(name,), spec=spec, iso_of=of, rescaled=True))
+            if idle := [edit for edit in variant.spec.edits if edit not in spec.edits]:
+                verb = "changes" if len(idle) == 1 else "change"
+                notes.append(f"{name}: in its width {' and '.join(idle)} {verb} nothing")
+        elif not study.raw:
+            iso.append(variant)
     equal.pop(base.name, None)
-    if equal:
+    if equal and study.raw:
         who = "it costs" if len(equal) == 1 else "they cost"
         notes.append(f"{', '.join(equal)}: not rescaled, as {who} the reference's {kind.word}")
     return iso, notes

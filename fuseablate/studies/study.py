@@ -53,6 +53,8 @@ class Study(Displayed, view="fuseablate.studies.screens.study:print_study"):
     search: Search | None = None
     iso: str | None = None
     """The cost in which each variant is also trained rescaled to the reference's."""
+    raw: bool = True
+    """Whether, with `iso`, variants are trained as their edits make them, too."""
     tune: Tune | None = None
     """How each variant's recipe is tuned; None where all have the study's."""
     matters: float = MATTERS

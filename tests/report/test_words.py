@@ -264,3 +264,15 @@ def test_intervals_hold_over_the_variants_that_are_still_to_come() -> None:
         reach.append(row.delta.robust.high - row.delta.mean)
     assert reach[1] / reach[0] == pytest.approx(6.2053 / 4.3027, abs=1e-4)
     assert reach[2] == reach[0]
+
+
+def test_variants_that_have_equal_cost_alone_are_said_where_they_have_not() -> None:
+    """With `raw = false` there is one section, of which none is another one rescaled."""
+    near = planned("a", "a", (1, 4_120_000), 0.39, 0.40, 0.39)
+    far = planned("b", "b", (1, 2_226_632), 0.39, 0.41, 0.39)
+    compared = comparison("one-factor", REFERENCE, near, far)
+    (section,) = analyse(dataclasses.replace(compared, made_equal="macs")).sections
+    assert section.method[0] == (
+        "Not every cost could be made equal; as near as channels come: b -46.0 %."
+    )
+    assert not any("made equal" in line for line in analyse(compared).sections[0].method)

@@ -111,9 +111,58 @@ def test_the_plan_and_the_manifest_say_it(tmp_path: Path, iso: str, unit: str) -
     assert "6 to do" in text
 
 
+def test_without_raw_all_are_trained_at_the_baselines_cost_alone(tmp_path: Path) -> None:
+    """The candidate, which the others are compared with, is rescaled as they are."""
+    body = 'design = "leave-one-out"\niso = "macs"\nraw = false\n'
+    design = expanded(tmp_path, body + factor("exp", "x2: fuse.exp=x2") + NL)
+    names = [variant.names for variant in design.variants]
+    assert names == [("candidate",), ("without-exp",), ("without-nl",), ("baseline",)]
+    candidate, plain, wide, baseline = (variant.spec for variant in design.variants)
+    assert (plain.edits, baseline.edits) == (("all.nl=gelu",), ())
+    *fitted, width = candidate.edits
+    assert fitted == ["fuse.exp=x2", "all.nl=gelu"]
+    assert wide.edits == ("fuse.exp=x2", width)
+    assert [variant.rescaled for variant in design.variants] == [True, False, True, False]
+    assert all(variant.iso_of is None for variant in design.variants)
+    base = measure(baseline, SIZE).macs
+    widths = [
+        baseline.edit_sampled("fuse.exp=x2", f"scale.width=x{f / 200}") for f in range(60, 200)
+    ]
+    nearest = min(abs(measure(spec, SIZE).macs - base) for spec in widths)
+    assert abs(measure(wide, SIZE).macs - base) == nearest
+    assert design.target == base
+    said = f"Each variant is trained in the width that comes nearest to {base:,} MACs."
+    assert design.notes == (said,)
+
+
+def test_without_raw_what_no_width_brings_nearer_is_trained_as_it_is(tmp_path: Path) -> None:
+    factors = factor("k", "seven: fuse.kernel=7") + factor("by", "one: divisor=1")
+    design = expanded(tmp_path, 'design = "factorial"\niso = "macs"\nraw = false\n' + factors)
+    assert [variant.names for variant in design.variants] == [
+        ("baseline", "by=one"), ("k=seven",), ("k=seven,by=one",)
+    ]  # fmt: skip
+    said, far = design.notes
+    assert said.startswith("Each variant is trained in the width that comes nearest to ")
+    assert far.startswith("k=seven: no width comes nearer")
+
+
+def test_a_plan_without_raw_says_what_each_costs(tmp_path: Path) -> None:
+    body = 'design = "one-factor"\niso = "macs"\nraw = false\n' + WIDE
+    plan = make_plan(loaded(tmp_path, body, head=SMALL), None)
+    out = Screen(width=120, file=io.StringIO(), record=True)
+    print_plan(plan, Store(tmp_path / "runs"), 1, out)
+    text = out.export_text()
+    base, fitted = (measure(v.spec, SIZE).macs for v in plan.design.variants[:2])
+    assert f"exp=x2: rescaled to {fitted:,} MACs of {base:,}: " in text
+    assert "baseline: rescaled" not in text
+    assert "6 to do" in text  # two seeds of three variants
+
+
 def test_what_a_study_at_equal_cost_refuses(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"mine\.toml: iso: unknown cost 'flops'"):
         expanded(tmp_path, 'design = "one-factor"\niso = "flops"\n' + SE)
     body = 'design = "one-factor"\niso = "macs"\n' + factor("w", "x2: scale.width=x2")
     with pytest.raises(InputError, match=r'mine\.toml: iso = "macs": w=x2: edit .* leave the edit'):
         expanded(tmp_path, body)
+    with pytest.raises(InputError, match=r"mine\.toml: raw = false: needs iso, such as"):
+        expanded(tmp_path, 'design = "one-factor"\nraw = false\n' + SE)

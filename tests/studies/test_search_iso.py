@@ -131,14 +131,16 @@ half = ["2.kernel=5", "scale.width=x0.5"]
             SPACE,
             'search.objectives: "macs" is what iso makes equal in all; leave out either',
         ),
+        ("n_trials = 3", SPACE, 'raw: design = "search" takes none; leave it out'),
     ],
 )
 def test_what_equal_cost_leaves_no_sense_is_refused(
     tmp_path: Path, table: str, space: str, said: str
 ) -> None:
     finalists = "finalists = { seeds = [9] }" if "objectives" in table else BEST
+    head = HEAD + ("raw = true\n" if said.startswith("raw") else "")
     with pytest.raises(InputError) as caught:
-        study_plan(tmp_path, f"{table}\n{finalists}", space, HEAD)
+        study_plan(tmp_path, f"{table}\n{finalists}", space, head)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 

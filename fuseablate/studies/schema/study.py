@@ -140,7 +140,10 @@ class StudyFile(Schema):
     """The space of a `search`, and how it is searched."""
     iso: str | None = None
     """A cost, such as `macs` or `params`: each variant is also trained rescaled in width to the
-    baseline's; each sample of a search is trained so alone."""
+    reference's; each sample of a search is trained so alone."""
+    raw: bool = True
+    """With `iso`: whether variants are trained as their edits make them, too. If not, all are
+    trained rescaled to the baseline's cost alone."""
     tune: Tune | None = None
     """Tunes the recipe of each variant before they are compared."""
     matters: Annotated[float, Field(gt=0, le=100)] = MATTERS
@@ -158,6 +161,10 @@ class StudyFile(Schema):
                 limited(self.iso)
             except InputError as error:
                 raise error.within("iso") from None
+        elif not self.raw:
+            raise ValueError('raw = false: needs iso, such as iso = "macs"')
+        if self.search and "raw" in self.model_fields_set:
+            raise ValueError('raw: design = "search" takes none; leave it out')
         needed = _NEEDS.get(self.design, ("factors",))
         for key in _OWN:
             if key in needed and not getattr(self, key):

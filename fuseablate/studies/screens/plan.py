@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fuseablate.cost import cost_kind, nearness
+from fuseablate.cost import nearness
 from fuseablate.io.terminal import Named, change, counted, duration, fitted, named_table, short
 from fuseablate.recipes import changes_of
 from fuseablate.runs import Store, beneath
@@ -47,11 +47,9 @@ def print_plan(plan: Plan, store: Store, workers: int, out: Console) -> None:
     _print_variants(plan, due, undone, out)
     design = plan.design
     for variant in design.variants if study.iso else ():
-        if study.iso and variant.iso_of is not None:
-            size = plan.data.image_size
-            cost = cost_kind(study.iso).total(design.reference.spec.infer(size))
-            line = nearness(variant.spec, study.iso, cost, size)
-            out.print(f"{variant.iso_of}: {line}", soft_wrap=True)
+        if study.iso and variant.rescaled:
+            line = nearness(variant.spec, study.iso, design.target, plan.data.image_size)
+            out.print(f"{variant.iso_of or variant.name}: {line}", soft_wrap=True)
     for note in (*design.left_out, *design.notes):
         out.print(note, style="yellow", soft_wrap=True)
     if tuning and study.tune:

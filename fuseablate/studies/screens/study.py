@@ -27,7 +27,7 @@ def print_study(study: Study, out: Console) -> None:
         "seeds": seeds.looks.said if seeds.looks else f"{len(seeds.each)}{more}",
         "rows": study.rows,
         "edit": study.edit,
-        "iso": study.iso,
+        "iso": study.iso if study.raw else f"{study.iso}, and no variant otherwise",
     }
     for key, value in lines.items():
         if value:
