@@ -16,7 +16,8 @@ PER_DECADE = (1, 2, 5)  # of each decade: the numbers of trials that tables show
 def best_so_far(search: Searched) -> dict[str, tuple[float, ...]]:
     """Return the best validation top-1, in percent, after each trial: the sampler's, and random's.
 
-    The sampler's is what was observed, in the order of its trials. Random trials have no order:
+    The sampler's is what was observed, in the order of its trials, points of the study's file
+    among them; it is called `points` where there are no others. Random trials have no order:
     theirs is the expectation over all orders, after `expected_best`. A trial that was pruned or
     failed counts as the lowest of those that are complete; one that runs yet does not count.
     Empty where no trial is complete.
@@ -26,7 +27,8 @@ def best_so_far(search: Searched) -> dict[str, tuple[float, ...]]:
     if lowest is None:
         return {}
     curves = {}
-    for name, own in ((search.sampler, search.trials), ("random", search.random)):
+    sampler = "points" if all(trial.point for trial in search.trials) else search.sampler
+    for name, own in ((sampler, search.trials), ("random", search.random)):
         if scores := _scores(own, lowest):
             curves[name] = expected_best(scores) if name == "random" else running_best(scores)
     return curves

@@ -16,6 +16,7 @@ from fuseablate.errors import InputError
 from fuseablate.io.atomic import write_atomically
 from fuseablate.io.checked import read_as
 from fuseablate.io.reading import RUNS_BYTES
+from fuseablate.io.terminal import counted
 from fuseablate.seeds import SeedPlan
 
 MANIFEST = "study.json"
@@ -76,6 +77,8 @@ class Trial:
     """Those that are objectives, beyond the ones above."""
     assignment: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     """The value of each parameter that it has; empty in manifests of before it was written."""
+    point: bool = False
+    """Whether it was a point of the study's file, and not the sampler's draw."""
 
     @property
     def changes(self) -> str:
@@ -103,6 +106,17 @@ class Searched:
     trials."""
     random: tuple[Trial, ...] = ()
     """The trials of a random search beside it, none of them a finalist."""
+
+    @property
+    def origin(self) -> str:
+        """How many trials there are, and where they are from, in words."""
+        points = sum(trial.point for trial in self.trials)
+        drawn = len(self.trials) - points
+        if not points:
+            return f"{counted(drawn, 'trial')} by {self.sampler}"
+        own = counted(points, "point")
+        by = f" and {drawn:,} by {self.sampler}" if drawn else ""
+        return f"{counted(len(self.trials), 'trial')}, {own} of the study's file{by}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,9 +117,9 @@ def test_variants_that_make_no_claim_are_named_beside_those_that_do() -> None:
 
 
 def test_a_search_that_has_found_nothing() -> None:
-    def trial(number: int, state: str, top1: float | None = None) -> Trial:
+    def trial(number: int, state: str, top1: float | None = None, *, point: bool = False) -> Trial:
         return Trial(number=number, state=state, seeds=1, top1=top1, params=10, macs=200,
-                     latency=None, edits="", finalist=False)  # fmt: skip
+                     latency=None, edits="", finalist=False, point=point)  # fmt: skip
 
     base = planned("baseline", "", BASE, 0.40, 0.41)
     pruned = shown(comparison("search", base, **searched(trial(0, "pruned"), trial(1, "fail"))), 80)
@@ -132,6 +132,13 @@ def test_a_search_that_has_found_nothing() -> None:
     assert "1 of 3" in half
     none = shown(comparison("search", base, **searched()), 80)
     assert "0 trials by tpe: none" in none
+    own = [trial(place, "complete", 30.0 + place, point=True) for place in range(2)]
+    some = shown(comparison("search", base, **searched(*own, trial(2, "complete", 29.0))), 200)
+    assert "Search: 3 trials, 2 points of the study's file and 1 by tpe: 3 ended after" in some
+    assert "tpe, observed  30.00" in some
+    alone = shown(comparison("search", base, **searched(*own)), 200)
+    assert "Search: 2 trials, 2 points of the study's file: 2 ended after" in alone
+    assert "points, observed  30.00" in alone
 
 
 def test_no_spread_in_a_factorial_and_no_result_in_a_per_row_study() -> None:

@@ -28,6 +28,7 @@ def test_points_are_tried_first_and_the_baseline_keeps_what_they_do_not_name(
     assert [trial.user_attrs["edits"] for trial in trials[:2]] == ["", "3.kernel=7 3.exp=9"]
     assert len({tuple(params.items()) for params in ended.params}) == len(trials) == 14
     assert all(kernels(run.variant.spec) for run in ended.runs)
+    assert [trial.point for trial in ended.searched.trials] == [True] * 2 + [False] * 12
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fuseablate.cost import SUMMARY, cost_kind
-from fuseablate.io.terminal import bare_table, counted, fitted
+from fuseablate.io.terminal import bare_table, fitted
 from fuseablate.report.screen.drawings import sparkline
 from fuseablate.report.search_progress import (
     best_so_far,
@@ -36,8 +36,8 @@ def print_searched(search: Searched, out: Console) -> None:
         "not ended": states["running"],
     }
     ended = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    trials = f": {counted(len(search.trials), 'trial')} by {search.sampler}: {ended or 'none'}"
-    out.print(Text.assemble(("Search", "bold"), trials))
+    found = f": {search.origin}: {ended or 'none'}"
+    out.print(Text.assemble(("Search", "bold"), found))
     refused = ", ".join(f"{count:,} {reason}" for reason, count in search.refused.items())
     out.print(f"Samples that were not trained, and drawn again: {refused}")
     if done:

@@ -60,7 +60,9 @@ def run_search(driver: Driver, search: Search, storage: BaseStorage) -> Outcome:
     if random:  # a network that the search had too is not trained again; none becomes a finalist
         driver.run(random)
     drawn_trials = random.trials if random else None
-    summary = summary_of(search, work.trials, runs, len(plan.study.seeds.each), drawn_trials)
+    points = [unchanging(space, point) for point in search.points_to_evaluate]
+    seeds = len(plan.study.seeds.each)
+    summary = summary_of(search, work.trials, runs, seeds, points=points, random=drawn_trials)
     timed = _latencies(driver, runs) if "latency" in search.objectives else {}
     manifest = manifest_of(plan, runs, summary, timed)
     manifest.save(driver.folder)

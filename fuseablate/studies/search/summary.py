@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import get_args
 
 from optuna import Study
@@ -12,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fuseablate.cost import SUMMARY
 from fuseablate.runs import Searched, Trial
-from fuseablate.space import Refusal
+from fuseablate.space import Assignment, Refusal
 from fuseablate.studies.plan import PlannedRun
 from fuseablate.studies.schema import Search
 from fuseablate.studies.search.scheduler import CHANGES, seeds_of
@@ -26,11 +27,14 @@ def summary_of(
     trials: Trials,
     runs: Sequence[PlannedRun],
     seeds: int,
+    *,
+    points: Sequence[Assignment] = (),
     random: Trials | None = None,
 ) -> Searched:
     """Return what a search did, with `seeds` seeds a trial, and `runs` those of its finalists.
 
-    `random` are the random trials that were trained beside it.
+    `points` are those of the study's file, whole; `random` the random trials that were trained
+    beside it.
     """
     every = trials.all()
     complete = sum(trial.state == TrialState.COMPLETE for trial in every)
@@ -39,17 +43,24 @@ def summary_of(
         sampler=search.sampler,
         objectives=search.objectives,
         seeds=seeds,
-        trials=tuple(_trial(trial, search, trial.user_attrs[KEY] in chosen) for trial in every),
+        trials=tuple(
+            replace(
+                _trial(trial, search),
+                finalist=trial.user_attrs[KEY] in chosen,
+                point=trial.params in points,
+            )
+            for trial in every
+        ),
         refused={
             reason: sum(trial.user_attrs.get(reason, 0) for trial in every)
             for reason in get_args(Refusal)
         },
         importance=importance(trials.study, complete),
-        random=tuple(_trial(trial, search, False) for trial in random.all()) if random else (),
+        random=tuple(_trial(trial, search) for trial in random.all()) if random else (),
     )
 
 
-def _trial(trial: FrozenTrial, search: Search, finalist: bool) -> Trial:
+def _trial(trial: FrozenTrial, search: Search) -> Trial:
     place = search.objectives.index("accuracy")
     complete = trial.state == TrialState.COMPLETE
     return Trial(
@@ -62,7 +73,7 @@ def _trial(trial: FrozenTrial, search: Search, finalist: bool) -> Trial:
         latency=trial.user_attrs.get("latency"),
         edits=trial.user_attrs["edits"],
         recipe=trial.user_attrs.get(CHANGES, ""),
-        finalist=finalist,
+        finalist=False,
         costs={
             name: trial.user_attrs[name] for name in search.cost_objectives if name not in SUMMARY
         },
