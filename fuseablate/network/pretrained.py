@@ -137,7 +137,10 @@ def brought_over(published: Published, state: Mapping[str, Tensor], spec: Spec) 
     if last.ndim == 0:
         raise InputError(f"the state dict is not that of {what}: it ends in a single number")
     classes = len(last)
-    spec = spec.with_classes(classes)
+    try:
+        spec = spec.with_classes(classes)
+    except InputError as error:
+        raise error.within(f"the state dict of {what}") from None
     theirs, ours = published.make(classes).eval(), build(spec).eval()
     known = theirs.state_dict()
     absent = {name for name in known if name not in state and name.startswith(HEADS.get(what, ()))}
@@ -149,12 +152,13 @@ def brought_over(published: Published, state: Mapping[str, Tensor], spec: Spec) 
         raise InputError(f"the state dict is not that of {what}: {named}") from None
     if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
         raise InputError(f"the state dict holds numbers in {bad[0]} that are not finite")
+    taken = theirs.state_dict()  # in float32, whatever the file has
     weights, initial = ours.state_dict(), []
-    for their, our in name_map(ours, theirs.state_dict(), published.last).items():
+    for their, our in name_map(ours, taken, published.last).items():
         if their in absent:
             initial.append(our.split(".")[1])  # rows.ROW.rest
         else:
-            weights[our] = state[their].reshape(weights[our].shape)
+            weights[our] = taken[their].reshape(weights[our].shape)
     ours.load_state_dict(weights)
     image = torch.randn(1, 3, *spec.input, generator=torch.Generator().manual_seed(0))
     expected: Any = theirs(image)

@@ -20,6 +20,7 @@ from fuseablate.ops.inverted import Fuse, MBConv, ShiftRow
 from fuseablate.ops.mlpconv import MlpConv
 from fuseablate.ops.norm import NormRow
 from fuseablate.ops.pool import AvgPool, MaxPool, PoolRow
+from fuseablate.ops.regnet import GENERATORS
 from fuseablate.ops.residual import Basic, Bottleneck, Preact
 from fuseablate.ops.row import Row, Settings
 from fuseablate.ops.shuffle import ShuffleUnit
@@ -54,7 +55,13 @@ _SHIPPED: dict[str, type[Row]] = {
 }
 
 
+# What stands where an op may, in selectors and in tables, and means something else.
+_TAKEN = ("all", "scale", *GENERATORS)
+
+
 def _check(name: str, part: type[Row]) -> None:
+    if name in _TAKEN:
+        raise InputError("means something else in edits or tables; give yours another name")
     if not (isinstance(part, type) and issubclass(part, Row)):
         raise InputError("must be a class of rows, a fuseablate.ops.Row")
     if getattr(part, "op", None) != name or not getattr(part, "title", ""):

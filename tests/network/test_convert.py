@@ -74,6 +74,24 @@ def test_a_state_dict_of_other_classes(
     assert_same(theirs, load_weights(out), name, 7)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_weights_are_float32_whatever_the_state_dict_has(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    theirs = saved(torchvision.models.resnet18(num_classes=3), tmp_path / "whole.pt")
+    kept = {
+        name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in theirs.state_dict().items()
+    }
+    torch.save(kept, tmp_path / "state.pt")
+    words = ["--state", str(tmp_path / "state.pt"), "--out", str(tmp_path / "ours.pt")]
+    assert main(["convert", "torchvision:resnet18", *words]) == 0
+    weights = load_weights(tmp_path / "ours.pt")
+    assert {t.dtype for t in weights.values()} == {torch.float32, torch.int64}
+    theirs.load_state_dict(kept)
+    assert_same(theirs, weights, "resnet18", 3)
+
+
 @pytest.mark.parametrize(("name", "rows"), [("googlenet", "10, 14"), ("inception_v3", "14")])
 def test_a_state_dict_without_auxiliary_heads(
     name: str, rows: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -113,10 +131,16 @@ def test_one_line_for_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixtu
     saved(torchvision.models.resnet18(), Path(state))
     number = str(tmp_path / "number.pt")
     torch.save({"fc.bias": torch.tensor(1.0)}, number)
+    lone = str(tmp_path / "lone.pt")
+    torch.save({"fc.bias": torch.ones(1)}, lone)
     zeros = str(tmp_path / "zeros.pt")
     torch.save({name: 0 * tensor for name, tensor in torch.load(state).items()}, zeros)
     for words, message in [
         (["torchvision:resnet18", "--state", number], "it ends in a single number"),
+        (
+            ["torchvision:resnet18", "--state", lone],
+            "the state dict of torchvision:resnet18: classes: 1 is too small",
+        ),
         (["torchvision:resnet18", "--state", zeros], "with this state dict its logits are all 0"),
         (["torchvison:resnet18"], "'torchvison:resnet18' names no library's network, as t"),
         (["torchvision:resnet19"], "unknown network of torchvision 'resnet19'; did you mean 're"),

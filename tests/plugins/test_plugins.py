@@ -304,6 +304,13 @@ def test_a_name_is_an_identifier(name: str) -> None:
         register("ops", name, object())
 
 
+@pytest.mark.parametrize("name", ["all", "scale", "regnet"])
+def test_an_op_has_no_name_that_selectors_or_tables_mean_otherwise(name: str) -> None:
+    part = type("Mine", (ConvRow,), {"op": name, "title": "Mine"})
+    with pytest.raises(InputError, match=f"^op '{name}': means something else in edits or tables"):
+        register("ops", name, part)
+
+
 class Untitled(ConvRow):
     op: ClassVar[str] = "x"
     title: ClassVar[str] = ""
