@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fuseablate.studies import Study
 
 ENGINE = "local"
+_NOT_TOLD = ("stamp", "ended")  # of a listed study: what the index is for, and what `state` says
 
 
 def add(commands: Any) -> None:
@@ -92,9 +94,11 @@ def add(commands: Any) -> None:
 
     status = actions.add_parser("status", help="show a study, live while it runs")
     status.add_argument("name", nargs="?", help="the study (default: the newest)")
+    status.add_argument("--json", action="store_true", help="print a JSON object, once")
     status.set_defaults(run=show_status)
 
     listing = actions.add_parser("list", help="list the studies of a run store")
+    listing.add_argument("--json", action="store_true", help="print a JSON list")
     listing.set_defaults(run=list_studies)
 
     remove = actions.add_parser("rm", help="remove a study; its runs stay in the store")
@@ -210,6 +214,13 @@ def show_status(args: argparse.Namespace) -> int:
     folder = find_study(run_store(args.runs), args.name)
     out = console()
     status = StudyStatus.load(folder)
+    if args.json:
+        state = {"folder": str(folder), "state": _state(folder, status.ended)}
+        left = {"seconds_left": None if status.ended else status.eta()}
+        told = {name: value for name, value in vars(status).items() if name != "lines"}
+        runs = {"runs": [vars(run) for run in status.lines]}
+        print(json.dumps({**state, **told, **left, **runs}, indent=2))
+        return 0
     if out.is_terminal and is_held(folder):
         with Live(status_table(status), console=out, refresh_per_second=4) as live:
             while is_held(folder):
@@ -233,13 +244,18 @@ def list_studies(args: argparse.Namespace) -> int:
     for name in ("Study", "Title", "State", "Runs"):
         table.add_column(name, overflow="fold")
     folders = started_studies(store)
+    told = []
     for folder, study in zip(folders, listed_studies(store, folders), strict=True):
-        if study.problem:
-            table.add_row(folder.name, study.problem, "unreadable", "?")
-            continue
+        state = "unreadable" if study.problem else _state(folder, study.ended)
         done = f"{study.done} of {runs_of(study.runs, study.possible)}"
-        table.add_row(folder.name, study.title, _state(folder, study.ended), done)
-    if table.row_count:
+        table.add_row(
+            folder.name, study.problem or study.title, state, "?" if study.problem else done
+        )
+        kept = {name: value for name, value in vars(study).items() if name not in _NOT_TOLD}
+        told.append({"study": folder.name, "state": state, **kept})
+    if args.json:
+        print(json.dumps(told, indent=2))
+    elif table.row_count:
         console().print(table)
     else:
         print(plain(f"{store.root}: holds no study"))

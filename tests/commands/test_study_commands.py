@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -135,6 +136,30 @@ def test_status_and_list_of_an_ended_study(copy: Path, capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert folder.name in out
     assert "2 of 2" in out
+
+
+def test_status_and_list_as_json(copy: Path, capsys: Capture) -> None:
+    (folder,) = studies(copy)
+    assert main(["study", "status", "--json", "--runs", str(copy)]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert (status["folder"], status["study"], status["state"]) == (str(folder), "tiny", "ended")
+    assert status["seconds_left"] is None
+    assert {run["variant"]: run["state"] for run in status["runs"]} == {
+        "baseline": "done", "se=changed": "done"
+    }  # fmt: skip
+    assert all((copy / run["digest"][:16] / "record.json").exists() for run in status["runs"])
+    assert main(["study", "list", "--json", "--runs", str(copy)]) == 0
+    (study,) = json.loads(capsys.readouterr().out)
+    title = status["title"]
+    assert study == {
+        "study": folder.name, "state": "ended", "title": title, "done": 2, "runs": 2,
+        "possible": 0, "problem": "",
+    }  # fmt: skip
+
+
+def test_an_empty_store_is_an_empty_list_as_json(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["study", "list", "--json", "--runs", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out) == []
 
 
 def test_an_empty_store_has_no_studies(tmp_path: Path, capsys: Capture) -> None:
