@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fuseablate.cost.costs import cost_kind, limited, spec_costs, within
 from fuseablate.errors import InputError, NoChangeError, check_kind
-from fuseablate.spec import Edit, Size, Spec
+from fuseablate.spec import Edit, Editor, Size, Spec
 from fuseablate.spec.scaling import WIDTH, channels_of, wider
 
 # Factors are whole numbers of 1/10,000, so that the edit's text says them exactly.
@@ -39,14 +39,18 @@ def rescaled(
     kind = limited(cost)
     wanted = kind.total(target.infer(size)) if isinstance(target, Spec) else target
     check_width_is_free(spec.edits, cost)
-    if not _counts(spec, ONE):
+    widths = _Widths(spec, cost, size)
+    if not widths.counts(ONE):
         return spec
 
-    def rank(scaled: Spec) -> tuple[bool, float]:
+    def rank(factor: int) -> tuple[bool, float]:
+        scaled = widths.spec(factor)
+        assert scaled
         costs = spec_costs(scaled, (cost, *(limits or {})), size)
         return not within(costs, limits or {}), abs(costs[cost] - wanted)
 
-    return min((spec, *_near(spec, cost, wanted, size)), key=rank)
+    best = min((ONE, *widths.near(wanted)), key=rank)
+    return spec if widths.spec(best) is spec else spec.edit(_edit(best))
 
 
 def edited_at_cost(
@@ -80,46 +84,96 @@ def check_width_is_free(texts: Iterable[str], cost: str) -> None:
 
 def nearness(spec: Spec, what: str, target: float, size: Size | None = None) -> str:
     """Return one line that says how near a rescaled spec comes to the cost that it should have."""
-    cost = _cost(spec, what, size)
+    kind = cost_kind(what)
+    cost = kind.total(spec.infer(size))
     by = f"off by {100 * (cost / target - 1):+.2f} %" if target else "not equal"
     off = "equal" if cost == target else by
     if abs(cost - target) > 0.01 * target:
         off += f", as near as channels on the divisor {spec.divisor} come"
-    kind = cost_kind(what)
     return f"rescaled to {kind.exact(cost)} of {kind.full(target)}: {off}"
 
 
-def _cost(spec: Spec, what: str, size: Size | None) -> float:
-    return cost_kind(what).total(spec.infer(size))
+def _edit(factor: int) -> str:
+    return f"scale.width=x{f'{factor / ONE:.4f}'.rstrip('0').rstrip('.')}"
 
 
-def _near(spec: Spec, what: str, target: float, size: Size | None) -> Iterator[Spec]:
-    """Yield the spec at each step of its channel counts around the crossing of the target."""
-    crossing = _crossing(spec, what, target, size)
-    below, above = [crossing], [crossing]
-    for _ in range(STEPS_AROUND):
-        below.append(_step(spec, below[-1], -1))
-        above.append(_step(spec, above[-1], 1))
-    for inside in dict.fromkeys((*reversed(below), *above)):
-        scaled = _wide(spec, _roundest(spec, inside)) if inside else None
-        if scaled is not None:
-            yield scaled
+class _Widths:
+    """A spec in other widths, by their factors in units of 1 / `ONE`."""
 
+    def __init__(self, spec: Spec, what: str, size: Size | None) -> None:
+        self._what, self._size, self._divisor = what, size, spec.divisor
+        self._rows = [(row, channels_of(type(row), row.values())) for row in spec.rows]
+        self._editor = Editor(spec)
+        self._specs: dict[int, Spec | None] = {ONE: spec}
 
-def _crossing(spec: Spec, what: str, target: float, size: Size | None) -> int:
-    """Return a factor with which the spec costs at least the target, and a step less does not."""
+    def spec(self, factor: int) -> Spec | None:
+        """Return the table in another width, not its edits; None where there is no such network."""
+        if factor not in self._specs:
+            try:
+                self._specs[factor], _ = self._editor.edit([_edit(factor)])
+            except NoChangeError:
+                self._specs[factor] = self._editor.table
+            except InputError:
+                self._specs[factor] = None
+        return self._specs[factor]
 
-    def reaches(factor: int) -> bool:
-        scaled = _wide(spec, factor)
-        # A network is refused where it is too narrow for its SE, or too wide for any row.
-        return factor > ONE if scaled is None else _cost(scaled, what, size) >= target
+    def counts(self, factor: int) -> list[int | str]:
+        """Return the channel counts of all rows in another width."""
+        counts: list[int | str] = []
+        for row, channels in self._rows:
+            counts += wider(row, channels, factor / ONE, self._divisor).values()
+        return counts
 
-    low, high = ONE, ONE
-    while low and reaches(low):
-        low //= 2
-    while not reaches(high):
-        low, high = high, 2 * high
-    return _first(reaches, low, high)
+    def near(self, target: float) -> list[int]:
+        """Return a factor for each step of the channel counts around the crossing of the target."""
+        crossing = self._crossing(target)
+        below, above = [crossing], [crossing]
+        for _ in range(STEPS_AROUND):
+            below.append(self._step(below[-1], -1))
+            above.append(self._step(above[-1], 1))
+        inside = dict.fromkeys((*reversed(below), *above))
+        factors = [self._roundest(factor) for factor in inside if factor]
+        return [factor for factor in factors if self.spec(factor)]
+
+    def _crossing(self, target: float) -> int:
+        """Return a factor with which the spec costs at least the target; a step less does not."""
+
+        def reaches(factor: int) -> bool:
+            scaled = self.spec(factor)
+            # A network is refused where it is too narrow for its SE, or too wide for any row.
+            return factor > ONE if scaled is None else self._cost(scaled) >= target
+
+        low, high = ONE, ONE
+        while low and reaches(low):
+            low //= 2
+        while not reaches(high):
+            low, high = high, 2 * high
+        return _first(reaches, low, high)
+
+    def _cost(self, spec: Spec) -> float:
+        return cost_kind(self._what).total(spec.infer(self._size))
+
+    def _step(self, factor: int, way: int) -> int:
+        """Return the nearest factor that way with other channel counts; 0 where there is none."""
+        here = self.counts(factor)
+
+        def differs(far: int) -> bool:
+            there = factor + way * far
+            return there <= 0 or self.counts(there) != here
+
+        low, high = 0, 1
+        while not differs(high):
+            low, high = high, 2 * high
+        return max(factor + way * _first(differs, low, high), 0)
+
+    def _roundest(self, factor: int) -> int:
+        """Return the factor of the fewest decimals that gives the same channel counts."""
+        low, high = self._step(factor, -1) + 1, self._step(factor, 1) - 1
+        for unit in (10_000, 1_000, 100, 10):
+            first, last = -(-low // unit) * unit, high // unit * unit
+            if first <= last:
+                return min(max(ONE, first), last)
+        return factor
 
 
 def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
@@ -128,50 +182,3 @@ def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high
-
-
-def _wide(spec: Spec, factor: int) -> Spec | None:
-    """Return the spec in another width; None where there is no such network."""
-    try:
-        return spec.edit(f"scale.width=x{_text(factor)}")
-    except NoChangeError:
-        return spec
-    except InputError:
-        return None
-
-
-def _text(factor: int) -> str:
-    return f"{factor / ONE:.4f}".rstrip("0").rstrip(".")
-
-
-def _counts(spec: Spec, factor: int) -> list[int | str]:
-    """Return the channel counts of all rows in another width."""
-    counts: list[int | str] = []
-    for row in spec.rows:
-        channels = channels_of(type(row), row.values())
-        counts += wider(row, channels, factor / ONE, spec.divisor).values()
-    return counts
-
-
-def _step(spec: Spec, factor: int, way: int) -> int:
-    """Return the nearest factor that way with other channel counts; 0 where there is none."""
-    here = _counts(spec, factor)
-
-    def differs(far: int) -> bool:
-        there = factor + way * far
-        return there <= 0 or _counts(spec, there) != here
-
-    low, high = 0, 1
-    while not differs(high):
-        low, high = high, 2 * high
-    return max(factor + way * _first(differs, low, high), 0)
-
-
-def _roundest(spec: Spec, factor: int) -> int:
-    """Return the factor of the fewest decimals that gives the same channel counts."""
-    low, high = _step(spec, factor, -1) + 1, _step(spec, factor, 1) - 1
-    for unit in (10_000, 1_000, 100, 10):
-        first, last = -(-low // unit) * unit, high // unit * unit
-        if first <= last:
-            return min(max(ONE, first), last)
-    return factor

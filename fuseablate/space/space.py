@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from fuseablate.cost import check_width_is_free, cost_kind, edited_at_cost
@@ -79,6 +80,25 @@ class Space:
             earlier[parameter.name] = parameter
         return space
 
+    @cached_property
+    def own(self) -> Assignment:
+        """The value of each parameter under which the baseline stays what it is.
+
+        A parameter of which no value does so has none. The table's own value comes before others
+        that the baseline does not depend on. Of a continuous range, x1 and the recipe's own value
+        are tried.
+        """
+        own: dict[str, Value] = {}
+        editor = Editor(self.spec)
+        for parameter in self.parameters:
+            tried = sorted(
+                _tried(self, parameter), key=lambda value: _writes(editor, parameter.edits(value))
+            )
+            kept = (value for value in tried if _keeps(self, parameter, value))
+            if (value := next(kept, None)) is not None:
+                own[parameter.name] = value
+        return own
+
 
 def is_active(parameter: Parameter, params: Assignment) -> bool:
     """Whether the parameter exists, given the values of the parameters before it."""
@@ -104,25 +124,15 @@ def spec_of(space: Space, params: Assignment) -> Spec:
 
 
 def unchanging(space: Space, given: Assignment | None = None) -> Assignment:
-    """Return the values under which the baseline stays what it is, but for those `given`.
+    """Return the values under which the baseline stays what it is (`Space.own`), but for `given`.
 
-    A parameter of which no value does so has none. The table's own value comes before others that
-    the baseline does not depend on, and what is given may. Of a continuous range, x1 and the
-    recipe's own value are tried.
+    Those of parameters that do not exist beside them are left out.
     """
+    wanted = {**space.own, **(given or {})}
     params: dict[str, Value] = {}
     for parameter in space.parameters:
-        if not is_active(parameter, params):
-            continue
-        if given and parameter.name in given:
-            params[parameter.name] = given[parameter.name]
-            continue
-        tried = sorted(
-            _tried(space, parameter), key=lambda value: _writes(space.spec, parameter.edits(value))
-        )
-        kept = (value for value in tried if _keeps(space, parameter, value))
-        if (value := next(kept, None)) is not None:
-            params[parameter.name] = value
+        if parameter.name in wanted and is_active(parameter, params):
+            params[parameter.name] = wanted[parameter.name]
     return params
 
 
@@ -168,12 +178,12 @@ def _tried(space: Space, parameter: Parameter) -> Sequence[Value]:
     return [own] if own is not None and parameter.low <= own <= parameter.high else []
 
 
-def _writes(spec: Spec, edits: Sequence[str]) -> bool:
-    """Whether edits say something else than the table, rounded away or not, or cannot be made."""
+def _writes(editor: Editor[Spec], edits: Sequence[str]) -> bool:
+    """Whether edits say something else than their table, rounded away or not, or cannot be made."""
     parsed = list(map(Edit.parse, edits))
     try:
         scaled = any(factor_of(edit.value) not in (None, 1) for edit in parsed)
-        return scaled or bool(Editor(spec).edited(parsed, idle=True).edits)
+        return scaled or bool(editor.edited(parsed, idle=True).edits)
     except InputError:
         return True
 
