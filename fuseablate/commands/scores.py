@@ -12,7 +12,7 @@ from fuseablate.commands.arguments import add_runs, run_store, whole_number
 from fuseablate.data import DATA_SETS, load_data
 from fuseablate.errors import InputError
 from fuseablate.io.terminal import console, named_table
-from fuseablate.report import of_study
+from fuseablate.report import of_study, trials_of
 from fuseablate.runs import Manifest, ZeroCostScores, networks_of, select_runs
 from fuseablate.spec import Spec
 
@@ -54,8 +54,9 @@ def run(args: argparse.Namespace) -> int:
     if not studies:
         raise InputError(f"'{args.study}' is a run; scores are those of a study's variants")
     folder = studies[0]
-    comparison = of_study(Manifest.load(folder), store.readable)
-    variants = [variant for variant in comparison.variants if variant.runs]
+    manifest = Manifest.load(folder)
+    every = (*of_study(manifest, store.readable).variants, *trials_of(manifest, store.readable))
+    variants = [variant for variant in every if variant.runs]
     if not variants:
         raise InputError(f"{folder}: no run has ended; train the study first")
     records = [variant.runs[0] for variant in variants]

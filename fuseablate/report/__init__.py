@@ -8,7 +8,7 @@ is written: on a terminal (`screen`) or to files (`files`). A `Report` is what u
 from __future__ import annotations
 
 from fuseablate.report.analysis import analyse
-from fuseablate.report.collect import of_records, of_study
+from fuseablate.report.collect import of_records, of_study, trials_of
 from fuseablate.report.columns import COLUMN_NAMES, run_table
 from fuseablate.report.comparison import METRICS, Comparison
 from fuseablate.report.options import ReportOptions, read_columns, read_sort
@@ -27,4 +27,5 @@ __all__ = [
     "read_columns",
     "read_sort",
     "run_table",
+    "trials_of",
 ]

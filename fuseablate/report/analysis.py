@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fuseablate.cost import CostKind, cost_kind
@@ -13,7 +13,7 @@ from fuseablate.report.columns import ReportColumn
 from fuseablate.report.comparison import METRICS, ComparedVariant, Comparison
 from fuseablate.report.differences import AnalysedVariant, SectionStatistics, analyse_variants
 from fuseablate.report.options import ReportOptions
-from fuseablate.report.ranks import rank_lines, ranks_of
+from fuseablate.report.ranks import Ranks, rank_lines, ranks_of
 from fuseablate.report.words import conclusion, nearness_lines, statistics_lines
 
 if TYPE_CHECKING:
@@ -61,6 +61,9 @@ class AnalysedComparison(Displayed, view="fuseablate.report.screen:print_compari
     """The variants as their edits make them; and where a study has them, those at equal cost."""
     effects: Effects | None
     """None for designs without factors that cross."""
+    trial_ranks: Mapping[str, RankCorrelation]
+    """How costs and zero-cost scores rank the trials of a search, by their validation top-1; empty
+    without scores."""
 
     @property
     def title(self) -> str:
@@ -134,6 +137,9 @@ def analyse(comparison: Comparison, options: ReportOptions | None = None) -> Ana
                 "were trained elsewhere have not"
             )
     sections = [_section(comparison, comparison.raw, metric, chosen)]
+    trials = _trial_ranks(comparison)
+    said = rank_lines(comparison, trials, "val_top1", of="trial")
+    sections[0] = replace(sections[0], method=(*sections[0].method, *said))
     if comparison.iso:
         sections.append(_section(comparison, comparison.iso, metric, chosen))
     return AnalysedComparison(
@@ -142,7 +148,25 @@ def analyse(comparison: Comparison, options: ReportOptions | None = None) -> Ana
         metric=metric,
         sections=tuple(sections),
         effects=_effects(comparison, sections[0]),
+        trial_ranks=trials.correlations,
     )
+
+
+def _trial_ranks(comparison: Comparison) -> Ranks:
+    """Return how costs and scores rank the trials of a search by their validation top-1."""
+    if not comparison.trials:
+        return Ranks(0, {}, {})
+    rows = [
+        AnalysedVariant(
+            variant=trial,
+            reference=comparison.reference,
+            cost_base=None,
+            scores=trial.scores("val_top1"),
+            delta=None,
+        )
+        for trial in comparison.trials
+    ]
+    return ranks_of(comparison, rows)
 
 
 def _section(

@@ -191,11 +191,36 @@ def of_study(
         design=manifest.design,
         notes=notes,
         search=manifest.search,
+        trials=trials_of(manifest, get) if scores else (),
         matters=manifest.matters,
         made_equal=manifest.iso,
         looks=looks,
         scores=scores,
     )
+
+
+def trials_of(
+    manifest: Manifest, get: Callable[[str], Record | None]
+) -> tuple[ComparedVariant, ...]:
+    """Return the trials of a search that have all their seeds; `get` is that of `of_study`."""
+    if manifest.search is None:
+        return ()
+    trials = (
+        ComparedVariant(
+            key=f"trial {trial.number}",
+            name=f"trial {trial.number}",
+            changes=trial.changes,
+            levels=(),
+            params=trial.params,
+            macs=trial.macs,
+            seeds=tuple(trial.runs),
+            runs=tuple(run for digest in trial.runs.values() if (run := get(digest))),
+            untested=True,
+        )
+        for trial in manifest.search.trials
+        if trial.state == "complete"
+    )
+    return tuple(trial for trial in trials if trial.runs and not trial.incomplete)
 
 
 def predictor(

@@ -160,6 +160,8 @@ class Comparison:
     notes: tuple[str, ...] = ()
     """What the reader must know beside the numbers."""
     search: Searched | None = None
+    trials: tuple[ComparedVariant, ...] = ()
+    """Those of a search that have all their seeds, where scores of their networks are known."""
     matters: float = MATTERS
     """The smallest difference that matters, in points."""
     made_equal: str | None = None

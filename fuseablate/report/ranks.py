@@ -78,8 +78,11 @@ def _scores(
     return {name: [values.get(network, {}).get(name) for network in networks] for name in names}
 
 
-def rank_lines(comparison: Comparison, ranks: Ranks, metric: str) -> list[str]:
-    """Return the lines that say the rank correlations, with their intervals, and what has none."""
+def rank_lines(comparison: Comparison, ranks: Ranks, metric: str, of: str = "variant") -> list[str]:
+    """Return the lines that say the rank correlations, with their intervals, and what has none.
+
+    of: what is ranked, a variant or a trial.
+    """
     from fuseablate.stats import LEAST_RANKED
 
     few = [
@@ -99,11 +102,11 @@ def rank_lines(comparison: Comparison, ranks: Ranks, metric: str) -> list[str]:
         f" Zero-cost scores are of untrained networks, seed {scores.seed}, "
         f"{counted(scores.batches, 'batch', 'batches')} of {scores.images} images."
         if scores
-        and any(name in ranks.correlations for of in scores.values.values() for name in of)
+        and any(name in ranks.correlations for known in scores.values.values() for name in known)
         else ""
     )
     return [
         f"Rank correlation (Spearman's, 95 % interval) with {metric.replace('_top', ' top-')} over "
-        f"{counted(ranks.variants, 'variant')}: {', '.join(texts)}.{how}",
+        f"{counted(ranks.variants, of)}: {', '.join(texts)}.{how}",
         *few,
     ]

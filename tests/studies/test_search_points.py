@@ -29,6 +29,10 @@ def test_points_are_tried_first_and_the_baseline_keeps_what_they_do_not_name(
     assert len({tuple(params.items()) for params in ended.params}) == len(trials) == 14
     assert all(kernels(run.variant.spec) for run in ended.runs)
     assert [trial.point for trial in ended.searched.trials] == [True] * 2 + [False] * 12
+    lines = {(line.variant, line.seed): line.digest for line in ended.status.lines}
+    for trial in ended.searched.trials:
+        asked = {seed: lines[f"trial {trial.number}", seed] for seed in (0, 1)}
+        assert trial.runs == asked
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fuseablate.io.escaping import csv_cell
 from fuseablate.report.analysis import AnalysedComparison, Section
@@ -23,6 +23,9 @@ from fuseablate.report.columns import (
 from fuseablate.report.differences import AnalysedVariant
 from fuseablate.report.options import column_named
 from fuseablate.report.search_progress import best_so_far
+
+if TYPE_CHECKING:
+    from fuseablate.stats import RankCorrelation
 
 
 def variant_lines(reports: Sequence[AnalysedComparison]) -> list[dict[str, Any]]:
@@ -105,6 +108,7 @@ def comparison_dict(report: AnalysedComparison) -> dict[str, Any]:
     if comparison.search:
         table["search"] = dataclasses.asdict(comparison.search)
         table["search"]["best_so_far"] = best_so_far(comparison.search)
+        table["search"]["rank_correlations"] = _ranks(report.trial_ranks)
     return table
 
 
@@ -112,7 +116,7 @@ def _section(report: AnalysedComparison, section: Section) -> dict[str, Any]:
     return {
         "statistics": _statistics(section),
         "conclusion": section.conclusion,
-        "rank_correlations": {name: ranks._asdict() for name, ranks in section.ranks.items()},
+        "rank_correlations": _ranks(section.ranks),
         "variants": [
             {
                 **_names(report, row),
@@ -123,6 +127,10 @@ def _section(report: AnalysedComparison, section: Section) -> dict[str, Any]:
             for row in section.rows
         ],
     }
+
+
+def _ranks(ranks: Mapping[str, RankCorrelation]) -> dict[str, Any]:
+    return {name: rank._asdict() for name, rank in ranks.items()}
 
 
 def _further(report: AnalysedComparison) -> tuple[ReportColumn[AnalysedVariant], ...]:

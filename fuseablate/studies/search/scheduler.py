@@ -93,7 +93,7 @@ class SearchWork:
         self._staged = search.first_seed_only or self._pruning is not None
         self._full: list[tuple[float, ...]] = []  # the values of trials with all their seeds
         self._by_run: dict[str, _Trial] = {}
-        self._variants: dict[int, Variant] = {}
+        self._begun: dict[int, _Trial] = {}
         self._over = False
         # Trials that had ended come first: which seeds of the others may be saved depends on them.
         ended: list[PlannedRun] = []
@@ -161,7 +161,11 @@ class SearchWork:
             self._decide(trial, state)
 
     def variant(self, number: int) -> Variant:
-        return self._variants[number]
+        return self._begun[number].variant
+
+    def digests(self, number: int) -> dict[int, str]:
+        """Return the digests of a trial's runs by their seeds."""
+        return {run.seed: run.digest for run in self._begun[number].runs}
 
     def _sample(self, count: int) -> None:
         """Begin so many trials, or as many as the total and the space allow.
@@ -249,9 +253,8 @@ class SearchWork:
         return Variant((f"{self._called} {number}",), (levels,), spec, recipe)
 
     def _added(self, number: int, variant: Variant) -> _Trial:
-        self._variants[number] = variant
         runs = self._plan.planned([variant], self._plan.study.seeds.each, tested=False)
-        trial = _Trial(number, variant, runs)
+        trial = self._begun[number] = _Trial(number, variant, runs)
         self._by_run |= {run.digest: trial for run in runs}
         if self._pruning:
             self._pruning.begin()

@@ -62,7 +62,9 @@ def run_search(driver: Driver, search: Search, storage: BaseStorage) -> Outcome:
     drawn_trials = random.trials if random else None
     points = [unchanging(space, point) for point in search.points_to_evaluate]
     seeds = len(plan.study.seeds.each)
-    summary = summary_of(search, work.trials, runs, seeds, points=points, random=drawn_trials)
+    summary = summary_of(
+        search, work.trials, runs, seeds, points=points, digests=work.digests, random=drawn_trials
+    )
     timed = _latencies(driver, runs) if "latency" in search.objectives else {}
     manifest = manifest_of(plan, runs, summary, timed)
     manifest.save(driver.folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -28,13 +28,14 @@ def summary_of(
     runs: Sequence[PlannedRun],
     seeds: int,
     *,
-    points: Sequence[Assignment] = (),
+    points: Sequence[Assignment],
+    digests: Callable[[int], Mapping[int, str]],
     random: Trials | None = None,
 ) -> Searched:
     """Return what a search did, with `seeds` seeds a trial, and `runs` those of its finalists.
 
-    `points` are those of the study's file, whole; `random` the random trials that were trained
-    beside it.
+    `points` are those of the study's file, whole; `digests` returns those of a trial's runs, by
+    seed; `random` are the random trials that were trained beside it.
     """
     every = trials.all()
     complete = sum(trial.state == TrialState.COMPLETE for trial in every)
@@ -48,6 +49,7 @@ def summary_of(
                 _trial(trial, search),
                 finalist=trial.user_attrs[KEY] in chosen,
                 point=trial.params in points,
+                runs=digests(number_of(trial)),
             )
             for trial in every
         ),
