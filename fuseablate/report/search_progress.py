@@ -85,7 +85,7 @@ def curves_note(curves: Mapping[str, Sequence[float]]) -> str:
     if len(curves) == 1:
         return expected
     bests = ", ".join(
-        f"{curve[-1]:.2f} of {counted(len(curve), 'trial')} by {name}"
+        f"{curve[-1]:.2f} of {counted(len(curve), 'trial')} ({name})"
         for name, curve in curves.items()
     )
     return (

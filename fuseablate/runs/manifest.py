@@ -80,7 +80,7 @@ class Trial:
     point: bool = False
     """Whether it was a point of the study's file, and not the sampler's draw."""
     runs: Mapping[int, str] = field(default_factory=dict)
-    """The digests of its runs by their seeds, as far as they were begun; none of a random trial."""
+    """The digests of its runs by their seeds, begun or not; none of a random trial."""
 
     @property
     def changes(self) -> str:

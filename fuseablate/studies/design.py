@@ -241,27 +241,26 @@ def _rescaled(
     equal: dict[str, None] = {}
     iso, notes = [], []
     for combination, variant in made:
-        spec = variant.spec
-        if kind.total(spec.infer(size)) == target:
+        as_it_is = [] if study.raw else [variant]
+        if kind.total(variant.spec.infer(size)) == target:
             equal[merged[variant.name]] = None
-        else:
-            table, edits = _table_and_edits(base, combination.levels, study)
-            try:
-                spec = edited_at_cost(table, edits, study.iso, target, size=size)
-            except InputError as error:
-                raise error.within(f'iso = "{study.iso}": {variant.name}') from None
-            if spec.digest(size) == variant.spec.digest(size):
-                notes.append(f"{variant.name}: no width comes nearer to {kind.exact(target)}")
-                spec = variant.spec
-        if spec is not variant.spec:
-            name = f"{variant.name} (iso {kind.word})" if study.raw else variant.name
-            of = merged[variant.name] if study.raw else None
-            iso.append(replace(variant, names=(name,), spec=spec, iso_of=of, rescaled=True))
-            if idle := [edit for edit in variant.spec.edits if edit not in spec.edits]:
-                verb = "changes" if len(idle) == 1 else "change"
-                notes.append(f"{name}: in its width {' and '.join(idle)} {verb} nothing")
-        elif not study.raw:
-            iso.append(variant)
+            iso += as_it_is
+            continue
+        table, edits = _table_and_edits(base, combination.levels, study)
+        try:
+            spec = edited_at_cost(table, edits, study.iso, target, size=size)
+        except InputError as error:
+            raise error.within(f'iso = "{study.iso}": {variant.name}') from None
+        if spec.digest(size) == variant.spec.digest(size):
+            notes.append(f"{variant.name}: no width comes nearer to {kind.exact(target)}")
+            iso += as_it_is
+            continue
+        name = f"{variant.name} (iso {kind.word})" if study.raw else variant.name
+        of = merged[variant.name] if study.raw else None
+        iso.append(replace(variant, names=(name,), spec=spec, iso_of=of, rescaled=True))
+        if idle := [edit for edit in variant.spec.edits if edit not in spec.edits]:
+            verb = "changes" if len(idle) == 1 else "change"
+            notes.append(f"{name}: in its width {' and '.join(idle)} {verb} nothing")
     equal.pop(base.name, None)
     if equal and study.raw:
         who = "it costs" if len(equal) == 1 else "they cost"

@@ -127,7 +127,7 @@ def test_the_terminal_shows_both_to_one_scale() -> None:
     text = out.file.getvalue()
     assert "tpe, observed     30.00 ▁▅▅█ 50.00" in text
     assert "random, expected  33.00 ▂▄▅▆ 44.00" in text
-    assert "50.00 of 4 trials by tpe, 44.00 of 4 trials by random" in " ".join(text.split())
+    assert "50.00 of 4 trials (tpe), 44.00 of 4 trials (random)" in " ".join(text.split())
     print_report([analyse(ALONE)], out)
     assert "random" not in out.file.getvalue().replace(text, "")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import get_args
 
 from optuna import Study
@@ -45,8 +44,9 @@ def summary_of(
         objectives=search.objectives,
         seeds=seeds,
         trials=tuple(
-            replace(
-                _trial(trial, search),
+            _trial(
+                trial,
+                search,
                 finalist=trial.user_attrs[KEY] in chosen,
                 point=trial.params in points,
                 runs=digests(number_of(trial)),
@@ -62,7 +62,14 @@ def summary_of(
     )
 
 
-def _trial(trial: FrozenTrial, search: Search) -> Trial:
+def _trial(
+    trial: FrozenTrial,
+    search: Search,
+    *,
+    finalist: bool = False,
+    point: bool = False,
+    runs: Mapping[int, str] | None = None,
+) -> Trial:
     place = search.objectives.index("accuracy")
     complete = trial.state == TrialState.COMPLETE
     return Trial(
@@ -75,11 +82,13 @@ def _trial(trial: FrozenTrial, search: Search) -> Trial:
         latency=trial.user_attrs.get("latency"),
         edits=trial.user_attrs["edits"],
         recipe=trial.user_attrs.get(CHANGES, ""),
-        finalist=False,
+        finalist=finalist,
         costs={
             name: trial.user_attrs[name] for name in search.cost_objectives if name not in SUMMARY
         },
         assignment=trial.params,
+        point=point,
+        runs=runs or {},
     )
 
 
