@@ -73,10 +73,15 @@ def run(args: argparse.Namespace) -> int:
     # Read when torch is first imported; its profiler else says on stderr which devices it lacks.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from fuseablate.network.profile import profiled, trace
-    from fuseablate.training.environment import choose_device, onednn_products, threads_set
+    from fuseablate.training.environment import (
+        choose_device,
+        memory_kept,
+        onednn_products,
+        threads_set,
+    )
 
     device = str(choose_device(args.device))
-    with threads_set(args.threads), onednn_products():
+    with threads_set(args.threads), onednn_products(), memory_kept():
         profile = profiled(
             spec,
             size,

@@ -39,19 +39,19 @@ def placed(layer: Layer, shape: Shape) -> Iterator[Step]:
             shape = after
 
 
-def walk(layer: Layer, shape: Shape) -> Iterator[Step]:
+def walk(layer: Layer, shape: Shape, *, trained: bool = False) -> Iterator[Step]:
     """Yield all layers of a tree that an image of `shape` passes when it is classified.
 
     A combinator comes after its children, when it joins what they made. What stands in an
-    auxiliary head is passed in training alone, and is left out.
+    auxiliary head is passed in training alone: only with `trained` is it among them.
     """
-    yield from _walk(Step(layer, shape, layer.infer(shape)[0]))
+    yield from _walk(Step(layer, shape, layer.infer(shape)[0]), trained)
 
 
-def _walk(step: Step) -> Iterator[Step]:
-    if not isinstance(step.layer, AuxHead):
+def _walk(step: Step, trained: bool) -> Iterator[Step]:
+    if trained or not isinstance(step.layer, AuxHead):
         for child in placed(step.layer, step.before):
-            yield from _walk(child)
+            yield from _walk(child, trained)
     yield step
 
 

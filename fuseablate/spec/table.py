@@ -128,12 +128,13 @@ class Table:
     def check_batch(self, images: int, size: Size | None = None) -> None:
         """Raise an `InputError` where batches of so many images give a norm one number a channel.
 
-        That number would be its own mean, and torch refuses to train on it.
+        That number would be its own mean, and torch refuses to train on it. See `check_trainable`
+        first: a head at the side is looked into as well.
         """
         if images > 1:
             return
         for row in self.infer(size):
-            for step in walk(row.layer, row.in_shape):
+            for step in walk(row.layer, row.in_shape, trained=True):
                 over_batch = isinstance(step.layer, Norm) and not step.layer.groups
                 if over_batch and step.before[1:] == (1, 1):
                     raise InputError(

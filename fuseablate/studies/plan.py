@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from fuseablate.engines import Job
 from fuseablate.errors import InputError
 from fuseablate.layers import Cost
 from fuseablate.plugins import plugin_sources
-from fuseablate.recipes import Recipe, changed
+from fuseablate.recipes import Recipe, changed, check_trainable
 from fuseablate.runs import Manifest, Record, Store, run_digests, teacher_of
 from fuseablate.seeds import SeedPlan
 from fuseablate.spec import Size, Spec
@@ -259,9 +260,18 @@ def make_plan(study: Study, root: Path | str | None) -> Plan:
     try:
         recipes = [variant.recipe for variant in design.variants]
         tried = recipes_to_try(study.tune, design.reference.spec, recipes)
-        return replace(plan, recipes=tried)
+        _check_tried(tried, design.variants, data.image_size)
     except InputError as error:
         raise error.within(f"{study.path}: tune") from None
+    return replace(plan, recipes=tried)
+
+
+def _check_tried(tried: Sequence[RecipeTrial], variants: Sequence[Variant], size: Size) -> None:
+    for trial, variant in itertools.product(tried, variants):
+        try:
+            check_trainable(variant.spec, changed(variant.recipe, trial.changes), size)
+        except InputError as error:
+            raise error.within(variant.name) from None
 
 
 def _sampled(study: Study, field: str) -> Iterator[Recipe]:

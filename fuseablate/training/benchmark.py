@@ -9,10 +9,12 @@ import dataclasses
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 
@@ -25,7 +27,7 @@ from fuseablate.recipes import Recipe
 from fuseablate.runs import NEWEST, RunFolder
 from fuseablate.spec import Spec
 from fuseablate.training import checkpoint
-from fuseablate.training.environment import onednn_products, precision_set
+from fuseablate.training.environment import memory_kept, onednn_products, precision_set
 from fuseablate.training.stack import Stack
 from fuseablate.training.state import TrainingState
 from fuseablate.training.steps import Steps
@@ -33,21 +35,26 @@ from fuseablate.training.steps import Steps
 CHECKPOINTS = 5  # of a run, whose times are taken
 
 
-class Loop(Protocol):
+class Loop(ABC):
     """A loop of training."""
 
     title: str
     images: int
     """Of a step, of all runs that it trains."""
 
+    def settings(self) -> AbstractContextManager[object]:
+        """Return what it is to run within."""
+        return nullcontext()
+
+    @abstractmethod
     def run(self, steps: int) -> None:
         """Take so many steps; a GPU may yet be at them."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most start nothing
         """End what it has started."""
 
 
-class OurLoop:
+class OurLoop(Loop):
     """The path of `train` and of a study's worker: a run alone, or several as one network."""
 
     def __init__(
@@ -70,21 +77,26 @@ class OurLoop:
         self._steps = Steps(Stack(spec.layers(size), states), batches)
         self._left = 0
 
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """Set what `train` sets."""
+        with precision_set(self._precision), onednn_products(), memory_kept():
+            yield
+
     def run(self, steps: int) -> None:
         """Take so many steps, through one epoch after another."""
-        with precision_set(self._precision), onednn_products():
-            for _ in range(steps):
-                if not self._left:
-                    self._steps.begin()
-                    self._left = len(self._steps)
-                self._steps.take()
-                self._left -= 1
+        for _ in range(steps):
+            if not self._left:
+                self._steps.begin()
+                self._left = len(self._steps)
+            self._steps.take()
+            self._left -= 1
 
     def close(self) -> None:
         self._steps.close()
 
 
-class ProcessesLoop:
+class ProcessesLoop(Loop):
     """Several processes, each with a loop of ours, as the workers of a study."""
 
     def __init__(
@@ -156,10 +168,11 @@ def _serve(connection: Connection, given: _Given, runs: int) -> None:
         run_plugins(plugins)
         loop = OurLoop(Spec.from_dict(spec), data, recipe, device, runs)
         connection.send("")
-        while True:
-            loop.run(connection.recv())
-            finish(device)
-            connection.send("")
+        with loop.settings():
+            while True:
+                loop.run(connection.recv())
+                finish(device)
+                connection.send("")
     except Exception as error:
         connection.send(" ".join(f"{type(error).__name__}: {error}".split()))
 
@@ -181,13 +194,15 @@ def timed(
         for loop, measured in zip(loops, speeds, strict=True):
             where = f"turn {turn + 1} of {turns}" if turn >= 0 else "warming up"
             tell(f"{where}: {loop.title}")
-            loop.run(1)  # fills the prefetch queue of a loader that sat idle meanwhile
-            finish(device)
-            started = time.perf_counter()
-            loop.run(steps)
-            finish(device)
+            with loop.settings():
+                loop.run(1)  # fills the prefetch queue of a loader that sat idle meanwhile
+                finish(device)
+                started = time.perf_counter()
+                loop.run(steps)
+                finish(device)
+                taken = time.perf_counter() - started
             if turn >= 0:
-                measured.append(steps * loop.images / (time.perf_counter() - started))
+                measured.append(steps * loop.images / taken)
     return speeds
 
 

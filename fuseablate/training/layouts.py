@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import torch
 from torch.nn import functional as F
 
@@ -9,6 +11,7 @@ from fuseablate.data.parts import Data
 from fuseablate.network.modules import Dropout
 from fuseablate.recipes import Recipe
 from fuseablate.spec import Spec
+from fuseablate.training.benchmark import Loop
 from fuseablate.training.captured import Captured
 from fuseablate.training.environment import precision_set
 from fuseablate.training.optim import make_optimizer
@@ -17,7 +20,7 @@ from fuseablate.training.state import TrainingState
 LAYOUTS = {"channels-last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 
-class LayoutLoop:
+class LayoutLoop(Loop):
     """Our network's passes and optimizer on one batch: a layout of memory, by a precision."""
 
     def __init__(
@@ -37,11 +40,14 @@ class LayoutLoop:
         self._labels = torch.zeros(self.images, dtype=torch.int64, device=device)
         self.captured = Captured(device)
 
+    def settings(self) -> AbstractContextManager[None]:
+        """Set the precision."""
+        return precision_set(self._recipe.precision)
+
     def run(self, steps: int) -> None:
         """Take so many steps on the batch."""
-        with precision_set(self._recipe.precision):
-            for _ in range(steps):
-                self.captured(self._step)
+        for _ in range(steps):
+            self.captured(self._step)
 
     def _step(self) -> None:
         bf16 = self._recipe.precision == "bf16"
@@ -50,6 +56,3 @@ class LayoutLoop:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
-
-    def close(self) -> None:
-        """Nothing is held."""

@@ -19,6 +19,7 @@ from fuseablate.training.distillation import frozen_network
 from fuseablate.training.environment import (
     check_precision,
     choose_device,
+    memory_kept,
     onednn_products,
     precision_set,
     threads_set,
@@ -99,6 +100,7 @@ def train_stack(
         folders.enter_context(threads_set(threads))
         folders.enter_context(precision_set("float32"))
         folders.enter_context(onednn_products())
+        folders.enter_context(memory_kept())
         held = [folders.enter_context(ExitStack()) for _ in orders]
         for ended in _ends(spec, data, orders, held, store=store, device=chosen):
             held[ended.number].close()  # who hears of the end finds the run's folder free

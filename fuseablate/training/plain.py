@@ -24,12 +24,13 @@ from fuseablate.io.cores import usable_cores
 from fuseablate.network import PRIMITIVE_MODULES, build, initialise, to_module
 from fuseablate.recipes import Recipe
 from fuseablate.spec import Spec
+from fuseablate.training.benchmark import Loop
 from fuseablate.training.environment import has_reduced_precision
 
 WORKERS = 2
 
 
-class PlainLoop:
+class PlainLoop(Loop):
     """The loop that one writes first."""
 
     title = "plain loop"
@@ -37,7 +38,6 @@ class PlainLoop:
 
     def __init__(self, spec: Spec, data: Data, recipe: Recipe, device: torch.device) -> None:
         self.images = recipe.batch_size
-        """Of a step."""
         self._device, self._bf16 = device, False
         self._batches = _endless(self.loader(data))
         next(self._batches)  # starts its workers, before there are threads that a fork would break
@@ -81,9 +81,6 @@ class PlainLoop:
     def batch(self) -> tuple[Tensor, Tensor]:
         images, labels = next(self._batches)
         return images.to(self._device), labels.to(self._device)
-
-    def close(self) -> None:
-        """Nothing is held but the loader's workers, which end with it."""
 
 
 class TunedLoop(PlainLoop):

@@ -254,6 +254,14 @@ def test_a_map_too_small_for_the_head_is_refused_in_training_only() -> None:
     spec.edit("14.weight=0").check_trainable((203, 203))
 
 
+def test_a_batch_of_one_image_in_the_head() -> None:
+    """At 299x299 the head's 5x5 kernel makes 1x1 of its 5x5 map; torchvision's trains on two."""
+    spec = load_spec("inception_v3")
+    with pytest.raises(InputError, match=r"^row 14: batch_size = 1: .* needs at least 2 images$"):
+        spec.check_batch(1)
+    spec.edit("14.weight=0").check_batch(1)
+
+
 def test_the_heads_convolutions_have_forms_too() -> None:
     """A 5x5 from 128 to 768 channels: 5x5 a channel with its norm, then 1x1."""
     spec = load_spec("inception_v3")

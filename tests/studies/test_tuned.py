@@ -237,6 +237,17 @@ def test_what_a_tuning_refuses(tmp_path: Path, old: str, new: str, said: str) ->
     assert "\n" not in str(error.value)
 
 
+def test_a_recipe_by_which_a_variant_cannot_be_trained_is_refused(tmp_path: Path) -> None:
+    """Row 2 makes 1x1 of 16x16 here, and the batch norm sees one number a channel."""
+    small = 'design = "one-factor"\n' + factor("maps", "small: 1.stride=4 2.stride=4")
+    values = 'kind = "categorical"\nchoices = [8, 4, 2, 1]\n'
+    batches = TUNE.partition('recipe = "lr"')[0] + 'recipe = "batch_size"\n' + values
+    at_place = r"mine\.toml: tune: maps=small: row 2: batch_size = 1: .* needs at least 2 images$"
+    with pytest.raises(InputError, match=at_place):
+        make(tmp_path, small + batches)
+    make(tmp_path, small + batches.replace("2, 1]", "2, 16]"))
+
+
 def test_a_level_may_not_change_what_is_tuned(tmp_path: Path) -> None:
     level = '[[factors]]\nname = "a"\nlevels = [{ name = "b", recipe = { lr = 0.1 } }]\n'
     with pytest.raises(InputError, match="level a=b: recipe: changes 'lr', which is tuned"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import resource
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from fuseablate.training.environment import (
     choose_device,
     describe,
     devices,
+    memory_kept,
     onednn_products,
     precision_set,
     threads_set,
@@ -123,6 +126,36 @@ def test_a_cpu_that_would_round_its_products_is_left_as_it_is(
         assert place.fp32_precision == (before if rounds else "bf16")
     assert place.fp32_precision == before
     assert asked == ["bf16", "bf16"]
+
+
+GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+
+
+def pages_mapped() -> int:
+    """Return how often the system maps a page in while a large block is made and freed ten times.
+
+    Of 40 MB, which glibc leaves to the system by itself, whatever was freed before.
+    """
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        torch.ones(10_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@GLIBC
+def test_memory_is_kept_within_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(("MALLOC_", "GLIBC_TUNABLES")):
+            monkeypatch.delenv(name)
+    before = pages_mapped()
+    with memory_kept():
+        pages_mapped()
+        assert pages_mapped() < before / 20
+    assert pages_mapped() > before / 2
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")  # a user's own settings stay as they are
+    with memory_kept():
+        pages_mapped()
+        assert pages_mapped() > before / 2
 
 
 def test_threads_are_set_for_a_while() -> None:

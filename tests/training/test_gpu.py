@@ -265,7 +265,8 @@ def test_a_captured_step_waits_for_nothing(runs: int, changes: dict[str, object]
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
 def test_a_benchmark_captures_each_layout_and_precision(layout: str, precision: str) -> None:
     loop = LayoutLoop(small_spec(), small_data(), small_recipe(precision=precision), CUDA, layout)
-    loop.run(WARM_UP + 2)
+    with loop.settings():
+        loop.run(WARM_UP + 2)
     assert loop.captured.is_captured, loop.captured.refused
 
 
