@@ -21,7 +21,7 @@ from fuseablate.report import (
     read_sort,
 )
 from fuseablate.report.files import WRITERS
-from fuseablate.report.report import PICTURES, file_screen
+from fuseablate.report.report import ENDINGS, PICTURES, file_screen
 from fuseablate.report.screen import print_report
 from fuseablate.report.stored import comparisons_of, manifests
 from fuseablate.runs import check_output, write_output
@@ -102,7 +102,9 @@ def add(commands: Any) -> None:
         "both, that of the test images too, for other images of their kind (default: seeds)",
     )
     parser.add_argument("--all-runs", action="store_true", help="list each run, however many")
-    parser.add_argument("--format", default="table", choices=FORMATS, help="(default: table)")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="of what is printed (default: table), or of --output"
+    )
     parser.add_argument("--json", action="store_true", help="the same as --format json")
     parser.add_argument(
         "--caption", default="", metavar="TEXT", help="of LaTeX's tables (default: what was found)"
@@ -110,7 +112,15 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--document", action="store_true", help="LaTeX as a whole document, not a table for one"
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write it there")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=f"write it there, in the form that the name ends in: {', '.join(ENDINGS)}; may be "
+        "given several times",
+    )
     parser.add_argument(
         "--plot",
         type=Path,
@@ -125,7 +135,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the report; a store that holds nothing is an `InputError`."""
-    form = form_of(args)
+    form, files = forms_of(args)
     options = ReportOptions(
         metric=args.metric or "test_top1",
         interval=args.interval,
@@ -153,15 +163,15 @@ def run(args: argparse.Namespace) -> int:
         write_output(args.plot, "--plot", draw_plot(report, args.plot.suffix))
     if form == "table":
         show_report(report, args)
-    elif args.output:
-        write_output(args.output, "--output", report.text(form))
-    else:
+    elif not files:
         print(report.text(form), end="")
+    for path, own in files.items():
+        write_output(path, "--output", report.text(own))
     return 0
 
 
 def show_report(report: Report, args: argparse.Namespace) -> None:
-    """Print the report, and write it as text or as a picture where that was asked for."""
+    """Print the report, and write it as a picture where that was asked for."""
     print_report(report, console())
     studies = [] if args.what or args.given else manifests(run_store(args.runs))
     if studies:
@@ -174,8 +184,6 @@ def show_report(report: Report, args: argparse.Namespace) -> None:
     if args.svg:
         title = plain(" ".join(("fuseablate report", *args.what)))
         write_output(args.svg, "--svg", file_screen(report).export_svg(title=title))
-    if args.output:
-        write_output(args.output, "--output", report.text())
 
 
 def margin(text: str) -> float:
@@ -189,23 +197,21 @@ def margin(text: str) -> float:
     return value
 
 
-def form_of(args: argparse.Namespace) -> str:
-    """Return the format; an `InputError` names a flag that cannot be followed in it."""
-    form: str = "json" if args.json else args.format
-    if args.format not in (form, "table"):
+def forms_of(args: argparse.Namespace) -> tuple[str, dict[Path, str]]:
+    """Return the form that is asked for, and the files with theirs.
+
+    An `InputError` names a flag that cannot be followed.
+    """
+    chosen: str | None = "json" if args.json else args.format
+    if args.json and args.format not in (None, "json"):
         raise InputError(
             f"--json: is --format json, and cannot be combined with --format {args.format}"
         )
-    for name in ("caption", "document"):
-        if getattr(args, name) and form != "latex":
-            raise InputError(f"--{name}: is for --format latex, and the format is {form}")
-    if form == "html" and not args.output:
-        raise InputError("--format html: a page is written to a file; name it with --output FILE")
-    if form == "json" and (named := [name for name in args.columns if name in COLUMN_NAMES]):
-        raise InputError(
-            f"--columns: JSON has {', '.join(named)} anyway; name costs beyond them, or choose "
-            "another --format"
-        )
+    files = {path: _form_of(path, chosen) for path in args.output}
+    form = chosen or "table"
+    _check_flags(
+        args, form, {*files.values()} | ({form} if form == "table" or not files else set())
+    )
     if args.given:
         check_given(args)
     elif args.reference is not None:
@@ -215,14 +221,47 @@ def form_of(args: argparse.Namespace) -> str:
             f"--interval both: needs the result of each image, which records hold of test_top1; "
             f"it cannot be combined with --metric {args.metric}"
         )
+    for name, endings in (("plot", PICTURES), ("svg", ())):
+        if path := getattr(args, name):
+            check_output(path, f"--{name}", *endings)
+    return form, files
+
+
+def _form_of(path: Path, chosen: str | None) -> str:
+    """Return the form of a file: that of its ending, and else the chosen one."""
+    check_output(path, "--output")
+    if path.suffix in PICTURES:
+        raise InputError(
+            f"--output {path}: is a picture; --plot draws accuracy against cost, and --svg the "
+            "terminal"
+        )
+    own = ENDINGS.get(path.suffix, "table")
+    if own == "table":  # .txt may be any text
+        return chosen or own
+    if chosen not in (None, own):
+        raise InputError(
+            f"--output {path}: is {own} by its ending, and cannot be combined with --format "
+            f"{chosen}; leave that out"
+        )
+    return own
+
+
+def _check_flags(args: argparse.Namespace, form: str, forms: set[str]) -> None:
+    """Raise an `InputError` for a flag that none of the forms, printed or written, can follow."""
+    for name in ("caption", "document"):
+        if getattr(args, name) and "latex" not in forms:
+            raise InputError(f"--{name}: is for LaTeX; add --format latex or --output FILE.tex")
+    if form == "html" and not args.output:
+        raise InputError("--format html: a page is written to a file; name it with --output FILE")
+    if forms == {"json"} and (named := [name for name in args.columns if name in COLUMN_NAMES]):
+        raise InputError(
+            f"--columns: JSON has {', '.join(named)} anyway; name costs beyond them, or choose "
+            "another --format"
+        )
     if args.svg and form != "table":
         raise InputError(
             f"--svg: is a picture of the terminal, and cannot be combined with --format {form}"
         )
-    for name, endings in (("plot", PICTURES), ("svg", ()), ("output", ())):
-        if path := getattr(args, name):
-            check_output(path, f"--{name}", *endings)
-    return form
 
 
 def check_given(args: argparse.Namespace) -> None:

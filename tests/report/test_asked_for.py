@@ -164,7 +164,8 @@ def test_flags_that_cannot_be_followed_are_not_ignored(
     said = "--json: is --format json, and cannot be combined with --format csv\n"
     assert said in capsys.readouterr().err
     assert main([*command, "--format", "csv", "--document"]) == 2
-    assert "--document: is for --format latex, and the format is csv\n" in capsys.readouterr().err
+    said = "--document: is for LaTeX; add --format latex or --output FILE.tex\n"
+    assert said in capsys.readouterr().err
     assert main([*command, "--reference", "baseline"]) == 2
     assert capsys.readouterr().err.endswith(
         "--reference: is a variant of --from; studies and runs have their own\n"
@@ -178,7 +179,39 @@ def test_flags_that_cannot_be_followed_are_not_ignored(
     for name in (str(tmp_path), "", str(tmp_path / "none" / "x")):
         assert main([*command, "--output", name]) == 2
         assert capsys.readouterr().err.count("\n") == 1
+    page = tmp_path / "se.html"
+    assert main([*command, "--format", "latex", "--output", str(page)]) == 2
+    said = "se.html: is html by its ending, and cannot be combined with --format latex; leave that"
+    assert said in capsys.readouterr().err
+    assert main([*command, "--output", str(tmp_path / "se.png")]) == 2
+    assert "se.png: is a picture; --plot draws accuracy" in capsys.readouterr().err
+    assert not page.exists()
     assert main([*command, "--filter", "kernle"]) == 2
     assert "--filter kernle: no variant" in capsys.readouterr().err
     assert main([*command, "--columns", "macs,score"]) == 0
     assert "Seeds" not in capsys.readouterr().out.split("\n\n")[0]
+
+
+def test_a_file_has_the_form_that_its_name_ends_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(tmp_path)
+    command = ["report", "se", "--runs", str(tmp_path)]
+    assert main(command) == 0
+    table = capsys.readouterr().out
+    names = ("a.md", "a.tex", "a.csv", "a.json", "a.html", "a.txt", "a")
+    asked = [word for name in names for word in ("--output", str(tmp_path / name))]
+    # JSON and others: what is named beside it is not refused for its sake.
+    assert main([*command, *asked, "--columns", "macs,delta", "--caption", "Ours"]) == 0
+    assert capsys.readouterr().out != table  # the columns
+    texts = [(tmp_path / name).read_text() for name in names]
+    begins = ("### ", "% ", "comparison,", "[", "<!doctype html>")
+    for text, begin in zip(texts, begins, strict=False):
+        assert text.startswith(begin), text[:40]
+    assert "Ours" in texts[1]
+    assert texts[5] == texts[6]
+    assert main([*command, "--format", "csv", *asked[-4:]]) == 0
+    assert capsys.readouterr().out == ""
+    assert (tmp_path / "a.txt").read_text() == (tmp_path / "a").read_text()
+    assert main([*command, "--format", "csv"]) == 0
+    assert capsys.readouterr().out == (tmp_path / "a").read_text()
