@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "what", metavar="LIBRARY:NAME", help="torchvision:resnet18, or timm:inception_v4"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="the file (default: NAME.pt)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the file (default: NAME.pt)")
     parser.add_argument(
         "--state", type=Path, metavar="FILE", help="a state dict of that network, not downloaded"
     )
@@ -28,8 +28,8 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    out = args.out if args.out is not None else Path(f"{args.what.rpartition(':')[2]}.pt")
-    check_output(out, "--out", ".pt")
+    out = args.output if args.output is not None else Path(f"{args.what.rpartition(':')[2]}.pt")
+    check_output(out, "--output", ".pt")
 
     import torch
 
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     brought = brought_over(published, state, spec)
     content = io.BytesIO()
     torch.save(dict(brought.weights), content)
-    write_output(out, "--out", content.getvalue())
+    write_output(out, "--output", content.getvalue())
     difference, spec = brought.difference, brought.spec
     exact = f"differ by {difference:.0e} of the largest" if difference else "are equal"
     heads = f"; auxiliary heads that it lacks have initial values: row {', '.join(brought.initial)}"

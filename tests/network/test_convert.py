@@ -70,7 +70,7 @@ def test_a_state_dict_of_other_classes(
 ) -> None:
     theirs = saved(make(), tmp_path / "state.pt")
     out = tmp_path / "ours.pt"
-    assert main(["convert", what, "--state", str(tmp_path / "state.pt"), "--out", str(out)]) == 0
+    assert main(["convert", what, "--state", str(tmp_path / "state.pt"), "--output", str(out)]) == 0
     assert_same(theirs, load_weights(out), name, 7)
 
 
@@ -84,7 +84,7 @@ def test_weights_are_float32_whatever_the_state_dict_has(
         for name, tensor in theirs.state_dict().items()
     }
     torch.save(kept, tmp_path / "state.pt")
-    words = ["--state", str(tmp_path / "state.pt"), "--out", str(tmp_path / "ours.pt")]
+    words = ["--state", str(tmp_path / "state.pt"), "--output", str(tmp_path / "ours.pt")]
     assert main(["convert", "torchvision:resnet18", *words]) == 0
     weights = load_weights(tmp_path / "ours.pt")
     assert {t.dtype for t in weights.values()} == {torch.float32, torch.int64}
@@ -100,7 +100,14 @@ def test_a_state_dict_without_auxiliary_heads(
     make = getattr(torchvision.models, name)
     theirs = saved(make(aux_logits=False, init_weights=False, num_classes=7), tmp_path / "s.pt")
     out = tmp_path / "ours.pt"
-    words = ["convert", f"torchvision:{name}", "--state", str(tmp_path / "s.pt"), "--out", str(out)]
+    words = [
+        "convert",
+        f"torchvision:{name}",
+        "--state",
+        str(tmp_path / "s.pt"),
+        "--output",
+        str(out),
+    ]
     assert main(words) == 0
     said = capsys.readouterr().out
     assert f"auxiliary heads that it lacks have initial values: row {rows}\n" in said
@@ -157,10 +164,10 @@ def test_one_line_for_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixtu
             "differ by",
         ),
     ]:
-        assert main(["convert", *words, "--out", out]) == 2
+        assert main(["convert", *words, "--output", out]) == 2
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1
         assert not Path(out).exists()
-    assert main(["convert", "timm:resnet18", "--state", state, "--out", "no/such/o.pt"]) == 2
+    assert main(["convert", "timm:resnet18", "--state", state, "--output", "no/such/o.pt"]) == 2
     assert "there is no folder" in capsys.readouterr().err

@@ -143,7 +143,7 @@ def test_every_flag_that_names_a_file_has_the_same_rules(
         ["report", "--runs", str(store), "--output", f"{run}/a.txt"],
         ["show", "fusenet", "--svg", f"{run}/a.svg"],
         ["export", "fusenet", "--onnx", f"{run}/a.onnx"],
-        ["convert", "torchvision:resnet18", "--out", f"{run}/a.pt"],
+        ["convert", "torchvision:resnet18", "--output", f"{run}/a.pt"],
     ):
         for path, said in (
             (arguments[-1], "lies in the folder of a run"),

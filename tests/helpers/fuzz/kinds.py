@@ -225,10 +225,10 @@ FLAGS = {
     "diff": "--set-a --set-b --input --json",
     "explore": "--space --budget --samples --seed --top --json --input",
     "list": "--json --names",
-    "report": "--runs --metric --sort --filter --cost --columns --format --json --plot --svg",
+    "report": "--runs --metric --sort --filter --cost --columns --format --json --output --plot --svg",
     "train": "--set --recipe --epochs --seeds --device --threads --input",
-    "study list": "--runs",
-    "study status": "--runs",
+    "study list": "--runs --json",
+    "study status": "--runs --json",
     "study rm": "--runs --yes",
     "study run": "--dry-run --workers --gpus --per-gpu --stack --retries",
     "runs list": "--runs --json --status",
@@ -236,7 +236,7 @@ FLAGS = {
     "runs rm": "--runs --unfinished --yes",
     "runs import": "--runs",
     "export": "--onnx --set --input --runs",
-    "convert": "--out --spec --state",
+    "convert": "--output --spec --state",
 }
 
 
