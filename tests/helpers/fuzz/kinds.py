@@ -225,7 +225,8 @@ FLAGS = {
     "diff": "--set-a --set-b --input --json",
     "explore": "--space --budget --samples --seed --top --json --input",
     "list": "--json --names",
-    "report": "--runs --metric --sort --filter --cost --columns --format --json --output --plot --svg",
+    "report": "--runs --metric --sort --filter --cost --columns --format --json --output --plot "
+    "--svg",
     "train": "--set --recipe --epochs --seeds --device --threads --input",
     "study list": "--runs --json",
     "study status": "--runs --json",
