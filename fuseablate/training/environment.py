@@ -103,8 +103,8 @@ def memory_kept() -> Iterator[None]:
     """Have glibc keep within the block what is freed, for the next step, and give it back then.
 
     By itself it gives large blocks back to the system, which then maps each page of the next one
-    anew: a tenth of a step's time and more where maps are large. Nothing is changed with another C
-    library, nor where the environment has settings of malloc of its own.
+    anew: a tenth of a step's time where maps are large, and up to two thirds. Nothing is changed
+    with another C library, nor where the environment has settings of malloc of its own.
     """
     is_set = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
     if is_set or platform.libc_ver()[0] != "glibc":
