@@ -15,6 +15,7 @@ import pytest
 
 from fuseablate import load_plugin, register
 from fuseablate.ops import OPS
+from fuseablate.plugins import files
 from fuseablate.plugins.registry import remove
 from fuseablate.space import census as module
 from fuseablate.space import counting
@@ -151,6 +152,7 @@ def test_ctrl_c_keeps_what_there_is(taken: Taken) -> None:
 @pytest.mark.parametrize("known", ["file", "here", "nowhere"])
 def test_an_op_of_ones_own(known: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of a file is known to all; of one that no other process can import, none counts."""
+    monkeypatch.setattr(files, "_LOADED", {})  # of this process, whose other tests go on without
     if known == "file":
         path = tmp_path / "twin.py"
         path.write_text(PLUGIN)
