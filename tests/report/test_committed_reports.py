@@ -45,7 +45,7 @@ def test_reports_are_made_anew_from_their_records(tmp_path: Path) -> None:
         if line.startswith("write ")
         for path in anew.glob("{}/{}.*".format(*line.split()[1:3]))
     ]
-    assert len(written) >= 12 * 7
+    assert len(written) >= 13 * 7
     for path in written:
         path.unlink()
     here = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
